@@ -1,0 +1,193 @@
+"""What was approved, as bytes and as a digest.
+
+Arguments travel and are stored *encoded*: plain JSON, in which what JSON or RFC 8785 cannot carry exactly is an object
+with one reserved key.
+
+    {"$int": "9007199254740993"}                integers beyond ±(2^53 - 1)
+    {"$float": "1.0"}                           floats that RFC 8785 would print as integers
+    {"$redacted": "<hmac>", "length": 12}       a leaf that the gate's process keeps to itself
+
+A literal key that starts with `$` gets one more `$`, so no literal argument can encode to the same bytes as another.
+"""
+
+import hashlib
+import hmac
+import math
+from typing import Any
+
+import rfc8785
+
+from approvals.errors import Invalid
+
+MAX_DEPTH = 32
+SAFE_INTEGER = 2**53 - 1
+DIGEST_VERSION = 1
+
+
+def encode(value: Any) -> Any:
+    """JSON-like Python data (dict, list, str, int, float, bool, None) in its encoded form.
+
+    Raises Invalid for NaN, infinities, lone surrogates, non-string keys, other types, and nesting over MAX_DEPTH.
+    """
+    return _encode(value, "$", 0)
+
+
+def decode(value: Any) -> Any:
+    """The inverse of `encode`; a redacted leaf stays the object it is."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"$int"}:
+        return int(value["$int"])
+    if value.keys() == {"$float"}:
+        return float(value["$float"])
+    if is_redacted(value):
+        return value
+    return {_unescape(key): decode(item) for key, item in value.items()}
+
+
+def check_encoded(value: Any) -> None:
+    """Raise Invalid unless `value` is exactly what `encode` (and redaction) can produce: what a gate sends is checked,
+    so that two gates cannot write one call in two ways."""
+    _check(value, "$", 0)
+
+
+def is_redacted(value: Any) -> bool:
+    """Whether an encoded value is a redacted leaf."""
+    return isinstance(value, dict) and value.keys() == {"$redacted", "length"}
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 bytes of encoded data."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise Invalid(f"This cannot be written as canonical JSON: {error}") from error
+
+
+def sha256(value: Any) -> str:
+    """Hex SHA-256 over the canonical bytes."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def digest(*, server: str, tool: str, tool_hash: str, arguments: Any) -> str:
+    """The digest that a decision binds; `arguments` are encoded."""
+    return sha256(
+        {
+            "v": DIGEST_VERSION,
+            "server": server,
+            "tool": tool,
+            "tool_hash": tool_hash,
+            "args": arguments,
+        }
+    )
+
+
+def attach_key(*, caller: str, server: str, tool: str, arguments: Any) -> str:
+    """What makes two calls the same call: who asks, and for what. The tool's definition is left out on purpose: a
+    changed definition meets the old request and voids its votes."""
+    return sha256(
+        {
+            "v": DIGEST_VERSION,
+            "caller": caller,
+            "server": server,
+            "tool": tool,
+            "args": arguments,
+        }
+    )
+
+
+def redacted(pepper: bytes, path: str, value: Any) -> dict[str, Any]:
+    """The stand-in for a secret leaf: equal values at equal paths of one server have equal stand-ins, and nobody
+    without the pepper can try guesses. `length` counts characters of a string, else of its JSON."""
+    raw = canonical(encode(value))
+    mac = hmac.new(pepper, path.encode() + b"\0" + raw, hashlib.sha256).hexdigest()
+    return {"$redacted": mac, "length": len(value) if isinstance(value, str) else len(raw)}
+
+
+def _encode(value: Any, path: str, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, path)
+    if isinstance(value, int):
+        return value if abs(value) <= SAFE_INTEGER else {"$int": str(value)}
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise Invalid(f"{path} is {value}, which JSON cannot carry.", hint="Send a finite number.")
+        return {"$float": repr(value)} if value.is_integer() else value
+    if isinstance(value, list | tuple):
+        return [_encode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {_escape(key, path): _encode(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    raise Invalid(f"{path} is a {type(value).__name__}, which is not JSON.")
+
+
+def _escape(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise Invalid(f"{path} has the key {key!r}, which is not text.")
+    return f"${_text(key, path)}" if key.startswith("$") else _text(key, path)
+
+
+def _unescape(key: str) -> str:
+    return key[1:] if key.startswith("$$") else key
+
+
+def _text(value: str, path: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(f"{path} has half of a surrogate pair, which is not text.", hint="Send valid Unicode.") from error
+    return value
+
+
+def _check(value: Any, path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
+    match value:
+        case None | bool():
+            pass
+        case str():
+            _text(value, path)
+        case int() if abs(value) <= SAFE_INTEGER:
+            pass
+        case float() if math.isfinite(value) and not value.is_integer():
+            pass
+        case list():
+            for i, item in enumerate(value):
+                _check(item, f"{path}[{i}]", depth + 1)
+        case dict() if any(key.startswith("$") and not key.startswith("$$") for key in value):
+            if not _is_special(value):
+                raise Invalid(f"{path} uses a reserved key in a way no gate writes.")
+        case dict():
+            for key, item in value.items():
+                _text(key, path)
+                _check(item, f"{path}.{key}", depth + 1)
+        case _:
+            raise Invalid(f"{path} holds {value!r:.40}, which a gate writes differently.")
+
+
+def _is_special(value: dict[str, Any]) -> bool:
+    match value:
+        case {"$int": str(text), **rest} if not rest:
+            return _is_integer(text) and abs(int(text)) > SAFE_INTEGER
+        case {"$float": str(text), **rest} if not rest:
+            return _is_whole_float(text)
+        case {"$redacted": str(mac), "length": int(length), **rest} if not rest:
+            return len(mac) == 64 and set(mac) <= set("0123456789abcdef") and length >= 0
+    return False
+
+
+def _is_integer(text: str) -> bool:
+    return len(text) < 4000 and text.isascii() and text.removeprefix("-").isdigit() and str(int(text)) == text
+
+
+def _is_whole_float(text: str) -> bool:
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(number) and number.is_integer() and repr(number) == text
