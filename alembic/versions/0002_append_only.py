@@ -1,0 +1,26 @@
+"""audit records, tool definitions and policies are never updated or deleted"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TABLES = ("audit_event", "audit_link", "tool_definition", "policy_version")
+ACTIONS = ("UPDATE", "DELETE")
+
+
+def upgrade() -> None:
+    for table in TABLES:
+        for action in ACTIONS:
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        for action in ACTIONS:
+            op.execute(f"DROP TRIGGER {table}_no_{action.lower()}")

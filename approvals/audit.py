@@ -1,0 +1,49 @@
+"""Audit events: written in the transaction of what they tell of, and never changed."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from approvals.database import Transaction
+from approvals.fingerprint import canonical
+from approvals.models import AuditEvent, AuditPayload
+
+SYSTEM = "system"
+"""The actor of what time or the service itself does."""
+
+
+class AuditLog:
+    """Appends events under the key that the chain uses."""
+
+    def __init__(self, key: bytes, key_id: str) -> None:
+        self._key = key
+        self._key_id = key_id
+
+    def append(self, tx: Transaction, kind: str, actor: str, subject: str, /, **payload: Any) -> None:
+        """Record that `actor` did `kind` to `subject`. Payloads hold facts, never secrets."""
+        body = canonical(payload)
+        salt = os.urandom(16)
+        event = {
+            "at": tx.now,
+            "kind": kind,
+            "actor": actor,
+            "subject": subject,
+            "payload_hash": payload_hash(salt, body),
+            "key_id": self._key_id,
+            "algorithm": "hmac-sha256",
+        }
+        number = tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
+        tx.insert(AuditPayload, event_id=number, salt=salt, body=body.decode())
+
+
+def event_mac(key: bytes, event: Mapping[str, Any]) -> str:
+    """HMAC-SHA256 over everything an event says."""
+    names = ("at", "kind", "actor", "subject", "payload_hash", "key_id", "algorithm")
+    return hmac.new(key, canonical({name: event[name] for name in names}), hashlib.sha256).hexdigest()
+
+
+def payload_hash(salt: bytes, body: bytes) -> str:
+    """What an event keeps of its payload when the payload is erased. The salt makes it unique."""
+    return hashlib.sha256(salt + body).hexdigest()

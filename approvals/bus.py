@@ -1,0 +1,35 @@
+"""Wakes whoever waits for a request, in this process. Event loop only.
+
+A waiter subscribes first and then reads the row, so no wake-up is lost.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+Listener = Callable[[str], None]
+EVERYTHING = "*"
+
+
+class Bus:
+    """Listeners by request id; `EVERYTHING` hears of all."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+
+    def subscribe(self, listener: Listener, request_ids: Iterable[str]) -> None:
+        for request_id in request_ids:
+            self._listeners[request_id].add(listener)
+
+    def unsubscribe(self, listener: Listener, request_ids: Iterable[str]) -> None:
+        for request_id in request_ids:
+            listeners = self._listeners.get(request_id)
+            if listeners is not None:
+                listeners.discard(listener)
+                if not listeners:
+                    del self._listeners[request_id]
+
+    def wake(self, request_id: str) -> None:
+        """Tell every listener of this request; the waiting gate first, the pages after."""
+        for key in (request_id, EVERYTHING):
+            for listener in tuple(self._listeners.get(key, ())):
+                listener(request_id)

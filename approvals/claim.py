@@ -1,0 +1,166 @@
+"""Taking the permission, once; holding the lease; reporting the outcome."""
+
+import json
+
+from sqlalchemy import bindparam, select, update
+
+from approvals import assertion, identifier, people
+from approvals.audit import SYSTEM
+from approvals.database import Reader, Row, Statement, Transaction
+from approvals.decision import on_content
+from approvals.errors import ApprovalsError, NotFound, NotPossible, Stale, Unauthenticated
+from approvals.fingerprint import encode
+from approvals.instant import SECOND
+from approvals.models import Execution, Permission
+from approvals.policy import Action, CallFacts, Policy
+from approvals.registry import Registry, facts_of
+from approvals.state import OUTCOMES, Move
+from approvals.transition import Transitions, executions
+from approvals.wire import Claim, Outcome, State
+
+START_WITHIN = 5.0
+LEASE_SECONDS = 30.0
+
+_permissions = Permission.__table__  # type: ignore[attr-defined]
+
+_PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")))
+EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")))
+_RENEW = Statement(
+    update(executions).where(executions.c.id == bindparam("of")).values(lease_until=bindparam("lease_until"))
+)
+_FINISH = Statement(
+    update(executions)
+    .where(executions.c.id == bindparam("of"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("finished_at", "outcome", "result", "error", "sealed_result", "duration_ms")
+        }
+    )
+)
+_CONTRADICT = Statement(
+    update(executions).where(executions.c.id == bindparam("of")).values(contradiction=bindparam("contradiction"))
+)
+
+
+class Claims:
+    """Executions, from the claim to the outcome."""
+
+    def __init__(self, transitions: Transitions, registry: Registry, policy: Policy) -> None:
+        self._transitions = transitions
+        self._registry = registry
+        self._policy = policy
+
+    def claim(self, tx: Transaction, installation: Row, request_id: str, claim: Claim) -> ApprovalsError | None:
+        """Consume the permission for `claim.claim_id`; the same claim_id again changes nothing.
+
+        What no longer holds is *returned*, because refusing it also revokes the approval, and that must be kept.
+        Raises NotFound (not this installation's), NotPossible (nothing to claim), Stale (another content).
+        """
+        row = self._own(tx, installation, request_id)
+        execution = tx.one(EXECUTION, request_id=row.id)
+        if execution is not None and execution.claim_id == claim.claim_id:
+            return None
+        row = self._transitions.as_of_now(tx, row)
+        if row.state != State.APPROVED:
+            return NotPossible(f"There is nothing to claim: the request is {row.state}.", state=row.state)
+        if claim.digest != row.digest:
+            raise Stale("This is not the content that was approved.", hint="Call again with the approved arguments.")
+        try:
+            permission = self._check_again(tx, installation, row, claim)
+        except (Stale, Unauthenticated, NotPossible) as error:
+            self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=error.detail)
+            return error
+        self._start(tx, installation, row, permission, claim)
+        return None
+
+    def renew(self, tx: Transaction, installation: Row, request_id: str, claim_id: str) -> None:
+        """Hold the lease for LEASE_SECONDS more. Raises NotPossible once it has run out."""
+        row, execution = self._held(tx, installation, request_id, claim_id)
+        if self._transitions.as_of_now(tx, row).state != State.EXECUTING:
+            raise NotPossible(f"The lease is over: the request is {row.state}.", state=row.state)
+        tx.change(_RENEW, of=execution.id, lease_until=tx.now + round(LEASE_SECONDS * SECOND))
+
+    def report(self, tx: Transaction, installation: Row, request_id: str, outcome: Outcome) -> None:
+        """Keep what came of it. The same outcome again changes nothing; one that contradicts a settlement is an
+        incident. Raises NotFound for a claim_id that does not hold this request."""
+        row, execution = self._held(tx, installation, request_id, outcome.claim_id)
+        row = self._transitions.as_of_now(tx, row)
+        if execution.finished_at is None:
+            self._finish(tx, installation, row, execution, outcome)
+        elif execution.outcome != outcome.outcome:
+            self._contradict(tx, installation, row, execution, outcome)
+
+    def _own(self, tx: Transaction, installation: Row, request_id: str) -> Row:
+        row = self._transitions.find(tx, request_id)
+        if row.installation_id != installation.id:
+            raise NotFound("There is no such request.", hint="Check the id.")
+        return row
+
+    def _held(self, tx: Transaction, installation: Row, request_id: str, claim_id: str) -> tuple[Row, Row]:
+        row = self._own(tx, installation, request_id)
+        execution = tx.one(EXECUTION, request_id=row.id)
+        if execution is None or execution.claim_id != claim_id:
+            raise NotFound("This claim does not hold the request.")
+        return row, execution
+
+    def _check_again(self, tx: Transaction, installation: Row, row: Row, claim: Claim) -> Row:
+        """Everything that may have changed since the approval."""
+        tool = self._registry.standing(tx, row.server, claim.session, row.tool)
+        if tool.tool_hash != row.tool_hash or claim.tool_hash != row.tool_hash:
+            raise Stale("The tool's definition changed after it was approved.", hint="Call again: it is asked anew.")
+        agent = None
+        if row.agent_id is not None:
+            agent = assertion.live_agent(tx, row.agent_id, row.agent_credential_id).name
+        permission = tx.one(_PERMISSION, request_id=row.id)
+        if permission is None or (permission.digest, permission.content_version) != (row.digest, row.content_version):
+            raise NotPossible("There is no permission for this content.", state=row.state)
+        if permission.source == "quorum":
+            check_quorum(tx, row)
+        facts = facts_of(installation, tool)
+        judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), agent, row.assurance, row.hidden))
+        if judgement.action is Action.DENY:
+            raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
+        return permission
+
+    def _start(self, tx: Transaction, installation: Row, row: Row, permission: Row, claim: Claim) -> None:
+        self._transitions.move(tx, row, Move.CLAIM, f"installation:{installation.id}")
+        tx.insert(
+            Execution,
+            id=identifier.new(tx.now),
+            permission_id=permission.id,
+            request_id=row.id,
+            claim_id=claim.claim_id,
+            session_id=claim.session,
+            claimed_at=tx.now,
+            lease_until=tx.now + round(LEASE_SECONDS * SECOND),
+        )
+
+    def _finish(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+        tx.change(
+            _FINISH,
+            of=execution.id,
+            finished_at=tx.now,
+            outcome=outcome.outcome,
+            result=outcome.result,
+            error=outcome.error,
+            sealed_result=outcome.sealed_result,
+            duration_ms=outcome.duration_ms,
+        )
+        actor = f"installation:{installation.id}"
+        because = (outcome.error or "")[:500]
+        self._transitions.move(tx, row, OUTCOMES[outcome.outcome], actor, because=because)
+
+    def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+        tx.change(_CONTRADICT, of=execution.id, contradiction=outcome.outcome)
+        facts = encode({"kept": execution.outcome, "reported": outcome.outcome})
+        self._transitions.log.append(tx, "incident.contradiction", f"installation:{installation.id}", row.id, **facts)
+        self._transitions.woken(tx, row.id)
+
+
+def check_quorum(reader: Reader, row: Row) -> None:
+    """Raises NotPossible unless enough of those who approved are still eligible."""
+    votes = [vote for vote in on_content(reader, row) if vote.verdict == "approve"]
+    eligible = {vote.user_id for vote in votes if people.may_review(people.find(reader, vote.user_id))}
+    if len(eligible) < row.quorum:
+        raise NotPossible("Somebody who approved it may no longer do so.", state=row.state)

@@ -1,0 +1,243 @@
+"""Transactions: plain synchronous functions of a `Transaction`, run by one writer thread; async begins outside.
+
+SQLite only, for now: WAL, synchronous=FULL, one process that serves. Reads have connections of their own
+(`query_only`), one per thread; they are short, indexed look-ups, so they run where they are called.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, insert
+from sqlalchemy.dialects import sqlite
+from sqlmodel import SQLModel
+
+from approvals.errors import Invalid, Unavailable
+from approvals.instant import Clock, Instant
+
+T = TypeVar("T")
+
+
+class Row(dict[str, Any]):
+    """A row whose columns are attributes."""
+
+    def __getattr__(self, column: str) -> Any:
+        try:
+            return self[column]
+        except KeyError:
+            raise AttributeError(column) from None
+
+
+class Statement:
+    """A SQLAlchemy Core statement, compiled once; parameters are its named bind parameters."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+
+    @cached_property
+    def sql(self) -> str:
+        dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+        compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self._literals = {key: value for key, value in compiled.params.items() if value is not None}
+        return str(compiled)
+
+    def bind(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The parameters, with the statement's own literals filled in."""
+        return self._literals | given
+
+
+class Reader:
+    """Queries on one DB-API connection, as of `now`."""
+
+    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
+        self._connection = connection
+        self.now = now
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        sql = statement.sql
+        cursor = self._connection.execute(sql, statement.bind(parameters))
+        names = [column[0] for column in cursor.description]
+        return [Row(zip(names, values, strict=True)) for values in cursor]
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        """The first row, or None."""
+        sql = statement.sql
+        cursor = self._connection.execute(sql, statement.bind(parameters))
+        values = cursor.fetchone()
+        if values is None:
+            return None
+        return Row(zip((column[0] for column in cursor.description), values, strict=True))
+
+
+class Transaction(Reader):
+    """A writing transaction. Whoever runs it commits; nothing inside does."""
+
+    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
+        super().__init__(connection, now)
+        self.after_commit: list[Callable[[], None]] = []
+
+    def change(self, statement: Statement, **parameters: Any) -> int:
+        """Run an UPDATE or DELETE; the number of rows it met."""
+        sql = statement.sql
+        return self._connection.execute(sql, statement.bind(parameters)).rowcount
+
+    def insert(self, table: type[SQLModel], **values: Any) -> int:
+        """Insert one row, model defaults filled in; the row id that the database gave it."""
+        statement, defaults = _insert(table)
+        cursor = self._connection.execute(statement.sql, defaults | values)
+        return cursor.lastrowid or 0
+
+
+@cache
+def _insert(table: type[SQLModel]) -> tuple[Statement, dict[str, Any]]:
+    fields = table.model_fields
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    return Statement(insert(table.__table__)), defaults  # type: ignore[attr-defined]
+
+
+Work = Callable[[Transaction], T]
+
+
+class Database:
+    """One SQLite file. `write` is for the event loop, `write_now` for commands."""
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self.path = path_of(url)
+        self.clock = clock or Clock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._jobs: SimpleQueue[Callable[[sqlite3.Connection], None] | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the writer. Raises what opening the file raises."""
+        connection = self.connect()
+        self._learn_highest(connection)
+        self._writer = threading.Thread(target=self._run, args=(connection,), name="approvals-writer", daemon=True)
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Finish what was handed in, then close."""
+        if self._writer is not None:
+            self._jobs.put(None)
+            self._writer.join()
+            self._writer = None
+        for reader in self._readers:
+            reader.close()
+        self._readers.clear()
+        self._local = threading.local()
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in one durable transaction, then what it left in `after_commit`, on this event loop."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def deliver(result: T | None, error: BaseException | None, hooks: list[Callable[[], None]]) -> None:
+            for hook in hooks:
+                hook()
+            if done.cancelled():
+                return
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(result)  # type: ignore[arg-type]
+
+        def job(connection: sqlite3.Connection) -> None:
+            try:
+                result, hooks = self._transact(connection, work)
+            except BaseException as error:
+                self._hand_back(loop, deliver, None, error, [])
+            else:
+                self._hand_back(loop, deliver, result, None, hooks)
+
+        self._jobs.put(job)
+        return await done
+
+    def write_now(self, work: Work[T]) -> T:
+        """Run `work` in one durable transaction, on a connection of its own."""
+        connection = self.connect()
+        try:
+            self._learn_highest(connection)
+            result, hooks = self._transact(connection, work)
+        finally:
+            connection.close()
+        for hook in hooks:
+            hook()
+        return result
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run a short read where it is called."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self.connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+            self._readers.append(connection)
+        return work(Reader(connection, self.clock.now()))
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection with this product's pragmas, in autocommit mode."""
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
+        )
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    @contextlib.contextmanager
+    def only_process(self) -> Iterator[None]:
+        """Hold the one-process lock. Raises Unavailable when another process serves this file."""
+        lock = self.path.with_name(self.path.name + ".lock")
+        with lock.open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(
+                    f"Another process already serves {self.path}.",
+                    hint="Stop it first, or give this one another APPROVALS_DATABASE_URL.",
+                ) from None
+            yield
+
+    def _run(self, connection: sqlite3.Connection) -> None:
+        while (job := self._jobs.get()) is not None:
+            job(connection)
+        connection.close()
+
+    def _transact(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            transaction = Transaction(connection, self.clock.now())
+            result = work(transaction)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result, transaction.after_commit
+
+    def _learn_highest(self, connection: sqlite3.Connection) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
+            (highest,) = connection.execute("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1").fetchone() or (0,)
+            self.clock.not_below(highest)
+
+    @staticmethod
+    def _hand_back(loop: asyncio.AbstractEventLoop, deliver: Callable[..., None], *outcome: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody is left to tell
+            loop.call_soon_threadsafe(deliver, *outcome)
+
+
+def path_of(url: str) -> Path:
+    """The file of a `sqlite:///path` URL (four slashes for an absolute path). Raises Invalid for other databases."""
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise Invalid(
+            f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which this version cannot use.",
+            hint="Use sqlite:///approvals.db, or sqlite:////absolute/path.db.",
+        )
+    return Path(url.removeprefix("sqlite:///"))

@@ -1,0 +1,241 @@
+"""A call that needs a permission becomes a request, or joins the one that its twin has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from approvals import headline, identifier, secret_paths
+from approvals.assertion import Caller, caller_of
+from approvals.audit import SYSTEM
+from approvals.database import Row, Statement, Transaction
+from approvals.errors import Invalid, Stale, TooLarge
+from approvals.fingerprint import attach_key, canonical, check_encoded, digest
+from approvals.instant import SECOND
+from approvals.keyring import Keyring
+from approvals.models import Permission, PolicyVersion, Request
+from approvals.policy import Action, CallFacts, Judgement, Policy, policy_hash
+from approvals.registry import SESSION, Registry, Standing, facts_of
+from approvals.state import Move
+from approvals.status import ask_again_in
+from approvals.transition import Transitions, executions, requests
+from approvals.wire import MAX_ARGUMENTS, OPEN, Filing, State
+
+_joined = select(requests, executions.c.lease_until).join_from(
+    requests, executions, executions.c.request_id == requests.c.id, isouter=True
+)
+_OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
+_LATEST = Statement(_joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1))
+_POLICY = Statement(select(PolicyVersion.__table__).where(PolicyVersion.__table__.c.hash == bindparam("hash")))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Filed:
+    request_id: str
+    created: bool
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A filing, checked and fingerprinted."""
+
+    filing: Filing
+    installation: Row
+    caller: Caller
+    tool: Standing
+    key: str
+    digest: str
+    judgement: Judgement
+
+
+class Filings:
+    """Files calls."""
+
+    def __init__(self, transitions: Transitions, registry: Registry, keyring: Keyring, policy: Policy) -> None:
+        self._transitions = transitions
+        self._registry = registry
+        self._keyring = keyring
+        self._policy = policy
+
+    def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
+        call = self._examine(tx, installation, filing)
+        joined = self._attach(tx, call)
+        return joined or self._file_anew(tx, call)
+
+    def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
+        check_encoded(filing.arguments)
+        size = len(canonical(filing.arguments))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        session = tx.one(SESSION, id=filing.session)
+        if session is None or session.installation_id != installation.id or session.closed_at is not None:
+            raise Stale("This gate process is not registered.", hint="Register the tools again.")
+        tool = self._registry.standing(tx, installation.server, filing.session, filing.tool)
+        if tool.tool_hash != filing.tool_hash:
+            raise Stale("The tool's definition has changed.", hint="Register the tools again.")
+        for path in secret_paths.shown(filing.arguments, tool.secret):
+            raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
+        caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
+        return _Call(
+            filing,
+            installation,
+            caller,
+            tool,
+            attach_key(caller=caller.identity, **of_call),
+            digest(tool_hash=tool.tool_hash, **of_call),
+            self._judge(installation, caller, tool, filing),
+        )
+
+    def _judge(self, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> Judgement:
+        facts = facts_of(installation, tool)
+        call = CallFacts(facts, filing.arguments, caller.agent_name, installation.assurance, filing.hidden)
+        return self._policy.judge(call)
+
+    def _attach(self, tx: Transaction, call: _Call) -> Filed | None:
+        row = tx.one(_OPEN, key=call.key)
+        if row is not None:
+            row = self._transitions.as_of_now(tx, row)
+        if row is not None and row.state in OPEN:
+            return self._join(tx, row, call)
+        return self._repeat(tx, call)
+
+    def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
+        unchanged = row.tool_hash == call.tool.tool_hash
+        if row.state == State.PENDING and not unchanged:
+            self._revise(tx, row, call)
+        elif row.state == State.APPROVED and not unchanged:
+            because = "the tool's definition changed after it was approved"
+            self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=because)
+            return None
+        return Filed(row.id, created=False)
+
+    def _revise(self, tx: Transaction, row: Row, call: _Call) -> None:
+        """The content changed while it waited: earlier votes are void."""
+        words, reviewed = self._headline(call)
+        self._transitions.change(
+            tx,
+            row,
+            "request.revised",
+            f"installation:{call.installation.id}",
+            because="the tool's definition changed",
+            content_version=row.content_version + 1,
+            tool_hash=call.tool.tool_hash,
+            digest=call.digest,
+            session_id=call.filing.session,
+            sealed_arguments=call.filing.sealed_arguments,
+            headline=words,
+            reviewed=reviewed,
+            rule=call.judgement.rule,
+            facts=canonical(call.judgement.facts).decode(),
+            policy_hash=self._keep_policy(tx),
+        )
+
+    def _repeat(self, tx: Transaction, call: _Call) -> Filed | None:
+        """The stored outcome or denial of the same call, if it still answers for it."""
+        row = tx.one(_LATEST, key=call.key)
+        if row is None or row.ended_at is None:
+            return None
+        if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id:
+            if tx.now < row.ended_at + row.replay_window * SECOND:
+                return Filed(row.id, created=False, replayed=True)
+        elif ask_again_in(row, tx.now):
+            return Filed(row.id, created=False)
+        return None
+
+    def _file_anew(self, tx: Transaction, call: _Call) -> Filed:
+        request_id = identifier.new(tx.now)
+        judgement, filing = call.judgement, call.filing
+        words, reviewed = self._headline(call)
+        before = tx.one(_LATEST, key=call.key)
+        ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
+        tx.insert(
+            Request,
+            id=request_id,
+            installation_id=call.installation.id,
+            session_id=filing.session,
+            agent_id=call.caller.agent_id,
+            agent_credential_id=call.caller.credential_id,
+            caller=call.caller.identity,
+            server=call.installation.server,
+            tool=filing.tool,
+            tool_hash=call.tool.tool_hash,
+            assurance=call.installation.assurance,
+            attach_key=call.key,
+            call_key=call.key,
+            arguments=canonical(filing.arguments).decode(),
+            hidden=filing.hidden,
+            sealed_arguments=filing.sealed_arguments,
+            digest=call.digest,
+            state=State.PENDING.value,
+            headline=words,
+            reviewed=reviewed,
+            reason=filing.reason,
+            client=filing.client.model_dump_json(),
+            rule=judgement.rule,
+            facts=canonical(judgement.facts).decode(),
+            policy_hash=self._keep_policy(tx),
+            risk=judgement.risk,
+            quorum=judgement.quorum,
+            created_at=tx.now,
+            expires_at=tx.now + judgement.ttl * SECOND,
+            execute_within=judgement.execute_within,
+            cool_down=judgement.cool_down,
+            replay_window=judgement.replay_window,
+            replaces=before.id if before is not None and ended_otherwise else None,
+            changed_at=tx.now,
+        )
+        self._transitions.log.append(
+            tx,
+            "request.filed",
+            f"agent:{call.caller.agent_id}" if call.caller.agent_id else f"installation:{call.installation.id}",
+            request_id,
+            server=call.installation.server,
+            tool=filing.tool,
+            digest=call.digest,
+            rule=judgement.rule,
+        )
+        self._transitions.woken(tx, request_id)
+        self._decide_by_policy(tx, request_id, judgement)
+        return Filed(request_id, created=True)
+
+    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement) -> None:
+        if judgement.action is Action.REQUIRE_APPROVAL:
+            return
+        row = self._transitions.find(tx, request_id)
+        by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
+        if judgement.action is Action.ALLOW:
+            grant_permission(tx, row, "policy")
+            by |= {"execute_by": min(row.expires_at, tx.now + row.execute_within * SECOND)}
+            self._transitions.move(tx, row, Move.APPROVE, SYSTEM, **by)
+        else:
+            because = judgement.reason or "the policy refuses it"
+            self._transitions.move(tx, row, Move.DENY, SYSTEM, because=because, comment=because, **by)
+
+    def _headline(self, call: _Call) -> tuple[str, bool]:
+        """The effect sentence, and whether it comes from an accepted template."""
+        template, arguments = call.tool.definition.summary, call.filing.arguments
+        if template is not None and call.tool.accepted:
+            return headline.render(template, arguments), True
+        return headline.plain(call.installation.server, call.filing.tool, arguments), False
+
+    def _keep_policy(self, tx: Transaction) -> str:
+        name = policy_hash(self._policy)
+        if tx.one(_POLICY, hash=name) is None:
+            tx.insert(PolicyVersion, hash=name, text=self._policy.text, created_at=tx.now)
+        return name
+
+
+def grant_permission(tx: Transaction, row: Row, source: str) -> None:
+    """Write down what a claim will consume: bound to this content, once per request."""
+    tx.insert(
+        Permission,
+        id=identifier.new(tx.now),
+        request_id=row.id,
+        source=source,
+        content_version=row.content_version,
+        digest=row.digest,
+        created_at=tx.now,
+    )

@@ -1,0 +1,85 @@
+"""The open event streams of gates: which requests each follows, and which of those changed. Event loop only."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+
+from approvals.bus import Bus
+from approvals.presence import Presence
+
+
+class GateStream:
+    """One gate process's stream."""
+
+    def __init__(self, session: str, installation_id: str) -> None:
+        self.session = session
+        self.installation_id = installation_id
+        self.follows: set[str] = set()
+        self._changed: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    def poke(self, request_id: str) -> None:
+        """This request changed."""
+        self._changed[request_id] = None
+        self._wake.set()
+
+    def changed(self) -> list[str]:
+        """What changed since last asked, in order."""
+        self._wake.clear()
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+    async def wait(self, seconds: float, stopping: asyncio.Event) -> bool:
+        """Whether something happened within `seconds`; the end of the service counts."""
+        if stopping.is_set():
+            return True
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Wake it, so that it sees the service stopping."""
+        self._wake.set()
+
+
+class GateStreams:
+    """The streams by gate session."""
+
+    def __init__(self, bus: Bus, presence: Presence) -> None:
+        self._bus = bus
+        self._presence = presence
+        self._streams: dict[str, set[GateStream]] = defaultdict(set)
+
+    @contextlib.contextmanager
+    def open(self, stream: GateStream) -> Iterator[None]:
+        """Registered for as long as the context lasts."""
+        self._streams[stream.session].add(stream)
+        self._presence.stream_opened(stream.session)
+        try:
+            yield
+        finally:
+            self._bus.unsubscribe(stream.poke, stream.follows)
+            self._streams[stream.session].discard(stream)
+            if not self._streams[stream.session]:
+                del self._streams[stream.session]
+            self._presence.stream_closed(stream.session)
+
+    def follow(self, session: str, request_id: str) -> None:
+        """From now on, tell this session's streams of this request."""
+        for stream in self._streams.get(session, ()):
+            if request_id not in stream.follows:
+                stream.follows.add(request_id)
+                self._bus.subscribe(stream.poke, [request_id])
+
+    def forget(self, stream: GateStream, request_id: str) -> None:
+        """This request has ended."""
+        stream.follows.discard(request_id)
+        self._bus.unsubscribe(stream.poke, [request_id])
+
+    def stop(self) -> None:
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.stop()

@@ -1,0 +1,99 @@
+"""What a call needs: pure, behind a small port. Whatever is not clearly allowed is held for a person."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Protocol
+
+from approvals.wire import Annotations, Verdict
+
+
+class Action(StrEnum):
+    ALLOW = "allow"
+    REQUIRE_APPROVAL = "require_approval"
+    DENY = "deny"
+
+
+@dataclass(frozen=True)
+class ToolFacts:
+    """What a policy may know of a tool: the stricter of what stands and what is offered."""
+
+    server: str
+    tool: str
+    annotations: Annotations
+    trusted: bool
+    """Whether the annotations count."""
+
+
+@dataclass(frozen=True)
+class CallFacts:
+    """What a policy may know of one call."""
+
+    tool: ToolFacts
+    arguments: Any
+    agent: str | None
+    assurance: str
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the policy says of one call, and why. Times in seconds."""
+
+    action: Action
+    rule: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    risk: str = "medium"
+    quorum: int = 1
+    ttl: int = 3600
+    execute_within: int = 3600
+    cool_down: int = 600
+    replay_window: int = 600
+
+
+class Policy(Protocol):
+    """The port. Implementations are pure and never raise."""
+
+    @property
+    def text(self) -> str: ...
+
+    def verdict(self, tool: ToolFacts) -> Verdict: ...
+
+    def judge(self, call: CallFacts) -> Judgement: ...
+
+
+def policy_hash(policy: Policy) -> str:
+    """Names a policy by its text."""
+    return sha256(policy.text.encode()).hexdigest()
+
+
+class DefaultPolicy:
+    """Without a policy file: trusted read-only tools run, everything else needs one reviewer."""
+
+    text = (
+        "version: 1\n"
+        "defaults: {action: require_approval, ttl: 1h}\n"
+        "rules:\n"
+        "  - id: trusted-reads\n"
+        "    match: {trusted: true, annotations: {read_only: true}}\n"
+        "    action: allow\n"
+    )
+
+    def verdict(self, tool: ToolFacts) -> Verdict:
+        return Verdict.RUN if _is_trusted_read(tool) else Verdict.ASK
+
+    def judge(self, call: CallFacts) -> Judgement:
+        facts = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
+        if _is_trusted_read(call.tool) and not call.hidden:
+            return Judgement(Action.ALLOW, "trusted-reads", facts, risk="low")
+        return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=_risk(call.tool))
+
+
+def _is_trusted_read(tool: ToolFacts) -> bool:
+    return tool.trusted and tool.annotations.read_only
+
+
+def _risk(tool: ToolFacts) -> str:
+    destructive = tool.annotations.destructive or not tool.trusted
+    return "high" if destructive else "medium"

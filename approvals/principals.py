@@ -1,0 +1,119 @@
+"""Servers, their installations, and agents: made, listed, given keys, revoked."""
+
+import re
+import secrets
+
+from sqlalchemy import bindparam, select, update
+
+from approvals import credentials, identifier
+from approvals.audit import AuditLog
+from approvals.database import Reader, Row, Statement, Transaction
+from approvals.errors import Duplicate, Invalid, NotFound
+from approvals.models import Agent, Installation, Server
+from approvals.registry import SERVER
+from approvals.wire import Assurance
+
+_agents = Agent.__table__  # type: ignore[attr-defined]
+_installations = Installation.__table__  # type: ignore[attr-defined]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_INSTALLATIONS = Statement(select(_installations).order_by(_installations.c.server, _installations.c.created_at))
+_OF_SERVER = Statement(
+    select(_installations)
+    .where(_installations.c.server == bindparam("server"), _installations.c.label == bindparam("label"))
+    .where(_installations.c.disabled_at.is_(None))
+)
+_AGENTS = Statement(select(_agents).order_by(_agents.c.name))
+_AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")))
+_DISABLE = {
+    "installation": Statement(
+        update(_installations).where(_installations.c.id == bindparam("of")).values(disabled_at=bindparam("at"))
+    ),
+    "agent": Statement(update(_agents).where(_agents.c.id == bindparam("of")).values(disabled_at=bindparam("at"))),
+}
+
+
+class Principals:
+    """Installations and agents. Keys are returned once, here, and never again."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def add_server(
+        self, tx: Transaction, actor: str, name: str, *, label: str, assurance: Assurance, trusted: bool
+    ) -> str:
+        """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
+        _check(name)
+        if tx.one(SERVER, name=name) is None:
+            tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+        if tx.one(_OF_SERVER, server=name, label=label) is not None:
+            raise Duplicate(
+                f"The server {name!r} has an installation labelled {label!r}.",
+                hint=f"Give this one another --label, or rotate its key: approvals server rotate {name}",
+            )
+        installation = identifier.new(tx.now)
+        facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
+        tx.insert(Installation, id=installation, server=name, created_at=tx.now, **facts)
+        self._log.append(tx, "server.added", actor, f"installation:{installation}", server=name, **facts)
+        return credentials.mint(tx, "installation", installation)
+
+    def add_agent(self, tx: Transaction, actor: str, name: str, *, owner: str = "") -> str:
+        """A new agent; its key. Raises Invalid, or Duplicate for a name in use."""
+        _check(name)
+        if tx.one(_AGENT, name=name) is not None:
+            raise Duplicate(
+                f"There is an agent {name!r}.", hint=f"Make it a new key instead: approvals agent rotate {name}"
+            )
+        agent = identifier.new(tx.now)
+        tx.insert(Agent, id=agent, name=name, owner=owner, created_at=tx.now)
+        self._log.append(tx, "agent.added", actor, f"agent:{agent}", name=name, owner=owner)
+        return credentials.mint(tx, "agent", agent)
+
+    def rotate(self, tx: Transaction, actor: str, kind: str, principal: Row) -> str:
+        """A second key beside the present one; the oldest goes when there would be three."""
+        key = credentials.mint(tx, kind, principal.id)
+        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", credential=key.split("_")[1])
+        return key
+
+    def revoke(self, tx: Transaction, actor: str, kind: str, principal: Row, credential_id: str | None = None) -> int:
+        """Revoke one key, or all and the principal with them; how many keys there were."""
+        revoked = credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
+        if credential_id is None:
+            tx.change(_DISABLE[kind], of=principal.id, at=tx.now)
+        self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", credentials=revoked)
+        return len(revoked)
+
+
+def installations(reader: Reader) -> list[Row]:
+    return reader.all(_INSTALLATIONS)
+
+
+def agents(reader: Reader) -> list[Row]:
+    return reader.all(_AGENTS)
+
+
+def agent_named(reader: Reader, name: str) -> Row:
+    """Raises NotFound."""
+    row = reader.one(_AGENT, name=name)
+    if row is None:
+        raise NotFound(f"There is no agent {name!r}.", hint="List them: approvals agent list")
+    return row
+
+
+def installation_named(reader: Reader, server: str, label: str) -> Row:
+    """The live installation of a server under a label. Raises NotFound."""
+    row = reader.one(_OF_SERVER, server=server, label=label)
+    if row is None:
+        raise NotFound(
+            f"The server {server!r} has no live installation labelled {label!r}.",
+            hint="List them: approvals server list",
+        )
+    return row
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} cannot name a server or an agent.",
+            hint="1 to 63 of a-z, 0-9, dot, dash, underscore; a letter or digit first.",
+        )

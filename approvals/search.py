@@ -1,0 +1,48 @@
+"""Lists of requests by keyset: no OFFSET, no counting."""
+
+from functools import cache
+
+from sqlalchemy import bindparam
+
+from approvals.database import Reader, Row, Statement
+from approvals.status import WITH_EXECUTION
+from approvals.transition import requests
+from approvals.wire import State
+
+_WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
+LONGEST_QUEUE = 200
+
+
+def page(
+    reader: Reader,
+    *,
+    state: str | None = None,
+    server: str | None = None,
+    tool: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Row]:
+    """Up to `limit` requests older than `before`, newest first, joined with their executions."""
+    given = {"state": state, "server": server, "tool": tool}
+    filters = {name: str(value) for name, value in given.items() if value is not None}
+    start = {"before": before} if before is not None else {}
+    return reader.all(_page(tuple(filters), before is not None), **filters, **start, limit=limit)
+
+
+def queue(reader: Reader) -> list[Row]:
+    """What is not ended: the longest waiting first, up to LONGEST_QUEUE of each state."""
+    return [row for state in _WAITING for row in reader.all(_open(), state=state.value, limit=LONGEST_QUEUE)]
+
+
+@cache
+def _page(filters: tuple[str, ...], continued: bool) -> Statement:
+    statement = WITH_EXECUTION.order_by(requests.c.id.desc()).limit(bindparam("limit"))
+    for name in filters:
+        statement = statement.where(requests.c[name] == bindparam(name))
+    return Statement(statement.where(requests.c.id < bindparam("before")) if continued else statement)
+
+
+@cache
+def _open() -> Statement:
+    of_state = WITH_EXECUTION.where(requests.c.state == bindparam("state"))
+    return Statement(of_state.order_by(requests.c.id).limit(bindparam("limit")))

@@ -1,0 +1,153 @@
+"""The approval service, put together: what the API, the pages and the commands all call."""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import bindparam, select
+
+from approvals import chain, credentials
+from approvals.audit import AuditLog
+from approvals.bus import Bus
+from approvals.calls import Calls
+from approvals.claim import Claims
+from approvals.database import Database, Reader, Statement, Transaction
+from approvals.decision import Decisions
+from approvals.errors import ApprovalsError, Invalid
+from approvals.expiry import Expiry, next_due
+from approvals.filing import Filings
+from approvals.gate_stream import GateStreams
+from approvals.keyring import Keyring
+from approvals.models import Meta
+from approvals.people import People
+from approvals.policy import DefaultPolicy, Policy
+from approvals.presence import Presence
+from approvals.principals import Principals
+from approvals.registry import Registry
+from approvals.settlement import Settlements
+from approvals.status import Statuses
+from approvals.transition import Transitions
+from approvals.withdrawal import Withdrawals
+
+T = TypeVar("T")
+logger = logging.getLogger("approvals")
+
+_meta = Meta.__table__  # type: ignore[attr-defined]
+_FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
+
+
+class Service:
+    """Every part of the service over one database. Event loop only, but for `database.write_now`."""
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        public_url: str,
+        *,
+        policy: Policy | None = None,
+        emit_head: Callable[[chain.Head, int], None] | None = None,
+    ) -> None:
+        policy = policy or DefaultPolicy()
+        self.database = database
+        self.keyring = keyring
+        self.public_url = public_url.rstrip("/")
+        self.bus = Bus()
+        self.presence = Presence()
+        self.gates = GateStreams(self.bus, self.presence)
+        self.log = AuditLog(keyring.audit, keyring.audit_id)
+        self.people = People(self.log)
+        self.principals = Principals(self.log)
+        self.statuses = Statuses(self.public_url)
+        self.transitions = Transitions(self.log, self.bus.wake)
+        self.registry = Registry(self.log, policy, self.public_url)
+        self.filings = Filings(self.transitions, self.registry, keyring, policy)
+        self.decisions = Decisions(self.transitions)
+        self.claims = Claims(self.transitions, self.registry, policy)
+        self.settlements = Settlements(self.transitions)
+        self.withdrawals = Withdrawals(self.transitions)
+        self.expiry = Expiry(self.transitions)
+        self.calls = Calls(self.log)
+        self.stopping = asyncio.Event()
+        """Set when the server begins to stop: streams and long-polls end."""
+        self._emit_head = emit_head or (lambda head, at: None)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run one transaction; what it returns as an error is raised after the commit."""
+        result = await self.database.write(work)
+        if isinstance(result, ApprovalsError):
+            raise result
+        return result
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run a short, indexed read."""
+        return self.database.read(work)
+
+    def check_key(self, tx: Transaction) -> None:
+        """Raises Invalid when the database belongs to another secret key."""
+        known = tx.one(_FACT, name="audit_key_id")
+        if known is None:
+            tx.insert(Meta, name="audit_key_id", value=self.keyring.audit_id)
+        elif not secrets.compare_digest(known.value, self.keyring.audit_id):
+            raise Invalid(
+                "This database belongs to another APPROVALS_SECRET_KEY.",
+                hint="Set the key it was made with (for SQLite: the file beside the database that ends in .key).",
+            )
+
+    def stop(self) -> None:
+        """End streams, long-polls and timers."""
+        self.stopping.set()
+        self.gates.stop()
+
+    async def keep_time(self) -> None:
+        """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""
+        while not self.stopping.is_set():
+            try:
+                due = self.read(next_due)
+                if due is not None and due <= self.database.clock.now():
+                    await self.write(self.expiry.sweep)
+                await self._watch_gates()
+            except Exception:
+                logger.exception("the timer stumbled; it goes on")
+            await self._pause(1.0)
+
+    async def keep_chain(self) -> None:
+        """Link new audit events within a second of their writing, and emit each new head."""
+        while not self.stopping.is_set():
+            try:
+                await self.link_events()
+            except Exception:
+                logger.exception("the audit sequencer stumbled; it goes on")
+            await self._pause(0.5)
+
+    async def link_events(self) -> None:
+        """Link all that is there now."""
+        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit)):
+            self._emit_head(head, self.database.clock.now())
+
+    async def _watch_gates(self) -> None:
+        if not self.presence.due(self.database.clock.now()):
+            return
+        streaming, used = self.presence.streaming(), self.presence.take_used()
+
+        def watch(tx: Transaction) -> None:
+            self.expiry.heard(tx, streaming)
+            self.expiry.lose_silent(tx)
+            for credential in used:
+                credentials.used(tx, credential)
+
+        await self.write(watch)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def head_line(head: chain.Head, at: int) -> str:
+    """The chain's new head, as one line of JSON for whoever keeps it outside."""
+    return json.dumps({"audit_head": str(head), "at": at})

@@ -1,0 +1,53 @@
+"""Settling `unknown`: a person says what really happened."""
+
+from typing import Literal
+
+from sqlalchemy import bindparam, update
+
+from approvals.claim import EXECUTION
+from approvals.database import Row, Statement, Transaction
+from approvals.decision import check_may_decide
+from approvals.errors import Invalid, NotPossible
+from approvals.instant import SECOND, seconds_until
+from approvals.people import Person
+from approvals.state import OUTCOMES
+from approvals.transition import Transitions, executions
+from approvals.wire import State
+
+MARGIN_SECONDS = 60.0
+"""After the lease, before anyone may say "it did not run": a gate that was only slow reports by then."""
+
+Truth = Literal["succeeded", "failed", "not_executed"]
+
+_SETTLE = Statement(
+    update(executions)
+    .where(executions.c.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("finished_at", "outcome", "settled_by", "settled_note")})
+)
+
+
+class Settlements:
+    """Settles executions whose outcome was lost."""
+
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> Row:
+        """Record what a person found out. Raises Forbidden, Invalid (no note), NotPossible (not unknown, or too early
+        to say that it did not run)."""
+        row = self._transitions.as_of_now(tx, self._transitions.find(tx, request_id))
+        check_may_decide(tx, row, person)
+        if row.state != State.UNKNOWN:
+            raise NotPossible(f"The request is {row.state}: there is nothing to settle.", state=row.state)
+        if not note.strip():
+            raise Invalid("Say how you know.", hint="For example: checked the orders table, no refund is there.")
+        execution = tx.one(EXECUTION, request_id=row.id)
+        if execution is None:
+            raise NotPossible("Nothing was ever claimed here.", state=row.state)
+        early = seconds_until(execution.lease_until + round(MARGIN_SECONDS * SECOND), tx.now)
+        if truth == "not_executed" and early:
+            raise NotPossible(
+                f"It may still be running: that can be said in {early:.0f} seconds.", hint="Wait, then settle."
+            )
+        tx.change(_SETTLE, of=execution.id, finished_at=tx.now, outcome=truth, settled_by=person.id, settled_note=note)
+        return self._transitions.move(tx, row, OUTCOMES[truth], person.actor, because=note)

@@ -1,0 +1,124 @@
+"""One move of one request: one compare-and-swap, one audit event, one wake-up after the commit."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from approvals import state
+from approvals.audit import SYSTEM, AuditLog
+from approvals.database import Reader, Row, Statement, Transaction
+from approvals.errors import NotFound, NotPossible
+from approvals.models import Execution, Request
+from approvals.state import Deadlines, Move
+from approvals.wire import OPEN, State
+
+requests = Request.__table__  # type: ignore[attr-defined]
+executions = Execution.__table__  # type: ignore[attr-defined]
+
+REQUEST = Statement(
+    select(requests, executions.c.lease_until)
+    .join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
+    .where(requests.c.id == bindparam("id"))
+)
+_CHANGEABLE = (
+    "state",
+    "attach_key",
+    "content_version",
+    "changed_at",
+    "decided_at",
+    "decided_by",
+    "comment",
+    "may_ask_again",
+    "execute_by",
+    "ended_at",
+    "ended_because",
+    "tool_hash",
+    "digest",
+    "headline",
+    "reviewed",
+    "session_id",
+    "sealed_arguments",
+    "rule",
+    "facts",
+    "policy_hash",
+)
+_SWAP = Statement(
+    update(requests)
+    .where(
+        requests.c.id == bindparam("of"),
+        requests.c.state == bindparam("was"),
+        requests.c.content_version == bindparam("version"),
+    )
+    .values({name: bindparam(name) for name in _CHANGEABLE})
+)
+
+Wake = Callable[[str], None]
+"""Told, after the commit, the id of each request that changed."""
+
+
+class Transitions:
+    """Moves requests. `wake` is called on the event loop once the move is durable."""
+
+    def __init__(self, log: AuditLog, wake: Wake) -> None:
+        self.log = log
+        self._wake = wake
+
+    def find(self, reader: Reader, request_id: str) -> Row:
+        """The request's row, with its execution's `lease_until`. Raises NotFound."""
+        row = reader.one(REQUEST, id=request_id)
+        if row is None:
+            raise NotFound("There is no such request.", hint="Check the id.")
+        return row
+
+    def move(self, tx: Transaction, row: Row, move: Move, actor: str, *, because: str = "", **changes: Any) -> Row:
+        """Make one move; the row as it is afterwards. Raises NotPossible when the state has no such move, or the row
+        has changed under us."""
+        to = state.after(State(row.state), move)
+        if to not in OPEN:
+            changes |= {"ended_at": tx.now, "attach_key": None, "ended_because": because or None}
+        return self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
+
+    def change(self, tx: Transaction, row: Row, kind: str, actor: str, *, because: str = "", **changes: Any) -> Row:
+        """Change a request's own columns under compare-and-swap, with its audit event."""
+        after = Row(row | changes | {"changed_at": tx.now})
+        swapped = tx.change(
+            _SWAP,
+            of=row.id,
+            was=row.state,
+            version=row.content_version,
+            **{name: after[name] for name in _CHANGEABLE},
+        )
+        if swapped != 1:
+            raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
+        facts = {"was": row.state, "version": after.content_version, "digest": after.digest}
+        self.log.append(tx, kind, actor, row.id, **facts, **({"because": because} if because else {}))
+        self.woken(tx, row.id)
+        return after
+
+    def woken(self, tx: Transaction, request_id: str) -> None:
+        """Wake whoever waits for this request once the transaction is durable."""
+        tx.after_commit.append(lambda: self._wake(request_id))
+
+    def as_of_now(self, tx: Transaction, row: Row) -> Row:
+        """The row after the moves that time has made by now."""
+        due = state.due(State(row.state), deadlines(row), tx.now)
+        return row if due is None else self.move(tx, row, due, SYSTEM, because=BECAUSE[due])
+
+
+BECAUSE = {
+    Move.EXPIRE: "nobody decided in time",
+    Move.LAPSE: "it was approved, but not started in time",
+    Move.LOSE: "the gate stopped reporting while the tool ran",
+}
+
+
+def deadlines(row: Row) -> Deadlines:
+    """The instants at which time moves this request."""
+    return Deadlines(row.expires_at, row.execute_by, row.lease_until)
+
+
+def seen_state(row: Row, now: int) -> State:
+    """The state as of `now`, whether or not the timer has come round."""
+    due = state.due(State(row.state), deadlines(row), now)
+    return State(row.state) if due is None else state.after(State(row.state), due)

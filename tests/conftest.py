@@ -1,0 +1,256 @@
+"""What the tests stand on: a migrated database, a service over it, a clock that only tests move, and a filed call."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from approvals import identifier, schema
+from approvals.assertion import assert_agent
+from approvals.database import Database, Reader, Row, Transaction
+from approvals.decision import Seen
+from approvals.filing import Filed
+from approvals.instant import SECOND, Clock, Instant
+from approvals.keyring import Keyring
+from approvals.people import Person, require_user
+from approvals.principals import agent_named, installation_named
+from approvals.service import Service
+from approvals.settlement import Truth
+from approvals.wire import (
+    Annotations,
+    Assurance,
+    Claim,
+    Decision,
+    Filing,
+    Outcome,
+    Registered,
+    Registration,
+    RequestStatus,
+    ToolDefinition,
+)
+
+T = TypeVar("T")
+SECRET = "a secret key for tests, long enough to count"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class HandClock(Clock):
+    """A clock that tests move. `wall` may be set back; `ticks` never."""
+
+    def __init__(self) -> None:
+        self.at: Instant = 1_800_000_000 * SECOND
+        self.ticked: Instant = 0
+        super().__init__(lambda: self.at, lambda: self.ticked)
+
+    def forward(self, seconds: float) -> None:
+        self.at += round(seconds * SECOND)
+        self.ticked += round(seconds * SECOND)
+
+    def set_back(self, seconds: float) -> None:
+        self.at -= round(seconds * SECOND)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file at the newest schema, to copy."""
+    path = tmp_path_factory.mktemp("schema") / "migrated.db"
+    schema.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database_url(migrated: Path, tmp_path: Path) -> str:
+    """A fresh, migrated database."""
+    path = tmp_path / "approvals.db"
+    shutil.copyfile(migrated, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def service(database_url: str, clock: HandClock) -> Iterator[Service]:
+    """A service whose transactions run where they are called: `house.write`."""
+    service = Service(Database(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700")
+    yield service
+    service.database.stop()
+
+
+REFUND = ToolDefinition(
+    name="refund_order",
+    description="Refund an order.",
+    input_schema={
+        "type": "object",
+        "properties": {"order_id": {"type": "integer"}, "amount_cents": {"type": "integer"}},
+    },
+    annotations=Annotations(),
+    summary="Refund {amount_cents:usd} of order {order_id}",
+)
+LOOK = ToolDefinition(
+    name="get_order", input_schema={"type": "object", "properties": {}}, annotations=Annotations(read_only=True)
+)
+ARGUMENTS: dict[str, Any] = {"order_id": 1042, "amount_cents": 12000}
+
+
+@dataclass
+class House:
+    """One server, its installation, an agent and two reviewers; and the moves of a call, one line each."""
+
+    service: Service
+    clock: HandClock
+    keys: dict[str, str] = field(default_factory=dict)
+    session: str = "session-0001"
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        return self.service.database.write_now(work)
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        return self.service.read(work)
+
+    def build(self) -> None:
+        self.write(self.service.check_key)
+        self.add_server("shop")
+        self.keys["agent"] = self.write(lambda tx: self.service.principals.add_agent(tx, "test", "scout"))
+        for name in ("ann", "bob"):
+            self.add_user(name)
+        self.register()
+
+    def add_server(self, name: str, label: str = "main", *, trusted: bool = True) -> str:
+        self.keys[name if label == "main" else label] = key = self.write(
+            lambda tx: self.service.principals.add_server(
+                tx, "test", name, label=label, assurance=Assurance.ENFORCED, trusted=trusted
+            )
+        )
+        return key
+
+    def add_user(self, name: str, roles: str = "admin reviewer") -> str:
+        return self.write(
+            lambda tx: self.service.people.add(
+                tx, "test", subject=name, name=name.title(), roles=roles, password_hash=None
+            )
+        )
+
+    def installation(self, server: str = "shop", label: str = "main") -> Row:
+        return self.read(lambda reader: installation_named(reader, server, label))
+
+    def person(self, name: str = "ann") -> Person:
+        user = self.read(lambda reader: require_user(reader, name))
+        return Person(user.id, user.name, frozenset(user.roles.split()), "web", "password", self.clock.now())
+
+    def register(
+        self, *tools: ToolDefinition, session: str | None = None, installation: Row | None = None
+    ) -> Registered:
+        registration = Registration(session=session or self.session, tools=tools or (REFUND, LOOK))
+        at = installation or self.installation()
+        return self.write(lambda tx: self.service.registry.register(tx, at, registration))
+
+    def assertion(self, key: str | None = None, installation: Row | None = None) -> str:
+        at = installation or self.installation()
+        return self.read(
+            lambda reader: assert_agent(reader, self.service.keyring, at, key or self.keys["agent"])
+        ).assertion
+
+    def filing(self, arguments: dict[str, Any] | None = None, **changes: Any) -> Filing:
+        session = changes.pop("session", self.session)
+        tool = changes.pop("tool", "refund_order")
+        hashes = self.read(
+            lambda reader: {tool: self.service.registry.standing(reader, "shop", session, tool).tool_hash}
+        )
+        return Filing(
+            **{
+                "session": session,
+                "call_id": identifier.new(self.clock.now()),
+                "tool": tool,
+                "tool_hash": hashes[tool],
+                "arguments": ARGUMENTS if arguments is None else arguments,
+                "assertion": self.assertion(),
+                "reason": "the parcel is lost",
+            }
+            | changes
+        )
+
+    def file(self, filing: Filing | None = None, installation: Row | None = None) -> Filed:
+        at = installation or self.installation()
+        wanted = filing or self.filing()
+        return self.write(lambda tx: self.service.filings.file(tx, at, wanted))
+
+    def row(self, request_id: str) -> Row:
+        return self.read(lambda reader: self.service.statuses.row(reader, request_id))
+
+    def status(self, request_id: str) -> RequestStatus:
+        return self.read(lambda reader: self.service.statuses.read(reader, request_id))
+
+    def decide(self, request_id: str, verdict: str = "approve", *, who: str = "ann", **changes: Any) -> Row:
+        row, person = self.row(request_id), self.person(who)
+        decision = Decision(
+            **{"verdict": verdict, "comment": "", "content_version": row.content_version, "digest": row.digest}
+            | changes
+        )
+        return self.write(lambda tx: self.service.decisions.decide(tx, request_id, person, decision, Seen()))
+
+    def tool(self, **changes: Any) -> ToolDefinition:
+        """The refund tool, redefined."""
+        return REFUND.model_copy(update=changes)
+
+    def accept(self, name: str, tool_hash: str) -> None:
+        self.write(lambda tx: self.service.registry.accept(tx, "shop", name, tool_hash, self.person().actor))
+
+    def settle(self, request_id: str, truth: Truth, note: str = "looked it up", *, who: str = "ann") -> Row:
+        person = self.person(who)
+        return self.write(lambda tx: self.service.settlements.settle(tx, request_id, person, truth, note))
+
+    def withdraw(self, request_id: str) -> None:
+        agent = self.read(lambda reader: agent_named(reader, "scout"))
+        self.write(lambda tx: self.service.withdrawals.by_agent(tx, request_id, agent, ""))
+
+    def need(self, request_id: str, *, quorum: int) -> None:
+        """As if the rule had asked for more people."""
+        connection = self.service.database.connect()
+        connection.execute("UPDATE request SET quorum = ? WHERE id = ?", (quorum, request_id))
+        connection.close()
+
+    def claim(self, request_id: str, claim_id: str = "claim-0001", **changes: Any) -> Exception | None:
+        """What the service answers: None when the claim holds."""
+        row = self.row(request_id)
+        at = changes.pop("installation", None) or self.installation()
+        claim = Claim(
+            **{"claim_id": claim_id, "session": self.session, "tool_hash": row.tool_hash, "digest": row.digest} | changes
+        )
+        return self.write(lambda tx: self.service.claims.claim(tx, at, request_id, claim))
+
+    def report(self, request_id: str, outcome: str = "succeeded", claim_id: str = "claim-0001", **more: Any) -> None:
+        at = self.installation()
+        body = Outcome(**{"claim_id": claim_id, "outcome": outcome, "result": "refunded"} | more)
+        self.write(lambda tx: self.service.claims.report(tx, at, request_id, body))
+
+    def sweep(self) -> int:
+        return self.write(self.service.expiry.sweep)
+
+    def revoke_agent(self) -> None:
+        agent = self.read(lambda reader: agent_named(reader, "scout"))
+        self.write(lambda tx: self.service.principals.revoke(tx, "test", "agent", agent))
+
+    def events(self, subject: str) -> list[str]:
+        """The kinds of audit events about a subject, in order."""
+        connection = self.service.database.connect()
+        rows = connection.execute("SELECT kind FROM audit_event WHERE subject = ? ORDER BY id", (subject,)).fetchall()
+        connection.close()
+        return [kind for (kind,) in rows]
+
+
+@pytest.fixture
+def house(service: Service, clock: HandClock) -> House:
+    house = House(service, clock)
+    house.build()
+    return house
+
