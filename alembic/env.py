@@ -1,9 +1,9 @@
 import os
 
+from alembic import context
 from sqlmodel import SQLModel, create_engine
 
 import approvals.models  # noqa: F401  (registers the tables)
-from alembic import context
 
 url = context.config.attributes.get("url") or os.environ.get("APPROVALS_DATABASE_URL", "sqlite:///approvals.db")
 

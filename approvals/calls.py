@@ -1,6 +1,6 @@
 """Records of calls that needed no approval: numbered by their gate process, so that a gap shows."""
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, null, update
 
 from approvals.audit import AuditLog
 from approvals.database import Row, Statement, Transaction
@@ -15,7 +15,7 @@ _RECORDED = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
     .values(
-        {name: bindparam(name) for name in ("recorded", "high_water", "last_seen_at", "closed_at")} | {"lost_at": None}
+        {name: bindparam(name) for name in ("recorded", "high_water", "last_seen_at", "closed_at")} | {"lost_at": null()}
     )
 )
 

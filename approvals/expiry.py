@@ -1,6 +1,6 @@
 """What time does to requests, and to gate processes that fell silent. Tidying only: every move asks the time itself."""
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, null, or_, select, update
 
 from approvals.audit import SYSTEM
 from approvals.database import Reader, Statement, Transaction
@@ -49,7 +49,7 @@ _LOST = Statement(update(_sessions).where(_sessions.c.id == bindparam("of")).val
 _HEARD = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
-    .values(last_seen_at=bindparam("last_seen_at"), lost_at=None)
+    .values(last_seen_at=bindparam("last_seen_at"), lost_at=null())
 )
 
 

@@ -1,12 +1,20 @@
 """What the tests stand on: a migrated database, a service over it, a clock that only tests move, and a filed call."""
 
+import asyncio
+import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
+import anyio.lowlevel
+import httpx2
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from approvals import identifier, schema
 from approvals.assertion import assert_agent
@@ -20,6 +28,8 @@ from approvals.principals import agent_named, installation_named
 from approvals.service import Service
 from approvals.settlement import Truth
 from approvals.wire import (
+    WIRE_HEADER,
+    WIRE_VERSION,
     Annotations,
     Assurance,
     Claim,
@@ -31,6 +41,7 @@ from approvals.wire import (
     RequestStatus,
     ToolDefinition,
 )
+from approvals_web.app import create_app
 
 T = TypeVar("T")
 SECRET = "a secret key for tests, long enough to count"
@@ -254,3 +265,49 @@ def house(service: Service, clock: HandClock) -> House:
     house.build()
     return house
 
+
+
+@dataclass
+class Served:
+    """The service behind a real HTTP port, in the test's own event loop."""
+
+    url: str
+    house: House
+
+    def client(self, key: str = "shop", **headers: str) -> httpx2.AsyncClient:
+        """A client with one of the house's keys, speaking the wire's version."""
+        bearer = {"Authorization": f"Bearer {self.house.keys.get(key, key)}", WIRE_HEADER: str(WIRE_VERSION)}
+        return httpx2.AsyncClient(base_url=f"{self.url}/api/v1", headers=bearer | headers, trust_env=False)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """A uvicorn on a free port for as long as the context lasts; its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            await _answers(client, f"{url}/healthz")
+        yield url
+    finally:
+        app.state.service.stop()
+        server.should_exit = True
+        await task
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> None:
+    with anyio.fail_after(10):
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                await client.get(url)
+                return
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.fixture
+async def served(house: House) -> AsyncIterator[Served]:
+    async with serving(create_app(house.service)) as url:
+        yield Served(url, house)

@@ -1,0 +1,491 @@
+"""first tables"""
+
+import sqlalchemy as sa
+import sqlmodel
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "agent",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+    op.create_table(
+        "audit_event",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("actor", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("subject", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("payload_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("key_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("algorithm", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("mac", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("payload_hash"),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_event_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "meta",
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "policy_version",
+        sa.Column("hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_table(
+        "server",
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("pepper", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "user_account",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("subject", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("roles", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("issuer", "subject"),
+    )
+    op.create_table(
+        "audit_link",
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("mac", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["event_id"],
+            ["audit_event.id"],
+        ),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("event_id"),
+    )
+    op.create_table(
+        "audit_payload",
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["event_id"],
+            ["audit_event.id"],
+        ),
+        sa.PrimaryKeyConstraint("event_id"),
+    )
+    op.create_table(
+        "installation",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("label", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("assurance", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("trusted", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
+        sa.ForeignKeyConstraint(
+            ["server"],
+            ["server.name"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("installation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_installation_server"), ["server"], unique=False)
+
+    op.create_table(
+        "sign_in_link",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("purpose", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("roles", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("spent_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("purpose IN ('setup', 'invite', 'sign_in')", name="purpose_known"),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "tool",
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("accepted_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=True),
+        sa.Column("accepted_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("offered_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("offered_at", sa.BigInteger(), nullable=True),
+        sa.Column("loosens", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server"],
+            ["server.name"],
+        ),
+        sa.PrimaryKeyConstraint("server", "name"),
+    )
+    op.create_table(
+        "tool_definition",
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server"],
+            ["server.name"],
+        ),
+        sa.PrimaryKeyConstraint("server", "tool_hash"),
+    )
+    op.create_table(
+        "web_session",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("method", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("address", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_agent", sa.Text(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("web_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_web_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "credential",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("secret_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("scopes", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'installation' AND installation_id IS NOT NULL AND agent_id IS NULL AND user_id IS NULL) OR (kind = 'agent' AND agent_id IS NOT NULL AND installation_id IS NULL AND user_id IS NULL) OR (kind = 'user' AND user_id IS NOT NULL AND installation_id IS NULL AND agent_id IS NULL)",
+            name="one_principal",
+        ),
+        sa.ForeignKeyConstraint(
+            ["agent_id"],
+            ["agent.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["installation_id"],
+            ["installation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credential_agent_id"), ["agent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_credential_installation_id"), ["installation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_credential_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "gate_session",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("code_version", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("recorded", sa.Integer(), nullable=False),
+        sa.Column("high_water", sa.Integer(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("lost_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["installation_id"],
+            ["installation.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("gate_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gate_session_installation_id"), ["installation_id"], unique=False)
+
+    op.create_table(
+        "request",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("agent_credential_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("caller", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("assurance", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("attach_key", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("call_key", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("hidden", sa.Integer(), nullable=False),
+        sa.Column("sealed_arguments", sa.Text(), nullable=True),
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("headline", sa.Text(), nullable=False),
+        sa.Column("reviewed", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("rule", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("policy_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("risk", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("quorum", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("execute_within", sa.Integer(), nullable=False),
+        sa.Column("execute_by", sa.BigInteger(), nullable=True),
+        sa.Column("cool_down", sa.Integer(), nullable=False),
+        sa.Column("replay_window", sa.Integer(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("comment", sa.Text(), nullable=True),
+        sa.Column("may_ask_again", sa.Boolean(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_because", sa.Text(), nullable=True),
+        sa.Column("replaces", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
+        sa.CheckConstraint(
+            "state IN ('pending', 'approved', 'executing', 'succeeded', 'failed', 'unknown', 'not_executed', 'denied', 'expired', 'withdrawn', 'lapsed', 'revoked')",
+            name="state_known",
+        ),
+        sa.ForeignKeyConstraint(
+            ["agent_credential_id"],
+            ["credential.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["agent_id"],
+            ["agent.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["installation_id"],
+            ["installation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["policy_hash"],
+            ["policy_version.hash"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["gate_session.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("attach_key"),
+    )
+    with op.batch_alter_table("request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_request_agent_id"), ["agent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_request_installation_id"), ["installation_id"], unique=False)
+        batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
+        batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+
+    op.create_table(
+        "session_tool",
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["gate_session.id"],
+        ),
+        sa.PrimaryKeyConstraint("session_id", "name"),
+    )
+    op.create_table(
+        "decision",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("verdict", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("may_ask_again", sa.Boolean(), nullable=False),
+        sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("auth_method", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("auth_at", sa.BigInteger(), nullable=False),
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("address", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("card_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("looked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("channel IN ('web', 'slack', 'api')", name="channel_known"),
+        sa.CheckConstraint("verdict IN ('approve', 'deny')", name="verdict_known"),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("request_id", "content_version", "user_id"),
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("notifier", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("verb", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.Column("dead_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index("delivery_by_due", ["done_at", "due_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delivery_request_id"), ["request_id"], unique=False)
+
+    op.create_table(
+        "permission",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("source", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("source IN ('quorum', 'grant', 'policy', 'rollout')", name="source_known"),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("request_id"),
+    )
+    op.create_table(
+        "execution",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("permission_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("claim_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("settled_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("settled_note", sa.Text(), nullable=True),
+        sa.Column("contradiction", sa.Text(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("sealed_result", sa.Text(), nullable=True),
+        sa.Column("duration_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["permission_id"],
+            ["permission.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["gate_session.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["settled_by"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("claim_id"),
+        sa.UniqueConstraint("permission_id"),
+        sa.UniqueConstraint("request_id"),
+    )
+    with op.batch_alter_table("execution", schema=None) as batch_op:
+        batch_op.create_index("execution_by_lease", ["finished_at", "lease_until"], unique=False)
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("execution", schema=None) as batch_op:
+        batch_op.drop_index("execution_by_lease")
+
+    op.drop_table("execution")
+    op.drop_table("permission")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
+        batch_op.drop_index("delivery_by_due")
+
+    op.drop_table("delivery")
+    op.drop_table("decision")
+    op.drop_table("session_tool")
+    with op.batch_alter_table("request", schema=None) as batch_op:
+        batch_op.drop_index("request_by_state")
+        batch_op.drop_index("request_by_call")
+        batch_op.drop_index(batch_op.f("ix_request_installation_id"))
+        batch_op.drop_index(batch_op.f("ix_request_agent_id"))
+
+    op.drop_table("request")
+    with op.batch_alter_table("gate_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gate_session_installation_id"))
+
+    op.drop_table("gate_session")
+    with op.batch_alter_table("credential", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_credential_user_id"))
+        batch_op.drop_index(batch_op.f("ix_credential_installation_id"))
+        batch_op.drop_index(batch_op.f("ix_credential_agent_id"))
+
+    op.drop_table("credential")
+    with op.batch_alter_table("web_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_web_session_user_id"))
+
+    op.drop_table("web_session")
+    op.drop_table("tool_definition")
+    op.drop_table("tool")
+    op.drop_table("sign_in_link")
+    with op.batch_alter_table("installation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_installation_server"))
+
+    op.drop_table("installation")
+    op.drop_table("audit_payload")
+    op.drop_table("audit_link")
+    op.drop_table("user_account")
+    op.drop_table("server")
+    op.drop_table("policy_version")
+    op.drop_table("meta")
+    with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_event_subject"))
+
+    op.drop_table("audit_event")
+    op.drop_table("agent")

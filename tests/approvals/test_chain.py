@@ -1,0 +1,153 @@
+"""P8: what was recorded cannot be changed, removed, inserted, reordered or cut off unseen."""
+
+import sqlite3
+
+import pytest
+
+from approvals import chain
+from approvals.audit import AuditLog
+
+
+@pytest.fixture
+def log(house):
+    """Ten linked events about calls, and the head."""
+    for number in range(5):
+        filed = house.file(house.filing({"order_id": number, "amount_cents": 1}))
+        house.decide(filed.request_id)
+    while house.write(lambda tx: chain.link(tx, house.service.keyring.audit)):
+        pass
+    return house
+
+
+def verify(house, head=None):
+    return house.read(lambda reader: chain.verify(reader, house.service.keyring.audit, head))
+
+
+def tamper(house, *statements):
+    """As somebody who owns the file would: triggers dropped, then the change."""
+    connection = house.service.database.connect()
+    connection.execute("PRAGMA foreign_keys = OFF")
+    for table in ("audit_event", "audit_link"):
+        for action in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER {table}_no_{action}")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_p8_an_untouched_chain_verifies_and_names_its_head(log):
+    found = verify(log)
+    assert (found.finding, found.unlinked) == (None, 0)
+    assert found.head is not None
+    assert verify(log, found.head).finding is None
+
+
+def test_p8_new_events_are_counted_until_they_are_linked(log):
+    log.file(log.filing({"order_id": 99, "amount_cents": 1}))
+    assert verify(log).unlinked == 1
+
+
+@pytest.mark.parametrize(
+    ("statements", "what", "seq"),
+    [
+        (["UPDATE audit_event SET actor = 'user:mallory' WHERE id = 7"], "changed", 7),
+        (["UPDATE audit_event SET at = at + 1 WHERE id = 7"], "changed", 7),
+        (["UPDATE audit_payload SET body = '{}' WHERE event_id = 7"], "changed", 7),
+        (["DELETE FROM audit_payload WHERE event_id = 7"], "removed", 7),
+        (["DELETE FROM audit_event WHERE id = 7"], "removed", 7),
+        (["DELETE FROM audit_link WHERE seq = 7", "DELETE FROM audit_event WHERE id = 7"], "removed", 7),
+        (["UPDATE audit_link SET mac = (SELECT mac FROM audit_link WHERE seq = 8) WHERE seq = 7"], "changed", 7),
+        (
+            [
+                "UPDATE audit_link SET event_id = -1 WHERE seq = 7",
+                "UPDATE audit_link SET event_id = 7 WHERE seq = 8",
+                "UPDATE audit_link SET event_id = 8 WHERE seq = 7",
+            ],
+            "changed",
+            7,
+        ),
+        (
+            [
+                "INSERT INTO audit_event SELECT 1000, at, 'request.approved', actor, subject, 'forged', key_id,"
+                " algorithm, mac FROM audit_event WHERE id = 7"
+            ],
+            "inserted",
+            None,
+        ),
+        (
+            [
+                "INSERT INTO audit_event SELECT 0, at, kind, actor, subject, 'forged', key_id, algorithm, mac"
+                " FROM audit_event WHERE id = 7"
+            ],
+            "inserted",
+            None,
+        ),
+    ],
+)
+def test_p8_the_first_record_that_was_tampered_with_is_found(log, statements, what, seq):
+    tamper(log, *statements)
+    finding = verify(log).finding
+    assert finding is not None
+    assert finding.what == what
+    assert seq is None or finding.seq == seq
+
+
+def test_p8_a_forged_event_is_never_linked(log):
+    tamper(
+        log,
+        "INSERT INTO audit_event SELECT 1000, at, 'request.approved', actor, subject, 'forged', key_id, algorithm, mac"
+        " FROM audit_event WHERE id = 7",
+    )
+    log.file(log.filing({"order_id": 99, "amount_cents": 1}))
+    log.write(lambda tx: chain.link(tx, log.service.keyring.audit))
+    finding = verify(log).finding
+    assert finding is not None
+    assert finding.what == "inserted"
+
+
+def test_p8_a_cut_off_end_is_found_by_a_head_kept_elsewhere(log):
+    head = verify(log).head
+    assert head is not None
+    tamper(
+        log,
+        "DELETE FROM audit_link WHERE seq > 8",
+        "DELETE FROM audit_payload WHERE event_id > 8",
+        "DELETE FROM audit_event WHERE id > 8",
+    )
+    assert verify(log).finding is None
+    finding = verify(log, chain.Head.parse(str(head))).finding
+    assert (finding.what, finding.seq) == ("cut off", 9)
+
+
+def test_p8_a_rewritten_history_is_found_by_a_head_kept_elsewhere(log):
+    assert verify(log, chain.Head(5, "0" * 64)).finding.seq == 5
+
+
+def test_p8_an_erased_payload_leaves_the_chain_whole(log):
+    log.write(lambda tx: AuditLog.append(log.service.log, tx, "audit.erased", "test", "7"))
+    connection = log.service.database.connect()
+    connection.execute("DELETE FROM audit_payload WHERE event_id = 7")
+    connection.close()
+    assert verify(log).finding is None
+
+
+@pytest.mark.parametrize("table", ["audit_event", "audit_link", "tool_definition", "policy_version"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET rowid = rowid + 1000"])
+def test_p8_records_are_append_only(log, table, statement):
+    connection = log.service.database.connect()
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement.format(table))
+    connection.close()
+
+
+def test_p8_a_gate_that_died_is_itself_a_record(house):
+    house.clock.forward(61)
+    house.write(house.service.expiry.lose_silent)
+    house.write(house.service.expiry.lose_silent)
+    assert house.events(house.installation().id) == ["session.lost"]
+
+
+@pytest.mark.parametrize("text", ["", "7", "7:abc", "x:" + "0" * 64])
+def test_a_head_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"head|invalid literal"):
+        chain.Head.parse(text)

@@ -1,0 +1,251 @@
+"""The API over real HTTP: who may call what, what comes back, and what weird input meets."""
+
+import asyncio
+import json
+
+import anyio
+import pytest
+
+from approvals.wire import State
+
+FILE = "/requests"
+
+
+def body(house, **changes):
+    return house.filing(**changes).model_dump(mode="json")
+
+
+async def events(response):
+    """The (event, data) pairs of a stream."""
+    kind = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield kind, json.loads(line.removeprefix("data: "))
+
+
+async def test_a_gate_files_waits_claims_and_reports_over_http(served, house):
+    async with served.client() as gate:
+        filed = (await gate.post(FILE, json=body(house))).json()
+        assert filed["state"] == "pending"
+        waiting = asyncio.create_task(gate.get(f"/requests/{filed['id']}?wait=20"))
+        async with anyio.create_task_group():
+            await asyncio.to_thread(house.decide, filed["id"])
+            house.service.bus.wake(filed["id"])
+            with anyio.fail_after(5):
+                assert (await waiting).json()["state"] == "approved"
+        claim = {"claim_id": "claim-0001", "session": house.session}
+        claim |= {"tool_hash": filed["tool_hash"], "digest": filed["digest"]}
+        claimed = await gate.put(f"/requests/{filed['id']}/claim", json=claim)
+        assert (claimed.status_code, claimed.json()["start_within"]) == (200, 5.0)
+        outcome = {"claim_id": "claim-0001", "outcome": "succeeded", "result": "done", "sealed_result": "c2VhbGVk"}
+        assert (await gate.put(f"/requests/{filed['id']}/outcome", json=outcome)).json()["state"] == "succeeded"
+        again = await gate.post(FILE, json=body(house))
+        assert (again.status_code, again.json()["replayed"], again.json()["sealed_result"]) == (200, True, "c2VhbGVk")
+
+
+async def test_the_event_stream_leases_verdicts_and_tells_of_changes(served, house):
+    filed = house.file()
+    opening = {"session": house.session, "waiting": [filed.request_id]}
+    async with served.client() as gate, gate.stream("POST", "/requests/events", json=opening) as response:
+        stream = events(response)
+        with anyio.fail_after(5):
+            kind, lease = await anext(stream)
+            assert (kind, lease["tools"]["get_order"]["verdict"]) == ("lease", "run")
+            kind, status = await anext(stream)
+            assert (kind, status["state"]) == ("request", "pending")
+            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), ""))
+            kind, status = await anext(stream)
+            assert (kind, status["state"]) == ("request", "withdrawn")
+
+
+async def test_the_event_stream_follows_calls_filed_after_it_opened(served, house):
+    async with served.client() as gate, gate.stream("POST", "/requests/events", json={"session": house.session}) as r:
+        stream = events(r)
+        with anyio.fail_after(5):
+            assert (await anext(stream))[0] == "lease"
+            filed = (await gate.post(FILE, json=body(house))).json()
+            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed["id"], ann(house), ""))
+            seen = [await anext(stream)]
+            while seen[-1][1].get("state") != "withdrawn":
+                seen.append(await anext(stream))
+            assert {status["id"] for _, status in seen} == {filed["id"]}
+
+
+async def test_the_event_stream_never_tells_of_anothers_requests(served, house):
+    filed = house.file()
+    house.add_server("shop", "other")
+    other = house.installation("shop", "other")
+    house.register(session="session-0002", installation=other)
+    opening = {"session": "session-0002", "waiting": [filed.request_id]}
+    async with served.client("other") as gate, gate.stream("POST", "/requests/events", json=opening) as response:
+        stream = events(response)
+        with anyio.fail_after(5):
+            assert (await anext(stream))[0] == "lease"
+            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), ""))
+            house.service.stop()
+            assert (await anext(stream))[0] == "bye"
+
+
+def ann(house):
+    return house.person("ann")
+
+
+@pytest.mark.parametrize("key", ["shop", "agent"])
+async def test_p1_no_agents_or_servers_key_decides(served, house, key):
+    filed = house.file()
+    row = house.row(filed.request_id)
+    decision = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
+    async with served.client(key) as client:
+        answer = await client.post(f"/requests/{filed.request_id}/decisions", json=decision)
+        assert answer.status_code == 403
+        form = await client.post(f"{served.url}/requests/{filed.request_id}/decisions", data=decision)
+        assert form.status_code in {401, 403}
+    assert house.status(filed.request_id).state is State.PENDING
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/requests/{id}/claim"),
+        ("PUT", "/requests/{id}/lease"),
+        ("PUT", "/requests/{id}/outcome"),
+        ("POST", "/requests"),
+        ("POST", "/requests/events"),
+        ("POST", "/calls"),
+        ("PUT", "/servers/shop/tools"),
+        ("POST", "/agents/verify"),
+        ("DELETE", "/requests/{id}/callers/callers-1?session=session-0001"),
+    ],
+)
+async def test_p1_an_agents_key_neither_files_nor_claims_nor_reports(served, house, method, path):
+    filed = house.file()
+    house.decide(filed.request_id)
+    async with served.client("agent") as agent:
+        answer = await agent.request(method, path.format(id=filed.request_id), json={})
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert house.status(filed.request_id).state is State.APPROVED
+
+
+async def test_an_agent_reads_and_withdraws_only_its_own(served, house):
+    own = house.file()
+    other = house.file(house.filing(assertion=None))
+    async with served.client("agent") as agent:
+        assert (await agent.get(f"/requests/{own.request_id}")).json()["state"] == "pending"
+        assert (await agent.get(f"/requests/{other.request_id}")).status_code == 404
+        assert (await agent.post(f"/requests/{other.request_id}/withdrawal", json={})).status_code == 404
+        assert (await agent.post(f"/requests/{own.request_id}/withdrawal", json={})).json()["state"] == "withdrawn"
+
+
+async def test_the_sealed_result_is_for_the_gate_alone(served, house):
+    filed = house.file()
+    house.decide(filed.request_id)
+    house.claim(filed.request_id)
+    house.report(filed.request_id, sealed_result="c2VhbGVk")
+    async with served.client() as gate, served.client("agent") as agent:
+        assert (await gate.get(f"/requests/{filed.request_id}")).json()["sealed_result"] == "c2VhbGVk"
+        assert (await agent.get(f"/requests/{filed.request_id}")).json()["sealed_result"] is None
+
+
+async def test_an_unknown_or_revoked_key_is_a_401_that_says_what_to_do(served, house):
+    house.revoke_agent()
+    for key in ("agent", "mcpa_none_none", "nonsense", "mcps_"):
+        async with served.client(key) as client:
+            answer = await client.get("/requests/00000000-0000-7000-8000-000000000000")
+            assert answer.status_code == 401
+            assert answer.json()["hint"]
+
+
+@pytest.mark.parametrize("version", ["", "0", "99", "one"])
+async def test_a_gate_of_another_wire_version_is_told_so(served, house, version):
+    async with served.client(**{"Approvals-Wire": version}) as gate:
+        answer = await gate.post(FILE, json=body(house))
+        assert (answer.status_code, answer.json()["type"]) == (426, "urn:mcp-approvals:problem:wire-too-old")
+        assert answer.headers["approvals-wire"] == "1"
+
+
+BAD = {
+    "not JSON": (b"{", 400),
+    "not UTF-8": (b'{"a": "\xff"}', 400),
+    "NaN": (b'{"a": NaN}', 400),
+    "infinity": (b'{"a": 1e999}', 400),
+    "a duplicate key": (b'{"session": "a", "session": "b"}', 400),
+    "a lone surrogate": (b'{"a": "\\ud800"}', 400),
+    "too deep": (b"[" * 100_000, 400),
+    "deep but closed": (b"[" * 80 + b"]" * 80, 400),
+    "an integer of 5,000 digits": (b'{"a": ' + b"9" * 5000 + b"}", 400),
+    "too large": (b'"' + b"a" * 1_048_600 + b'"', 413),
+    "another type": (b"[]", 422),
+    "nothing": (b"", 422),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_weird_json_is_refused_with_what_to_do(served, house, name):
+    raw, status = BAD[name]
+    async with served.client() as gate:
+        answer = await gate.post(FILE, content=raw, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["detail"]
+
+
+ARGUMENTS = {
+    "2^53 + 1 bare": ({"n": 2**53 + 1}, 422),
+    "2^53 + 1 encoded": ({"n": {"$int": "9007199254740993"}}, 201),
+    "a small encoded integer": ({"n": {"$int": "5"}}, 422),
+    "an integer float bare": ({"n": 1.0}, 422),
+    "an integer float encoded": ({"n": {"$float": "1.0"}}, 201),
+    "an unknown reserved key": ({"n": {"$evil": 1}}, 422),
+    "an escaped dollar": ({"n": {"$$int": "5"}}, 201),
+    "NUL": ({"n": "a\0b"}, 201),
+    "nested 33 deep": ({"n": json.loads("[" * 33 + "]" * 33)}, 422),
+    "300 kB": ({"n": "a" * 300_000}, 413),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+async def test_p2_arguments_come_in_the_one_form_that_is_digested(served, house, name):
+    arguments, status = ARGUMENTS[name]
+    async with served.client() as gate:
+        answer = await gate.post(FILE, json=body(house) | {"arguments": arguments})
+        assert answer.status_code == status, answer.text
+
+
+async def test_an_unknown_field_is_refused_by_name(served, house):
+    async with served.client() as gate:
+        answer = await gate.post(FILE, json=body(house) | {"headline": "Refund $1.00"})
+        assert answer.status_code == 422
+        assert "headline" in answer.json()["detail"]
+
+
+async def test_p8_call_records_are_numbered_and_a_gap_is_refused(served, house):
+    def batch(*numbers, high):
+        calls = [{"number": n, "ago": 0.1, "method": "tools/call", "outcome": "ok"} for n in numbers]
+        return {"session": house.session, "calls": calls, "high_water": high}
+
+    async with served.client() as gate:
+        assert (await gate.post("/calls", json=batch(1, 2, high=2))).json() == {"next_number": 3}
+        assert (await gate.post("/calls", json=batch(1, 2, high=2))).json() == {"next_number": 3}
+        gap = await gate.post("/calls", json=batch(5, high=5))
+        assert (gap.status_code, gap.json()["next_number"]) == (409, 3)
+        assert (await gate.post("/calls", json=batch(2, 3, high=3))).json() == {"next_number": 4}
+    assert house.events("shop").count("calls.recorded") == 2
+
+
+async def test_the_openapi_document_lists_every_route_and_problem(served):
+    async with served.client() as client:
+        document = (await client.get("/openapi.json")).json()
+    filing = document["paths"]["/api/v1/requests"]["post"]
+    assert {"201", "200", "401", "403", "409", "413", "422", "426"} <= filing["responses"].keys()
+    assert filing["requestBody"]["required"]
+    assert "application/problem+json" in filing["responses"]["409"]["content"]
+    assert not [path for path in document["paths"] if not path.startswith("/api/v1/")]
+
+
+async def test_a_server_with_its_own_key_cannot_register_anothers_tools(served, house):
+    house.add_server("bank")
+    async with served.client() as gate:
+        answer = await gate.put("/servers/bank/tools", json={"session": "session-0009", "tools": []})
+        assert answer.status_code == 403

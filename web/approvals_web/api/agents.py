@@ -1,0 +1,19 @@
+"""Whose key is this?"""
+
+from fastapi import APIRouter
+
+from approvals.assertion import assert_agent
+from approvals.wire import VerifiedAgent, VerifyAgent
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["agents"])
+
+
+@router.post("/agents/verify", responses=problems(400, 413, 426))
+async def verify_agent(body: VerifyAgent, installation: Installation, service: TheService) -> VerifiedAgent:
+    """A short-lived assertion that this agent calls through this installation; 401 unless the key is a live agent's."""
+    verified = service.read(lambda reader: assert_agent(reader, service.keyring, installation, body.key))
+    service.presence.used(body.key.split("_")[1])
+    return verified

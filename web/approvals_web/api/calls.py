@@ -1,0 +1,16 @@
+"""Records of calls that needed no approval."""
+
+from fastapi import APIRouter
+
+from approvals.wire import CallRecords, Recorded
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["calls"])
+
+
+@router.post("/calls", responses=problems(400, 404, 409, 413, 426))
+async def record_calls(batch: CallRecords, installation: Installation, service: TheService) -> Recorded:
+    """Keep a batch; numbers are consecutive, and a batch may come twice."""
+    return await service.write(lambda tx: service.calls.record(tx, installation, batch))

@@ -1,0 +1,40 @@
+"""A person decides through the API, where the rule allows that channel."""
+
+from fastapi import APIRouter, Request
+
+from approvals.credentials import Principal
+from approvals.decision import Seen
+from approvals.errors import Forbidden
+from approvals.people import Person
+from approvals.wire import Decision, Identifier, RequestStatus
+from approvals_web.api.documented import problems
+from approvals_web.deps import TheService, UserToken
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["decisions"])
+
+
+@router.post("/requests/{request_id}/decisions", responses=problems(400, 404, 409, 413))
+async def decide(
+    request_id: Identifier, body: Decision, user: UserToken, request: Request, service: TheService
+) -> RequestStatus:
+    """Approve or deny, bound to the content_version and digest that the person saw."""
+    person = _with_scope(user, request)
+    await service.write(lambda tx: service.decisions.decide(tx, request_id, person, body, Seen()))
+    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    return status.model_copy(update={"sealed_result": None})
+
+
+def _with_scope(user: Principal, request: Request) -> Person:
+    if "decide" not in user.credential.scopes.split():
+        raise Forbidden("This token only reads.", hint="Decide in the web app.")
+    return Person(
+        id=user.id,
+        name=user.row.name,
+        roles=frozenset(user.row.roles.split()),
+        channel="api",
+        method="token",
+        authenticated_at=user.credential.created_at,
+        session_id=user.credential.id,
+        address=request.client.host if request.client else "",
+    )

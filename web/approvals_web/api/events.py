@@ -1,0 +1,74 @@
+"""One event stream for all of a gate's waiting calls and its verdict lease."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from starlette.responses import StreamingResponse
+
+from approvals.database import Row
+from approvals.errors import NotFound
+from approvals.gate_stream import GateStream
+from approvals.registry import SESSION
+from approvals.service import Service
+from approvals.wire import Waiting
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+RENEW_SECONDS = 5.0
+"""Between two verdict leases, a third of their length."""
+
+router = APIRouter(route_class=StrictRoute, tags=["requests"])
+
+_STREAM = {200: {"description": "Events `request`, `lease` and `bye`", "content": {"text/event-stream": {}}}}
+
+
+@router.post(
+    "/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM
+)
+async def follow(body: Waiting, installation: Installation, service: TheService) -> StreamingResponse:
+    """Subscribe first, then send the present state of each request named."""
+    _check_session(service, installation, body.session)
+    stream = GateStream(body.session, installation.id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        _events(service, installation, stream, body), media_type="text/event-stream", headers=headers
+    )
+
+
+async def _events(service: Service, installation: Row, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
+    with service.gates.open(stream):
+        for request_id in body.waiting:
+            service.gates.follow(stream.session, request_id)
+            stream.poke(request_id)
+        yield _lease(service, installation, stream.session)
+        while not service.stopping.is_set():
+            for request_id in stream.changed():
+                event = _request(service, stream, request_id)
+                if event is not None:
+                    yield event
+            if not await stream.wait(RENEW_SECONDS, service.stopping):
+                yield _lease(service, installation, stream.session)
+    yield "event: bye\ndata: {}\n\n"
+
+
+def _lease(service: Service, installation: Row, session: str) -> str:
+    lease = service.read(lambda reader: service.registry.registered(reader, installation, session))
+    return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
+
+
+def _request(service: Service, stream: GateStream, request_id: str) -> str | None:
+    try:
+        row = service.read(lambda reader: service.statuses.row(reader, request_id))
+    except NotFound:
+        return None
+    if row.installation_id != stream.installation_id:
+        return None
+    status = service.statuses.of(row, service.database.clock.now())
+    return f"event: request\ndata: {status.model_dump_json()}\n\n"
+
+
+def _check_session(service: Service, installation: Row, session: str) -> None:
+    row = service.read(lambda reader: reader.one(SESSION, id=session))
+    if row is None or row.installation_id != installation.id:
+        raise NotFound("This gate process is not registered.", hint="Register the tools first.")

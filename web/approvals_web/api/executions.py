@@ -1,0 +1,35 @@
+"""Claim, lease, outcome: `approved → executing → …`, by the gate that holds the claim."""
+
+from fastapi import APIRouter
+
+from approvals.claim import LEASE_SECONDS, START_WITHIN
+from approvals.wire import Claim, Claimed, Identifier, Lease, Leased, Outcome, RequestStatus
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["executions"], responses=problems(400, 404, 409, 413, 426))
+
+
+@router.put("/requests/{request_id}/claim")
+async def claim(request_id: Identifier, body: Claim, installation: Installation, service: TheService) -> Claimed:
+    """Take the permission, once. Repeating a claim_id repeats the answer."""
+    await service.write(lambda tx: service.claims.claim(tx, installation, request_id, body))
+    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    return Claimed.model_construct(request=status, start_within=START_WITHIN, lease_seconds=LEASE_SECONDS)
+
+
+@router.put("/requests/{request_id}/lease")
+async def renew_lease(request_id: Identifier, body: Lease, installation: Installation, service: TheService) -> Leased:
+    """The tool is still running."""
+    await service.write(lambda tx: service.claims.renew(tx, installation, request_id, body.claim_id))
+    return Leased(lease_seconds=LEASE_SECONDS)
+
+
+@router.put("/requests/{request_id}/outcome")
+async def report_outcome(
+    request_id: Identifier, body: Outcome, installation: Installation, service: TheService
+) -> RequestStatus:
+    """What came of it. A late one settles `unknown`."""
+    await service.write(lambda tx: service.claims.report(tx, installation, request_id, body))
+    return service.read(lambda reader: service.statuses.read(reader, request_id))

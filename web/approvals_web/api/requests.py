@@ -1,0 +1,121 @@
+"""Filing, reading, waiting and searching."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from approvals import search
+from approvals.credentials import Principal
+from approvals.database import Row
+from approvals.errors import NotFound
+from approvals.service import Service
+from approvals.wire import Filing, Identifier, RequestStatus, State
+from approvals_web.api.documented import problems
+from approvals_web.deps import AnyKey, Installation, TheService, UserToken
+from approvals_web.strict_json import StrictRoute
+
+LONGEST_WAIT = 30.0
+
+router = APIRouter(route_class=StrictRoute, tags=["requests"])
+
+
+class Page(BaseModel):
+    """One page of requests, newest first; `cursor` asks for the next, and is null on the last."""
+
+    requests: list[RequestStatus]
+    cursor: str | None
+
+
+@router.post(
+    "/requests",
+    status_code=201,
+    responses=problems(400, 409, 413, 426) | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
+)
+async def file_request(
+    filing: Filing, installation: Installation, service: TheService, response: Response
+) -> RequestStatus:
+    """File a call, or join the request that the same call already has."""
+    filed = await service.write(lambda tx: service.filings.file(tx, installation, filing))
+    service.gates.follow(filing.session, filed.request_id)
+    if not filed.replayed:
+        service.presence.arrive(filed.request_id, filing.session, filing.call_id)
+    response.status_code = 201 if filed.created else 200
+    return service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
+
+
+@router.get("/requests", responses=problems(400))
+async def search_requests(
+    user: UserToken,
+    service: TheService,
+    state: State | None = None,
+    server: Annotated[str | None, Query(max_length=63)] = None,
+    tool: Annotated[str | None, Query(max_length=128)] = None,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Page:
+    """Search, newest first."""
+    found = service.read(
+        lambda reader: search.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit)
+    )
+    statuses = [service.statuses.of(row, service.database.clock.now()) for row in found]
+    return Page(requests=statuses, cursor=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/requests/{request_id}", responses=problems(404))
+async def read_request(
+    request_id: Identifier,
+    principal: AnyKey,
+    service: TheService,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0,
+    seen: State = State.PENDING,
+) -> RequestStatus:
+    """One request. With `wait`, answers once its state is not `seen`, or the seconds are up."""
+    changed = asyncio.Event()
+
+    def listener(_: str) -> None:
+        changed.set()
+
+    service.bus.subscribe(listener, [request_id])
+    try:
+        status = _own(service, principal, request_id)
+        if wait and status.state == seen:
+            await _first(wait, changed, service.stopping)
+            status = _own(service, principal, request_id)
+    finally:
+        service.bus.unsubscribe(listener, [request_id])
+    return status
+
+
+@router.delete("/requests/{request_id}/callers/{call_id}", status_code=204, responses=problems(404, 426))
+async def caller_left(
+    request_id: Identifier, call_id: Identifier, session: Identifier, installation: Installation, service: TheService
+) -> None:
+    """This caller no longer waits. Changes nothing but what the card shows."""
+    _check_filed_by(service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
+    service.presence.leave(request_id, session, call_id)
+
+
+async def _first(seconds: float, *events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus:
+    row = service.read(lambda reader: service.transitions.find(reader, request_id))
+    if principal.kind == "installation":
+        _check_filed_by(row, principal.row)
+    elif principal.kind == "agent" and row.agent_id != principal.id:
+        raise NotFound("There is no such request.", hint="Check the id.")
+    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    return status if principal.kind == "installation" else status.model_copy(update={"sealed_result": None})
+
+
+def _check_filed_by(row: Row, installation: Row) -> None:
+    if row.installation_id != installation.id:
+        raise NotFound("There is no such request.", hint="Check the id.")

@@ -1,0 +1,21 @@
+"""Tool registration."""
+
+from fastapi import APIRouter
+
+from approvals.errors import Forbidden
+from approvals.wire import Registered, Registration, ServerName
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["servers"])
+
+
+@router.put("/servers/{name}/tools", responses=problems(400, 409, 413, 426))
+async def register_tools(
+    name: ServerName, registration: Registration, installation: Installation, service: TheService
+) -> Registered:
+    """Register what this gate process serves; the answer is a verdict lease."""
+    if name != installation.server:
+        raise Forbidden(f"This key is for the server {installation.server!r}.", hint="Use the server's own key.")
+    return await service.write(lambda tx: service.registry.register(tx, installation, registration))

@@ -1,0 +1,18 @@
+"""An agent takes its own request back."""
+
+from fastapi import APIRouter
+
+from approvals.wire import Identifier, RequestStatus, Withdrawal
+from approvals_web.api.documented import problems
+from approvals_web.deps import Agent, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["requests"])
+
+
+@router.post("/requests/{request_id}/withdrawal", responses=problems(400, 404, 409, 413))
+async def withdraw(request_id: Identifier, body: Withdrawal, agent: Agent, service: TheService) -> RequestStatus:
+    """Withdraw a pending request, or an approved one that nobody has claimed."""
+    await service.write(lambda tx: service.withdrawals.by_agent(tx, request_id, agent, body.comment))
+    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    return status.model_copy(update={"sealed_result": None})

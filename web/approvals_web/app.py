@@ -1,0 +1,65 @@
+"""The FastAPI application over a Service."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from approvals.service import Service
+from approvals_web import api, pages, problems
+from approvals_web.headers import Headers
+
+PACKAGE = Path(__file__).parent
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application. Its lifespan starts the service's database and timers, and stops them."""
+    app = FastAPI(
+        title="mcp-approvals",
+        version=version("mcp-approvals"),
+        description="A human approval gate for AI agents.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    problems.install(app)
+    app.include_router(api.router)
+    app.include_router(pages.router, include_in_schema=False)
+    pages.mount_static(app)
+    app.add_api_route("/healthz", _alive, include_in_schema=False)
+    app.add_api_route("/readyz", lambda: _ready(service), include_in_schema=False)
+    app.add_middleware(Headers)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    service.database.start()
+    timers: list[asyncio.Task[None]] = []
+    try:
+        await service.write(service.check_key)
+        timers += [asyncio.create_task(service.keep_time()), asyncio.create_task(service.keep_chain())]
+        yield
+    finally:
+        service.stop()
+        await asyncio.gather(*timers, return_exceptions=True)
+        await service.link_events()
+        service.database.stop()
+
+
+async def _alive() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+def _ready(service: Service) -> Response:
+    if service.stopping.is_set():
+        return JSONResponse({"status": "stopping"}, status_code=503)
+    service.read(lambda reader: service.statuses)
+    return JSONResponse({"status": "ready"})

@@ -1,0 +1,96 @@
+"""Who may call, visible in a handler's signature."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from approvals import credentials
+from approvals.credentials import Principal
+from approvals.database import Row
+from approvals.errors import Forbidden, Unauthenticated, WireTooOld
+from approvals.people import Person, person_of
+from approvals.service import Service
+from approvals.wire import OLDEST_WIRE, WIRE_HEADER, WIRE_VERSION
+from approvals_web.session_cookie import NAMES, session_token
+
+_bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
+_cookie = APIKeyCookie(name=NAMES[False], auto_error=False, description="A signed-in browser")
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+TheService = Annotated[Service, Depends(service_of)]
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+def _principal(service: Service, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
+    if bearer is None:
+        raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
+    found = service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
+    service.presence.used(found.credential.id)
+    return found
+
+
+async def installation(request: Request, service: TheService, bearer: _Bearer) -> Row:
+    """The gate whose key this is. Raises WireTooOld when it speaks no version this service knows."""
+    found = _principal(service, bearer, "installation")
+    _check_wire(request.headers.get(WIRE_HEADER, ""))
+    return found.row
+
+
+async def agent(service: TheService, bearer: _Bearer) -> Row:
+    """The agent whose key this is."""
+    return _principal(service, bearer, "agent").row
+
+
+async def user_token(service: TheService, bearer: _Bearer) -> Principal:
+    """The person whose token this is."""
+    return _principal(service, bearer, "user")
+
+
+async def any_key(service: TheService, bearer: _Bearer) -> Principal:
+    """Whoever's key this is."""
+    return _principal(service, bearer)
+
+
+async def signed_in(request: Request, service: TheService, _: Annotated[str | None, Security(_cookie)]) -> Person:
+    """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
+    person = visitor(request, service)
+    if person is None:
+        raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
+    return person
+
+
+def visitor(request: Request, service: Service) -> Person | None:
+    """The signed-in person, or None."""
+    token = session_token(request)
+    address = request.client.host if request.client else ""
+    return service.read(lambda reader: person_of(reader, token, address)) if token else None
+
+
+async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:
+    """A signed-in admin."""
+    if "admin" not in person.roles:
+        raise Forbidden("Only admins may do this.", hint="Ask an admin.")
+    return person
+
+
+def _check_wire(spoken: str) -> None:
+    if not spoken.isdigit() or not OLDEST_WIRE <= int(spoken) <= WIRE_VERSION:
+        raise WireTooOld(
+            f"This gate speaks wire version {spoken[:20] or 'unknown'}; "
+            f"this service speaks {OLDEST_WIRE} to {WIRE_VERSION}.",
+            hint="Upgrade mcp-approvals where the MCP server runs (or here, if the gate is newer).",
+        )
+
+
+Installation = Annotated[Row, Depends(installation)]
+Agent = Annotated[Row, Depends(agent)]
+UserToken = Annotated[Principal, Depends(user_token)]
+AnyKey = Annotated[Principal, Depends(any_key)]
+SignedIn = Annotated[Person, Depends(signed_in)]
+Admin = Annotated[Person, Depends(admin)]
