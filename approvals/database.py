@@ -1,10 +1,9 @@
-"""Transactions: plain synchronous functions of a `Transaction`, run by one writer thread; async begins outside.
+"""Transactions: plain synchronous functions of a `Transaction`, run by one writer; async begins outside.
 
 SQLite only, for now: WAL, synchronous=FULL, one process that serves. Reads have connections of their own
 (`query_only`), one per thread; they are short, indexed look-ups, so they run where they are called.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import sqlite3
@@ -12,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, insert
@@ -21,6 +19,7 @@ from sqlmodel import SQLModel
 
 from approvals.errors import Invalid, Unavailable
 from approvals.instant import Clock, Instant
+from approvals.writer import Writer
 
 T = TypeVar("T")
 
@@ -113,21 +112,18 @@ class Database:
         self.clock = clock or Clock()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
-        self._jobs: SimpleQueue[Callable[[sqlite3.Connection], None] | None] = SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._writer: Writer | None = None
 
     def start(self) -> None:
-        """Start the writer. Raises what opening the file raises."""
+        """Start the writer on this event loop. Raises what opening the file raises."""
         connection = self.connect()
         self._learn_highest(connection)
-        self._writer = threading.Thread(target=self._run, args=(connection,), name="approvals-writer", daemon=True)
-        self._writer.start()
+        self._writer = Writer(connection)
 
     def stop(self) -> None:
-        """Finish what was handed in, then close."""
+        """Finish the commit under way, then close."""
         if self._writer is not None:
-            self._jobs.put(None)
-            self._writer.join()
+            self._writer.close()
             self._writer = None
         for reader in self._readers:
             reader.close()
@@ -135,30 +131,12 @@ class Database:
         self._local = threading.local()
 
     async def write(self, work: Work[T]) -> T:
-        """Run `work` in one durable transaction, then what it left in `after_commit`, on this event loop."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-
-        def deliver(result: T | None, error: BaseException | None, hooks: list[Callable[[], None]]) -> None:
-            for hook in hooks:
-                hook()
-            if done.cancelled():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type]
-
-        def job(connection: sqlite3.Connection) -> None:
-            try:
-                result, hooks = self._transact(connection, work)
-            except BaseException as error:
-                self._hand_back(loop, deliver, None, error, [])
-            else:
-                self._hand_back(loop, deliver, result, None, hooks)
-
-        self._jobs.put(job)
-        return await done
+        """Run `work` in one durable transaction, then what it left in `after_commit`. It may be run twice, so it must
+        do nothing but through its transaction. Raises Unavailable when nothing was started."""
+        if self._writer is None:
+            raise Unavailable("The database is not open.", hint="The service is starting or stopping: try again.")
+        result: T = await self._writer.run(lambda connection: self._apply(connection, work))
+        return result
 
     def write_now(self, work: Work[T]) -> T:
         """Run `work` in one durable transaction, on a connection of its own."""
@@ -205,32 +183,25 @@ class Database:
                 ) from None
             yield
 
-    def _run(self, connection: sqlite3.Connection) -> None:
-        while (job := self._jobs.get()) is not None:
-            job(connection)
-        connection.close()
+    def _apply(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        transaction = Transaction(connection, self.clock.now())
+        return work(transaction), transaction.after_commit
 
     def _transact(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            transaction = Transaction(connection, self.clock.now())
-            result = work(transaction)
+            done = self._apply(connection, work)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return result, transaction.after_commit
+        return done
 
     def _learn_highest(self, connection: sqlite3.Connection) -> None:
         with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
             (highest,) = connection.execute("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1").fetchone() or (0,)
             self.clock.not_below(highest)
-
-    @staticmethod
-    def _hand_back(loop: asyncio.AbstractEventLoop, deliver: Callable[..., None], *outcome: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody is left to tell
-            loop.call_soon_threadsafe(deliver, *outcome)
 
 
 def path_of(url: str) -> Path:

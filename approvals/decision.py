@@ -138,5 +138,7 @@ def on_content(reader: Reader, row: Row) -> list[Row]:
 
 def check_may_decide(reader: Reader, row: Row, person: Person) -> None:
     """Raises Forbidden unless this person may decide this request. The one place that says who may."""
+    if person.channel == "api":
+        raise Forbidden("Its rule does not allow decisions through the API.", hint="Decide in the web app.")
     if not people.may_review(people.find(reader, person.id)):
         raise Forbidden("Only reviewers decide.", hint="Ask an admin for the role 'reviewer'.")

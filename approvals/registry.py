@@ -9,7 +9,7 @@ from approvals import headline
 from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Conflict, Invalid, NotFound, Stale
-from approvals.fingerprint import canonical, encode, sha256
+from approvals.fingerprint import canonical, decode, encode, sha256
 from approvals.models import GateSession, Server, SessionTool, Tool, ToolDefinitionRow
 from approvals.policy import Policy, ToolFacts
 from approvals.wire import Annotations, Registered, Registration, ToolDefinition, ToolVerdict, Verdict
@@ -73,6 +73,7 @@ class Registry:
         self._log = log
         self._policy = policy
         self._public_url = public_url
+        self._definitions: dict[tuple[str, str], ToolDefinition] = {}
 
     def register(self, tx: Transaction, installation: Row, registration: Registration) -> Registered:
         """Take what a gate process serves. Raises Invalid for a bad template or a name given twice, Conflict when the
@@ -117,11 +118,16 @@ class Registry:
         return Standing(definition, served.tool_hash, stricter, secret, False)
 
     def definition(self, reader: Reader, server: str, tool_hash: str) -> ToolDefinition:
-        """A definition by its hash. Raises NotFound."""
+        """A definition by its hash, which never changes. Raises NotFound."""
+        known = self._definitions.get((server, tool_hash))
+        if known is not None:
+            return known
         row = reader.one(_DEFINITION, server=server, tool_hash=tool_hash)
         if row is None:
             raise NotFound("There is no such tool definition.")
-        return ToolDefinition.model_validate(json.loads(row.body))
+        definition = ToolDefinition.model_validate(decode(json.loads(row.body)))
+        self._definitions[server, tool_hash] = definition
+        return definition
 
     def tools(self, reader: Reader) -> list[Row]:
         return reader.all(_TOOLS)

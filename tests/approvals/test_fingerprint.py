@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +99,9 @@ def test_secrets_cannot_be_guessed_without_the_pepper_but_compare_with_it():
     assert one != fingerprint.redacted(b"other", "pin", "1234")
     assert one != fingerprint.redacted(b"pepper", "code", "1234")
     assert one["length"] == 4
+
+
+@given(values)
+def test_p2_the_quick_way_writes_rfc_8785(value):
+    encoded = fingerprint.encode(value)
+    assert fingerprint.canonical(encoded) == rfc8785.dumps(encoded)

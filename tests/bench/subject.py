@@ -1,0 +1,66 @@
+"""The service under measure, as `serve` runs it: migrated SQLite, one process, uvicorn with uvloop and httptools."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+
+import uvicorn
+import uvloop
+
+from approvals import schema
+from approvals.database import Database
+from approvals.keyring import Keyring
+from approvals.people import find
+from approvals.principals import installation_named
+from approvals.service import Service
+from approvals.wire import Annotations, Assurance, Registration, ToolDefinition
+from approvals_web.app import create_app
+
+TOOL = ToolDefinition(
+    name="refund_order",
+    input_schema={"type": "object", "properties": {"order_id": {"type": "integer"}}},
+    annotations=Annotations(),
+    summary="Refund order {order_id}",
+)
+
+
+def furnish(service: Service) -> dict[str, str]:
+    """A server, an agent and a signed-in reviewer; their credentials."""
+    write = service.database.write_now
+    key = write(
+        lambda tx: service.principals.add_server(
+            tx, "bench", "shop", label="bench", assurance=Assurance.ENFORCED, trusted=True
+        )
+    )
+    agent = write(lambda tx: service.principals.add_agent(tx, "bench", "scout"))
+    user = write(
+        lambda tx: service.people.add(tx, "bench", subject="ann", name="Ann", roles="reviewer", password_hash=None)
+    )
+    row = service.read(lambda reader: find(reader, user))
+    assert row is not None
+    cookie = write(lambda tx: service.people.sign_in(tx, row, "password", "127.0.0.1", "bench"))
+    installation = service.read(lambda reader: installation_named(reader, "shop", "bench"))
+    registration = Registration(session="bench-session", tools=(TOOL,))
+    registered = write(lambda tx: service.registry.register(tx, installation, registration))
+    tool_hash = registered.tools["refund_order"].tool_hash
+    return {"key": key, "agent": agent, "cookie": cookie, "tool_hash": tool_hash, "session": "bench-session"}
+
+
+async def main(path: str) -> None:
+    schema.upgrade(f"sqlite:///{path}")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    service = Service(Database(f"sqlite:///{path}"), Keyring("bench" * 10), url)
+    print(json.dumps({"url": url} | furnish(service)), flush=True)
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        await server.serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(sys.argv[1]))
