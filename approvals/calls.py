@@ -15,7 +15,8 @@ _RECORDED = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
     .values(
-        {name: bindparam(name) for name in ("recorded", "high_water", "last_seen_at", "closed_at")} | {"lost_at": null()}
+        {name: bindparam(name) for name in ("recorded", "high_water", "last_seen_at", "closed_at")}
+        | {"lost_at": null()}
     )
 )
 

@@ -42,7 +42,7 @@ class Statement:
 
     @cached_property
     def sql(self) -> str:
-        dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+        dialect = sqlite.dialect(paramstyle="named")
         compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self._literals = {key: value for key, value in compiled.params.items() if value is not None}
         return str(compiled)

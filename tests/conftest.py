@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +14,10 @@ import anyio.lowlevel
 import httpx2
 import pytest
 import uvicorn
-from fastapi import FastAPI
 
-from approvals import identifier, schema
+from approvals import Gate, GateSettings, identifier, schema, search
 from approvals.assertion import assert_agent
+from approvals.bus import EVERYTHING
 from approvals.database import Database, Reader, Row, Transaction
 from approvals.decision import Seen
 from approvals.filing import Filed
@@ -44,6 +44,7 @@ from approvals.wire import (
 from approvals_web.app import create_app
 
 T = TypeVar("T")
+HERE = "http://127.0.0.1:8700"
 SECRET = "a secret key for tests, long enough to count"
 
 
@@ -235,7 +236,8 @@ class House:
         row = self.row(request_id)
         at = changes.pop("installation", None) or self.installation()
         claim = Claim(
-            **{"claim_id": claim_id, "session": self.session, "tool_hash": row.tool_hash, "digest": row.digest} | changes
+            **{"claim_id": claim_id, "session": self.session, "tool_hash": row.tool_hash, "digest": row.digest}
+            | changes
         )
         return self.write(lambda tx: self.service.claims.claim(tx, at, request_id, claim))
 
@@ -266,7 +268,6 @@ def house(service: Service, clock: HandClock) -> House:
     return house
 
 
-
 @dataclass
 class Served:
     """The service behind a real HTTP port, in the test's own event loop."""
@@ -279,35 +280,92 @@ class Served:
         bearer = {"Authorization": f"Bearer {self.house.keys.get(key, key)}", WIRE_HEADER: str(WIRE_VERSION)}
         return httpx2.AsyncClient(base_url=f"{self.url}/api/v1", headers=bearer | headers, trust_env=False)
 
+    def gate(self, server: str = "shop", *, agent: str | None = "agent", **options: Any) -> Gate:
+        """A gate to this service, with an agent's key as over stdio."""
+        keys = self.house.keys
+        return Gate(server, GateSettings(self.url, keys[server], keys[agent] if agent else None), **options)
+
+    async def pending(self) -> Row:
+        """The one pending request, once it is there."""
+        with anyio.fail_after(10):
+            while True:
+                rows = self.house.read(lambda reader: search.page(reader, state="pending"))
+                if rows:
+                    assert len(rows) == 1
+                    return rows[0]
+                await self._filed()
+
+    async def decide(self, verdict: str = "approve", *, who: str = "ann", **changes: Any) -> Row:
+        """Decide the pending request, as the pages do."""
+        row, person = await self.pending(), self.house.person(who)
+        given = {"verdict": verdict, "comment": "", "content_version": row.content_version, "digest": row.digest}
+        decision = Decision(**given | changes)
+        return await self.house.service.write(
+            lambda tx: self.house.service.decisions.decide(tx, row.id, person, decision, Seen())
+        )
+
+    async def _filed(self) -> None:
+        """Until any request changes."""
+        changed = asyncio.Event()
+
+        def listener(_: str) -> None:
+            changed.set()
+
+        self.house.service.bus.subscribe(listener, [EVERYTHING])
+        try:
+            with anyio.move_on_after(0.2):
+                await changed.wait()
+        finally:
+            self.house.service.bus.unsubscribe(listener, [EVERYTHING])
+
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """A uvicorn on a free port for as long as the context lasts; its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
+    """A uvicorn for as long as the context lasts; its URL."""
+    app = create_app(service)
+    listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with anyio.fail_after(10):
+        while not server.started:
+            await anyio.lowlevel.checkpoint()
     try:
-        async with httpx2.AsyncClient(trust_env=False) as client:
-            await _answers(client, f"{url}/healthz")
-        yield url
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        app.state.service.stop()
+        service.stop()
         server.should_exit = True
         await task
 
 
-async def _answers(client: httpx2.AsyncClient, url: str) -> None:
-    with anyio.fail_after(10):
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                await client.get(url)
-                return
-            await anyio.lowlevel.checkpoint()
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """Waits for a condition that other tasks of this event loop bring about."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        with anyio.fail_after(10):
+            while not condition():
+                await anyio.lowlevel.checkpoint()
+
+    return wait
 
 
 @pytest.fixture
-async def served(house: House) -> AsyncIterator[Served]:
-    async with serving(create_app(house.service)) as url:
-        yield Served(url, house)
+def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManager[Served]]:
+    """The service over HTTP, for as long as a test likes; again on the same port when given the URL."""
+
+    @contextlib.asynccontextmanager
+    async def run(url: str = "") -> AsyncIterator[Served]:
+        fresh = Service(Database(f"sqlite:///{house.service.database.path}", house.clock), Keyring(SECRET), url or HERE)
+        house.service.database.stop()
+        house.service = fresh
+        async with serving(fresh, int(url.rpartition(":")[2]) if url else 0) as where:
+            yield Served(where, house)
+
+    return run  # type: ignore[return-value]
+
+
+@pytest.fixture
+async def served(serve: Callable[..., contextlib.AbstractAsyncContextManager[Served]]) -> AsyncIterator[Served]:
+    async with serve() as running:
+        yield running

@@ -11,7 +11,9 @@ from approvals import fingerprint
 from approvals.errors import Invalid
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["$int", "$$int", "$", "$redacted"])
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ["$int", "$$int", "$", "$redacted"]
+)
 values = st.recursive(
     leaves | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),

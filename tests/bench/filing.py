@@ -14,7 +14,10 @@ EACH = 30
 
 async def measure(floor_url: str, subject: dict[str, Any], rounds: int) -> list[Figures]:
     """Interleaved rounds of floor and subject: throughput ratio (higher is better) and p99 ratio."""
-    throughput, slowest = Figures("filing, 64 clients: requests/s", 0.5, higher=True), Figures("filing, 64 clients: p99", 3)
+    throughput, slowest = (
+        Figures("filing, 64 clients: requests/s", 0.5, higher=True),
+        Figures("filing, 64 clients: p99", 3),
+    )
     for number in range(rounds):
         rate, times = await _round(floor_url, lambda i, n: _floor_call())
         subject_rate, subject_times = await _round(

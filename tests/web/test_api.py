@@ -55,7 +55,9 @@ async def test_the_event_stream_leases_verdicts_and_tells_of_changes(served, hou
             assert (kind, lease["tools"]["get_order"]["verdict"]) == ("lease", "run")
             kind, status = await anext(stream)
             assert (kind, status["state"]) == ("request", "pending")
-            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), ""))
+            await house.service.write(
+                lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), "")
+            )
             kind, status = await anext(stream)
             assert (kind, status["state"]) == ("request", "withdrawn")
 
@@ -83,7 +85,9 @@ async def test_the_event_stream_never_tells_of_anothers_requests(served, house):
         stream = events(response)
         with anyio.fail_after(5):
             assert (await anext(stream))[0] == "lease"
-            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), ""))
+            await house.service.write(
+                lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), "")
+            )
             house.service.stop()
             assert (await anext(stream))[0] == "bye"
 

@@ -1,6 +1,7 @@
 """One event stream for all of a gate's waiting calls and its verdict lease."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
@@ -20,12 +21,12 @@ RENEW_SECONDS = 5.0
 
 router = APIRouter(route_class=StrictRoute, tags=["requests"])
 
-_STREAM = {200: {"description": "Events `request`, `lease` and `bye`", "content": {"text/event-stream": {}}}}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events `request`, `lease` and `bye`", "content": {"text/event-stream": {}}}
+}
 
 
-@router.post(
-    "/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM
-)
+@router.post("/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM)
 async def follow(body: Waiting, installation: Installation, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
     _check_session(service, installation, body.session)

@@ -1,0 +1,155 @@
+"""What the agent is told, as a table: what happened, whether anything ran, and what to do next (P7).
+
+Every answer but a result is an MCP error result, so that it needs no output schema; `structured_content` has the same
+facts as the text.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp_types import CallToolResult, TextContent
+
+from approvals.errors import ApprovalsError, Invalid, NotConfigured
+from approvals.wire import RequestStatus, State
+
+AGAIN = "Call the same tool again with identical arguments"
+RETRY_SECONDS = 5
+META = "mcp-approvals/replayed"
+
+
+def of_status(status: RequestStatus) -> CallToolResult:
+    """The answer for a request that has no result to hand back."""
+    words, executed, following = _TABLE[status.state](status)
+    facts: dict[str, Any] = {
+        "status": status.state.value,
+        "request_id": status.id,
+        "review_url": status.review_url,
+        "executed": executed,
+        "next": following,
+    }
+    if status.state in {State.PENDING, State.APPROVED, State.EXECUTING}:
+        facts["retry_after_seconds"] = RETRY_SECONDS
+    if status.expires_in is not None:
+        facts["expires_in_seconds"] = round(status.expires_in)
+    if status.state is State.DENIED:
+        facts |= {"reason": status.comment or status.ended_because or "", "decided_by": status.decided_by}
+        facts["ask_again_in_seconds"] = round(status.ask_again_in or 0)
+    if status.replaces:
+        facts["replaces"] = status.replaces
+    return error(f"{words}\n{following}", facts)
+
+
+def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
+    """A stored result, whole, marked as such."""
+    ago = round(status.finished_ago or 0)
+    note = TextContent(
+        type="text",
+        text=f"[replayed] This exact call already ran {ago} seconds ago (request {status.id}); this is its stored "
+        f'result, nothing ran again. To run it again on purpose, pass approval_repeat="{status.id}".',
+    )
+    meta = (result.meta or {}) | {META: {"request_id": status.id, "ran_seconds_ago": ago}}
+    return result.model_copy(update={"content": [note, *result.content], "meta": meta})
+
+
+def without_result(status: RequestStatus) -> CallToolResult:
+    """It ran, and its exact result is not kept (too large, or sealed under an older key)."""
+    words = f"ALREADY EXECUTED: request {status.id} {status.state.value}; its exact result is not available any more."
+    shown = status.error if status.state is State.FAILED else status.result
+    following = f'Do not call it again for the same purpose. To run it again on purpose: approval_repeat="{status.id}".'
+    facts = {"status": status.state.value, "request_id": status.id, "review_url": status.review_url, "executed": True}
+    return error(f"{words}\n{shown or ''}\n{following}", facts | {"replayed": status.replayed, "next": following})
+
+
+def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
+    """The answer when the call could not be put to anybody, or the claim was refused: nothing ran."""
+    kinds: list[tuple[type[ApprovalsError], str, str]] = [
+        (Invalid, "invalid", "Correct the arguments and call again."),
+        (NotConfigured, "not_configured", "Tell the person who runs this MCP server; calling again will not help."),
+    ]
+    default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
+    status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
+    hint = f" {failure.hint}" if failure.hint else ""
+    facts = {"status": status, "executed": False, "reason": failure.detail, "next": following}
+    if request_id is not None:
+        facts["request_id"] = request_id
+    return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
+
+
+def refused(reason: str) -> CallToolResult:
+    """The policy refuses the tool altogether."""
+    following = "Do not call it again; do what you can without it, or ask a person."
+    facts = {"status": "refused", "executed": False, "reason": reason, "next": following}
+    return error(f"NOT EXECUTED: this tool is refused here. {reason}\n{following}", facts)
+
+
+def too_late(status: RequestStatus) -> CallToolResult:
+    """The claim was answered too late to start safely."""
+    following = f"{AGAIN}: it is asked anew."
+    facts = {"status": "not_executed", "request_id": status.id, "executed": False, "next": following}
+    words = "NOT EXECUTED: it was approved, but the permission reached this server too late."
+    return error(f"{words}\n{following}", facts)
+
+
+def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:
+    left = f" It expires in {round(status.expires_in)} seconds." if status.expires_in is not None else ""
+    before = f" (An earlier request of the same call, {status.replaces}, ended undecided.)" if status.replaces else ""
+    words = f"NOT EXECUTED: waiting for a person's approval of: {status.headline} (request {status.id}).{left}{before}"
+    return words, False, f"{AGAIN} to continue; do not change them. A person decides at {status.review_url}"
+
+
+def _approved(status: RequestStatus) -> tuple[str, bool | None, str]:
+    return f"NOT EXECUTED yet: request {status.id} is approved and has not started.", False, f"{AGAIN} to run it now."
+
+
+def _executing(status: RequestStatus) -> tuple[str, bool | None, str]:
+    words = f"STILL RUNNING: request {status.id} was approved and is being executed for an earlier identical call."
+    return words, None, f"{AGAIN} to get its result; it will not run twice."
+
+
+def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
+    by = status.decided_by or "a reviewer"
+    reason = status.comment or status.ended_because or "no reason given"
+    if status.ask_again_in:
+        following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
+    else:
+        following = "The reviewer allows the same call to be asked again; heed the reason first."
+    return f"NOT EXECUTED: denied by {by} (request {status.id}). Reason: {reason}", False, following
+
+
+def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
+    def answer(status: RequestStatus) -> tuple[str, bool | None, str]:
+        because = f" ({status.ended_because})" if status.ended_because else ""
+        words = f"NOT EXECUTED: request {status.id} {how}{because}. Nobody denied it."
+        return words, False, f"{AGAIN} if it is still needed: it is asked anew."
+
+    return answer
+
+
+def _unknown(status: RequestStatus) -> tuple[str, bool | None, str]:
+    words = f"OUTCOME UNKNOWN: request {status.id} was started, and whether it took effect could not be learned."
+    return words, None, f"Do not retry and do not try another way: a person settles it at {status.review_url}"
+
+
+def _ran(status: RequestStatus) -> tuple[str, bool | None, str]:
+    return f"EXECUTED: request {status.id} {status.state.value}.", True, "Do not call it again for the same purpose."
+
+
+_TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
+    State.PENDING: _pending,
+    State.APPROVED: _approved,
+    State.EXECUTING: _executing,
+    State.DENIED: _denied,
+    State.EXPIRED: _ended("expired before anybody decided"),
+    State.WITHDRAWN: _ended("was withdrawn"),
+    State.LAPSED: _ended("was approved, but not started in time"),
+    State.REVOKED: _ended("was approved, and the approval was taken back"),
+    State.NOT_EXECUTED: _ended("was approved, but did not run"),
+    State.UNKNOWN: _unknown,
+    State.SUCCEEDED: _ran,
+    State.FAILED: _ran,
+}
+
+
+def error(words: str, facts: dict[str, Any]) -> CallToolResult:
+    """An error result with the facts beside the words."""
+    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=facts, is_error=True)

@@ -1,0 +1,424 @@
+"""The engine that suspends a call until it may run: used by GatedServer, and by whatever else stands before tools."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+from mcp_types import CallToolResult
+from pydantic import ValidationError
+
+from approvals import answers, redact
+from approvals.client import ServiceClient
+from approvals.clock import boot_clock
+from approvals.definition import definition_hash
+from approvals.errors import ApprovalsError, NotConfigured, NotPossible, Stale, TooLarge, Unavailable, Unreachable
+from approvals.execution import Runner
+from approvals.fingerprint import canonical, digest, encode
+from approvals.gate_settings import GateSettings
+from approvals.recorder import Recorder
+from approvals.seal import Seal
+from approvals.stream import EventStream, Waiter
+from approvals.waiting import Budget, Budgets
+from approvals.wire import (
+    MAX_ARGUMENTS,
+    ClientInfo,
+    Filing,
+    Registered,
+    Registration,
+    RequestStatus,
+    State,
+    ToolDefinition,
+    ToolVerdict,
+    Verdict,
+)
+
+ASSERTION_MARGIN = 60.0
+Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
+Progress = Callable[[float, str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as far as the transport tells: an agent's key, or a name that keeps unidentified callers apart."""
+
+    agent_key: str | None = None
+    subject: str = ""
+    client: ClientInfo = field(default_factory=ClientInfo)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a tool."""
+
+    tool: str
+    arguments: dict[str, Any]
+    """Effective: validated, defaulted, JSON. The gate's own copy."""
+    run: Run
+    caller: Caller
+    budget: Budget
+    progress: Progress | None = None
+    is_there: Callable[[], Awaitable[bool]] | None = None
+    """Whether the caller is still connected, where the transport can tell."""
+    reason: str | None = None
+    repeat_of: str | None = None
+
+
+class Gate:
+    """One per server process. `definitions` gives the tools that it serves now."""
+
+    def __init__(
+        self,
+        server: str,
+        settings: GateSettings | None = None,
+        *,
+        budgets: Budgets | None = None,
+        code_version: str = "",
+    ) -> None:
+        self.server = server
+        self.budgets = budgets or Budgets()
+        self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
+        self._settings = settings
+        self._code_version = code_version
+        self._users = 0
+        self._session: _Session | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold the connection to the service; shared by all who hold it, ended by the last."""
+        self._users += 1
+        if self._session is None and self._settings is not None:
+            self._session = _Session(self)
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._users == 0 and self._session is not None:
+                session, self._session = self._session, None
+                with anyio.CancelScope(shield=True):
+                    await session.close()
+
+    async def call(self, call: Call) -> CallToolResult:
+        """Run it now, or when a person approves; or say why not (P5, P7). Raises only what the tool raises."""
+        async with self.running():
+            try:
+                return await self.session.call(call)
+            except ApprovalsError as error:
+                return answers.of_error(error)
+
+    async def observe(self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller) -> Any:
+        """Let a message that needs no approval through, on record."""
+        async with self.running():
+            return await self.session.recorded(method, target, act, caller, "")
+
+    async def refuse(self, tool: str, why: str, caller: Caller) -> None:
+        """Put on record a call that never got as far as being filed."""
+        async with self.running():
+            self.session.refused(tool, time.monotonic(), why, caller)
+
+    async def agent_of(self, key: str) -> str | None:
+        """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""
+        async with self.running():
+            return await self.session.agent_of(key)
+
+    async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
+        """One of the caller's own requests; None for anybody else's."""
+        async with self.running():
+            return await self.session.status(request_id, seconds, caller)
+
+    @property
+    def is_configured(self) -> bool:
+        return self._settings is not None
+
+    @property
+    def settings(self) -> GateSettings:
+        """Raises NotConfigured."""
+        if self._settings is None:
+            GateSettings.from_environment()
+            raise NotConfigured("The approval gate is not configured.", hint="Restart this MCP server.")
+        return self._settings
+
+    @property
+    def code_version(self) -> str:
+        return self._code_version
+
+    @property
+    def session(self) -> "_Session":
+        """Raises NotConfigured."""
+        if self._session is None:
+            _ = self.settings
+            raise Unavailable("The gate is not running.")
+        return self._session
+
+
+class _Session:
+    """One connection to the service, from the first user to the last."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.id = uuid.uuid4().hex
+        self._gate = gate
+        self._client = ServiceClient(gate.settings)
+        self._seal = Seal(gate.settings.server_key)
+        self._recorder = Recorder(self._client, self.id)
+        self._stream = EventStream(self._client, self.id, self.register, self._renew)
+        self._runner = Runner(self._client, self._seal, self.id)
+        self._lease: Registered | None = None
+        self._lease_until = 0.0
+        self._registered: tuple[ToolDefinition, ...] | None = None
+        self._registering = asyncio.Lock()
+        self._assertions: dict[str, tuple[str, str, float]] = {}
+        self._filed: dict[str, str] = {}
+        """The caller of each request filed here."""
+        self._tasks = [
+            asyncio.create_task(self._stream.follow_forever()),
+            asyncio.create_task(self._recorder.report_forever()),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.close()
+        await self._recorder.close()
+        await self._client.close()
+
+    async def call(self, call: Call) -> CallToolResult:
+        started = time.monotonic()
+        try:
+            verdict = await self._verdict(call.tool)
+            if verdict.verdict is Verdict.RUN:
+                return await self._run_now(call, verdict)
+            if verdict.verdict is Verdict.REFUSE:
+                self.refused(call.tool, started, verdict.reason, call.caller)
+                return answers.refused(verdict.reason)
+            with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
+                filed = await self._file(call, verdict)
+        except ApprovalsError as error:
+            self.refused(call.tool, started, error.detail, call.caller)
+            raise
+        return await self._see_through(call, *filed)
+
+    async def recorded(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, arguments: str
+    ) -> Any:
+        """Run it at once, and keep a record of it."""
+        await self._recorder.room()
+        started = time.monotonic()
+        agent = self._known_agent(caller)
+        try:
+            result = await act()
+        except BaseException as error:
+            words = redact.text(f"{type(error).__name__}: {error}", 2000)
+            self._recorder.add(method, target, "error", started, agent=agent, arguments=arguments, error=words)
+            raise
+        failed = isinstance(result, CallToolResult) and bool(result.is_error)
+        outcome: Literal["ok", "error"] = "error" if failed else "ok"
+        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments)
+        return result
+
+    async def register(self) -> None:
+        """Tell the service what this process serves; the answer is a verdict lease."""
+        async with self._registering:
+            definitions = self._gate.definitions()
+            asked = boot_clock()
+            body = Registration(session=self.id, code_version=self._gate.code_version, tools=definitions)
+            lease = await self._client.register(self._gate.server, body)
+            for definition in definitions:
+                verdict = lease.tools.get(definition.name)
+                if verdict is None or verdict.tool_hash != definition_hash(definition):
+                    raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
+            self._registered = definitions
+            self._renew(lease, asked)
+
+    async def agent_of(self, key: str) -> str | None:
+        try:
+            return (await self._assertion(key))[1]
+        except ApprovalsError as error:
+            if error.status >= 500:
+                raise
+            return None
+
+    async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
+        if self._filed.get(request_id) != self._identity(caller):
+            return None
+        status = await self._client.read(request_id)
+        if status.state is State.PENDING and seconds > 0:
+            status = await self._client.read(request_id, wait=min(seconds, 25.0), seen=State.PENDING)
+        return status
+
+    def _renew(self, lease: Registered, asked: float | None = None) -> None:
+        self._lease = lease
+        self._lease_until = (boot_clock() if asked is None else asked) + lease.lease_seconds
+
+    async def _verdict(self, tool: str) -> ToolVerdict:
+        if self._lease is None or boot_clock() >= self._lease_until or self._registered != self._gate.definitions():
+            await self.register()
+        assert self._lease is not None  # noqa: S101 — register() raises otherwise
+        verdict = self._lease.tools.get(tool)
+        if verdict is None:
+            raise Stale(f"The service knows no tool {tool!r} of this server.", hint="Restart the MCP server.")
+        return verdict
+
+    async def _run_now(self, call: Call, verdict: ToolVerdict) -> CallToolResult:
+        shown = canonical(self._redacted(call, verdict)[0]).decode()
+        result: CallToolResult = await self.recorded(
+            "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+        )
+        return result
+
+    def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
+        agent = self._known_agent(caller)
+        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=redact.text(why, 2000))
+
+    def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
+        assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
+        pepper = bytes.fromhex(self._lease.pepper)
+        kept_back = redact.leaves(encode(call.arguments), verdict.secret, pepper)
+        masked, hidden = redact.looks_secret(kept_back, pepper)
+        return masked, hidden
+
+    async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        """File the call; its status and the name of this wait. Once more when the registration was stale."""
+        try:
+            return await self._file_once(call, verdict)
+        except Stale:
+            await self.register()
+            return await self._file_once(call, await self._verdict(call.tool))
+
+    async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        arguments, hidden = self._redacted(call, verdict)
+        size = len(canonical(arguments))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        expected = digest(server=self._gate.server, tool=call.tool, tool_hash=verdict.tool_hash, arguments=arguments)
+        try:
+            filing = Filing(
+                session=self.id,
+                call_id=uuid.uuid4().hex,
+                tool=call.tool,
+                tool_hash=verdict.tool_hash,
+                arguments=arguments,
+                hidden=hidden,
+                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {expected}"),
+                assertion=None if call.caller.agent_key is None else (await self._assertion(call.caller.agent_key))[0],
+                subject=call.caller.subject,
+                reason=redact.text(call.reason, 2000) if call.reason else None,
+                client=call.caller.client,
+                repeat_of=call.repeat_of,
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise Unavailable(f"This call cannot be filed: {problem['loc']}: {problem['msg']}.") from error
+        status = await self._client.file(filing)
+        if status.digest != expected or status.tool != call.tool:
+            raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
+        self._filed[status.id] = self._identity(call.caller)
+        return status, filing.call_id
+
+    async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> CallToolResult:
+        if status.replayed:
+            return self._stored(status, replayed=True)
+        try:
+            with self._stream.waiting(status) as waiter:
+                return await self._until_final(call, waiter)
+        finally:
+            with anyio.move_on_after(1, shield=True):
+                await self._leave(status.id, call_id)
+
+    async def _until_final(self, call: Call, waiter: Waiter) -> CallToolResult:
+        deadline = time.monotonic() + call.budget.hold
+        started = time.monotonic()
+        while True:
+            status = waiter.status
+            if status.state is State.APPROVED and self._runner.free(status.id):
+                answer = await self._claim_and_run(call, waiter)
+                if answer is not None:
+                    return answer
+                continue
+            if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
+                return self._final(status)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return answers.of_status(status)
+            if call.progress is not None and call.budget.beat is not None:
+                words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
+                await call.progress(time.monotonic() - started, words)
+                left = min(left, call.budget.beat)
+            await self._change(waiter, left)
+
+    async def _change(self, waiter: Waiter, seconds: float) -> None:
+        """Until the request moves; by the stream, or by a long-poll while the stream is broken."""
+        if self._stream.connected:
+            await waiter.change(seconds)
+            return
+        try:
+            seen = waiter.status.state
+            waiter.tell(await self._client.read(waiter.status.id, wait=min(seconds, 25.0), seen=seen))
+        except Unreachable:
+            await waiter.change(min(seconds, 1.0))
+
+    async def _claim_and_run(self, call: Call, waiter: Waiter) -> CallToolResult | None:
+        """The tool's result, an answer why not, or None when somebody else's claim came first."""
+        status = waiter.status
+        if call.is_there is not None and not await call.is_there():
+            return answers.of_status(status)
+        answer: CallToolResult | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                answer = await self._runner.claim_and_run(status, call.arguments, call.run)
+            except NotPossible as error:
+                answer = await self._overtaken(error, waiter)
+            except ApprovalsError as error:
+                answer = answers.of_error(error, request_id=status.id)
+        return answer
+
+    async def _overtaken(self, error: NotPossible, waiter: Waiter) -> CallToolResult | None:
+        try:
+            waiter.tell(await self._client.read(waiter.status.id))
+        except ApprovalsError:
+            return answers.of_error(error, request_id=waiter.status.id)
+        return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+
+    def _final(self, status: RequestStatus) -> CallToolResult:
+        if status.state in {State.SUCCEEDED, State.FAILED}:
+            return self._stored(status, replayed=False)
+        return answers.of_status(status)
+
+    def _stored(self, status: RequestStatus, *, replayed: bool) -> CallToolResult:
+        """The result that was sealed when it ran."""
+        raw = self._seal.open(status.sealed_result, f"result {status.id}") if status.sealed_result else None
+        if raw is None:
+            return answers.without_result(status)
+        result = CallToolResult.model_validate_json(raw)
+        return answers.replayed(result, status) if replayed else result
+
+    async def _leave(self, request_id: str, call_id: str) -> None:
+        with contextlib.suppress(ApprovalsError):
+            await self._client.left(request_id, self.id, call_id)
+
+    async def _assertion(self, key: str) -> tuple[str, str]:
+        """A live assertion and the agent's name. Raises Unauthenticated for a key that is nobody's."""
+        name = hashlib.sha256(key.encode()).hexdigest()
+        known = self._assertions.get(name)
+        if known is not None and boot_clock() < known[2]:
+            return known[0], known[1]
+        asked = boot_clock()
+        verified = await self._client.verify_agent(key)
+        until = asked + max(0.0, min(30.0, verified.expires_in - ASSERTION_MARGIN))
+        self._assertions[name] = (verified.assertion, verified.agent, until)
+        return verified.assertion, verified.agent
+
+    def _known_agent(self, caller: Caller) -> str:
+        if caller.agent_key is None:
+            return ""
+        known = self._assertions.get(hashlib.sha256(caller.agent_key.encode()).hexdigest())
+        return known[1] if known else ""
+
+    def _identity(self, caller: Caller) -> str:
+        return hashlib.sha256(f"{caller.agent_key}\0{caller.subject}".encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""Every call that needed no approval, on record: numbered, batched, reported within a second."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from approvals.client import ServiceClient
+from approvals.errors import ApprovalsError, Conflict, Unavailable
+from approvals.wire import MAX_UNREPORTED, CallRecord, CallRecords
+
+FLUSH_SECONDS = 0.5
+RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A call, as it is kept until it is reported."""
+
+    number: int
+    started: float
+    method: str
+    target: str
+    agent: str
+    arguments: str
+    outcome: Literal["ok", "error", "refused"]
+    error: str
+    duration_ms: int
+
+    def on_the_wire(self) -> CallRecord:
+        return CallRecord(
+            number=self.number,
+            ago=max(0.0, time.monotonic() - self.started),
+            method=self.method[:200],
+            target=self.target[:2000],
+            agent=self.agent[:200],
+            arguments=self.arguments[:4000],
+            outcome=self.outcome,
+            error=self.error[:2000],
+            duration_ms=self.duration_ms,
+        )
+
+
+class Recorder:
+    """The unreported calls of one session."""
+
+    def __init__(self, client: ServiceClient, session: str) -> None:
+        self._client = client
+        self._session = session
+        self._records: deque[Record] = deque()
+        self._high_water = 0
+        self._something = asyncio.Event()
+        self._reporting = asyncio.Lock()
+
+    async def room(self) -> None:
+        """Make sure that one more call can be kept. Raises Unavailable when too many are unreported (P8)."""
+        if len(self._records) < MAX_UNREPORTED:
+            return
+        try:
+            await self.flush()
+        except ApprovalsError as error:
+            raise Unavailable(
+                f"{MAX_UNREPORTED} calls could not be recorded yet, so no more may run.", hint=error.hint
+            ) from error
+
+    def add(
+        self,
+        method: str,
+        target: str,
+        outcome: Literal["ok", "error", "refused"],
+        started: float,
+        *,
+        agent: str = "",
+        arguments: str = "",
+        error: str = "",
+    ) -> None:
+        """Keep one call. What ran nothing is dropped when there is no room: it was refused, and says so."""
+        if outcome == "refused" and len(self._records) >= MAX_UNREPORTED:
+            return
+        self._high_water += 1
+        took = round((time.monotonic() - started) * 1000)
+        self._records.append(Record(self._high_water, started, method, target, agent, arguments, outcome, error, took))
+        self._something.set()
+
+    async def report_forever(self) -> None:
+        """Report what there is, again and again."""
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except ApprovalsError:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def flush(self, *, closed: bool = False) -> None:
+        """Report everything now. Raises what the client raises."""
+        async with self._reporting:
+            self._something.clear()
+            while self._records or closed:
+                batch = list(self._records)[:MAX_UNREPORTED]
+                expected = await self._send(batch, closed and len(batch) == len(self._records))
+                while self._records and self._records[0].number < expected:
+                    self._records.popleft()
+                if closed and not self._records:
+                    return
+
+    async def _send(self, batch: list[Record], closed: bool) -> int:
+        calls = tuple(record.on_the_wire() for record in batch)
+        body = CallRecords(session=self._session, calls=calls, high_water=self._high_water, closed=closed)
+        try:
+            return (await self._client.record(body)).next_number
+        except Conflict as conflict:
+            return int(conflict.extra.get("next_number", 0))
+
+    async def close(self) -> None:
+        """The last report, within two seconds; what it could not say the service finds out by itself."""
+        with contextlib.suppress(ApprovalsError, TimeoutError):
+            async with asyncio.timeout(2):
+                await self.flush(closed=True)
