@@ -1,0 +1,1 @@
+"""The approval service: JSON API, web queue and command line."""

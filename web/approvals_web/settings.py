@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from approvals.secret_reference import resolve
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from approvals.database import path_of
 from approvals.keyring import Keyring, keep_beside
+from approvals.secret_reference import resolve
 
 
 class Settings(BaseSettings):

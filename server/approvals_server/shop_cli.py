@@ -1,0 +1,45 @@
+"""`approvals-shop`: the shop over stdio, or over streamable HTTP at /mcp."""
+
+import argparse
+import os
+import sys
+import threading
+from importlib.metadata import version
+
+import uvicorn
+
+from approvals_server.shop import create_shop
+from approvals_server.shop_data import Shop
+
+
+def main() -> None:
+    """Serve until the client, or a signal, ends it."""
+    asked = _arguments()
+    mcp = create_shop(Shop(asked.database_url))
+    if asked.http is None:
+        mcp.run("stdio")
+        return
+    if asked.with_parent:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    host, _, port = asked.http.rpartition(":")
+    app = mcp.streamable_http_app(host=host)
+    uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=5)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="approvals-shop", description="A shop's MCP server whose writes wait.")
+    parser.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP at /mcp instead of stdio")
+    parser.add_argument("--database-url", default=os.environ.get("SHOP_DATABASE_URL", "sqlite:///shop.db"))
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    parser.add_argument("--version", action="version", version=version("mcp-approvals"))
+    return parser.parse_args()
+
+
+def _end_with_parent() -> None:
+    """Whoever started this holds the other end: when it dies, however it dies, the pipe closes."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

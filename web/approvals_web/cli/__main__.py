@@ -1,0 +1,3 @@
+from approvals_web.cli import main
+
+main()

@@ -1,0 +1,71 @@
+"""`approvals audit`: verify the chain, export the record."""
+
+import json
+from typing import Annotated
+
+import typer
+from sqlalchemy import bindparam, select
+
+from approvals import chain
+from approvals.database import Database, Reader, Statement
+from approvals.instant import to_datetime
+from approvals.models import AuditEvent, AuditLink, AuditPayload
+from approvals_web.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The record of everything.")
+
+_events = AuditEvent.__table__  # type: ignore[attr-defined]
+_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_links = AuditLink.__table__  # type: ignore[attr-defined]
+_AFTER = Statement(
+    select(_events, _payloads.c.body, _links.c.seq, _links.c.mac.label("link"))
+    .join_from(_events, _payloads, _payloads.c.event_id == _events.c.id, isouter=True)
+    .join(_links, _links.c.event_id == _events.c.id, isouter=True)
+    .where(_events.c.id > bindparam("after"))
+    .order_by(_events.c.id)
+    .limit(500)
+)
+
+DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
+
+
+@app.command()
+def verify(
+    head: Annotated[str | None, typer.Option(help="SEQ:MAC, kept elsewhere: shows whether the end is missing.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Find the first record that was changed, removed, inserted, reordered or cut off; exit status 1 then."""
+    settings = _settings(database_url)
+    try:
+        known = chain.Head.parse(head) if head else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    key = settings.keyring().audit
+    found = Database(settings.database_url).read(lambda reader: chain.verify(reader, key, known))
+    if found.finding is not None:
+        print(f"NOT INTACT: record {found.finding.seq} was {found.finding.what}: {found.finding.detail}.")
+        raise typer.Exit(1)
+    print(f"Intact: {found.head.seq if found.head else 0} records, {found.unlinked} not linked yet.")
+    if found.head is not None:
+        print(f"Head: {found.head}")
+
+
+@app.command()
+def export(database_url: DatabaseUrl = None) -> None:
+    """Every event with its payload, as JSON lines, in order."""
+    reader = Database(_settings(database_url).database_url)
+    after = 0
+    while rows := reader.read(lambda reader, after=after: _page(reader, after)):
+        for row in rows:
+            row["at"] = to_datetime(row["at"]).isoformat()
+            row["payload"] = json.loads(row.pop("body") or "null")
+            print(json.dumps(row))
+        after = rows[-1]["id"]
+
+
+def _page(reader: Reader, after: int) -> list[dict[str, object]]:
+    return [dict(row) for row in reader.all(_AFTER, after=after)]
+
+
+def _settings(database_url: str | None) -> Settings:
+    return Settings(database_url=database_url) if database_url else Settings()

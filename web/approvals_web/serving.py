@@ -1,0 +1,132 @@
+"""The serving process: one database, one event loop, a clean end."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+
+from approvals import schema
+from approvals.chain import Head
+from approvals.database import Database
+from approvals.errors import Unavailable
+from approvals.service import Service, head_line
+from approvals_web import control
+from approvals_web.app import create_app
+from approvals_web.demo import Demo
+from approvals_web.settings import Settings
+
+LAST_WORDS = 3
+"""Seconds that open connections have, once their streams were told to end."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but streams and long-polls are told to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.stop()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, *, demo: bool) -> None:
+    """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
+    _private(settings)
+    database = Database(settings.database_url)
+    with database.only_process(), _listener(settings.host, settings.port) as listener:
+        schema.upgrade(settings.database_url)
+        service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter())
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(settings, service, listener, demo=demo))
+
+
+async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
+    config = uvicorn.Config(
+        create_app(service),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=LAST_WORDS,
+        server_header=False,
+        lifespan="on",
+    )
+    server = Server(config, service)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():  # noqa: ASYNC110 — uvicorn tells in no other way
+        await asyncio.sleep(0.01)
+    async with contextlib.AsyncExitStack() as stack:
+        if not serving.done():
+            await stack.enter_async_context(control.listening(service))
+            await _greet(settings, service, demo=demo)
+            if demo:
+                await stack.enter_async_context(Demo(settings, service).running())
+        await serving
+
+
+async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
+    print(f"Review queue: {service.public_url}/", flush=True)
+    link = await service.write(lambda tx: control.user_setup(service, tx, "serve", demo))
+    if link is not None:
+        print(f"Sign in: {link}", flush=True)
+    for warning in _warnings(settings, demo=demo):
+        print(f"Note: {warning}", file=sys.stderr, flush=True)
+
+
+def _warnings(settings: Settings, *, demo: bool) -> list[str]:
+    near = settings.host in {"127.0.0.1", "localhost", "::1"}
+    said = []
+    if demo or os.environ.get("APPROVALS_AGENT_KEY"):
+        said.append(
+            "an agent on this machine may share this user id, and could reach the database: cooperative, not enforced. "
+            "In earnest, run the service under a user id of its own."
+        )
+    if not near and not service_is_https(settings):
+        said.append("serving plain HTTP beyond this machine; put TLS before it and set APPROVALS_PUBLIC_URL=https://…")
+    return said
+
+
+def service_is_https(settings: Settings) -> bool:
+    return settings.url().startswith("https://")
+
+
+def _emitter() -> Callable[[Head, int], None] | None:
+    """New heads of the audit chain go to standard output as JSON lines, unless a person is looking at it."""
+    if sys.stdout.isatty():
+        return None
+    return lambda head, at: print(head_line(head, at), flush=True)
+
+
+def _private(settings: Settings) -> None:
+    """A database made here is nobody else's to read."""
+    path = settings.database_path
+    if not path.parent.is_dir():
+        raise Unavailable(f"There is no folder {path.parent}.", hint="Make it, or change APPROVALS_DATABASE_URL.")
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+@contextlib.contextmanager
+def _listener(host: str, port: int):  # type: ignore[no-untyped-def]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Unavailable(
+            f"Port {port} of {host} cannot be used: {error.strerror}.",
+            hint="Stop what uses it, or choose another: approvals serve --port 8710",
+        ) from error
+    with listener:
+        yield listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
