@@ -41,9 +41,9 @@ def check(template: str, input_schema: dict[str, Any]) -> None:
         raise Invalid(f"The summary {template!r} has a brace that opens no field.", hint="Write {argument}.")
 
 
-def visible(text: str) -> str:
+def visible(text: str, keep: str = "") -> str:
     """Control, format and separator characters made visible, so that text cannot hide or reorder itself."""
-    return "".join(_visible(character) for character in text)
+    return "".join(character if character in keep else _visible(character) for character in text)
 
 
 def _value(path: str, form: str | None, arguments: Any) -> str:

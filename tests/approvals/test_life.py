@@ -1,4 +1,4 @@
-"""The life of a request through the service's own methods: the moves, who may make them, and what each leaves behind."""
+"""The life of a request through the service's own methods: the moves, who may make them, and what each leaves."""
 
 import pytest
 

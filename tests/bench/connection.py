@@ -1,4 +1,4 @@
-"""A keep-alive HTTP/1.1 connection with as little in the way as possible, so that the client does not blur the figures."""
+"""A keep-alive HTTP/1.1 connection with little in the way, so that the client does not blur the figures."""
 
 import asyncio
 from urllib.parse import urlsplit

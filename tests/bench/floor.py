@@ -6,7 +6,7 @@
 import asyncio
 import sqlite3
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import uvloop
 
@@ -14,7 +14,7 @@ import uvloop
 class Floor(asyncio.Protocol):
     """A raw HTTP/1.1 protocol over one connection."""
 
-    waiting: dict[bytes, "Floor"] = {}
+    waiting: ClassVar[dict[bytes, "Floor"]] = {}
     database: sqlite3.Connection
 
     def connection_made(self, transport: Any) -> None:

@@ -30,7 +30,7 @@ def subject() -> Iterator[dict[str, Any]]:
 def _running(script: str) -> Iterator[tuple[int, str]]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(HERE / script), f"{folder}/bench.db"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:
                 yield process.pid, process.stdout.readline().strip()

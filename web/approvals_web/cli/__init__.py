@@ -10,7 +10,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("approvals"):
             raise
-        sys.exit(
-            f"The service is not installed ({error.name} is missing). Install it: pip install 'mcp-approvals[web]'"
-        )
+        sys.exit(f"The service is not installed ({error.name} is missing): pip install 'mcp-approvals[web]'")
     run()

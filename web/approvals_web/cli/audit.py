@@ -1,7 +1,8 @@
 """`approvals audit`: verify the chain, export the record."""
 
 import json
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import bindparam, select
@@ -53,9 +54,9 @@ def verify(
 @app.command()
 def export(database_url: DatabaseUrl = None) -> None:
     """Every event with its payload, as JSON lines, in order."""
-    reader = Database(_settings(database_url).database_url)
+    database = Database(_settings(database_url).database_url)
     after = 0
-    while rows := reader.read(lambda reader, after=after: _page(reader, after)):
+    while rows := database.read(partial(_page, after=after)):
         for row in rows:
             row["at"] = to_datetime(row["at"]).isoformat()
             row["payload"] = json.loads(row.pop("body") or "null")
@@ -63,7 +64,7 @@ def export(database_url: DatabaseUrl = None) -> None:
         after = rows[-1]["id"]
 
 
-def _page(reader: Reader, after: int) -> list[dict[str, object]]:
+def _page(reader: Reader, after: int) -> list[dict[str, Any]]:
     return [dict(row) for row in reader.all(_AFTER, after=after)]
 
 

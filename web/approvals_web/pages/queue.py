@@ -1,0 +1,53 @@
+"""The queue, and the history."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from approvals import principals, search
+from approvals.database import Reader, Row
+from approvals.service import Service
+from approvals.wire import OPEN
+from approvals_web.deps import SignedIn, TheService
+from approvals_web.rendering import page
+
+LATELY = 8
+PAGE = 50
+_RISKS = ("critical", "high", "medium", "low")
+
+router = APIRouter()
+
+
+@router.get("/")
+def queue(request: Request, person: SignedIn, service: TheService) -> Response:
+    """What waits, the highest risk and the earliest expiry first; then what ended lately."""
+    waiting, ended = service.read(lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3)))
+    waiting.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
+    shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
+    context = {name: service.read(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
+    pending = sum(1 for item in context["open"] if item["status"].state == "pending")
+    return page(request, "queue.html", context | {"person": person, "pending": pending})
+
+
+@router.get("/history")
+def history(
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """Everything, newest first."""
+    rows = service.read(lambda reader: search.page(reader, before=cursor, limit=PAGE))
+    listed = service.read(lambda reader: items(reader, service, rows))
+    older = rows[-1].id if len(rows) == PAGE else None
+    return page(request, "history.html", {"person": person, "items": listed, "cursor": older})
+
+
+def items(reader: Reader, service: Service, rows: list[Row]) -> list[dict[str, Any]]:
+    """Rows with what a list shows of them."""
+    agents = {row.id: row.name for row in principals.agents(reader)}
+    return [
+        {"row": row, "status": service.statuses.of(row, reader.now), "agent": agents.get(row.agent_id, "unidentified")}
+        for row in rows
+    ]

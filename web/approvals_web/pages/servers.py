@@ -1,0 +1,57 @@
+"""Servers, their tools, and definitions that wait for acceptance."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import principals
+from approvals.database import Reader, Row
+from approvals.service import Service
+from approvals.wire import Hash, ServerName, ToolName
+from approvals_web.deps import Admin, SignedIn, TheService
+from approvals_web.rendering import page
+
+router = APIRouter()
+
+
+@router.get("/servers")
+def servers(request: Request, person: SignedIn, service: TheService) -> Response:
+    """Installations and tools; first what an admin has to accept."""
+    tools = service.read(service.registry.tools)
+    offered = [row for row in tools if row.offered_hash is not None]
+    shown = {
+        "person": person,
+        "tools": tools,
+        "installations": service.read(principals.installations),
+        "offers": service.read(lambda reader: [_offer(reader, service, row) for row in offered]),
+    }
+    return page(request, "servers.html", shown)
+
+
+@router.post("/servers/{server}/tools/{name}/acceptance")
+async def accept(
+    server: ServerName, name: ToolName, admin: Admin, service: TheService, tool_hash: Annotated[Hash, Form()]
+) -> Response:
+    """Let a loosening definition stand."""
+    await service.write(lambda tx: service.registry.accept(tx, server, name, tool_hash, admin.actor))
+    return RedirectResponse("/servers", status_code=303)
+
+
+def _offer(reader: Reader, service: Service, row: Row) -> dict[str, Any]:
+    return {
+        "server": row.server,
+        "name": row.name,
+        "hash": row.offered_hash,
+        "loosens": row.loosens.splitlines(),
+        "before": _text(reader, service, row.server, row.accepted_hash),
+        "after": _text(reader, service, row.server, row.offered_hash),
+    }
+
+
+def _text(reader: Reader, service: Service, server: str, tool_hash: str | None) -> str:
+    if tool_hash is None:
+        return "nothing: it was never accepted"
+    definition = service.registry.definition(reader, server, tool_hash)
+    return json.dumps(definition.model_dump(mode="json"), indent=2)
