@@ -21,18 +21,25 @@ def main() -> None:
         return
     if asked.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    host, _, port = asked.http.rpartition(":")
+    host, port = asked.http
     app = mcp.streamable_http_app(host=host)
-    uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=5)
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="approvals-shop", description="A shop's MCP server whose writes wait.")
-    parser.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP at /mcp instead of stdio")
+    parser.add_argument("--http", metavar="HOST:PORT", type=_address, help="serve streamable HTTP at /mcp instead of stdio")
     parser.add_argument("--database-url", default=os.environ.get("SHOP_DATABASE_URL", "sqlite:///shop.db"))
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     parser.add_argument("--version", action="version", version=version("mcp-approvals"))
     return parser.parse_args()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, like 127.0.0.1:8701")
+    return host.strip("[]"), int(port)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,57 @@
+# Everything runs in ./.venv: made by python3 alone, faster where uv is installed.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),uv pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: .venv/installed ## the approval service with a demo shop, in your browser
+	@$(BIN)/approvals serve --demo
+
+test: .venv/installed-dev ## the tests
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+check: .venv/installed-dev ## lint, format, types, import direction, all tests, coverage
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: .venv/installed-dev ## speed against the floor of this machine; writes bench.json
+	@$(BIN)/python tests/bench/run.py
+
+format: .venv/installed-dev ## the code's form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/installed-dev ## renew the locks: versions and hashes, no addresses
+	printf 'editables\nhatchling\n' | $(COMPILE) pyproject.toml - --extra web -o requirements.lock
+	$(COMPILE) pyproject.toml -c requirements.lock --extra dev -o requirements-dev.lock
+
+clean: ## remove the environment
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(if $(UV),uv venv --quiet --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
+
+.venv/installed: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what the service needs into .venv (once)"
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what development needs into .venv (once)"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/installed
