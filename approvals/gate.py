@@ -40,6 +40,9 @@ from approvals.wire import (
 )
 
 ASSERTION_MARGIN = 60.0
+PRESENCE_SECONDS = 2.0
+"""How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
+
 Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
 Progress = Callable[[float, str], Awaitable[None]]
 
@@ -332,8 +335,9 @@ class _Session:
                 await self._leave(status.id, call_id)
 
     async def _until_final(self, call: Call, waiter: Waiter) -> CallToolResult:
-        deadline = time.monotonic() + call.budget.hold
         started = time.monotonic()
+        deadline = started + call.budget.hold
+        beat = started if call.progress is not None and call.budget.beat is not None else deadline
         while True:
             status = waiter.status
             if status.state is State.APPROVED and self._runner.free(status.id):
@@ -343,14 +347,15 @@ class _Session:
                 continue
             if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
                 return self._final(status)
-            left = deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= deadline or not await _is_there(call):
                 return answers.of_status(status)
-            if call.progress is not None and call.budget.beat is not None:
+            if call.progress is not None and call.budget.beat is not None and now >= beat:
                 words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
-                await call.progress(time.monotonic() - started, words)
-                left = min(left, call.budget.beat)
-            await self._change(waiter, left)
+                await call.progress(now - started, words)
+                beat = now + call.budget.beat
+            until = min(deadline, beat, now + PRESENCE_SECONDS if call.is_there is not None else deadline)
+            await self._change(waiter, until - now)
 
     async def _change(self, waiter: Waiter, seconds: float) -> None:
         """Until the request moves; by the stream, or by a long-poll while the stream is broken."""
@@ -366,7 +371,7 @@ class _Session:
     async def _claim_and_run(self, call: Call, waiter: Waiter) -> CallToolResult | None:
         """The tool's result, an answer why not, or None when somebody else's claim came first."""
         status = waiter.status
-        if call.is_there is not None and not await call.is_there():
+        if not await _is_there(call):
             return answers.of_status(status)
         answer: CallToolResult | None = None
         with anyio.CancelScope(shield=True):
@@ -422,3 +427,7 @@ class _Session:
 
     def _identity(self, caller: Caller) -> str:
         return hashlib.sha256(f"{caller.agent_key}\0{caller.subject}".encode()).hexdigest()
+
+
+async def _is_there(call: Call) -> bool:
+    return call.is_there is None or await call.is_there()

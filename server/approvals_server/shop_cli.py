@@ -28,7 +28,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="approvals-shop", description="A shop's MCP server whose writes wait.")
-    parser.add_argument("--http", metavar="HOST:PORT", type=_address, help="serve streamable HTTP at /mcp instead of stdio")
+    parser.add_argument(
+        "--http", metavar="HOST:PORT", type=_address, help="serve streamable HTTP at /mcp instead of stdio"
+    )
     parser.add_argument("--database-url", default=os.environ.get("SHOP_DATABASE_URL", "sqlite:///shop.db"))
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     parser.add_argument("--version", action="version", version=version("mcp-approvals"))

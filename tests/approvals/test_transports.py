@@ -1,0 +1,162 @@
+"""The gate over each transport in both protocol eras: in memory, real stdio, real streamable HTTP."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import effects
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+Connect = Callable[[], AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "effects.log"
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def era(request):
+    return request.param
+
+
+@pytest.fixture(params=["memory", "stdio", "http"])
+async def connect(request, served, log, era) -> AsyncIterator[Connect]:
+    """Opens one more client to the same installation, with the same agent's key."""
+    if request.param == "http":
+        async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+            yield lambda: http_client(url, served.house.keys["agent"], era)
+    elif request.param == "stdio":
+        yield lambda: Client(stdio(served, log), mode=era)
+    else:
+        mcp = effects.create(log, gate=served.gate())
+        yield lambda: Client(mcp, mode=era)
+
+
+def stdio(served, log: Path) -> StdioServerParameters:
+    keys = served.house.keys
+    gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
+    return StdioServerParameters(command=sys.executable, args=[effects.__file__], env=gate | {"EFFECTS": str(log)})
+
+
+@contextlib.asynccontextmanager
+async def http_server(mcp) -> AsyncIterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(mcp.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def http_client(url: str, key: str, era: str) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30), trust_env=False) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era) as client,
+    ):
+        yield client
+
+
+def text(result) -> str:
+    return "\n".join(block.text for block in result.content)
+
+
+@pytest.mark.parametrize(
+    ("tool", "answer", "effect"),
+    [
+        ("sync_write", "wrote 7", "sync 7"),
+        ("async_write", "wrote 7", "async 7"),
+        ("refund_order", None, "refund 7 500"),
+        ("failing_write", "the carrier is closed", "failing 7"),
+    ],
+)
+async def test_p1_a_write_waits_for_a_person_runs_once_and_answers(served, connect, log, tool, answer, effect):
+    with anyio.fail_after(20):
+        async with connect() as client, asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(client.call_tool(tool, {"order_id": 7}))
+            row = await served.pending()
+            assert not log.exists()
+            assert row.agent_id is not None
+            await served.decide()
+            result = await call
+    assert log.read_text().splitlines() == [effect]
+    if answer is None:
+        assert result.structured_content == {"order_id": 7, "refunded_cents": 500}
+    else:
+        assert answer in text(result)
+    failed = tool == "failing_write"
+    assert result.is_error is failed
+    assert served.house.status(row.id).state == ("failed" if failed else "succeeded")
+
+
+async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log):
+    with anyio.fail_after(20):
+        async with connect() as client, asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(client.call_tool("sync_write", {"order_id": 7}))
+            await served.decide("deny", comment="use store credit instead")
+            result = await call
+    assert result.is_error
+    assert "denied by Ann" in text(result)
+    assert "use store credit instead" in text(result)
+    assert result.structured_content["status"] == "denied"
+    assert not log.exists()
+
+
+async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(served, connect, log, until):
+    presence = served.house.service.presence
+    with anyio.fail_after(20):
+        scope = anyio.CancelScope()
+
+        async def hang_up() -> None:
+            with scope, contextlib.suppress(BaseExceptionGroup):
+                async with connect() as client:
+                    await client.call_tool("refund_order", {"order_id": 8})
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(hang_up())
+            row = await served.pending()
+            await until(lambda: presence.waiting(row.id) == 1)
+            scope.cancel()
+        await until(lambda: presence.waiting(row.id) == 0)
+        await served.decide()
+        assert served.house.status(row.id).state == "approved"
+        assert not log.exists()
+        async with connect() as client:
+            result = await client.call_tool("refund_order", {"order_id": 8})
+    assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
+    assert log.read_text().splitlines() == ["refund 8 500"]
+    assert served.house.status(row.id).state == "succeeded"
+
+
+async def test_a_read_runs_at_once_and_a_wrong_argument_asks_nobody(served, connect):
+    with anyio.fail_after(20):
+        async with connect() as client:
+            assert text(await client.call_tool("look", {"order_id": 1})) == "order 1"
+            wrong = await client.call_tool("sync_write", {"order_id": 1, "extra": True})
+    assert "no argument 'extra'" in text(wrong)
+
+
+async def test_p5_over_http_a_caller_without_an_agents_key_is_let_nowhere(served, log):
+    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"Accept": "application/json, text/event-stream"}
+        async with httpx2.AsyncClient(trust_env=False, headers=accept) as http:
+            for key in ("", served.house.keys["shop"], "mcpa_000000000000_" + "A" * 43):
+                answer = await http.post(url, json=body, headers={"Authorization": f"Bearer {key}"} if key else {})
+                assert answer.status_code == 401
