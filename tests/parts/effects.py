@@ -19,7 +19,7 @@ class Refund(BaseModel):
 
 
 def create(log: Path, **options: Any) -> GatedServer:
-    """One tool of each kind. `hold` beside the log keeps `slow_write` from ending until it is gone."""
+    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`: other processes can."""
     mcp = GatedServer("shop", **options)
 
     def write(line: str) -> None:
@@ -38,12 +38,16 @@ def create(log: Path, **options: Any) -> GatedServer:
         write(f"async {order_id}")
         return f"wrote {order_id}"
 
+    async def let_go(name: str) -> None:
+        while log.with_name(name).exists():
+            await anyio.sleep(0.01)
+
     @mcp.tool()
     async def slow_write(order_id: int) -> str:
-        """Has its effect, and ends only when it is let go."""
+        """Held before its effect, and after."""
+        await let_go("hold-before")
         write(f"slow {order_id}")
-        while log.with_name("hold").exists():  # noqa: ASYNC110 — a file, so that another process can hold it
-            await anyio.sleep(0.01)
+        await let_go("hold-after")
         return f"wrote {order_id}"
 
     @mcp.tool()

@@ -13,7 +13,6 @@ from approvals.errors import ApprovalsError
 from approvals.service import Service
 from approvals_web import control
 from approvals_web.cli import audit
-from approvals_web.serving import serve as serve_forever
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -69,6 +68,8 @@ def serve(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Migrate the database and serve the queue and the API."""
+    from approvals_web.serving import serve as serve_forever  # takes half a second, which other commands can spare
+
     serve_forever(settings(database_url, host=host, port=port), demo=demo)
 
 
