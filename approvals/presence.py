@@ -15,6 +15,7 @@ class Presence:
         self._callers: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._streams: Counter[str] = Counter()
         self._used: set[str] = set()
+        self._browsing: set[str] = set()
         self._reported_at: Instant = 0
 
     def arrive(self, request_id: str, session: str, call_id: str) -> None:
@@ -55,6 +56,15 @@ class Presence:
         """The keys used since last asked."""
         used, self._used = self._used, set()
         return used
+
+    def browsing(self, web_session: str) -> None:
+        """A person opened a page, or sent a form."""
+        self._browsing.add(web_session)
+
+    def take_browsing(self) -> set[str]:
+        """The web sessions whose people did something since last asked."""
+        browsing, self._browsing = self._browsing, set()
+        return browsing
 
     def due(self, now: Instant) -> bool:
         """Whether it is time to write down who is there."""

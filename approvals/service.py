@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials
+from approvals import chain, credentials, people
 from approvals.audit import AuditLog
 from approvals.bus import Bus
 from approvals.calls import Calls
@@ -131,13 +131,15 @@ class Service:
     async def _watch_gates(self) -> None:
         if not self.presence.due(self.database.clock.now()):
             return
-        streaming, used = self.presence.streaming(), self.presence.take_used()
+        streaming, used, browsing = self.presence.streaming(), self.presence.take_used(), self.presence.take_browsing()
 
         def watch(tx: Transaction) -> None:
             self.expiry.heard(tx, streaming)
             self.expiry.lose_silent(tx)
             for credential in used:
                 credentials.used(tx, credential)
+            for session in browsing:
+                people.touch(tx, session)
 
         await self.write(watch)
 

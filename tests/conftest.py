@@ -14,6 +14,8 @@ import anyio.lowlevel
 import httpx2
 import pytest
 import uvicorn
+from chromium import chromium
+from playwright.async_api import Browser
 
 from approvals import Gate, GateSettings, identifier, schema, search
 from approvals.assertion import assert_agent
@@ -368,4 +370,10 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
 @pytest.fixture
 async def served(serve: Callable[..., contextlib.AbstractAsyncContextManager[Served]]) -> AsyncIterator[Served]:
     async with serve() as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
         yield running

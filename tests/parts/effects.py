@@ -19,7 +19,7 @@ class Refund(BaseModel):
 
 
 def create(log: Path, **options: Any) -> GatedServer:
-    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`: other processes can."""
+    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`."""
     mcp = GatedServer("shop", **options)
 
     def write(line: str) -> None:

@@ -50,10 +50,11 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
     execution = reader.one(EXECUTION, request_id=row.id)
     return {
         "person": person,
+        "title": f"{status.state}: {row.headline} · Approvals",
         "row": row,
         "status": status,
         "lines": shown,
-        "warnings": _warnings(row, shown, execution),
+        "warnings": _warnings(row, status.state, shown, execution),
         "agent": credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None,
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
@@ -69,7 +70,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
     }
 
 
-def _warnings(row: Row, shown: list[Line], execution: Row | None) -> list[str]:
+def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) -> list[str]:
     """What deserves a second look."""
     said = {
         "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
@@ -84,7 +85,7 @@ def _warnings(row: Row, shown: list[Line], execution: Row | None) -> list[str]:
         "A late report contradicts what was settled. Find out what really happened.": bool(
             execution and execution.contradiction
         ),
-        "Whether it took effect is unknown.": row.state == State.UNKNOWN,
+        "Whether it took effect is unknown.": state is State.UNKNOWN,
     }
     return [words for words, true in said.items() if true]
 

@@ -62,6 +62,8 @@ async def signed_in(request: Request, service: TheService, _: Annotated[str | No
     person = visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
+    if request.url.path != "/events" and request.headers.get("hx-request") != "true":
+        service.presence.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
     return person
 
 

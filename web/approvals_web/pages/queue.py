@@ -27,7 +27,8 @@ def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
     context = {name: service.read(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
-    return page(request, "queue.html", context | {"person": person, "pending": pending})
+    title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
+    return page(request, "queue.html", context | {"person": person, "pending": pending, "title": title})
 
 
 @router.get("/history")
