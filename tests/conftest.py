@@ -323,21 +323,18 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
-    """A uvicorn for as long as the context lasts; its URL."""
-    app = create_app(service)
+    """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
     listener = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    with anyio.fail_after(10):
-        while not server.started:
-            await anyio.lowlevel.checkpoint()
+    config = uvicorn.Config(create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         service.stop()
-        server.should_exit = True
-        await task
+        await server.shutdown(sockets=[listener])
 
 
 @pytest.fixture

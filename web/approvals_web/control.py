@@ -115,6 +115,7 @@ def ask(service: Service, command: str, **arguments: Any) -> Any:
         connection.settimeout(PATIENCE)
         connection.connect(str(path))
         return _over(connection, command, arguments)
+    service.database.write_now(service.check_key)
     return service.database.write_now(lambda tx: _run(service, tx, command, _actor(os.getuid()), arguments))
 
 

@@ -55,6 +55,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     with database.only_process(), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.database_url)
         service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter())
+        database.write_now(service.check_key)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(settings, service, listener, demo=demo))
 

@@ -1,0 +1,159 @@
+"""`approvals serve` and the other commands, as processes: what they print, refuse, keep secret and survive."""
+
+import contextlib
+import json
+import re
+import socket
+import sqlite3
+import stat
+import time
+
+import httpx2
+import pytest
+from processes import CLI, free_port
+
+from approvals.wire import WIRE_HEADER, WIRE_VERSION
+
+
+def bearer(key):
+    return {"Authorization": f"Bearer {key}", WIRE_HEADER: str(WIRE_VERSION)}
+
+
+def register(installed, key):
+    body = {"session": "session-0001", "tools": [{"name": "wipe", "input_schema": {"type": "object"}}]}
+    answer = httpx2.put(f"{installed.url}/api/v1/servers/shop/tools", json=body, headers=bearer(key), trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(installed):
+    service = installed.serve()
+    assert service.line("Review queue:") == f"Review queue: {installed.url}/"
+    assert re.fullmatch(rf"Sign in: {installed.url}/setup\?t=[\w-]{{43}}", service.line("Sign in:"))
+    server_key = installed.key("server", "add", "shop")
+    agent_key = installed.key("agent", "add", "scout")
+    register(installed, server_key)
+    ann = installed.sign_in(service)
+    for name in ("approvals.db", "approvals.db.sock", "approvals.db.key"):
+        mode = stat.S_IMODE((installed.folder / name).stat().st_mode)
+        assert mode == 0o600, f"{name} is {mode:o}"
+    raw = b"".join(path.read_bytes() for path in installed.folder.glob("approvals.db*") if not path.is_socket())
+    assert not [key for key in (server_key, agent_key) if key.rpartition("_")[2].encode() in raw]
+
+    with contextlib.ExitStack() as streams:
+        gate = streams.enter_context(httpx2.Client(headers=bearer(server_key), trust_env=False, timeout=20))
+        opening = {"session": "session-0001", "waiting": []}
+        url = f"{installed.url}/api/v1/requests/events"
+        events = streams.enter_context(gate.stream("POST", url, json=opening))
+        assert next(events.iter_lines()).startswith("event: lease")
+        pokes = streams.enter_context(ann.stream("GET", "/events"))
+        assert next(pokes.iter_lines()).startswith("retry")
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 5
+    ann.close()
+    assert not [line for line in service.lines if "Traceback" in line or "ERROR" in line]
+    assert not (installed.folder / "approvals.db.sock").exists()
+
+
+def test_commands_work_with_and_without_a_running_service_and_are_on_record(installed):
+    assert "newest schema" in installed.cli("migrate")
+    first = installed.key("agent", "add", "scout", "--owner", "ann@example.com")
+    service = installed.serve()
+    second = installed.key("agent", "rotate", "scout")
+    server_key = installed.key("server", "add", "shop")
+    verify = f"{installed.url}/api/v1/agents/verify"
+
+    def whose(key):
+        answer = httpx2.post(verify, json={"key": key}, headers=bearer(server_key), trust_env=False)
+        return answer.json().get("agent")
+
+    assert (whose(first), whose(second)) == ("scout", "scout")
+    assert "2 keys revoked" in installed.cli("agent", "revoke", "scout")
+    assert (whose(first), whose(second)) == (None, None)
+    (listed,) = json.loads(installed.cli("agent", "list", "--json"))
+    assert (listed["name"], listed["owner"], listed["state"]) == ("scout", "ann@example.com", "disabled")
+    assert "shop" in installed.cli("server", "list")
+    assert "/setup?t=" in installed.cli("user", "invite", "bob")
+    assert "bob" not in installed.cli("user", "list")
+    actors = {actor for (actor,) in installed.rows("SELECT actor FROM audit_event WHERE kind LIKE 'agent.%'")}
+    assert all(actor.startswith("cli:") for actor in actors)
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "complaint"),
+    [
+        (("server", "rotate", "bank"), {}, "no live installation"),
+        (("agent", "add", ""), {}, "name"),
+        (("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles"),
+        (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
+        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost/db"}, "sqlite:///"),
+        (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
+        (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
+    ],
+)
+def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, complaint):
+    if not complaint:
+        installed.cli(*arguments, **environment)
+        arguments, complaint = ("agent", "list"), "/nowhere"
+    said = installed.cli(*arguments, code=1, **environment)
+    assert complaint in said
+    assert "Traceback" not in said
+    assert "secret@" not in said
+
+
+def test_a_second_service_a_taken_port_and_a_foreign_key_are_refused(installed):
+    service = installed.serve()
+    second = installed.start((*CLI, "serve", "--port", str(free_port())))
+    second.line("approvals: Another process already serves")
+    assert second.wait() == 1
+    elsewhere = installed.start((*CLI, "serve", "--port", str(installed.port), "--database-url", "sqlite:///other.db"))
+    elsewhere.line(f"approvals: Port {installed.port} of 127.0.0.1 cannot be used")
+    assert elsewhere.wait() == 1
+    assert service.stop() == 0
+    foreign = installed.start((*CLI, "serve"), APPROVALS_SECRET_KEY="another key, as long as it should be")
+    foreign.line("approvals: This database belongs to another APPROVALS_SECRET_KEY")
+    assert foreign.wait() == 1
+
+
+def test_p8_audit_verify_finds_what_was_changed_or_cut_off(installed):
+    installed.cli("migrate")
+    installed.key("agent", "add", "scout")
+    service = installed.serve()
+    service.line('{"audit_head"')
+    assert service.stop() == 0
+    said = installed.cli("audit", "verify")
+    head = re.search(r"Head: (\S+)", said)[1]
+    assert said.startswith("Intact:")
+    assert "Intact" in installed.cli("audit", "verify", "--head", head)
+    exported = [json.loads(line) for line in installed.cli("audit", "export").splitlines()]
+    assert exported[0]["kind"]
+    assert [event["id"] for event in exported] == sorted(event["id"] for event in exported)
+
+    connection = sqlite3.connect(installed.database)
+    with pytest.raises(sqlite3.IntegrityError, match="append"):
+        connection.execute("UPDATE audit_event SET actor = 'nobody'")
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("UPDATE audit_event SET actor = 'nobody' WHERE id = 2")
+    connection.commit()
+    broken = installed.cli("audit", "verify", code=1)
+    connection.execute("DELETE FROM audit_link")
+    connection.execute("DELETE FROM audit_event")
+    connection.commit()
+    connection.close()
+    cut = installed.cli("audit", "verify", "--head", head, code=1)
+    assert broken == cut == ""  # findings are results: they go to standard output
+
+
+def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed):
+    service = installed.serve()
+    for nonsense in (b"\n", b"[]\n", b'{"command": "drop"}\n', b'{"command": "agent add", "arguments": {"x": 1}}\n'):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(installed.folder / "approvals.db.sock"))
+            connection.sendall(nonsense)
+            assert "error" in json.loads(connection.makefile().readline())
+    installed.key("agent", "add", "scout")
+    assert service.stop() == 0
