@@ -1,0 +1,205 @@
+"""What the gate does when the service, the network or the clock lets it down: it fails closed, and never runs twice."""
+
+import asyncio
+
+import anyio
+import effects
+import pytest
+from mcp import Client
+
+from approvals import Budgets, client, execution
+from approvals.errors import Unreachable
+
+CALL = {"order_id": 7}
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "effects.log"
+
+
+@pytest.fixture
+def lose(monkeypatch):
+    """Lets the service act, and loses its answer, the first `times` times."""
+
+    def arrange(name, times):
+        original = getattr(client.ServiceClient, name)
+        left = [times]
+
+        async def lossy(self, *arguments):
+            answer = await original(self, *arguments)
+            if left[0] > 0:
+                left[0] -= 1
+                raise Unreachable("the answer was lost")
+            return answer
+
+        monkeypatch.setattr(client.ServiceClient, name, lossy)
+
+    return arrange
+
+
+def text(result):
+    return "\n".join(block.text for block in result.content)
+
+
+async def decided(served, log, verdict="approve", budgets=None):
+    """One call, decided; its result."""
+    mcp = effects.create(log, gate=served.gate(budgets=budgets))
+    async with Client(mcp) as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("async_write", CALL))
+        row = await served.decide(verdict)
+        with anyio.fail_after(10):
+            result = await call
+    return row, result
+
+
+def lines(log):
+    return log.read_text().splitlines() if log.exists() else []
+
+
+async def test_p3_a_lost_claim_answer_is_asked_for_again_and_runs_once(served, log, lose):
+    lose("claim", 1)
+    row, result = await decided(served, log)
+    assert text(result) == "wrote 7"
+    assert lines(log) == ["async 7"]
+    assert served.house.status(row.id).state == "succeeded"
+
+
+async def test_p3_when_the_claims_answer_stays_lost_nothing_starts_and_the_service_is_told(served, log, lose, until):
+    lose("claim", execution.CLAIM_TRIES)
+    row, result = await decided(served, log)
+    assert result.is_error
+    assert "Nothing was started" in text(result)
+    assert lines(log) == []
+    await until(lambda: served.house.status(row.id).state == "not_executed")
+
+
+async def test_p4_an_outcome_whose_answer_is_lost_is_reported_again(served, log, lose, monkeypatch, until):
+    monkeypatch.setattr(execution, "REPORT_PAUSE", 0.01)
+    lose("report", 2)
+    row, result = await decided(served, log)
+    assert text(result) == "wrote 7"
+    await until(lambda: served.house.status(row.id).state == "succeeded")
+    assert lines(log) == ["async 7"]
+    assert served.house.events(row.id).count("request.succeeded") == 1
+
+
+async def test_p3_a_permission_that_comes_too_late_is_not_used(served, log, monkeypatch):
+    now = [0.0]
+
+    def clock():
+        now[0] += 3.0
+        return now[0]
+
+    monkeypatch.setattr(execution, "boot_clock", clock)
+    monkeypatch.setattr(execution.Runner, "_renew", lambda *_: asyncio.sleep(0))
+    start = client.ServiceClient.claim
+
+    async def slow(self, *arguments):
+        answer = await start(self, *arguments)
+        now[0] += 3.0
+        return answer
+
+    monkeypatch.setattr(client.ServiceClient, "claim", slow)
+    row, result = await decided(served, log)
+    assert "too late" in text(result)
+    assert lines(log) == []
+    assert served.house.status(row.id).state == "not_executed"
+
+
+async def test_p2_a_service_that_shows_other_arguments_is_refused(served, log, monkeypatch):
+    original = client.ServiceClient.file
+
+    async def lying(self, filing):
+        status = await original(self, filing)
+        return status.model_copy(update={"digest": "0" * 64})
+
+    monkeypatch.setattr(client.ServiceClient, "file", lying)
+    async with Client(effects.create(log, gate=served.gate())) as agent:
+        result = await agent.call_tool("async_write", CALL)
+    assert "other content" in text(result)
+    assert lines(log) == []
+
+
+async def test_p2_a_claim_for_other_content_than_was_asked_is_not_used(served, log, monkeypatch):
+    original = client.ServiceClient.claim
+
+    async def lying(self, *arguments):
+        claimed = await original(self, *arguments)
+        return claimed.model_copy(update={"request": claimed.request.model_copy(update={"digest": "0" * 64})})
+
+    monkeypatch.setattr(client.ServiceClient, "claim", lying)
+    _, result = await decided(served, log)
+    assert result.is_error
+    assert lines(log) == []
+
+
+async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(served, log):
+    house = served.house
+    mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
+    async with Client(mcp) as agent:
+        assert (await agent.call_tool("async_write", CALL)).structured_content["status"] == "pending"
+        row = await served.decide()
+
+        @mcp.tool(name="another")
+        async def another() -> str:
+            return ""
+
+        mcp.remove_tool("async_write")
+
+        @mcp.tool(name="async_write", description="Now it deletes everything.")
+        async def async_write(order_id: int) -> str:
+            log.write_text("the wrong thing")
+            return "done"
+
+        result = await agent.call_tool("async_write", CALL)
+    assert result.structured_content["status"] == "pending"
+    assert result.structured_content["request_id"] != row.id or house.status(row.id).content_version == 2
+    assert lines(log) == []
+
+
+async def test_p1_a_call_whose_agent_is_revoked_while_it_waits_never_runs(served, log):
+    mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
+    async with Client(mcp) as agent:
+        assert (await agent.call_tool("async_write", CALL)).structured_content["status"] == "pending"
+        row = await served.decide()
+        served.house.revoke_agent()
+        result = await agent.call_tool("async_write", CALL)
+    assert result.is_error
+    assert lines(log) == []
+    assert served.house.status(row.id).state in {"approved", "revoked"}
+
+
+async def test_p5_a_waiting_call_outlives_a_restart_of_the_service(house, serve, log):
+    async with serve() as served:
+        url = served.url
+        mcp = effects.create(log, gate=served.gate())
+        agent = Client(mcp)
+        await agent.__aenter__()
+        call = asyncio.create_task(agent.call_tool("async_write", CALL))
+        row = await served.pending()
+    async with serve(url) as again:
+        await again.decide()
+        with anyio.fail_after(15):
+            assert text(await call) == "wrote 7"
+        assert house.status(row.id).state == "succeeded"
+        await agent.__aexit__(None, None, None)
+    assert lines(log) == ["async 7"]
+
+
+@pytest.mark.parametrize("answer", [b"<html>a proxy</html>", b"{}", b'{"state": "approved"}', b"\xff", b"null"])
+async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkeypatch, answer):
+    original = client.ServiceClient._send
+
+    async def garbled(self, method, path, body, **options):
+        response = await original(self, method, path, body, **options)
+        if path == "/requests":
+            response._content = answer
+        return response
+
+    monkeypatch.setattr(client.ServiceClient, "_send", garbled)
+    async with Client(effects.create(log, gate=served.gate())) as agent:
+        result = await agent.call_tool("async_write", CALL)
+    assert result.is_error
+    assert text(result).startswith("NOT EXECUTED")
+    assert lines(log) == []
