@@ -30,7 +30,7 @@ def _run(command: str) -> str:
     try:
         words = shlex.split(command)
         done = subprocess.run(words, capture_output=True, timeout=PATIENCE, check=True, text=True)  # noqa: S603
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         name = command.split(" ", 1)[0]
         raise NotConfigured(f"The command {name} gave no secret: {type(error).__name__}.") from error
     return done.stdout.strip()

@@ -1,0 +1,50 @@
+"""The effect sentence: an accepted template over verified arguments, with nothing hidden in it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from approvals import headline
+from approvals.errors import Invalid
+from approvals.fingerprint import encode, redacted
+
+SCHEMA = {"properties": {"amount_cents": {}, "customer": {}, "order_id": {}}}
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "shown"),
+    [
+        ("Refund {amount_cents:usd}", {"amount_cents": 12000}, "Refund $120.00"),
+        ("Refund {amount_cents:eur}", {"amount_cents": -1234567}, "Refund -€12,345.67"),
+        ("Refund {amount_cents:usd}", {"amount_cents": "12000"}, "Refund 12000"),
+        ("Refund {amount_cents:usd}", {"amount_cents": True}, "Refund True"),
+        ("To {customer.name}", {"customer": {"name": "Mira"}}, "To Mira"),
+        ("To {customer.name}", {"customer": {}}, "To —"),
+        ("To {customer}", {"customer": "{order_id}", "order_id": 5}, "To {order_id}"),
+        ("To {customer}", {"customer": "a" * 200}, "To " + "a" * 119 + "…"),
+    ],
+)
+def test_fields_are_filled_once_and_show_what_they_are(template, arguments, shown):
+    assert headline.render(template, encode(arguments)) == shown
+
+
+def test_a_secret_shows_only_its_length():
+    arguments = {"customer": redacted(b"p" * 32, "customer", "hunter2")}
+    shown = headline.render("To {customer}", arguments)
+    assert "hunter2" not in shown
+    assert "secret" in shown
+
+
+@pytest.mark.parametrize(
+    "template", ["Refund {amount}", "Refund {amount_cents:yen}", "Refund {amount_cents", "Refund {", "{}", "{0}"]
+)
+def test_a_template_that_cannot_be_filled_is_refused_with_what_is_wrong(template):
+    with pytest.raises(Invalid) as refused:
+        headline.check(template, SCHEMA)
+    assert refused.value.hint
+
+
+@given(st.text())
+def test_text_cannot_hide_or_reorder_itself(words):
+    shown = headline.visible(words)
+    assert not any(character in shown for character in "\u202e\u2066\u200b\x00\n\r\x1b\u2028\ufeff")

@@ -1,0 +1,83 @@
+"""What a gate and the service are told by their environment; secrets by reference."""
+
+import sys
+
+import pytest
+
+from approvals.errors import Invalid, NotConfigured
+from approvals.gate_settings import GateSettings
+from approvals.keyring import Keyring, keep_beside
+from approvals.secret_reference import resolve
+from approvals_web.settings import Settings
+
+GOOD = {"APPROVALS_URL": "http://127.0.0.1:8700/", "APPROVALS_SERVER_KEY": "mcps_a_b"}
+
+
+def test_a_gate_reads_its_settings_and_references(tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text("mcpa_a_b\n")
+    settings = GateSettings.from_environment(GOOD | {"APPROVALS_AGENT_KEY": f"file:{secret}"})
+    assert settings == GateSettings("http://127.0.0.1:8700", "mcps_a_b", "mcpa_a_b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"APPROVALS_URL": ""}, "APPROVALS_URL is not set"),
+        ({"APPROVALS_URL": "", "APPROVALS_SERVER_KEY": ""}, "APPROVALS_URL and APPROVALS_SERVER_KEY are"),
+        ({"APPROVALS_URL": "approvals.example"}, "no http(s) address"),
+        ({"APPROVALS_URL": "http://approvals.example"}, "without encryption"),
+        ({"APPROVALS_URL": "http://10.0.0.7:8700"}, "without encryption"),
+        ({"APPROVALS_SERVER_KEY": "mcpa_a_b"}, "should start with mcps_"),
+        ({"APPROVALS_AGENT_KEY": "mcps_a_b"}, "should start with mcpa_"),
+        ({"APPROVALS_AGENT_KEY": "mcpa_\u00e9"}, "should start with mcpa_"),
+        ({"APPROVALS_SERVER_KEY": "file:/nowhere"}, "/nowhere cannot be read"),
+    ],
+)
+def test_p5_a_gate_with_a_wrong_setting_says_which(changes, named):
+    with pytest.raises(NotConfigured) as refused:
+        GateSettings.from_environment(GOOD | changes)
+    assert named in refused.value.detail
+
+
+@pytest.mark.parametrize("url", ["https://approvals.example", "http://[::1]:8700", "http://approvals:8700"])
+def test_https_loopback_and_a_containers_neighbour_are_good_addresses(url):
+    assert GateSettings.from_environment(GOOD | {"APPROVALS_URL": url}).url == url
+
+
+def test_a_secret_may_be_what_a_command_prints_and_no_shell_sees_it():
+    assert resolve("plain") == "plain"
+    assert resolve(f"exec:{sys.executable} -c \"print('a b; echo c')\"") == "a b; echo c"
+
+
+@pytest.mark.parametrize("reference", ["exec:/nowhere/at/all", "exec:false", "exec:'", "exec:"])
+def test_a_command_that_gives_no_secret_is_an_error_that_shows_none(reference):
+    with pytest.raises(NotConfigured):
+        resolve(reference)
+
+
+def test_the_generated_key_is_kept_beside_the_database_for_its_owner_alone(tmp_path):
+    database = tmp_path / "approvals.db"
+    first = keep_beside(database)
+    assert keep_beside(database) == first
+    (kept,) = tmp_path.iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert Keyring(first).audit != Keyring(first + "x").audit
+
+
+def test_a_secret_key_that_is_too_short_is_refused():
+    with pytest.raises(Invalid):
+        Keyring("short")
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:8700"),
+        ({"host": "0.0.0.0", "port": 1}, "http://127.0.0.1:1"),  # noqa: S104
+        ({"host": "::1"}, "http://[::1]:8700"),
+        ({"public_url": "https://approvals.example/"}, "https://approvals.example"),
+    ],
+)
+def test_the_service_knows_where_people_reach_it(given, url):
+    assert Settings(**given).url() == url
