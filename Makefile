@@ -15,7 +15,7 @@ run: .venv/installed ## the approval service with a demo shop, in your browser
 	@$(BIN)/approvals serve --demo
 
 test: .venv/installed-dev ## the tests
-	@$(BIN)/python -m pytest -q -n auto -m "not slow"
+	@$(BIN)/pytest -q -n auto -m "not slow"
 
 check: .venv/installed-dev ## lint, format, types, import direction, all tests, coverage
 	$(BIN)/ruff check

@@ -29,11 +29,11 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 class Child:
-    """A Python process; its output, line by line, as it comes."""
+    """A process; its output, line by line, as it comes."""
 
-    def __init__(self, arguments: tuple[str, ...], cwd: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: tuple[str, ...], cwd: Path, environment: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=cwd,
             env=clean_environment(**environment),
             stdin=subprocess.PIPE,
@@ -114,7 +114,7 @@ class Installed:
         return child
 
     def start(self, arguments: tuple[str, ...], **environment: str) -> Child:
-        child = Child(arguments, self.folder, environment)
+        child = Child((sys.executable, *arguments), self.folder, environment)
         self.children.append(child)
         return child
 

@@ -128,6 +128,7 @@ async def _child(arguments: tuple[str, ...], settings: dict[str, str]) -> None:
     outer = {name: value for name, value in os.environ.items() if not name.startswith("APPROVALS_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # nothing of the folder that this runs in
         *arguments,
         env=outer | settings,
         stdin=asyncio.subprocess.PIPE,
