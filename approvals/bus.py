@@ -33,3 +33,9 @@ class Bus:
         for key in (request_id, EVERYTHING):
             for listener in tuple(self._listeners.get(key, ())):
                 listener(request_id)
+
+    def wake_all(self) -> None:
+        """Tell every listener: the service is stopping."""
+        for request_id in tuple(self._listeners):
+            for listener in tuple(self._listeners.get(request_id, ())):
+                listener(request_id)

@@ -39,6 +39,7 @@ class Statement:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
+        self._names: tuple[str, ...] | None = None
 
     @cached_property
     def sql(self) -> str:
@@ -46,6 +47,12 @@ class Statement:
         compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self._literals = {key: value for key, value in compiled.params.items() if value is not None}
         return str(compiled)
+
+    def names(self, cursor: sqlite3.Cursor) -> tuple[str, ...]:
+        """Its columns, the same each time it is run."""
+        if self._names is None:
+            self._names = tuple(column[0] for column in cursor.description)
+        return self._names
 
     def bind(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parameters, with the statement's own literals filled in."""
@@ -60,19 +67,15 @@ class Reader:
         self.now = now
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
-        sql = statement.sql
-        cursor = self._connection.execute(sql, statement.bind(parameters))
-        names = [column[0] for column in cursor.description]
+        cursor = self._connection.execute(statement.sql, statement.bind(parameters))
+        names = statement.names(cursor)
         return [Row(zip(names, values, strict=True)) for values in cursor]
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, or None."""
-        sql = statement.sql
-        cursor = self._connection.execute(sql, statement.bind(parameters))
+        cursor = self._connection.execute(statement.sql, statement.bind(parameters))
         values = cursor.fetchone()
-        if values is None:
-            return None
-        return Row(zip((column[0] for column in cursor.description), values, strict=True))
+        return None if values is None else Row(zip(statement.names(cursor), values, strict=True))
 
 
 class Transaction(Reader):

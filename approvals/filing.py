@@ -1,6 +1,7 @@
 """A call that needs a permission becomes a request, or joins the one that its twin has."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -57,12 +58,16 @@ class Filings:
         self._registry = registry
         self._keyring = keyring
         self._policy = policy
+        self._kept_policy = ""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
         call = self._examine(tx, installation, filing)
         joined = self._attach(tx, call)
-        return joined or self._file_anew(tx, call)
+        if joined is not None:
+            return joined
+        before = tx.one(_LATEST, key=call.key)
+        return _repeat(tx, before, call) or self._file_anew(tx, call, before)
 
     def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
         check_encoded(filing.arguments)
@@ -98,9 +103,7 @@ class Filings:
         row = tx.one(_OPEN, key=call.key)
         if row is not None:
             row = self._transitions.as_of_now(tx, row)
-        if row is not None and row.state in OPEN:
-            return self._join(tx, row, call)
-        return self._repeat(tx, call)
+        return self._join(tx, row, call) if row is not None and row.state in OPEN else None
 
     def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
         unchanged = row.tool_hash == call.tool.tool_hash
@@ -133,23 +136,10 @@ class Filings:
             policy_hash=self._keep_policy(tx),
         )
 
-    def _repeat(self, tx: Transaction, call: _Call) -> Filed | None:
-        """The stored outcome or denial of the same call, if it still answers for it."""
-        row = tx.one(_LATEST, key=call.key)
-        if row is None or row.ended_at is None:
-            return None
-        if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id:
-            if tx.now < row.ended_at + row.replay_window * SECOND:
-                return Filed(row.id, created=False, replayed=True)
-        elif ask_again_in(row, tx.now):
-            return Filed(row.id, created=False)
-        return None
-
-    def _file_anew(self, tx: Transaction, call: _Call) -> Filed:
+    def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
         request_id = identifier.new(tx.now)
         judgement, filing = call.judgement, call.filing
         words, reviewed = self._headline(call)
-        before = tx.one(_LATEST, key=call.key)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         tx.insert(
             Request,
@@ -222,10 +212,25 @@ class Filings:
         return headline.plain(call.installation.server, call.filing.tool, arguments), False
 
     def _keep_policy(self, tx: Transaction) -> str:
+        """Its hash; its text is kept once, with the first request that it judged."""
         name = policy_hash(self._policy)
-        if tx.one(_POLICY, hash=name) is None:
-            tx.insert(PolicyVersion, hash=name, text=self._policy.text, created_at=tx.now)
+        if name != self._kept_policy:
+            if tx.one(_POLICY, hash=name) is None:
+                tx.insert(PolicyVersion, hash=name, text=self._policy.text, created_at=tx.now)
+            tx.after_commit.append(partial(setattr, self, "_kept_policy", name))
         return name
+
+
+def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
+    """The stored outcome or denial of the same call, if it still answers for it."""
+    if row is None or row.ended_at is None:
+        return None
+    if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id:
+        if tx.now < row.ended_at + row.replay_window * SECOND:
+            return Filed(row.id, created=False, replayed=True)
+    elif ask_again_in(row, tx.now):
+        return Filed(row.id, created=False)
+    return None
 
 
 def grant_permission(tx: Transaction, row: Row, source: str) -> None:

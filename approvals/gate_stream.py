@@ -1,10 +1,10 @@
 """The open event streams of gates: which requests each follows, and which of those changed. Event loop only."""
 
-import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 
+from approvals.bell import Bell
 from approvals.bus import Bus
 from approvals.presence import Presence
 
@@ -17,32 +17,25 @@ class GateStream:
         self.installation_id = installation_id
         self.follows: set[str] = set()
         self._changed: dict[str, None] = {}
-        self._wake = asyncio.Event()
+        self._bell = Bell()
 
     def poke(self, request_id: str) -> None:
         """This request changed."""
         self._changed[request_id] = None
-        self._wake.set()
+        self._bell.ring()
 
     def changed(self) -> list[str]:
         """What changed since last asked, in order."""
-        self._wake.clear()
         changed, self._changed = list(self._changed), {}
         return changed
 
-    async def wait(self, seconds: float, stopping: asyncio.Event) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Whether something happened within `seconds`; the end of the service counts."""
-        if stopping.is_set():
-            return True
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return await self._bell.wait(seconds)
 
     def stop(self) -> None:
         """Wake it, so that it sees the service stopping."""
-        self._wake.set()
+        self._bell.ring()
 
 
 class GateStreams:

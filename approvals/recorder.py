@@ -95,10 +95,12 @@ class Recorder:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def flush(self, *, closed: bool = False) -> None:
-        """Report everything now. Raises what the client raises."""
+        """Report everything that there is now; what comes meanwhile waits for the next time. Raises what the client
+        raises."""
         async with self._reporting:
             self._something.clear()
-            while self._records or closed:
+            last = self._high_water
+            while (self._records and self._records[0].number <= last) or closed:
                 batch = list(self._records)[:MAX_UNREPORTED]
                 expected = await self._send(batch, closed and len(batch) == len(self._records))
                 while self._records and self._records[0].number < expected:

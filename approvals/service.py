@@ -101,6 +101,7 @@ class Service:
         """End streams, long-polls and timers."""
         self.stopping.set()
         self.gates.stop()
+        self.bus.wake_all()
 
     async def keep_time(self) -> None:
         """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""

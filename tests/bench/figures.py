@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -10,11 +11,12 @@ class Figures:
 
     name: str
     budget: float
+    budget_p99: float | None = None
     higher: bool = False
     """Whether more is better."""
+    unit: str = "x"
     subject: list[float] = field(default_factory=list)
     floor: list[float] = field(default_factory=list)
-    unit: str = ""
 
     def pair(self, subject: float, floor: float) -> None:
         self.subject.append(subject)
@@ -26,11 +28,27 @@ class Figures:
 
     @property
     def p99(self) -> float:
-        return _p99(self.subject) / _p99(self.floor)
+        return p99(self.subject) / p99(self.floor)
 
-    def met(self, ratio: float) -> bool:
-        return ratio >= self.budget if self.higher else ratio <= self.budget
+    @property
+    def met(self) -> bool:
+        if self.higher:
+            return self.p50 >= self.budget
+        return self.p50 <= self.budget and (self.budget_p99 is None or self.p99 <= self.budget_p99)
+
+    def document(self) -> dict[str, Any]:
+        """The row of bench.json."""
+        return {
+            "name": self.name,
+            "p50": round(self.p50, 3),
+            "p99": round(self.p99, 3),
+            "budget": {"p50": self.budget, "p99": self.budget_p99, "at_least": self.higher},
+            "runs": len(self.subject),
+            "met": self.met,
+            "subject_p50": statistics.median(self.subject),
+            "floor_p50": statistics.median(self.floor),
+        }
 
 
-def _p99(values: list[float]) -> float:
+def p99(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from connection import Connection
-from figures import Figures
+from figures import Figures, p99
 
 CLIENTS = 64
 EACH = 30
@@ -24,7 +24,7 @@ async def measure(floor_url: str, subject: dict[str, Any], rounds: int) -> list[
             subject["url"], lambda i, n, r=number: _subject_call(subject, r * 10_000 + i * 100 + n), **_headers(subject)
         )
         throughput.pair(subject_rate, rate)
-        slowest.pair(_p99(subject_times), _p99(times))
+        slowest.pair(p99(subject_times), p99(times))
     return [throughput, slowest]
 
 
@@ -46,10 +46,6 @@ async def _round(url: str, call: Any, **headers: str) -> tuple[float, list[float
     for connection in connections:
         connection.close()
     return rate, times
-
-
-def _p99(times: list[float]) -> float:
-    return sorted(times)[int(len(times) * 0.99)]
 
 
 def _headers(subject: dict[str, Any]) -> dict[str, str]:

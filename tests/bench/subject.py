@@ -17,6 +17,7 @@ from approvals.principals import installation_named
 from approvals.service import Service
 from approvals.wire import Annotations, Assurance, Registration, ToolDefinition
 from approvals_web.app import create_app
+from approvals_web.serving import Server
 
 TOOL = ToolDefinition(
     name="refund_order",
@@ -34,6 +35,11 @@ def furnish(service: Service) -> dict[str, str]:
             tx, "bench", "shop", label="bench", assurance=Assurance.ENFORCED, trusted=True
         )
     )
+    bench_key = write(
+        lambda tx: service.principals.add_server(
+            tx, "bench", "bench", label="bench", assurance=Assurance.ENFORCED, trusted=True
+        )
+    )
     agent = write(lambda tx: service.principals.add_agent(tx, "bench", "scout"))
     user = write(
         lambda tx: service.people.add(tx, "bench", subject="ann", name="Ann", roles="reviewer", password_hash=None)
@@ -45,7 +51,14 @@ def furnish(service: Service) -> dict[str, str]:
     registration = Registration(session="bench-session", tools=(TOOL,))
     registered = write(lambda tx: service.registry.register(tx, installation, registration))
     tool_hash = registered.tools["refund_order"].tool_hash
-    return {"key": key, "agent": agent, "cookie": cookie, "tool_hash": tool_hash, "session": "bench-session"}
+    return {
+        "key": key,
+        "bench_key": bench_key,
+        "agent": agent,
+        "cookie": cookie,
+        "tool_hash": tool_hash,
+        "session": "bench-session",
+    }
 
 
 async def main(path: str) -> None:
@@ -54,9 +67,8 @@ async def main(path: str) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     service = Service(Database(f"sqlite:///{path}"), Keyring("bench" * 10), url)
     print(json.dumps({"url": url} | furnish(service)), flush=True)
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
-    )
+    config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
+    server = Server(config, service)
     with contextlib.suppress(KeyboardInterrupt):
         await server.serve(sockets=[listener])
 

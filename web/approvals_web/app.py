@@ -29,9 +29,8 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    app.include_router(api.router)
-    app.include_router(pages.router, include_in_schema=False)
-    pages.mount_static(app)
+    api.mount(app)
+    pages.mount(app)
     app.add_api_route("/healthz", _alive, include_in_schema=False)
     app.add_api_route("/readyz", lambda: _ready(service), include_in_schema=False)
     app.add_middleware(Headers)

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from approvals import credentials
 from approvals.credentials import Principal
@@ -12,13 +12,12 @@ from approvals.errors import Forbidden, Unauthenticated, WireTooOld
 from approvals.people import Person, person_of
 from approvals.service import Service
 from approvals.wire import OLDEST_WIRE, WIRE_HEADER, WIRE_VERSION
-from approvals_web.session_cookie import NAMES, session_token
+from approvals_web.session_cookie import session_token
 
 _bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
-_cookie = APIKeyCookie(name=NAMES[False], auto_error=False, description="A signed-in browser")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
@@ -27,7 +26,8 @@ TheService = Annotated[Service, Depends(service_of)]
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-def _principal(service: Service, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
+def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
+    service: Service = request.app.state.service
     if bearer is None:
         raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
     found = service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
@@ -35,30 +35,31 @@ def _principal(service: Service, bearer: HTTPAuthorizationCredentials | None, *k
     return found
 
 
-async def installation(request: Request, service: TheService, bearer: _Bearer) -> Row:
+async def installation(request: Request, bearer: _Bearer) -> Row:
     """The gate whose key this is. Raises WireTooOld when it speaks no version this service knows."""
-    found = _principal(service, bearer, "installation")
+    found = _principal(request, bearer, "installation")
     _check_wire(request.headers.get(WIRE_HEADER, ""))
     return found.row
 
 
-async def agent(service: TheService, bearer: _Bearer) -> Row:
+async def agent(request: Request, bearer: _Bearer) -> Row:
     """The agent whose key this is."""
-    return _principal(service, bearer, "agent").row
+    return _principal(request, bearer, "agent").row
 
 
-async def user_token(service: TheService, bearer: _Bearer) -> Principal:
+async def user_token(request: Request, bearer: _Bearer) -> Principal:
     """The person whose token this is."""
-    return _principal(service, bearer, "user")
+    return _principal(request, bearer, "user")
 
 
-async def any_key(service: TheService, bearer: _Bearer) -> Principal:
+async def any_key(request: Request, bearer: _Bearer) -> Principal:
     """Whoever's key this is."""
-    return _principal(service, bearer)
+    return _principal(request, bearer)
 
 
-async def signed_in(request: Request, service: TheService, _: Annotated[str | None, Security(_cookie)]) -> Person:
+async def signed_in(request: Request) -> Person:
     """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
+    service: Service = request.app.state.service
     person = visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")

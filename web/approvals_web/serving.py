@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -42,6 +43,11 @@ class Server(uvicorn.Server):
         finally:
             for number in HANDLED_SIGNALS:
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was made at the start stays: full collections then pause for less
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.stop()

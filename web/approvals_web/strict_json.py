@@ -106,8 +106,12 @@ def _check(value: Any, depth: int) -> None:
 
 
 def _check_text(text: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadRequest("Text has half of a surrogate pair.", hint="Send valid Unicode.")
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest("Text has half of a surrogate pair.", hint="Send valid Unicode.") from error
 
 
 def _too_large() -> TooLarge:

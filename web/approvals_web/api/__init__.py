@@ -1,9 +1,13 @@
 """JSON under /api/v1: bearer credentials only, never a cookie."""
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from approvals_web.api import agents, calls, decisions, events, executions, requests, servers, withdrawals
 
-router = APIRouter(prefix="/api/v1")
-for part in (servers, agents, events, requests, executions, withdrawals, decisions, calls):
-    router.include_router(part.router)
+PREFIX = "/api/v1"
+
+
+def mount(app: FastAPI) -> None:
+    """Add every route, flat: each level of nested routers costs every request a search."""
+    for part in (requests, executions, events, calls, agents, servers, withdrawals, decisions):
+        app.include_router(part.router, prefix=PREFIX)

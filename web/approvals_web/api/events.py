@@ -48,7 +48,7 @@ async def _events(service: Service, installation: Row, stream: GateStream, body:
                 event = _request(service, stream, request_id)
                 if event is not None:
                     yield event
-            if not await stream.wait(RENEW_SECONDS, service.stopping):
+            if not await stream.wait(RENEW_SECONDS):
                 yield _lease(service, installation, stream.session)
     yield "event: bye\ndata: {}\n\n"
 

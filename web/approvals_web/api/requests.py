@@ -1,12 +1,12 @@
 """Filing, reading, waiting and searching."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from approvals import search
+from approvals.bell import Bell
 from approvals.credentials import Principal
 from approvals.database import Row
 from approvals.errors import NotFound
@@ -72,16 +72,16 @@ async def read_request(
     seen: State = State.PENDING,
 ) -> RequestStatus:
     """One request. With `wait`, answers once its state is not `seen`, or the seconds are up."""
-    changed = asyncio.Event()
+    bell = Bell()
 
     def listener(_: str) -> None:
-        changed.set()
+        bell.ring()
 
     service.bus.subscribe(listener, [request_id])
     try:
         status = _own(service, principal, request_id)
-        if wait and status.state == seen:
-            await _first(wait, changed, service.stopping)
+        if wait and status.state == seen and not service.stopping.is_set():
+            await bell.wait(wait)
             status = _own(service, principal, request_id)
     finally:
         service.bus.unsubscribe(listener, [request_id])
@@ -95,15 +95,6 @@ async def caller_left(
     """This caller no longer waits. Changes nothing but what the card shows."""
     _check_filed_by(service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
     service.presence.leave(request_id, session, call_id)
-
-
-async def _first(seconds: float, *events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
 
 
 def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
 from approvals.decision import Seen
 from approvals.errors import ApprovalsError, Conflict, Invalid, Stale
@@ -25,30 +26,37 @@ def card(request_id: Identifier, request: Request, person: SignedIn, service: Th
     return page(request, "card.html", context(service, request_id, person))
 
 
+class DecisionForm(BaseModel):
+    """What the card's own forms send. `seen` binds it to the person, the session and the content."""
+
+    verdict: str
+    content_version: int
+    digest: str = Field(max_length=64)
+    card_hash: str = Field("", max_length=64)
+    seen: str = Field("", max_length=64)
+    comment: str = Field("", max_length=4000)
+    may_ask_again: str = Field("", max_length=3)
+    looked_ms: str = Field("", max_length=12)
+
+
 @router.post("/requests/{request_id}/decisions")
 async def decide(
     request_id: Identifier,
     person: SignedIn,
     service: TheService,
     request: Request,
-    verdict: Annotated[str, Form()],
-    content_version: Annotated[int, Form()],
-    digest: Annotated[str, Form(max_length=64)],
-    card_hash: Annotated[str, Form(max_length=64)] = "",
-    seen: Annotated[str, Form(max_length=64)] = "",
-    comment: Annotated[str, Form(max_length=4000)] = "",
-    may_ask_again: Annotated[str, Form(max_length=3)] = "",
-    looked_ms: Annotated[str, Form(max_length=12)] = "",
+    form: Annotated[DecisionForm, Form()],
 ) -> Response:
     """Approve or deny what this person's own card showed."""
+    expected = seen_token(service, person, request_id, form.content_version, form.digest, form.card_hash)
     try:
-        if not hmac.compare_digest(seen, seen_token(service, person, request_id, content_version, digest, card_hash)):
+        if not hmac.compare_digest(form.seen.encode(), expected.encode()):
             raise Stale("This form is not of the card you were shown.", hint="Look again before you decide.")
-        decision = _decision(verdict, comment, content_version, digest, may_ask_again == "yes")
-        looked = Seen(card_hash, int(looked_ms) if looked_ms.isdigit() else None)
+        looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms.isdigit() else None)
+        decision = _decision(form)
         await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked))
     except (Conflict, Invalid) as error:
-        return _again(request, service, request_id, person, error, comment)
+        return _again(request, service, request_id, person, error, form.comment)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
@@ -78,16 +86,11 @@ async def withdraw(
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
-def _decision(verdict: str, comment: str, content_version: int, digest: str, may_ask_again: bool) -> Decision:
+def _decision(form: DecisionForm) -> Decision:
     try:
         return Decision.model_validate(
-            {
-                "verdict": verdict,
-                "comment": comment,
-                "content_version": content_version,
-                "digest": digest,
-                "may_ask_again": may_ask_again,
-            }
+            form.model_dump(include={"verdict", "comment", "content_version", "digest"})
+            | {"may_ask_again": form.may_ask_again == "yes"}
         )
     except ValueError as error:
         raise Invalid("This decision cannot be read; the reason has at most 2,000 characters.") from error

@@ -1,11 +1,11 @@
 """Server-sent pokes: that something changed, never what."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
+from approvals.bell import Bell
 from approvals.bus import EVERYTHING
 from approvals.service import Service
 from approvals_web.deps import SignedIn, TheService, visitor
@@ -23,32 +23,20 @@ async def events(request: Request, person: SignedIn, service: TheService) -> Str
 
 
 async def _pokes(request: Request, service: Service) -> AsyncIterator[str]:
-    changed = asyncio.Event()
+    bell = Bell()
 
     def listener(_: str) -> None:
-        changed.set()
+        bell.ring()
 
     service.bus.subscribe(listener, [EVERYTHING])
     try:
         yield "retry: 1000\n\n"
         while not service.stopping.is_set():
-            try:
-                await asyncio.wait_for(_either(changed, service.stopping), PING_SECONDS)
-            except TimeoutError:
-                if visitor(request, service) is None:
-                    return
+            if await bell.wait(PING_SECONDS):
+                yield "event: poke\ndata: {}\n\n"
+            elif visitor(request, service) is None:
+                return
+            else:
                 yield ": still here\n\n"
-                continue
-            changed.clear()
-            yield "event: poke\ndata: {}\n\n"
     finally:
         service.bus.unsubscribe(listener, [EVERYTHING])
-
-
-async def _either(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
