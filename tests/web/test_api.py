@@ -6,6 +6,7 @@ import json
 import anyio
 import pytest
 
+from approvals import credentials
 from approvals.wire import State
 
 FILE = "/requests"
@@ -253,3 +254,79 @@ async def test_a_server_with_its_own_key_cannot_register_anothers_tools(served, 
     async with served.client() as gate:
         answer = await gate.put("/servers/bank/tools", json={"session": "session-0009", "tools": []})
         assert answer.status_code == 403
+
+
+@pytest.fixture
+def token(house):
+    """Makes ann a personal token."""
+
+    def make(scopes="", **more):
+        ann = house.person("ann")
+        return house.write(lambda tx: credentials.mint(tx, "user", ann.id, scopes=scopes, **more))
+
+    return make
+
+
+async def test_a_persons_token_reads_and_searches_and_sees_no_sealed_result(served, house, token):
+    ids = []
+    for order in range(3):
+        house.clock.forward(1)
+        ids.append(house.file(house.filing({"order_id": order, "amount_cents": 1})).request_id)
+    house.decide(ids[0], "deny", comment="no")
+    async with served.client(token()) as ann:
+        page = (await ann.get(f"{FILE}?state=pending&limit=1")).json()
+        assert [one["id"] for one in page["requests"]] == [ids[2]]
+        following = (await ann.get(f"{FILE}?state=pending&limit=1&cursor={page['cursor']}")).json()
+        assert [one["id"] for one in following["requests"]] == [ids[1]]
+        assert (await ann.get(f"{FILE}?server=bank")).json() == {"requests": [], "cursor": None}
+        assert (await ann.get(f"{FILE}/{ids[0]}")).json()["comment"] == "no"
+        assert (await ann.get(f"{FILE}?limit=0")).status_code == 422
+        assert (await ann.get(f"{FILE}/{ids[0]}?wait=31")).status_code == 422
+
+
+@pytest.mark.parametrize("scopes", ["", "decide"])
+async def test_p1_a_persons_token_decides_nothing_while_no_rule_allows_the_channel(served, house, token, scopes):
+    filed = house.file()
+    row = house.row(filed.request_id)
+    decision = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
+    async with served.client(token(scopes)) as ann:
+        answer = await ann.post(f"{FILE}/{row.id}/decisions", json=decision)
+    assert answer.status_code == 403
+    assert house.status(row.id).state == "pending"
+
+
+async def test_a_persons_token_runs_out_and_never_files_or_claims(served, house, token):
+    expiring = token(expires_at=house.clock.now() + 60_000_000)
+    async with served.client(expiring) as ann:
+        assert (await ann.post(FILE, json=body(house))).status_code == 403
+        assert (await ann.get(FILE)).status_code == 200
+        house.clock.forward(60)
+        assert (await ann.get(FILE)).status_code == 401
+
+
+async def test_a_lease_is_renewed_by_its_claim_alone(served, house):
+    filed = house.file()
+    house.decide(filed.request_id)
+    house.claim(filed.request_id)
+    path = f"{FILE}/{filed.request_id}/lease"
+    async with served.client() as gate:
+        house.clock.forward(29)
+        assert (await gate.put(path, json={"claim_id": "claim-0001"})).json() == {"lease_seconds": 30.0}
+        assert (await gate.put(path, json={"claim_id": "claim-0002"})).status_code == 404
+        house.clock.forward(29)
+        assert house.status(filed.request_id).state == "executing"
+        house.clock.forward(2)
+        assert (await gate.put(path, json={"claim_id": "claim-0001"})).status_code == 409
+    assert house.status(filed.request_id).state == "unknown"
+
+
+async def test_a_long_poll_ends_when_its_time_is_up_and_when_the_service_stops(served, house, until):
+    filed = house.file()
+    async with served.client() as gate:
+        with anyio.fail_after(5):
+            assert (await gate.get(f"{FILE}/{filed.request_id}?wait=0.05")).json()["state"] == "pending"
+        polling = asyncio.create_task(gate.get(f"{FILE}/{filed.request_id}?wait=25"))
+        await until(lambda: filed.request_id in house.service.bus._listeners)
+        house.service.stop()
+        with anyio.fail_after(5):
+            assert (await polling).json()["state"] == "pending"
