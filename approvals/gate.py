@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,6 +41,7 @@ from approvals.wire import (
 )
 
 ASSERTION_MARGIN = 60.0
+REMEMBERED = 10_000
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
 
@@ -176,8 +178,8 @@ class _Session:
         self._registered: tuple[ToolDefinition, ...] | None = None
         self._registering = asyncio.Lock()
         self._assertions: dict[str, tuple[str, str, float]] = {}
-        self._filed: dict[str, str] = {}
-        """The caller of each request filed here."""
+        self._filed: OrderedDict[str, str] = OrderedDict()
+        """The caller of each of the last REMEMBERED requests filed here."""
         self._tasks = [
             asyncio.create_task(self._stream.follow_forever()),
             asyncio.create_task(self._recorder.report_forever()),
@@ -322,6 +324,9 @@ class _Session:
         if status.digest != expected or status.tool != call.tool:
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
         self._filed[status.id] = self._identity(call.caller)
+        self._filed.move_to_end(status.id)
+        if len(self._filed) > REMEMBERED:
+            self._filed.popitem(last=False)
         return status, filing.call_id
 
     async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> CallToolResult:

@@ -67,10 +67,11 @@ class GateStreams:
                 stream.follows.add(request_id)
                 self._bus.subscribe(stream.poke, [request_id])
 
-    def forget(self, stream: GateStream, request_id: str) -> None:
-        """This request has ended."""
-        stream.follows.discard(request_id)
-        self._bus.unsubscribe(stream.poke, [request_id])
+    def forget(self, session: str, request_id: str) -> None:
+        """This request has ended: nothing more will be told of it."""
+        for stream in self._streams.get(session, ()):
+            stream.follows.discard(request_id)
+            self._bus.unsubscribe(stream.poke, [request_id])
 
     def stop(self) -> None:
         for streams in self._streams.values():

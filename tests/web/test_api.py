@@ -76,6 +76,21 @@ async def test_the_event_stream_follows_calls_filed_after_it_opened(served, hous
             assert {status["id"] for _, status in seen} == {filed["id"]}
 
 
+async def test_a_stream_forgets_what_has_ended(served, house):
+    async with served.client() as gate, gate.stream("POST", "/requests/events", json={"session": house.session}) as r:
+        stream = events(r)
+        assert (await anext(stream))[0] == "lease"
+        filed = (await gate.post(FILE, json=body(house))).json()
+        (followed,) = house.service.gates._streams[house.session]
+        assert followed.follows == {filed["id"]}
+        await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed["id"], ann(house), ""))
+        with anyio.fail_after(5):
+            while (await anext(stream))[1].get("state") != "withdrawn":
+                pass
+        assert followed.follows == set()
+        assert filed["id"] not in house.service.bus._listeners
+
+
 async def test_the_event_stream_never_tells_of_anothers_requests(served, house):
     filed = house.file()
     house.add_server("shop", "other")

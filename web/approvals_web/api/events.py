@@ -11,7 +11,7 @@ from approvals.errors import NotFound
 from approvals.gate_stream import GateStream
 from approvals.registry import SESSION
 from approvals.service import Service
-from approvals.wire import Waiting
+from approvals.wire import OPEN, Waiting
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
 from approvals_web.strict_json import StrictRoute
@@ -66,6 +66,8 @@ def _request(service: Service, stream: GateStream, request_id: str) -> str | Non
     if row.installation_id != stream.installation_id:
         return None
     status = service.statuses.of(row, service.database.clock.now())
+    if status.state not in OPEN:
+        service.gates.forget(stream.session, request_id)
     return f"event: request\ndata: {status.model_dump_json()}\n\n"
 
 

@@ -11,7 +11,7 @@ from approvals.credentials import Principal
 from approvals.database import Row
 from approvals.errors import NotFound
 from approvals.service import Service
-from approvals.wire import Filing, Identifier, RequestStatus, State
+from approvals.wire import OPEN, Filing, Identifier, RequestStatus, State
 from approvals_web.api.documented import problems
 from approvals_web.deps import AnyKey, Installation, TheService, UserToken
 from approvals_web.strict_json import StrictRoute
@@ -42,7 +42,10 @@ async def file_request(
     if not filed.replayed:
         service.presence.arrive(filed.request_id, filing.session, filing.call_id)
     response.status_code = 201 if filed.created else 200
-    return service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
+    status = service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
+    if status.state not in OPEN:
+        service.gates.forget(filing.session, filed.request_id)
+    return status
 
 
 @router.get("/requests", responses=problems(400))
