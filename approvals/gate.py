@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import anyio
@@ -64,7 +64,9 @@ class Call:
 
     tool: str
     arguments: dict[str, Any]
-    """Effective: validated, defaulted, JSON. The gate's own copy."""
+    """As they came; the effective ones once the call is gated."""
+    effective: Callable[[], dict[str, Any]]
+    """The gate's own copy: validated, defaulted, nothing undeclared, JSON. Raises Invalid."""
     run: Run
     caller: Caller
     budget: Budget
@@ -121,11 +123,6 @@ class Gate:
         """Let a message that needs no approval through, on record."""
         async with self.running():
             return await self.session.recorded(method, target, act, caller, "")
-
-    async def refuse(self, tool: str, why: str, caller: Caller) -> None:
-        """Put on record a call that never got as far as being filed."""
-        async with self.running():
-            self.session.refused(tool, time.monotonic(), why, caller)
 
     async def agent_of(self, key: str) -> str | None:
         """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""
@@ -197,6 +194,8 @@ class _Session:
         started = time.monotonic()
         try:
             verdict = await self._verdict(call.tool)
+            if verdict.verdict is not Verdict.RUN or verdict.secret:
+                call = replace(call, arguments=call.effective())
             if verdict.verdict is Verdict.RUN:
                 return await self._run_now(call, verdict)
             if verdict.verdict is Verdict.REFUSE:

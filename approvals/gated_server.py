@@ -1,7 +1,6 @@
 """`MCPServer` whose writes wait for a person."""
 
 import contextlib
-import copy
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -110,15 +109,11 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
-        try:
-            prepared = effective(tool, rest)
-        except ApprovalsError as error:
-            return await self._invalid(name, error, context)
 
         async def run(own: dict[str, Any]) -> Any:
-            return await super(GatedServer, self).call_tool(name, copy.deepcopy(own), context)
+            return await super(GatedServer, self).call_tool(name, own, context)
 
-        return await self.gate.call(self._call(name, prepared, run, context, words))
+        return await self.gate.call(self._call(tool, rest, run, context, words))
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Any:
         """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
@@ -126,12 +121,13 @@ class GatedServer(MCPServer[Any]):
             raise ValueError("A gated server cannot use json_response=True: a hung-up call would go on unseen.")
         return super().streamable_http_app(**options)
 
-    def _call(self, name: str, prepared: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
+    def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
         wire = context._request_context
         token = (wire.meta or {}).get("progress_token") if wire is not None else None
         return Call(
-            tool=name,
-            arguments=prepared,
+            tool=tool.name,
+            arguments=given,
+            effective=partial(effective, tool, given),
             run=run,
             caller=self._caller(context),
             budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
@@ -148,12 +144,6 @@ class GatedServer(MCPServer[Any]):
         except ApprovalsError as error:
             return answers.of_error(error)
         return result
-
-    async def _invalid(self, name: str, error: ApprovalsError, context: Context[Any, Any]) -> CallToolResult:
-        """On record as refused, and told to the agent; no person is asked about a call that cannot run."""
-        with contextlib.suppress(ApprovalsError):
-            await self.gate.refuse(name, error.detail, self._caller(context))
-        return answers.of_error(error)
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
         client = _client_info(context)

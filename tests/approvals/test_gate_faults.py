@@ -7,10 +7,14 @@ import effects
 import pytest
 from mcp import Client
 
-from approvals import Budgets, client, execution
+from approvals import Budgets, client, execution, recorder, search
 from approvals.errors import Unreachable
+from approvals.gate import Call, Caller
+from approvals.waiting import Budget
+from approvals.wire import Annotations, ToolDefinition
 
 CALL = {"order_id": 7}
+WRITE = ToolDefinition(name="write", input_schema={"type": "object"}, annotations=Annotations())
 
 
 @pytest.fixture
@@ -203,3 +207,55 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
     assert result.is_error
     assert text(result).startswith("NOT EXECUTED")
     assert lines(log) == []
+
+
+async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log):
+    """The last look, between the approval and the claim."""
+    ran = []
+
+    async def run(arguments):
+        ran.append(arguments)
+
+    async def is_there():
+        return not served.house.read(lambda reader: search.page(reader, state="approved"))
+
+    gate = served.gate()
+    gate.definitions = lambda: (WRITE,)
+    call = Call(
+        tool="write",
+        arguments=CALL,
+        effective=lambda: dict(CALL),
+        run=run,
+        caller=Caller(served.house.keys["agent"]),
+        budget=Budget(20),
+        is_there=is_there,
+    )
+    async with gate.running(), asyncio.TaskGroup() as tasks:
+        answer = tasks.create_task(gate.call(call))
+        row = await served.decide()
+        with anyio.fail_after(10):
+            assert (await answer).structured_content["status"] == "approved"
+    assert ran == []
+    assert served.house.row(row.id).state == "approved"
+
+
+async def test_p8_reads_stop_when_they_cannot_be_recorded_and_go_on_when_they_can(served, log, monkeypatch):
+    monkeypatch.setattr(recorder, "MAX_UNREPORTED", 4)
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 60)
+    down = [True]
+    original = client.ServiceClient.record
+
+    async def record(self, batch):
+        if down[0]:
+            raise Unreachable("the service is away")
+        return await original(self, batch)
+
+    monkeypatch.setattr(client.ServiceClient, "record", record)
+    async with Client(effects.create(log, gate=served.gate())) as agent:
+        answers = [await agent.call_tool("look", {"order_id": number}) for number in range(6)]
+        assert text(answers[0]) == "order 0"
+        refused = answers[-1]
+        assert refused.is_error
+        assert "could not be recorded" in text(refused)
+        down[0] = False
+        assert text(await agent.call_tool("look", {"order_id": 3})) == "order 3"

@@ -90,6 +90,7 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
         (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
         (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost/db"}, "sqlite:///"),
         (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
+        (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "reads no policy file"),
         (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
     ],
 )

@@ -14,7 +14,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from approvals import schema
 from approvals.chain import Head
 from approvals.database import Database
-from approvals.errors import Unavailable
+from approvals.errors import Invalid, Unavailable
 from approvals.service import Service, head_line
 from approvals_web import control
 from approvals_web.app import create_app
@@ -56,6 +56,11 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
+    if settings.policy:
+        raise Invalid(
+            f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
+            hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
+        )
     _private(settings)
     database = Database(settings.database_url)
     with database.only_process(), _listener(settings.host, settings.port) as listener:

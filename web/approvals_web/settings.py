@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     port: int = 8700
     public_url: str = ""
     secret_key: str = ""
+    policy: str = ""
     demo_port: int = 8701
 
     @property

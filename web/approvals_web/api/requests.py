@@ -84,6 +84,7 @@ async def read_request(
     try:
         status = _own(service, principal, request_id)
         if wait and status.state == seen and not service.stopping.is_set():
+            del status  # thousands may wait here: hold nothing meanwhile
             await bell.wait(wait)
             status = _own(service, principal, request_id)
     finally:
