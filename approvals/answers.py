@@ -82,12 +82,11 @@ def refused(reason: str) -> CallToolResult:
     return error(f"NOT EXECUTED: this tool is refused here. {reason}\n{following}", facts)
 
 
-def too_late(status: RequestStatus) -> CallToolResult:
-    """The claim was answered too late to start safely."""
+def not_started(status: RequestStatus, why: str) -> CallToolResult:
+    """The permission was claimed, and could not be used safely."""
     following = f"{AGAIN}: it is asked anew."
     facts = {"status": "not_executed", "request_id": status.id, "executed": False, "next": following}
-    words = "NOT EXECUTED: it was approved, but the permission reached this server too late."
-    return error(f"{words}\n{following}", facts)
+    return error(f"NOT EXECUTED: it was approved, but {why}.\n{following}", facts)
 
 
 def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:

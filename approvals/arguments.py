@@ -19,8 +19,10 @@ def effective(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
     model = tool.fn_metadata.arg_model
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
     try:
-        first = model.model_validate(given).model_dump(mode="json", by_alias=True)
-        second = model.model_validate(copy.deepcopy(first)).model_dump(mode="json", by_alias=True)
+        came = model.model_validate(given)
+        first = came.model_dump(mode="json", by_alias=True)
+        runs = model.model_validate(copy.deepcopy(first))
+        second = runs.model_dump(mode="json", by_alias=True)
     except ValidationError as error:
         raise Invalid(_complaint(error), hint="Correct the arguments and call again.") from error
     except PydanticSerializationError as error:
@@ -34,6 +36,11 @@ def effective(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
         raise Invalid(
             "The tool's validators change its arguments each time, so what is approved could not be what runs.",
             hint="The tool's author must make them idempotent.",
+        )
+    if came != runs:
+        raise Invalid(
+            "These arguments do not survive being written as JSON, so what is shown could not be what runs.",
+            hint="The tool's author must use plain types; for secrets `str` and Approval(secret=[…]), not SecretStr.",
         )
     return first
 

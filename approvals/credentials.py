@@ -74,6 +74,13 @@ def authenticate(reader: Reader, token: str, *kinds: str) -> Principal:
     return Principal(kind, credential, row)
 
 
+def still_counts(reader: Reader, principal: Principal) -> bool:
+    """Whether an authenticated principal's key is still live, after a wait."""
+    credential = reader.one(_BY_ID, id=principal.credential.id)
+    row = reader.one(_PRINCIPALS[principal.kind], id=principal.id)
+    return credential is not None and is_live(credential, reader.now) and row is not None and row.disabled_at is None
+
+
 def is_live(credential: Row, now: int) -> bool:
     """Whether a key counts at `now`."""
     return credential.revoked_at is None and (credential.expires_at is None or now < credential.expires_at)

@@ -1,13 +1,13 @@
 """Transactions: plain synchronous functions of a `Transaction`, run by one writer; async begins outside.
 
 SQLite only, for now: WAL, synchronous=FULL, one process that serves. Reads have connections of their own
-(`query_only`), one per thread; they are short, indexed look-ups, so they run where they are called.
+(`query_only`), lent for the moment; they are short, indexed look-ups, so they run where they are called.
 """
 
 import contextlib
 import fcntl
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
@@ -113,8 +113,8 @@ class Database:
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.path = path_of(url)
         self.clock = clock or Clock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: deque[sqlite3.Connection] = deque()
+        """Those not in use; as many as ever read at once."""
         self._writer: Writer | None = None
 
     def start(self) -> None:
@@ -128,10 +128,8 @@ class Database:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        for reader in self._readers:
-            reader.close()
-        self._readers.clear()
-        self._local = threading.local()
+        while self._readers:
+            self._readers.pop().close()
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in one durable transaction, then what it left in `after_commit`. It may be run twice, so it must
@@ -155,13 +153,11 @@ class Database:
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Run a short read where it is called."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self.connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
+        connection = self._reader()
+        try:
+            return work(Reader(connection, self.clock.now()))
+        finally:
             self._readers.append(connection)
-        return work(Reader(connection, self.clock.now()))
 
     def connect(self) -> sqlite3.Connection:
         """A connection with this product's pragmas, in autocommit mode."""
@@ -185,6 +181,14 @@ class Database:
                     hint="Stop it first, or give this one another APPROVALS_DATABASE_URL.",
                 ) from None
             yield
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            connection = self.connect()
+            connection.execute("PRAGMA query_only = ON")
+            return connection
 
     def _apply(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
         transaction = Transaction(connection, self.clock.now())

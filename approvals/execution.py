@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
+from pydantic_core import PydanticSerializationError
 
 from approvals import answers, redact
 from approvals.client import ServiceClient
@@ -45,7 +46,11 @@ class Runner:
         return request_id not in self._mine
 
     async def claim_and_run(
-        self, status: RequestStatus, arguments: dict[str, Any], run: Callable[[dict[str, Any]], Awaitable[Any]]
+        self,
+        status: RequestStatus,
+        arguments: dict[str, Any],
+        run: Callable[[dict[str, Any]], Awaitable[Any]],
+        unchanged: Callable[[], bool],
     ) -> CallToolResult:
         """The tool's own result, or what it raises. Raises NotPossible when there is nothing (more) to claim."""
         with self._hold(status.id):
@@ -54,10 +59,14 @@ class Runner:
                 claim_id=uuid.uuid4().hex, session=self._session, tool_hash=status.tool_hash, digest=status.digest
             )
             claimed = await self._claim(status, claim)
-            if claimed.request.digest != status.digest or boot_clock() - before >= claimed.start_within:
-                skipped = Outcome(claim_id=claim.claim_id, outcome="not_executed", error="the permission came too late")
-                await self._report(status.id, skipped)
-                return answers.too_late(status)
+            why = None
+            if claimed.request.digest != status.digest or not unchanged():
+                why = "what would run is not what was approved any more"
+            elif boot_clock() - before >= claimed.start_within:
+                why = "the permission came too late to start safely"
+            if why is not None:
+                await self._report(status.id, Outcome(claim_id=claim.claim_id, outcome="not_executed", error=why))
+                return answers.not_started(status, why)
             return await self._run(status, claim.claim_id, claimed.lease_seconds, arguments, run)
 
     async def close(self) -> None:
@@ -114,7 +123,7 @@ class Runner:
 
     def _returned(self, request_id: str, claim_id: str, result: CallToolResult, started: float) -> Outcome:
         shown = redact.text(_shown(result), MAX_RESULT)
-        sealed = self._seal.seal(result.model_dump_json(by_alias=True).encode(), f"result {request_id}")
+        sealed = self._sealed(result, request_id)
         took = round((boot_clock() - started) * 1000)
         if result.is_error:
             return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
@@ -122,11 +131,19 @@ class Runner:
 
     def _raised(self, request_id: str, claim_id: str, error: Exception, started: float) -> Outcome:
         took = round((boot_clock() - started) * 1000)
-        words = str(error) or type(error).__name__
+        words = redact.clean(str(error) or type(error).__name__)
         result = CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
-        sealed = self._seal.seal(result.model_dump_json(by_alias=True).encode(), f"result {request_id}")
+        sealed = self._sealed(result, request_id)
         shown = redact.text(words, MAX_RESULT)
         return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
+
+    def _sealed(self, result: CallToolResult, request_id: str) -> str | None:
+        """None for what JSON cannot carry: the outcome is known all the same."""
+        try:
+            exact = result.model_dump_json(by_alias=True).encode()
+        except (PydanticSerializationError, UnicodeError):
+            return None
+        return self._seal.seal(exact, f"result {request_id}")
 
     async def _renew(self, request_id: str, claim_id: str, seconds: float) -> None:
         while True:

@@ -64,7 +64,7 @@ class Call:
 
     tool: str
     arguments: dict[str, Any]
-    """As they came; the effective ones once the call is gated."""
+    """As they came; the gate goes on with the effective ones."""
     effective: Callable[[], dict[str, Any]]
     """The gate's own copy: validated, defaulted, nothing undeclared, JSON. Raises Invalid."""
     run: Run
@@ -75,6 +75,8 @@ class Call:
     """Whether the caller is still connected, where the transport can tell."""
     reason: str | None = None
     repeat_of: str | None = None
+    unchanged: Callable[[], bool] = lambda: True
+    """Whether what `run` would run is still what it was when the call came."""
 
 
 class Gate:
@@ -173,6 +175,7 @@ class _Session:
         self._lease: Registered | None = None
         self._lease_until = 0.0
         self._registered: tuple[ToolDefinition, ...] | None = None
+        self._hashes: dict[str, str] = {}
         self._registering = asyncio.Lock()
         self._assertions: dict[str, tuple[str, str, float]] = {}
         self._filed: OrderedDict[str, str] = OrderedDict()
@@ -194,13 +197,13 @@ class _Session:
         started = time.monotonic()
         try:
             verdict = await self._verdict(call.tool)
-            if verdict.verdict is not Verdict.RUN or verdict.secret:
-                call = replace(call, arguments=call.effective())
-            if verdict.verdict is Verdict.RUN:
-                return await self._run_now(call, verdict)
             if verdict.verdict is Verdict.REFUSE:
                 self.refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
+            call = replace(call, arguments=call.effective())
+            shown, hidden = self._redacted(call, verdict)
+            if verdict.verdict is Verdict.RUN and not hidden:  # what looks like a credential may be on its way out
+                return await self._run_now(call, canonical(shown).decode())
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 filed = await self._file(call, verdict)
         except ApprovalsError as error:
@@ -233,11 +236,12 @@ class _Session:
             asked = boot_clock()
             body = Registration(session=self.id, code_version=self._gate.code_version, tools=definitions)
             lease = await self._client.register(self._gate.server, body)
+            hashes = {definition.name: definition_hash(definition) for definition in definitions}
             for definition in definitions:
                 verdict = lease.tools.get(definition.name)
-                if verdict is None or verdict.tool_hash != definition_hash(definition):
+                if verdict is None or verdict.tool_hash != hashes[definition.name]:
                     raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
-            self._registered = definitions
+            self._registered, self._hashes = definitions, hashes
             self._renew(lease, asked)
 
     async def agent_of(self, key: str) -> str | None:
@@ -261,16 +265,22 @@ class _Session:
         self._lease_until = (boot_clock() if asked is None else asked) + lease.lease_seconds
 
     async def _verdict(self, tool: str) -> ToolVerdict:
-        if self._lease is None or boot_clock() >= self._lease_until or self._registered != self._gate.definitions():
+        if self._lease is None or boot_clock() >= self._lease_until or self._changed():
             await self.register()
         assert self._lease is not None  # noqa: S101 — register() raises otherwise
         verdict = self._lease.tools.get(tool)
+        if verdict is not None and verdict.tool_hash != self._hashes.get(tool):  # of a registration before this one
+            await self.register()
+            verdict = self._lease.tools.get(tool)
         if verdict is None:
             raise Stale(f"The service knows no tool {tool!r} of this server.", hint="Restart the MCP server.")
         return verdict
 
-    async def _run_now(self, call: Call, verdict: ToolVerdict) -> CallToolResult:
-        shown = canonical(self._redacted(call, verdict)[0]).decode()
+    def _changed(self) -> bool:
+        """Whether the server serves other tools than it registered."""
+        return self._registered != self._gate.definitions()
+
+    async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         result: CallToolResult = await self.recorded(
             "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
         )
@@ -282,8 +292,11 @@ class _Session:
 
     def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
         assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
-        pepper = bytes.fromhex(self._lease.pepper)
-        kept_back = redact.leaves(encode(call.arguments), verdict.secret, pepper)
+        pepper, encoded = bytes.fromhex(self._lease.pepper), encode(call.arguments)
+        size = len(canonical(encoded))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        kept_back = redact.leaves(encoded, verdict.secret, pepper)
         masked, hidden = redact.looks_secret(kept_back, pepper)
         return masked, hidden
 
@@ -297,9 +310,6 @@ class _Session:
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
         arguments, hidden = self._redacted(call, verdict)
-        size = len(canonical(arguments))
-        if size > MAX_ARGUMENTS:
-            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
         expected = digest(server=self._gate.server, tool=call.tool, tool_hash=verdict.tool_hash, arguments=arguments)
         try:
             filing = Filing(
@@ -380,7 +390,9 @@ class _Session:
         answer: CallToolResult | None = None
         with anyio.CancelScope(shield=True):
             try:
-                answer = await self._runner.claim_and_run(status, call.arguments, call.run)
+                if self._changed():
+                    await self.register()  # then the claim meets what is served now, and is refused
+                answer = await self._runner.claim_and_run(status, call.arguments, call.run, call.unchanged)
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)
             except ApprovalsError as error:

@@ -37,6 +37,8 @@ _EXTRA = {
 _UNRECORDED = {"initialize", "ping", "tools/call", "server/discover"}
 """tools/call is recorded by the gate itself; the others carry nothing of the agent's doing."""
 
+_LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
+
 
 class GatedServer(MCPServer[Any]):
     """An MCPServer whose calls pass a Gate.
@@ -65,15 +67,16 @@ class GatedServer(MCPServer[Any]):
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
         """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
-        client for more input midway: what it would do then nobody has approved."""
+        client for more input midway (nobody has approved what it would do then), or whose secret is no argument."""
+        known = {tool.name for tool in self._tool_manager.list_tools()}
         super().add_tool(fn, *args, **options)
         self._definitions = None
-        for tool in self._tool_manager.list_tools():
-            if tool.fn is fn:
-                self._approvals[tool.name] = approval or Approval()
-                if tool.resolved_params:
-                    self.remove_tool(tool.name)
-                    raise ValueError(f"The tool {tool.name!r} uses Resolve(...), which a gated tool cannot.")
+        for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
+            self._approvals[tool.name] = approval or Approval()
+            problem = _unfit(tool, self._approvals[tool.name])
+            if problem:
+                self.remove_tool(tool.name)
+                raise ValueError(f"The tool {tool.name!r} cannot be gated: {problem}.")
 
     def remove_tool(self, name: str) -> None:
         """As MCPServer's."""
@@ -111,6 +114,8 @@ class GatedServer(MCPServer[Any]):
         words, rest = self._split(tool, arguments)
 
         async def run(own: dict[str, Any]) -> Any:
+            if self._tool_manager.get_tool(name) is not tool:
+                raise ToolError(f"The tool {name} was replaced while it was called.")
             return await super(GatedServer, self).call_tool(name, own, context)
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
@@ -133,6 +138,7 @@ class GatedServer(MCPServer[Any]):
             budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
             progress=_progress(context) if token is not None else None,
             is_there=_presence(wire.request) if wire is not None else None,
+            unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
         )
@@ -184,8 +190,10 @@ class GatedServer(MCPServer[Any]):
 
     async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""
-        if ctx.request_id is None or ctx.method in _UNRECORDED or not self.gate.is_configured:
+        if ctx.request_id is None or ctx.method in _UNRECORDED:
             return await call_next(ctx)
+        if not self.gate.is_configured:
+            return await self._unconfigured(ctx, call_next)
         params = ctx.params or {}
         target = str(params.get("uri") or params.get("name") or "")
         context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
@@ -196,6 +204,16 @@ class GatedServer(MCPServer[Any]):
         except ApprovalsError as error:
             raise _protocol_error(error) from error
         return result
+
+    async def _unconfigured(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Nobody could be identified, and nothing recorded: only lists of what there is go through (P5)."""
+        if ctx.method in _LISTS:
+            return await call_next(ctx)
+        try:
+            _ = self.gate.settings
+        except NotConfigured as error:
+            raise _protocol_error(error) from error
+        return await call_next(ctx)
 
     async def _get_approval(
         self,
@@ -215,6 +233,15 @@ class GatedServer(MCPServer[Any]):
             facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
             return answers.error(f"{words}\n{following}", facts)
         return answers.of_status(status).model_copy(update={"is_error": False})
+
+
+def _unfit(tool: Tool, approval: Approval) -> str:
+    """Why a tool cannot be gated, or nothing."""
+    if tool.resolved_params:
+        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
+    names = tool.parameters.get("properties", {})
+    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in names]
+    return f"its secret {unknown[0]!r} is no argument of it" if unknown else ""
 
 
 def _gate_from_environment(name: str, code_version: str) -> Gate:

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+from approvals import redact
 from approvals.client import ServiceClient
 from approvals.errors import ApprovalsError, Conflict, Unavailable
-from approvals.wire import MAX_UNREPORTED, CallRecord, CallRecords
+from approvals.wire import MAX_BODY, MAX_UNREPORTED, CallRecord, CallRecords
+
+logger = logging.getLogger("approvals.gate")
 
 FLUSH_SECONDS = 0.5
 RETRY_SECONDS = 2.0
@@ -33,12 +37,12 @@ class Record:
         return CallRecord(
             number=self.number,
             ago=max(0.0, time.monotonic() - self.started),
-            method=self.method[:200],
-            target=self.target[:2000],
-            agent=self.agent[:200],
-            arguments=self.arguments[:4000],
+            method=redact.text(self.method, 200),
+            target=redact.text(self.target, 2000),
+            agent=redact.clean(self.agent[:200]),
+            arguments=redact.clean(self.arguments[:4000]),
             outcome=self.outcome,
-            error=self.error[:2000],
+            error=redact.text(self.error, 2000),
             duration_ms=self.duration_ms,
         )
 
@@ -91,7 +95,9 @@ class Recorder:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self.flush()
-            except ApprovalsError:
+            except Exception as error:
+                logger.warning("calls cannot be reported yet: %s", error)
+                self._something.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def flush(self, *, closed: bool = False) -> None:
@@ -101,20 +107,34 @@ class Recorder:
             self._something.clear()
             last = self._high_water
             while (self._records and self._records[0].number <= last) or closed:
-                batch = list(self._records)[:MAX_UNREPORTED]
+                batch = self._batch()
                 expected = await self._send(batch, closed and len(batch) == len(self._records))
                 while self._records and self._records[0].number < expected:
                     self._records.popleft()
                 if closed and not self._records:
                     return
 
-    async def _send(self, batch: list[Record], closed: bool) -> int:
-        calls = tuple(record.on_the_wire() for record in batch)
-        body = CallRecords(session=self._session, calls=calls, high_water=self._high_water, closed=closed)
+    def _batch(self) -> list[CallRecord]:
+        """The oldest records, as many as half a body holds."""
+        batch: list[CallRecord] = []
+        size = 0
+        for record in self._records:
+            call = record.on_the_wire()
+            size += len(call.model_dump_json().encode())
+            if batch and size > MAX_BODY // 2:
+                break
+            batch.append(call)
+        return batch
+
+    async def _send(self, batch: list[CallRecord], closed: bool) -> int:
+        body = CallRecords(session=self._session, calls=tuple(batch), high_water=self._high_water, closed=closed)
         try:
             return (await self._client.record(body)).next_number
         except Conflict as conflict:
-            return int(conflict.extra.get("next_number", 0))
+            expected = int(conflict.extra.get("next_number", 0))
+            if not batch or expected <= batch[0].number:
+                raise  # it wants what is not here any more: asking at once again would not help
+            return expected
 
     async def close(self) -> None:
         """The last report, within two seconds; what it could not say the service finds out by itself."""

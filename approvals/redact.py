@@ -20,7 +20,7 @@ _SHAPES = re.compile(
             r"\bAIza[\w-]{35}",
             r"\bnpm_\w{36}",
             r"\bpypi-[\w-]{50,}",
-            r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
+            r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
             r"(?i:\bbearer\s+)[\w.~+/-]{20,}=*",
             r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
@@ -49,9 +49,15 @@ def looks_secret(arguments: Any, pepper: bytes, path: str = "") -> tuple[Any, in
     return arguments, 0
 
 
+def clean(words: str) -> str:
+    """Text that UTF-8 can carry: half surrogate pairs become question marks."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def text(words: str, most: int) -> str:
     """Free text for people: credentials masked, cut to `most` characters."""
-    masked = _SHAPES.sub(lambda match: f"[{len(match[0])} characters hidden]", words)
+    start = clean(words[: 4 * most])
+    masked = _SHAPES.sub(lambda match: f"[{len(match[0])} characters hidden]", start)
     return masked if len(masked) <= most else masked[: most - 12] + "… (cut off)"
 
 

@@ -63,7 +63,7 @@ def test_p7_all_answers_differ():
     words = {text(answers.of_status(status(state))) for state in State} | {
         text(answers.of_error(error(error.title))) for error in (Invalid, NotConfigured, Unreachable, Stale)
     }
-    words |= {text(answers.refused("x")), text(answers.too_late(status(State.APPROVED)))}
+    words |= {text(answers.refused("x")), text(answers.not_started(status(State.APPROVED), "x"))}
     assert len(words) == len(State) + 6
 
 

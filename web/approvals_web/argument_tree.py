@@ -1,5 +1,7 @@
 """Arguments as rows that a person can read: a path, a value in words, and what is odd about it."""
 
+import contextlib
+import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +24,10 @@ class Line:
     """Whether it has characters that do not show by themselves."""
 
 
-def lines(arguments: Any) -> list[Line]:
-    """The leaves of encoded arguments, in order, up to MAX_ROWS; the raw view has everything."""
-    return [line for line, _ in zip(_leaves(arguments, ""), range(MAX_ROWS), strict=False)]
+def lines(arguments: Any) -> tuple[list[Line], int]:
+    """The first MAX_ROWS leaves of encoded arguments, in order, and how many more there are."""
+    leaves = list(_leaves(arguments, ""))
+    return leaves[:MAX_ROWS], len(leaves[MAX_ROWS:])
 
 
 def mixes_scripts(text: str) -> bool:
@@ -41,14 +44,14 @@ def _leaves(value: Any, path: str) -> Iterator[Line]:
         yield Line(path, f"•••• secret, {value['length']} characters", secret=True)
     elif isinstance(value, dict) and value and not value.keys() <= {"$int", "$float"}:
         for key, item in value.items():
-            name = visible(str(decode({key: 0}).popitem()[0]))
+            name = _name(str(decode({key: 0}).popitem()[0]))
             yield from _leaves(item, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and value:
         for i, item in enumerate(value):
             yield from _leaves(item, f"{path}[{i}]")
     else:
         plain = decode(value)
-        text = plain if isinstance(plain, str) else _word(plain)
+        text = _quoted(plain) if isinstance(plain, str) else _word(plain)
         shown = visible(text, keep="\n\t")
         yield Line(path or "(none)", shown, odd=shown != text or mixes_scripts(text))
 
@@ -57,3 +60,18 @@ def _word(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
+
+
+def _name(key: str) -> str:
+    """A key as a step of a path; quoted where it would read as several."""
+    plain = key and not set(key) & set('.[]"') and key == key.strip()
+    return visible(key if plain else json.dumps(key, ensure_ascii=False))
+
+
+def _quoted(text: str) -> str:
+    """Text as it is, but in quotes where it would read as something else: a number, nothing, a secret."""
+    with contextlib.suppress(ValueError):
+        json.loads(text)
+        return json.dumps(text, ensure_ascii=False)
+    looks_plain = text and text == text.strip() and not text.startswith(('"', "{", "[", "•"))
+    return text if looks_plain else json.dumps(text, ensure_ascii=False)

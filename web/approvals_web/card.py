@@ -45,8 +45,8 @@ def seen_token(
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
-    shown = lines(json.loads(row.arguments))
-    card_hash = hashlib.sha256(fragment("_what.html", row=row, lines=shown).encode()).hexdigest()
+    shown, more = lines(json.loads(row.arguments))
+    card_hash = hashlib.sha256(fragment("_what.html", row=row, lines=shown, more=more).encode()).hexdigest()
     execution = reader.one(EXECUTION, request_id=row.id)
     return {
         "person": person,
@@ -54,6 +54,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "row": row,
         "status": status,
         "lines": shown,
+        "more": more,
         "warnings": _warnings(row, status.state, shown, execution),
         "agent": credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None,
         "installation": credentials.principal(reader, "installation", row.installation_id),

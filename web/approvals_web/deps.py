@@ -35,11 +35,16 @@ def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *k
     return found
 
 
-async def installation(request: Request, bearer: _Bearer) -> Row:
-    """The gate whose key this is. Raises WireTooOld when it speaks no version this service knows."""
+async def gate(request: Request, bearer: _Bearer) -> Principal:
+    """The gate whose key this is, and the key. Raises WireTooOld when it speaks no version this service knows."""
     found = _principal(request, bearer, "installation")
     _check_wire(request.headers.get(WIRE_HEADER, ""))
-    return found.row
+    return found
+
+
+async def installation(request: Request, bearer: _Bearer) -> Row:
+    """The gate whose key this is. Raises as `gate`."""
+    return (await gate(request, bearer)).row
 
 
 async def agent(request: Request, bearer: _Bearer) -> Row:
@@ -91,6 +96,7 @@ def _check_wire(spoken: str) -> None:
         )
 
 
+GateKey = Annotated[Principal, Depends(gate)]
 Installation = Annotated[Row, Depends(installation)]
 Agent = Annotated[Row, Depends(agent)]
 UserToken = Annotated[Principal, Depends(user_token)]

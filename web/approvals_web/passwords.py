@@ -1,6 +1,7 @@
 """Passwords: argon2id (pwdlib's recommendation, 64 MiB each), in a thread, few at a time."""
 
 import asyncio
+import contextlib
 import threading
 from functools import cache
 
@@ -34,18 +35,22 @@ class Attempts:
     def __init__(self) -> None:
         self._failed: dict[tuple[str, str], list[Instant]] = {}
 
-    def check(self, name: str, address: str, now: Instant) -> None:
-        """Raises TooMany."""
-        for key in ((name, ""), ("", address)):
-            recent = [at for at in self._failed.get(key, []) if at > now - WINDOW]
-            if len(recent) >= TRIES:
-                raise TooMany("Too many failed sign-ins.", hint="Wait a quarter of an hour, or use a sign-in link.")
+    def take(self, name: str, address: str, now: Instant) -> None:
+        """Count one, before it is known whether it fails. Raises TooMany, which is not counted."""
+        keys = ((name, ""), ("", address))
+        self._failed = {
+            key: recent for key, times in self._failed.items() if (recent := [at for at in times if at > now - WINDOW])
+        }
+        if any(len(self._failed.get(key, [])) >= TRIES for key in keys):
+            raise TooMany("Too many failed sign-ins.", hint="Wait a quarter of an hour, or use a sign-in link.")
+        for key in keys:
+            self._failed.setdefault(key, []).append(now)
 
-    def failed(self, name: str, address: str, now: Instant) -> None:
-        """Note one; what is out of the window is forgotten."""
+    def succeeded(self, name: str, address: str, now: Instant) -> None:
+        """That one was right: it does not count."""
         for key in ((name, ""), ("", address)):
-            self._failed[key] = [at for at in self._failed.get(key, []) if at > now - WINDOW] + [now]
-        self._failed = {key: times for key, times in self._failed.items() if times[-1] > now - WINDOW}
+            with contextlib.suppress(KeyError, ValueError):
+                self._failed[key].remove(now)
 
 
 def _hash(password: str) -> str:

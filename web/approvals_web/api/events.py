@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
+from approvals import credentials
+from approvals.credentials import Principal
 from approvals.database import Row
 from approvals.errors import NotFound
 from approvals.gate_stream import GateStream
@@ -13,7 +15,7 @@ from approvals.registry import SESSION
 from approvals.service import Service
 from approvals.wire import OPEN, Waiting
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
+from approvals_web.deps import GateKey, TheService
 from approvals_web.strict_json import StrictRoute
 
 RENEW_SECONDS = 5.0
@@ -27,29 +29,29 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM)
-async def follow(body: Waiting, installation: Installation, service: TheService) -> StreamingResponse:
+async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
-    _check_session(service, installation, body.session)
-    stream = GateStream(body.session, installation.id)
+    _check_session(service, gate.row, body.session)
+    stream = GateStream(body.session, gate.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _events(service, installation, stream, body), media_type="text/event-stream", headers=headers
-    )
+    return StreamingResponse(_events(service, gate, stream, body), media_type="text/event-stream", headers=headers)
 
 
-async def _events(service: Service, installation: Row, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
+async def _events(service: Service, gate: Principal, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
     with service.gates.open(stream):
         for request_id in body.waiting:
             service.gates.follow(stream.session, request_id)
             stream.poke(request_id)
-        yield _lease(service, installation, stream.session)
+        yield _lease(service, gate.row, stream.session)
         while not service.stopping.is_set():
+            if not service.read(lambda reader: credentials.still_counts(reader, gate)):
+                break  # revoked meanwhile: it learns nothing more
             for request_id in stream.changed():
                 event = _request(service, stream, request_id)
                 if event is not None:
                     yield event
-            if not await stream.wait(RENEW_SECONDS):
-                yield _lease(service, installation, stream.session)
+            if not await stream.wait(RENEW_SECONDS) and service.read(lambda r: credentials.still_counts(r, gate)):
+                yield _lease(service, gate.row, stream.session)
     yield "event: bye\ndata: {}\n\n"
 
 

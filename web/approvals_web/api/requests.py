@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from approvals import search
+from approvals import credentials, search
 from approvals.bell import Bell
 from approvals.credentials import Principal
 from approvals.database import Row
-from approvals.errors import NotFound
+from approvals.errors import NotFound, Unauthenticated
 from approvals.service import Service
 from approvals.wire import OPEN, Filing, Identifier, RequestStatus, State
 from approvals_web.api.documented import problems
@@ -86,6 +86,8 @@ async def read_request(
         if wait and status.state == seen and not service.stopping.is_set():
             del status  # thousands may wait here: hold nothing meanwhile
             await bell.wait(wait)
+            if not service.read(lambda reader: credentials.still_counts(reader, principal)):
+                raise Unauthenticated("This key was revoked meanwhile.", hint="Ask for a new one.")
             status = _own(service, principal, request_id)
     finally:
         service.bus.unsubscribe(listener, [request_id])

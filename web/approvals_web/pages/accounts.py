@@ -39,12 +39,12 @@ async def login(
     """Sign in with a password."""
     now, address = service.database.clock.now(), _address(request)
     try:
-        attempts.check(name, address, now)
+        attempts.take(name, address, now)
         user = service.read(lambda reader: people.by_sign_in_name(reader, name))
         await passwords.check(password, user.password_hash if user else None)
+        attempts.succeeded(name, address, now)
         return await _signed_in(request, service, user, "password", following)
     except (TooMany, Unauthenticated) as error:
-        attempts.failed(name, address, now)
         shown = {"next": _local(following), "name": name, "notice": f"{error.detail} {error.hint}"}
         return page(request, "login.html", shown, status=error.status)
 

@@ -32,11 +32,9 @@ async def _pokes(request: Request, service: Service) -> AsyncIterator[str]:
     try:
         yield "retry: 1000\n\n"
         while not service.stopping.is_set():
-            if await bell.wait(PING_SECONDS):
-                yield "event: poke\ndata: {}\n\n"
-            elif visitor(request, service) is None:
+            rung = await bell.wait(PING_SECONDS)
+            if visitor(request, service) is None:
                 return
-            else:
-                yield ": still here\n\n"
+            yield "event: poke\ndata: {}\n\n" if rung else ": still here\n\n"
     finally:
         service.bus.unsubscribe(listener, [EVERYTHING])
