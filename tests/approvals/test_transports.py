@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,10 +11,10 @@ import anyio
 import effects
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from over_http import http_server
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -47,20 +46,6 @@ def stdio(served, log: Path) -> StdioServerParameters:
     keys = served.house.keys
     gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
     return StdioServerParameters(command=sys.executable, args=[effects.__file__], env=gate | {"EFFECTS": str(log)})
-
-
-@contextlib.asynccontextmanager
-async def http_server(mcp) -> AsyncIterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(mcp.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.asynccontextmanager

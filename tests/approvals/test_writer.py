@@ -108,3 +108,13 @@ async def test_p5_a_lock_that_never_ends_is_unavailable_and_nothing_is_half_writ
 async def test_p5_a_closed_database_takes_no_work(tmp_path):
     with pytest.raises(Unavailable):
         await Database(f"sqlite:///{tmp_path}/d.db").write(put(1))
+
+
+async def test_readers_are_lent_and_come_back(database):
+    def read(_=None):
+        return database.read(lambda reader: reader._connection.execute("SELECT 1").fetchone())
+
+    for _ in range(3):
+        await asyncio.gather(*(asyncio.to_thread(read) for _ in range(8)))
+        read()
+    assert 1 <= len(database._readers) <= 9

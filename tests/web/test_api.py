@@ -8,6 +8,7 @@ import pytest
 
 from approvals import credentials
 from approvals.wire import State
+from approvals_web.api import events as events_module
 
 FILE = "/requests"
 
@@ -89,6 +90,22 @@ async def test_a_stream_forgets_what_has_ended(served, house):
                 pass
         assert followed.follows == set()
         assert filed["id"] not in house.service.bus._listeners
+
+
+async def test_p1_a_revoked_installation_learns_nothing_more_from_its_open_stream(served, house, monkeypatch):
+    monkeypatch.setattr(events_module, "RENEW_SECONDS", 0.05)
+    filed = house.file()
+    opening = {"session": house.session, "waiting": [filed.request_id]}
+    async with served.client() as gate, gate.stream("POST", "/requests/events", json=opening) as response:
+        stream = events(response)
+        assert [(await anext(stream))[0] for _ in range(2)] == ["lease", "request"]
+        at = house.installation()
+        await house.service.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", at))
+        house.service.bus.wake(filed.request_id)
+        with anyio.fail_after(5):
+            rest = [kind async for kind, _ in stream]
+        assert rest.pop() == "bye"
+        assert "request" not in rest
 
 
 async def test_the_event_stream_never_tells_of_anothers_requests(served, house):

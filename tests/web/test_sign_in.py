@@ -1,5 +1,7 @@
 """Signing in: one-time links, passwords, sessions, and how they end."""
 
+import asyncio
+
 import pytest
 
 from approvals.people import SESSION_IDLE, SESSION_LIFE
@@ -149,3 +151,18 @@ async def test_behind_https_the_cookie_is_bound_to_the_host(served, visitors):
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("__Host-approvals=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=lax"} <= {part.strip() for part in cookie.split(";")}
+
+
+async def test_guessing_many_at_once_is_slowed_down_as_well(carl, visitors):
+    visitor = visitors.stranger()
+    guesses = [{"name": "carl", "password": f"guess number {number}"} for number in range(passwords.TRIES + 5)]
+    answers = await asyncio.gather(*(visitor.http.post("/login", data=guess, timeout=60) for guess in guesses))
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes == [401] * passwords.TRIES + [429] * 5
+
+
+async def test_signing_in_rightly_is_never_counted_against_anybody(carl, visitors, monkeypatch):
+    monkeypatch.setattr(passwords, "TRIES", 2)
+    for _ in range(4):
+        answer = await visitors.stranger().http.post("/login", data={"name": "carl", "password": PASSWORD})
+        assert answer.status_code == 303

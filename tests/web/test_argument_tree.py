@@ -1,0 +1,49 @@
+"""Arguments as a person reads them: nothing is left out unsaid, and different calls look different."""
+
+import pytest
+
+from approvals.fingerprint import encode, redacted
+from approvals_web.argument_tree import MAX_ROWS, lines, mixes_scripts
+
+SECRET = redacted(b"p" * 32, "x", "hunter2")
+
+
+def shown(arguments):
+    return [(line.path, line.value) for line in lines(arguments)[0]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": "true"}, {"a": True}),
+        ({"a": "5"}, {"a": 5}),
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": "null"}, {"a": None}),
+        ({"a": ""}, {"a": None}),
+        ({"a": []}, {"a": {}}),
+        ({"a": "[]"}, {"a": []}),
+        ({"a.b": 1}, {"a": {"b": 1}}),
+        ({"a[0]": 1}, {"a": [1]}),
+        ({"a": "x "}, {"a": "x"}),
+        ({"": 1}, {"a": 1}),
+    ],
+)
+def test_p2_different_arguments_never_look_the_same(one, other):
+    assert shown(encode(one)) != shown(encode(other))
+
+
+def test_p2_text_cannot_pose_as_a_secret_that_was_kept_back():
+    (kept,) = shown({"x": SECRET})
+    assert "hunter2" not in kept[1]
+    assert shown({"x": kept[1]}) != [kept]
+
+
+def test_p2_what_does_not_fit_is_counted():
+    rows, more = lines({"a": ["x"] * MAX_ROWS, "z_really_delete": True})
+    assert (len(rows), more) == (MAX_ROWS, 1)
+
+
+def test_hidden_and_look_alike_characters_are_marked():
+    rows, _ = lines({"a": "pay\u202epal", "b": "p\u0430ypal", "c": "paypal"})
+    assert [row.odd for row in rows] == [True, True, False]
+    assert mixes_scripts("p\u0430ypal")
