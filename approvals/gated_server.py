@@ -21,9 +21,10 @@ from starlette.requests import Request
 
 from approvals import agent_key, answers
 from approvals.arguments import effective
+from approvals.call import Call, Caller
 from approvals.definition import Approval, definition_of
 from approvals.errors import ApprovalsError, NotConfigured
-from approvals.gate import Call, Caller, Gate
+from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
 from approvals.wire import ClientInfo, ToolDefinition
 

@@ -8,8 +8,8 @@ import pytest
 from mcp import Client
 
 from approvals import Budgets, client, execution, recorder, search
+from approvals.call import Call, Caller
 from approvals.errors import Unreachable
-from approvals.gate import Call, Caller
 from approvals.waiting import Budget
 from approvals.wire import Annotations, ToolDefinition
 

@@ -1,0 +1,331 @@
+"""A gate's connection to the service, from the first call to the last: verdicts, filing, waiting, claiming."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from mcp_types import CallToolResult
+from pydantic import ValidationError
+
+from approvals import answers, redact
+from approvals.call import Call, Caller
+from approvals.client import ServiceClient
+from approvals.clock import boot_clock
+from approvals.definition import definition_hash
+from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unavailable, Unreachable
+from approvals.execution import Runner
+from approvals.fingerprint import canonical, digest, encode
+from approvals.recorder import Recorder
+from approvals.seal import Seal
+from approvals.stream import EventStream, Waiter
+from approvals.wire import (
+    MAX_ARGUMENTS,
+    Filing,
+    Registered,
+    Registration,
+    RequestStatus,
+    State,
+    ToolDefinition,
+    ToolVerdict,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from approvals.gate import Gate
+
+ASSERTION_MARGIN = 60.0
+REMEMBERED = 10_000
+PRESENCE_SECONDS = 2.0
+"""How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
+
+
+class Session:
+    """One connection to the service, from the first user to the last."""
+
+    def __init__(self, gate: "Gate") -> None:
+        self.id = uuid.uuid4().hex
+        self._gate = gate
+        self._client = ServiceClient(gate.settings)
+        self._seal = Seal(gate.settings.server_key)
+        self._recorder = Recorder(self._client, self.id)
+        self._stream = EventStream(self._client, self.id, self.register, self._renew)
+        self._runner = Runner(self._client, self._seal, self.id)
+        self._lease: Registered | None = None
+        self._lease_until = 0.0
+        self._registered: tuple[ToolDefinition, ...] | None = None
+        self._hashes: dict[str, str] = {}
+        self._registering = asyncio.Lock()
+        self._assertions: dict[str, tuple[str, str, float]] = {}
+        self._filed: OrderedDict[str, str] = OrderedDict()
+        """The caller of each of the last REMEMBERED requests filed here."""
+        self._tasks = [
+            asyncio.create_task(self._stream.follow_forever()),
+            asyncio.create_task(self._recorder.report_forever()),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.close()
+        await self._recorder.close()
+        await self._client.close()
+
+    async def call(self, call: Call) -> CallToolResult:
+        started = time.monotonic()
+        try:
+            verdict = await self._verdict(call.tool)
+            if verdict.verdict is Verdict.REFUSE:
+                self.refused(call.tool, started, verdict.reason, call.caller)
+                return answers.refused(verdict.reason)
+            call = replace(call, arguments=call.effective())
+            shown, hidden = self._redacted(call, verdict)
+            if verdict.verdict is Verdict.RUN and not hidden:  # what looks like a credential may be on its way out
+                return await self._run_now(call, canonical(shown).decode())
+            with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
+                filed = await self._file(call, verdict)
+        except ApprovalsError as error:
+            self.refused(call.tool, started, error.detail, call.caller)
+            raise
+        return await self._see_through(call, *filed)
+
+    async def recorded(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, arguments: str
+    ) -> Any:
+        """Run it at once, and keep a record of it."""
+        await self._recorder.room()
+        started = time.monotonic()
+        agent = self._known_agent(caller)
+        try:
+            result = await act()
+        except BaseException as error:
+            words = redact.text(f"{type(error).__name__}: {error}", 2000)
+            self._recorder.add(method, target, "error", started, agent=agent, arguments=arguments, error=words)
+            raise
+        failed = isinstance(result, CallToolResult) and bool(result.is_error)
+        outcome: Literal["ok", "error"] = "error" if failed else "ok"
+        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments)
+        return result
+
+    async def register(self) -> None:
+        """Tell the service what this process serves; the answer is a verdict lease."""
+        async with self._registering:
+            definitions = self._gate.definitions()
+            asked = boot_clock()
+            body = Registration(session=self.id, code_version=self._gate.code_version, tools=definitions)
+            lease = await self._client.register(self._gate.server, body)
+            hashes = {definition.name: definition_hash(definition) for definition in definitions}
+            for definition in definitions:
+                verdict = lease.tools.get(definition.name)
+                if verdict is None or verdict.tool_hash != hashes[definition.name]:
+                    raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
+            self._registered, self._hashes = definitions, hashes
+            self._renew(lease, asked)
+
+    async def agent_of(self, key: str) -> str | None:
+        try:
+            return (await self._assertion(key))[1]
+        except ApprovalsError as error:
+            if error.status >= 500:
+                raise
+            return None
+
+    async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
+        if self._filed.get(request_id) != self._identity(caller):
+            return None
+        status = await self._client.read(request_id)
+        if status.state is State.PENDING and seconds > 0:
+            status = await self._client.read(request_id, wait=min(seconds, 25.0), seen=State.PENDING)
+        return status
+
+    def _renew(self, lease: Registered, asked: float | None = None) -> None:
+        self._lease = lease
+        self._lease_until = (boot_clock() if asked is None else asked) + lease.lease_seconds
+
+    async def _verdict(self, tool: str) -> ToolVerdict:
+        if self._lease is None or boot_clock() >= self._lease_until or self._changed():
+            await self.register()
+        assert self._lease is not None  # noqa: S101 — register() raises otherwise
+        verdict = self._lease.tools.get(tool)
+        if verdict is not None and verdict.tool_hash != self._hashes.get(tool):  # of a registration before this one
+            await self.register()
+            verdict = self._lease.tools.get(tool)
+        if verdict is None:
+            raise Stale(f"The service knows no tool {tool!r} of this server.", hint="Restart the MCP server.")
+        return verdict
+
+    def _changed(self) -> bool:
+        """Whether the server serves other tools than it registered."""
+        return self._registered != self._gate.definitions()
+
+    async def _run_now(self, call: Call, shown: str) -> CallToolResult:
+        result: CallToolResult = await self.recorded(
+            "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+        )
+        return result
+
+    def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
+        agent = self._known_agent(caller)
+        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=redact.text(why, 2000))
+
+    def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
+        assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
+        pepper, encoded = bytes.fromhex(self._lease.pepper), encode(call.arguments)
+        size = len(canonical(encoded))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        kept_back = redact.leaves(encoded, verdict.secret, pepper)
+        masked, hidden = redact.looks_secret(kept_back, pepper)
+        return masked, hidden
+
+    async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        """File the call; its status and the name of this wait. Once more when the registration was stale."""
+        try:
+            return await self._file_once(call, verdict)
+        except Stale:
+            await self.register()
+            return await self._file_once(call, await self._verdict(call.tool))
+
+    async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        arguments, hidden = self._redacted(call, verdict)
+        expected = digest(server=self._gate.server, tool=call.tool, tool_hash=verdict.tool_hash, arguments=arguments)
+        try:
+            filing = Filing(
+                session=self.id,
+                call_id=uuid.uuid4().hex,
+                tool=call.tool,
+                tool_hash=verdict.tool_hash,
+                arguments=arguments,
+                hidden=hidden,
+                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {expected}"),
+                assertion=None if call.caller.agent_key is None else (await self._assertion(call.caller.agent_key))[0],
+                subject=call.caller.subject,
+                reason=redact.text(call.reason, 2000) if call.reason else None,
+                client=call.caller.client,
+                repeat_of=call.repeat_of,
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise Unavailable(f"This call cannot be filed: {problem['loc']}: {problem['msg']}.") from error
+        status = await self._client.file(filing)
+        if status.digest != expected or status.tool != call.tool:
+            raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
+        self._filed[status.id] = self._identity(call.caller)
+        self._filed.move_to_end(status.id)
+        if len(self._filed) > REMEMBERED:
+            self._filed.popitem(last=False)
+        return status, filing.call_id
+
+    async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> CallToolResult:
+        if status.replayed:
+            return self._stored(status, replayed=True)
+        try:
+            with self._stream.waiting(status) as waiter:
+                return await self._until_final(call, waiter)
+        finally:
+            with anyio.move_on_after(1, shield=True):
+                await self._leave(status.id, call_id)
+
+    async def _until_final(self, call: Call, waiter: Waiter) -> CallToolResult:
+        started = time.monotonic()
+        deadline = started + call.budget.hold
+        beat = started if call.progress is not None and call.budget.beat is not None else deadline
+        while True:
+            status = waiter.status
+            if status.state is State.APPROVED and self._runner.free(status.id):
+                answer = await self._claim_and_run(call, waiter)
+                if answer is not None:
+                    return answer
+                continue
+            if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
+                return self._final(status)
+            now = time.monotonic()
+            if now >= deadline or not await call.is_attached():
+                return answers.of_status(status)
+            if call.progress is not None and call.budget.beat is not None and now >= beat:
+                words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
+                await call.progress(now - started, words)
+                beat = now + call.budget.beat
+            until = min(deadline, beat, now + PRESENCE_SECONDS if call.is_there is not None else deadline)
+            await self._change(waiter, until - now)
+
+    async def _change(self, waiter: Waiter, seconds: float) -> None:
+        """Until the request moves; by the stream, or by a long-poll while the stream is broken."""
+        if self._stream.connected:
+            await waiter.change(seconds)
+            return
+        try:
+            seen = waiter.status.state
+            waiter.tell(await self._client.read(waiter.status.id, wait=min(seconds, 25.0), seen=seen))
+        except Unreachable:
+            await waiter.change(min(seconds, 1.0))
+
+    async def _claim_and_run(self, call: Call, waiter: Waiter) -> CallToolResult | None:
+        """The tool's result, an answer why not, or None when somebody else's claim came first."""
+        status = waiter.status
+        if not await call.is_attached():
+            return answers.of_status(status)
+        answer: CallToolResult | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                if self._changed():
+                    await self.register()  # then the claim meets what is served now, and is refused
+                answer = await self._runner.claim_and_run(status, call.arguments, call.run, call.unchanged)
+            except NotPossible as error:
+                answer = await self._overtaken(error, waiter)
+            except ApprovalsError as error:
+                answer = answers.of_error(error, request_id=status.id)
+        return answer
+
+    async def _overtaken(self, error: NotPossible, waiter: Waiter) -> CallToolResult | None:
+        try:
+            waiter.tell(await self._client.read(waiter.status.id))
+        except ApprovalsError:
+            return answers.of_error(error, request_id=waiter.status.id)
+        return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+
+    def _final(self, status: RequestStatus) -> CallToolResult:
+        if status.state in {State.SUCCEEDED, State.FAILED}:
+            return self._stored(status, replayed=False)
+        return answers.of_status(status)
+
+    def _stored(self, status: RequestStatus, *, replayed: bool) -> CallToolResult:
+        """The result that was sealed when it ran."""
+        raw = self._seal.open(status.sealed_result, f"result {status.id}") if status.sealed_result else None
+        if raw is None:
+            return answers.without_result(status)
+        result = CallToolResult.model_validate_json(raw)
+        return answers.replayed(result, status) if replayed else result
+
+    async def _leave(self, request_id: str, call_id: str) -> None:
+        with contextlib.suppress(ApprovalsError):
+            await self._client.left(request_id, self.id, call_id)
+
+    async def _assertion(self, key: str) -> tuple[str, str]:
+        """A live assertion and the agent's name. Raises Unauthenticated for a key that is nobody's."""
+        name = hashlib.sha256(key.encode()).hexdigest()
+        known = self._assertions.get(name)
+        if known is not None and boot_clock() < known[2]:
+            return known[0], known[1]
+        asked = boot_clock()
+        verified = await self._client.verify_agent(key)
+        until = asked + max(0.0, min(30.0, verified.expires_in - ASSERTION_MARGIN))
+        self._assertions[name] = (verified.assertion, verified.agent, until)
+        return verified.assertion, verified.agent
+
+    def _known_agent(self, caller: Caller) -> str:
+        if caller.agent_key is None:
+            return ""
+        known = self._assertions.get(hashlib.sha256(caller.agent_key.encode()).hexdigest())
+        return known[1] if known else ""
+
+    def _identity(self, caller: Caller) -> str:
+        return hashlib.sha256(f"{caller.agent_key}\0{caller.subject}".encode()).hexdigest()
