@@ -58,7 +58,8 @@ def _text(answer: CallToolResult) -> str:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: its lock would still be held when this process ends
+        pass
     os._exit(0)
 
 

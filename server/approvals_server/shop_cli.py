@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 import threading
 from importlib.metadata import version
 
@@ -46,7 +45,8 @@ def _address(text: str) -> tuple[str, int]:
 
 def _end_with_parent() -> None:
     """Whoever started this holds the other end: when it dies, however it dies, the pipe closes."""
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: its lock would still be held when this process ends
+        pass
     os._exit(0)
 
 

@@ -81,3 +81,4 @@ async def test_the_demo_shows_one_waiting_call_and_its_configuration_works_on_af
     reviewer.close()
     assert service.stop() == 0
     assert gone(int(shop_port))
+    assert not [line for line in service.lines if "Fatal" in line or "Traceback" in line]

@@ -90,7 +90,10 @@ async def _run(settings: Settings, service: Service, listener: socket.socket, *,
             await _greet(settings, service, demo=demo)
             if demo:
                 await stack.enter_async_context(Demo(settings, service).running())
-        await serving
+        stopping = asyncio.create_task(service.stopping.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    await serving
 
 
 async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
