@@ -81,7 +81,8 @@ class EventStream:
                 await self._follow()
                 pause = 0.1
             except ApprovalsError as error:
-                logger.warning("the approval service cannot be followed: %s", error.detail)
+                level = logging.WARNING if pause > 0.3 else logging.INFO  # a restart is no news
+                logger.log(level, "the approval service cannot be followed: %s", error.detail)
             self._broke()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
             pause = min(5.0, pause * 2)
