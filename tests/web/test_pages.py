@@ -338,6 +338,20 @@ async def test_errors_are_pages_that_say_what_to_do(served, ann):
     assert (nothing.status_code, "<html" in nothing.text) == (404, True)
 
 
+@pytest.mark.parametrize("path", ["/login", "/setup", "/requests/x/decisions"])
+async def test_p5_a_body_without_end_is_cut_off_before_anybody_is_asked_who_they_are(served, visitors, path):
+    stranger = visitors.stranger()
+
+    async def endless():
+        for _ in range(40):
+            yield b"a=" + b"b" * 100_000
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for content in (b"a=" + b"b" * 2_000_000, endless()):
+        answer = await stranger.http.post(path, content=content, headers=form)
+        assert answer.status_code == 413
+
+
 async def test_older_requests_are_a_page_further(served, ann):
     house = served.house
     for number in range(52):
