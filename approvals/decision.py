@@ -45,10 +45,11 @@ class Decisions:
         content is not what the person saw), Conflict (this person has voted on this content).
         """
         row = self._transitions.find(tx, request_id)
-        self._check(tx, row, person, decision)
+        before = on_content(tx, row)
+        self._check(tx, row, person, decision, before)
         self._write(tx, row, person, decision, seen)
-        votes = [Vote(vote.user_id, vote.verdict == "approve") for vote in on_content(tx, row)]
-        move = resolve(votes, row.quorum)
+        votes = [Vote(vote.user_id, vote.verdict == "approve") for vote in before]
+        move = resolve([*votes, Vote(person.id, decision.verdict == "approve")], row.quorum)
         if move is None:
             self._transitions.woken(tx, row.id)
             return row
@@ -66,7 +67,7 @@ class Decisions:
             may_ask_again=decision.may_ask_again,
         )
 
-    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> None:
+    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision, before: list[Row]) -> None:
         check_may_decide(tx, row, person)
         state = seen_state(row, tx.now)
         if state is not State.PENDING:
@@ -80,7 +81,7 @@ class Decisions:
             raise Invalid("A denial needs a reason.", hint="Say what the agent should do instead; it is told.")
         if len(decision.comment) > MAX_REASON:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
-        if any(vote.user_id == person.id for vote in on_content(tx, row)):
+        if any(vote.user_id == person.id for vote in before):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen) -> None:
