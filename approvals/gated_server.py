@@ -39,6 +39,7 @@ _UNRECORDED = {"initialize", "ping", "tools/call", "server/discover"}
 """tools/call is recorded by the gate itself; the others carry nothing of the agent's doing."""
 
 _LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
+"""What a client may see of a server that has no gate yet, on no record: so that it can ask, and be told why not."""
 
 
 class GatedServer(MCPServer[Any]):
@@ -191,10 +192,9 @@ class GatedServer(MCPServer[Any]):
 
     async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""
-        if ctx.request_id is None or ctx.method in _UNRECORDED:
+        harmless = ctx.method in _UNRECORDED or (ctx.method in _LISTS and not self.gate.is_configured)
+        if ctx.request_id is None or harmless:
             return await call_next(ctx)
-        if not self.gate.is_configured:
-            return await self._unconfigured(ctx, call_next)
         params = ctx.params or {}
         target = str(params.get("uri") or params.get("name") or "")
         context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
@@ -205,16 +205,6 @@ class GatedServer(MCPServer[Any]):
         except ApprovalsError as error:
             raise _protocol_error(error) from error
         return result
-
-    async def _unconfigured(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Nobody could be identified, and nothing recorded: only lists of what there is go through (P5)."""
-        if ctx.method in _LISTS:
-            return await call_next(ctx)
-        try:
-            _ = self.gate.settings
-        except NotConfigured as error:
-            raise _protocol_error(error) from error
-        return await call_next(ctx)
 
     async def _get_approval(
         self,

@@ -28,6 +28,9 @@ _SHAPES = re.compile(
     )
 )
 
+_BETWEEN = " \n\r\t\"',;<>{}[]()"
+"""What no credential has in it."""
+
 
 def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
     """A copy of encoded arguments whose declared secret leaves are stand-ins."""
@@ -57,6 +60,8 @@ def clean(words: str) -> str:
 def text(words: str, most: int) -> str:
     """Free text for people: credentials masked, cut to `most` characters."""
     start = clean(words[: 4 * most])
+    if len(words) > 4 * most:  # half a credential has no shape: the word that was cut goes as a whole
+        start = start[: 1 + max(start.rfind(character) for character in _BETWEEN)] + " " * most
     masked = _SHAPES.sub(lambda match: f"[{len(match[0])} characters hidden]", start)
     return masked if len(masked) <= most else masked[: most - 12] + "… (cut off)"
 

@@ -84,3 +84,17 @@ def test_what_is_sealed_opens_with_the_same_key_and_context_only(data, context):
 
 def test_what_is_too_large_to_keep_is_not_kept():
     assert Seal("mcps_one").seal(b"x" * MAX_SEALED, "c") is None
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_p8_a_credential_that_the_cap_cuts_in_half_does_not_show_its_half(credential):
+    long = "github_pat_" + "a" * 175 + " "  # masked it is far shorter, so that what follows comes within the cap
+    halves = [kept for kept in range(5, len(credential)) if not credential[kept - 1].isspace()]
+    for kept in halves:
+        words = 4 * long
+        words = words + "x" * (799 - len(words) - kept) + " " + credential + " and more"
+        shown = redact.text(words, 200)
+        assert len(shown) <= 200
+        assert "(cut off)" in shown
+        half = credential[:kept].split()[-1]
+        assert len(half) < 5 or half not in shown

@@ -362,3 +362,14 @@ async def test_a_long_poll_ends_when_its_time_is_up_and_when_the_service_stops(s
         house.service.stop()
         with anyio.fail_after(5):
             assert (await polling).json()["state"] == "pending"
+
+
+async def test_p1_a_key_that_is_revoked_during_a_long_poll_is_told_nothing(served, house, until):
+    filed = house.file()
+    async with served.client("agent") as agent:
+        polling = asyncio.create_task(agent.get(f"{FILE}/{filed.request_id}?wait=25"))
+        await until(lambda: filed.request_id in house.service.bus._listeners)
+        house.revoke_agent()
+        house.service.bus.wake(filed.request_id)
+        with anyio.fail_after(5):
+            assert (await polling).status_code == 401

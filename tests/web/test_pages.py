@@ -213,7 +213,14 @@ async def test_p2_a_form_of_other_content_gets_409_and_the_fresh_card(served, an
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"verdict=approve", b"\xff=\xff", b"verdict=approve&content_version=one&digest=x", b"&".join([b"a=b"] * 50)],
+    [
+        b"",
+        b"verdict=approve",
+        b"\xff=\xff",
+        b"verdict=approve&content_version=one&digest=x",
+        b"verdict=approve&content_version=1&digest=x&looked_ms=%C2%B2",
+        b"&".join([b"a=b"] * 50),
+    ],
 )
 async def test_p6_a_form_that_cannot_be_read_decides_nothing(served, ann, body):
     filed = served.house.file()

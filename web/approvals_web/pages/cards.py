@@ -37,7 +37,7 @@ class DecisionForm(BaseModel):
     seen: str = Field("", max_length=64)
     comment: str = Field("", max_length=4000)
     may_ask_again: str = Field("", max_length=3)
-    looked_ms: str = Field("", max_length=12)
+    looked_ms: str = Field("", pattern="^[0-9]{0,12}$")
 
 
 async def decision_form(request: Request) -> DecisionForm:
@@ -62,7 +62,7 @@ async def decide(
     try:
         if not hmac.compare_digest(form.seen.encode(), expected.encode()):
             raise Stale("This form is not of the card you were shown.", hint="Look again before you decide.")
-        looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms.isdigit() else None)
+        looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms else None)
         decision = _decision(form)
         await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked))
     except (Conflict, Invalid) as error:
