@@ -59,11 +59,11 @@ def clean(words: str) -> str:
 
 def text(words: str, most: int) -> str:
     """Free text for people: credentials masked, cut to `most` characters."""
-    start = clean(words[: 4 * most])
-    if len(words) > 4 * most:  # half a credential has no shape: the word that was cut goes as a whole
-        start = start[: 1 + max(start.rfind(character) for character in _BETWEEN)] + " " * most
+    start, cut = clean(words[: 4 * most]), len(words) > 4 * most
+    if cut:  # half a credential has no shape: the word that was cut goes as a whole
+        start = start[: 1 + max(start.rfind(character) for character in _BETWEEN)]
     masked = _SHAPES.sub(lambda match: f"[{len(match[0])} characters hidden]", start)
-    return masked if len(masked) <= most else masked[: most - 12] + "… (cut off)"
+    return masked if len(masked) <= most and not cut else masked[: most - 12] + "… (cut off)"
 
 
 def _at(value: Any, steps: list[str], where: str, pepper: bytes) -> Any:
