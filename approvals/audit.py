@@ -25,17 +25,18 @@ class AuditLog:
         """Record that `actor` did `kind` to `subject`. Payloads hold facts, never secrets."""
         body = canonical(payload)
         salt = os.urandom(16)
+        name = payload_hash(salt, body)
         event = {
             "at": tx.now,
             "kind": kind,
             "actor": actor,
             "subject": subject,
-            "payload_hash": payload_hash(salt, body),
+            "payload_hash": name,
             "key_id": self._key_id,
             "algorithm": "hmac-sha256",
         }
-        number = tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
-        tx.insert(AuditPayload, event_id=number, salt=salt, body=body.decode())
+        tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
+        tx.insert(AuditPayload, payload_hash=name, salt=salt, body=body.decode())
 
 
 def event_mac(key: bytes, event: Mapping[str, Any]) -> str:

@@ -14,9 +14,13 @@ from sqlalchemy import bindparam, func, select
 from approvals.audit import event_mac, payload_hash
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.fingerprint import canonical
+from approvals.instant import SECOND
 from approvals.models import AuditEvent, AuditLink, AuditPayload
 
 BATCH = 500
+LATE = 20_000
+OVERDUE = 60 * SECOND
+"""An event so much older than a linked one is not merely on its way: no transaction lasts that long."""
 
 _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _links = AuditLink.__table__  # type: ignore[attr-defined]
@@ -24,7 +28,14 @@ _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 
 _LAST_LINK = Statement(select(_links).order_by(_links.c.seq.desc()).limit(1))
 _LINK_AT = Statement(select(_links).where(_links.c.seq == bindparam("seq")))
-_EVENTS_AFTER = Statement(select(_events).where(_events.c.id > bindparam("after")).order_by(_events.c.id).limit(BATCH))
+_LAST_EVENT = Statement(select(func.max(_links.c.event_id).label("id")))
+_UNLINKED_AFTER = Statement(
+    select(_events)
+    .join_from(_events, _links, _links.c.event_id == _events.c.id, isouter=True)
+    .where(_events.c.id > bindparam("after"), _links.c.event_id.is_(None))
+    .order_by(_events.c.id)
+    .limit(BATCH)
+)
 _LINKED_AFTER = Statement(
     select(
         _links.c.seq,
@@ -36,17 +47,11 @@ _LINKED_AFTER = Statement(
         _payloads.c.body,
     )
     .join_from(_links, _events, _links.c.event_id == _events.c.id, isouter=True)
-    .join(_payloads, _payloads.c.event_id == _events.c.id, isouter=True)
+    .join(_payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
     .where(_links.c.seq > bindparam("after"))
     .order_by(_links.c.seq)
     .limit(BATCH)
 )
-_UNLINKED_BEFORE = Statement(
-    select(func.min(_events.c.id).label("id")).where(
-        _events.c.id <= bindparam("last"), _events.c.id.not_in(select(_links.c.event_id))
-    )
-)
-_UNLINKED = Statement(select(func.count().label("n")).where(_events.c.id > bindparam("last")))
 _ERASED = Statement(select(_events.c.id).where(_events.c.kind == "audit.erased", _events.c.subject == bindparam("id")))
 
 
@@ -87,31 +92,33 @@ class Verified:
 
 
 def link(tx: Transaction, key: bytes) -> Head | None:
-    """Link up to BATCH new events; the new head, or None when there was nothing to link."""
+    """Link up to BATCH new events; the new head, or None when there was nothing to link, or another process does it."""
+    if not tx.alone("audit sequencer"):
+        return None
     last = tx.one(_LAST_LINK)
-    seq, mac, after = (last.seq, last.mac, last.event_id) if last else (0, "", 0)
-    events = tx.all(_EVENTS_AFTER, after=after)
-    for event in events:
+    first, mac = (last.seq, last.mac) if last else (0, "")
+    seq = first
+    for event in tx.all(_UNLINKED_AFTER, after=_linked_up_to(tx)):
         if not hmac.compare_digest(event.mac, event_mac(key, event)):
             continue  # not ours: it stays unlinked, which `verify` reports
         seq += 1
         mac = link_mac(key, seq, mac, event)
         tx.insert(AuditLink, seq=seq, event_id=event.id, mac=mac)
-    return Head(seq, mac) if events else None
+    return Head(seq, mac) if seq > first else None
 
 
 def verify(reader: Reader, key: bytes, head: Head | None = None) -> Verified:
     """Walk the whole chain; stops at the first finding. Linear in the number of records."""
-    mac, seq, last_event = "", 0, 0
+    mac, seq, last_event, latest = "", 0, 0, 0
     finding: Finding | None = None
     for row in _linked(reader):
         finding = _examine(reader, key, row, seq, mac, last_event)
         if finding is not None:
             break
-        seq, mac, last_event = row.seq, row.link_mac, row.event_id
-    finding = finding or _inserted(reader, key, last_event, seq) or (_against(reader, head, seq) if head else None)
-    pending = reader.one(_UNLINKED, last=last_event)
-    return Verified(Head(seq, mac) if seq else None, pending.n if pending else 0, finding)
+        seq, mac, last_event, latest = row.seq, row.link_mac, row.event_id, max(latest, row.at)
+    inserted, unlinked = _unlinked(reader, key, seq, latest)
+    finding = finding or inserted or (_against(reader, head, seq) if head else None)
+    return Verified(Head(seq, mac) if seq else None, unlinked, finding)
 
 
 def link_mac(key: bytes, seq: int, previous: str, event: Row) -> str:
@@ -131,6 +138,13 @@ def link_mac(key: bytes, seq: int, previous: str, event: Row) -> str:
     return hmac.new(key, canonical(covered), hashlib.sha256).hexdigest()
 
 
+def _linked_up_to(reader: Reader) -> int:
+    """The event before which all are linked. Where several transactions write at once, a lower number may be committed
+    after a higher one; LATE is far more than are ever under way together."""
+    last = reader.one(_LAST_EVENT)
+    return max(0, (last.id or 0) - LATE) if last else 0
+
+
 def _linked(reader: Reader) -> Iterator[Row]:
     after = 0
     while rows := reader.all(_LINKED_AFTER, after=after):
@@ -143,10 +157,9 @@ def _examine(reader: Reader, key: bytes, row: Row, seq: int, mac: str, last_even
         return Finding(seq + 1, "removed", f"link {seq + 1} is missing")
     if row.id is None:
         return Finding(row.seq, "removed", f"event {row.event_id} is missing")
-    if row.event_id <= last_event:
-        return Finding(row.seq, "reordered", f"event {row.event_id} comes after {last_event}")
     if not hmac.compare_digest(row.link_mac, link_mac(key, row.seq, mac, row)):
-        return Finding(row.seq, "changed", f"event {row.id} is not what was linked")
+        moved = row.event_id <= last_event  # events may be linked out of their numbers' order, but then the MAC holds
+        return Finding(row.seq, "reordered" if moved else "changed", f"event {row.id} is not what was linked here")
     if row.body is None:
         if reader.one(_ERASED, id=str(row.id)) is None:
             return Finding(row.seq, "removed", f"the payload of event {row.id} is missing")
@@ -155,14 +168,18 @@ def _examine(reader: Reader, key: bytes, row: Row, seq: int, mac: str, last_even
     return None
 
 
-def _inserted(reader: Reader, key: bytes, last_event: int, seq: int) -> Finding | None:
-    row = reader.one(_UNLINKED_BEFORE, last=last_event)
-    if row is not None and row.id is not None:
-        return Finding(seq, "inserted", f"event {row.id} was never linked, though later ones were")
-    for event in reader.all(_EVENTS_AFTER, after=last_event):
-        if not hmac.compare_digest(event.mac, event_mac(key, event)):
-            return Finding(seq + 1, "inserted", f"event {event.id} was not written by this service")
-    return None
+def _unlinked(reader: Reader, key: bytes, seq: int, latest: int) -> tuple[Finding | None, int]:
+    """The first event outside the chain that should not be, and how many are merely too new."""
+    after, number = -1, 0
+    while events := reader.all(_UNLINKED_AFTER, after=after):
+        for event in events:
+            if not hmac.compare_digest(event.mac, event_mac(key, event)):
+                return Finding(seq + 1, "inserted", f"event {event.id} was not written by this service"), number
+            if event.at < latest - OVERDUE:
+                return Finding(seq, "inserted", f"event {event.id} was never linked, though later ones were"), number
+        number += len(events)
+        after = events[-1].id
+    return None, number
 
 
 def _against(reader: Reader, head: Head, last: int) -> Finding | None:

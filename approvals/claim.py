@@ -92,7 +92,7 @@ class Claims:
             self._contradict(tx, installation, row, execution, outcome)
 
     def _own(self, tx: Transaction, installation: Row, request_id: str) -> Row:
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.take(tx, request_id)
         if row.installation_id != installation.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row

@@ -1,25 +1,21 @@
-"""Transactions: plain synchronous functions of a `Transaction`, run by one writer; async begins outside.
+"""Transactions: plain synchronous functions of a `Transaction`; async begins outside.
 
-SQLite only, for now: WAL, synchronous=FULL, one process that serves. Reads have connections of their own
-(`query_only`), lent for the moment; they are short, indexed look-ups, so they run where they are called.
+Two databases keep the same promises: SQLite (`approvals.sqlite`, one serving process) and PostgreSQL
+(`approvals.postgres`, any number of replicas). A statement that changes a request holds its row first, so that both
+run such transactions one after the other; everything else rests on constraints.
 """
 
-import contextlib
-import fcntl
-import sqlite3
-from collections import deque
-from collections.abc import Callable, Iterator
-from functools import cache, cached_property
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, insert
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Executable, bindparam, insert
+from sqlalchemy.engine import Dialect
 from sqlmodel import SQLModel
 
-from approvals.errors import Invalid, Unavailable
+from approvals.errors import Invalid
 from approvals.instant import Clock, Instant
-from approvals.writer import Writer
 
 T = TypeVar("T")
 
@@ -34,188 +30,155 @@ class Row(dict[str, Any]):
             raise AttributeError(column) from None
 
 
-class Statement:
-    """A SQLAlchemy Core statement, compiled once; parameters are its named bind parameters."""
+class Compiled:
+    """A statement in one dialect's SQL."""
 
-    def __init__(self, statement: Executable) -> None:
-        self._statement = statement
-        self._names: tuple[str, ...] | None = None
-
-    @cached_property
-    def sql(self) -> str:
-        dialect = sqlite.dialect(paramstyle="named")
-        compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
         self._literals = {key: value for key, value in compiled.params.items() if value is not None}
-        return str(compiled)
-
-    def names(self, cursor: sqlite3.Cursor) -> tuple[str, ...]:
-        """Its columns, the same each time it is run."""
-        if self._names is None:
-            self._names = tuple(column[0] for column in cursor.description)
-        return self._names
+        self._names: tuple[str, ...] | None = None
 
     def bind(self, given: dict[str, Any]) -> dict[str, Any]:
         """The parameters, with the statement's own literals filled in."""
         return self._literals | given
 
+    def names(self, description: Any) -> tuple[str, ...]:
+        """Its columns, the same each time it is run."""
+        if self._names is None:
+            self._names = tuple(column[0] for column in description)
+        return self._names
 
-class Reader:
-    """Queries on one DB-API connection, as of `now`."""
 
-    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
-        self._connection = connection
-        self.now = now
+class Statement:
+    """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters."""
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
-        cursor = self._connection.execute(statement.sql, statement.bind(parameters))
-        names = statement.names(cursor)
-        return [Row(zip(names, values, strict=True)) for values in cursor]
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._compiled: dict[str, Compiled] = {}
 
+    def compiled(self, dialect: Dialect) -> Compiled:
+        known = self._compiled.get(dialect.name)
+        if known is None:
+            known = self._compiled[dialect.name] = Compiled(self._statement, dialect)
+        return known
+
+
+class Reader(ABC):
+    """Queries, as of `now`."""
+
+    now: Instant
+
+    @abstractmethod
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]: ...
+
+    @abstractmethod
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, or None."""
-        cursor = self._connection.execute(statement.sql, statement.bind(parameters))
-        values = cursor.fetchone()
-        return None if values is None else Row(zip(statement.names(cursor), values, strict=True))
 
 
 class Transaction(Reader):
     """A writing transaction. Whoever runs it commits; nothing inside does."""
 
-    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
-        super().__init__(connection, now)
-        self.after_commit: list[Callable[[], None]] = []
+    after_commit: list[Callable[[], None]]
 
-    def change(self, statement: Statement, **parameters: Any) -> int:
-        """Run an UPDATE or DELETE; the number of rows it met."""
-        sql = statement.sql
-        return self._connection.execute(sql, statement.bind(parameters)).rowcount
+    @abstractmethod
+    def change(self, statement: Statement, **parameters: Any) -> None:
+        """Run an UPDATE or DELETE."""
 
-    def insert(self, table: type[SQLModel], **values: Any) -> int:
-        """Insert one row, model defaults filled in; the row id that the database gave it."""
-        statement, defaults = _insert(table)
-        cursor = self._connection.execute(statement.sql, defaults | values)
-        return cursor.lastrowid or 0
+    @abstractmethod
+    def swap(self, statement: Statement, **parameters: Any) -> int:
+        """Run a compare-and-swap; the number of rows it met."""
+
+    @abstractmethod
+    def hold(self, statement: Statement, **parameters: Any) -> None:
+        """Keep every other transaction from what this statement locks; `now` is read again afterwards. SQLite has one
+        writer, so nothing is left to keep away."""
+
+    @abstractmethod
+    def alone(self, task: str) -> bool:
+        """Whether this transaction is the only one at a task that one process at a time should do."""
+
+    @abstractmethod
+    def announce(self, message: str) -> None:
+        """Tell the other processes over this database, once it is durable."""
+
+    def insert(self, table: type[SQLModel], **values: Any) -> None:
+        """Insert one row, model defaults filled in."""
+        statement, defaults = _insert(table, frozenset(values))
+        self.change(statement, **(defaults | values))
 
 
 @cache
-def _insert(table: type[SQLModel]) -> tuple[Statement, dict[str, Any]]:
+def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement, dict[str, Any]]:
     fields = table.model_fields
+    numbered = table.__table__.autoincrement_column  # type: ignore[attr-defined]
+    left_out = {numbered.name} - given if numbered is not None else set()
     defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-    return Statement(insert(table.__table__)), defaults  # type: ignore[attr-defined]
+    columns: dict[str, Any] = {name: bindparam(name) for name in fields if name not in left_out}
+    values = {name: value for name, value in defaults.items() if name in columns}
+    return Statement(insert(table.__table__).values(columns)), values  # type: ignore[attr-defined]
 
 
 Work = Callable[[Transaction], T]
 
 
-class Database:
-    """One SQLite file. `write` is for the event loop, `write_now` for commands."""
+class Database(ABC):
+    """`write` and `read` are for the event loop, `write_now` and `read_now` for threads and commands."""
 
-    def __init__(self, url: str, clock: Clock | None = None) -> None:
-        self.path = path_of(url)
-        self.clock = clock or Clock()
-        self._readers: deque[sqlite3.Connection] = deque()
-        """Those not in use; as many as ever read at once."""
-        self._writer: Writer | None = None
+    clock: Clock
+    shared: bool
+    """Whether other processes serve it, too."""
 
+    @abstractmethod
     def start(self) -> None:
-        """Start the writer on this event loop. Raises what opening the file raises."""
-        connection = self.connect()
-        self._learn_highest(connection)
-        self._writer = Writer(connection)
+        """Start on this event loop."""
 
+    @abstractmethod
     def stop(self) -> None:
-        """Finish the commit under way, then close."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        while self._readers:
-            self._readers.pop().close()
+        """Finish what is under way, then close."""
 
+    @abstractmethod
     async def write(self, work: Work[T]) -> T:
-        """Run `work` in one durable transaction, then what it left in `after_commit`. It may be run twice, so it must
-        do nothing but through its transaction. Raises Unavailable when nothing was started."""
-        if self._writer is None:
-            raise Unavailable("The database is not open.", hint="The service is starting or stopping: try again.")
-        result: T = await self._writer.run(lambda connection: self._apply(connection, work))
-        return result
+        """Run `work` in one durable transaction, then what it left in `after_commit`. It may be run more than once, so
+        it must do nothing but through its transaction. Raises Unavailable when the database cannot be used."""
 
+    @abstractmethod
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Run a short, indexed read. Raises Unavailable."""
+
+    @abstractmethod
     def write_now(self, work: Work[T]) -> T:
-        """Run `work` in one durable transaction, on a connection of its own."""
-        connection = self.connect()
-        try:
-            self._learn_highest(connection)
-            result, hooks = self._transact(connection, work)
-        finally:
-            connection.close()
-        for hook in hooks:
-            hook()
-        return result
+        """As `write`, blocking."""
 
-    def read(self, work: Callable[[Reader], T]) -> T:
-        """Run a short read where it is called."""
-        connection = self._reader()
-        try:
-            return work(Reader(connection, self.clock.now()))
-        finally:
-            self._readers.append(connection)
+    @abstractmethod
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        """As `read`, blocking."""
 
-    def connect(self) -> sqlite3.Connection:
-        """A connection with this product's pragmas, in autocommit mode."""
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
-        )
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    @contextlib.contextmanager
-    def only_process(self) -> Iterator[None]:
-        """Hold the one-process lock. Raises Unavailable when another process serves this file."""
-        lock = self.path.with_name(self.path.name + ".lock")
-        with lock.open("w", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable(
-                    f"Another process already serves {self.path}.",
-                    hint="Stop it first, or give this one another APPROVALS_DATABASE_URL.",
-                ) from None
-            yield
-
-    def _reader(self) -> sqlite3.Connection:
-        try:
-            return self._readers.pop()
-        except IndexError:
-            connection = self.connect()
-            connection.execute("PRAGMA query_only = ON")
-            return connection
-
-    def _apply(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
-        transaction = Transaction(connection, self.clock.now())
-        return work(transaction), transaction.after_commit
-
-    def _transact(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            done = self._apply(connection, work)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return done
-
-    def _learn_highest(self, connection: sqlite3.Connection) -> None:
-        with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
-            (highest,) = connection.execute("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1").fetchone() or (0,)
-            self.clock.not_below(highest)
+    @abstractmethod
+    async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
+        """Hear what other processes announce, forever; `missed` is called when something may have been lost."""
 
 
-def path_of(url: str) -> Path:
-    """The file of a `sqlite:///path` URL (four slashes for an absolute path). Raises Invalid for other databases."""
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
+def database_at(url: str, clock: Clock | None = None, *, direct_url: str = "") -> Database:
+    """The database of a URL: `sqlite:///path` (four slashes for an absolute path) or `postgresql://…`. `direct_url`
+    goes past a pooler. Raises Invalid for any other."""
+    if url.startswith(POSTGRES):
+        from approvals.postgres import Postgres
+
+        return Postgres(url, clock, direct_url=direct_url)
+    from approvals.sqlite import Sqlite, path_of
+
+    return Sqlite(path_of(url), clock)
+
+
+POSTGRES = ("postgresql://", "postgres://")
+
+
+def check_url(url: str) -> None:
+    """Raises Invalid for a URL of no database that this product knows."""
+    if not url.startswith(("sqlite:///", *POSTGRES)):
         raise Invalid(
-            f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which this version cannot use.",
-            hint="Use sqlite:///approvals.db, or sqlite:////absolute/path.db.",
+            f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which is no database this product knows.",
+            hint="Use sqlite:///approvals.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",
         )
-    return Path(url.removeprefix("sqlite:///"))

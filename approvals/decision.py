@@ -44,7 +44,7 @@ class Decisions:
         Raises Forbidden (not a reviewer), Invalid (no reason given), NotPossible (not pending any more), Stale (the
         content is not what the person saw), Conflict (this person has voted on this content).
         """
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.take(tx, request_id)
         before = on_content(tx, row)
         self._check(tx, row, person, decision, before)
         self._write(tx, row, person, decision, seen)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
-from approvals import headline, identifier, secret_paths
+from approvals import headline, identifier, presence, secret_paths
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
@@ -25,6 +25,11 @@ from approvals.wire import MAX_ARGUMENTS, OPEN, Filing, State
 _joined = select(requests, executions.c.lease_until).join_from(
     requests, executions, executions.c.request_id == requests.c.id, isouter=True
 )
+FOLLOW = "follow"
+"""Announced with the gate process and the request that one of its callers waits for from now on."""
+
+_TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 0))))
+"""Held while a call is filed, so that its twins are filed one after the other."""
 _OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
 _LATEST = Statement(_joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1))
 _POLICY = Statement(select(PolicyVersion.__table__).where(PolicyVersion.__table__.c.hash == bindparam("hash")))  # type: ignore[attr-defined]
@@ -63,11 +68,19 @@ class Filings:
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
         call = self._examine(tx, installation, filing)
+        tx.hold(_TWINS, key=call.key)
         joined = self._attach(tx, call)
         if joined is not None:
-            return joined
+            return self._wait(tx, joined, filing)
         before = tx.one(_LATEST, key=call.key)
-        return _repeat(tx, before, call) or self._file_anew(tx, call, before)
+        return _repeat(tx, before, call) or self._wait(tx, self._file_anew(tx, call, before), filing)
+
+    def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:
+        """The caller waits from now on; its gate's stream may be another process's."""
+        presence.arrive(tx, filed.request_id, filing.session, filing.call_id)
+        self._transitions.woken(tx, filed.request_id)
+        tx.announce(f"{FOLLOW} {filing.session} {filed.request_id}")
+        return filed
 
     def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
         check_encoded(filing.arguments)
@@ -100,10 +113,11 @@ class Filings:
         return self._policy.judge(call)
 
     def _attach(self, tx: Transaction, call: _Call) -> Filed | None:
-        row = tx.one(_OPEN, key=call.key)
-        if row is not None:
-            row = self._transitions.as_of_now(tx, row)
-        return self._join(tx, row, call) if row is not None and row.state in OPEN else None
+        open_one = tx.one(_OPEN, key=call.key)
+        if open_one is None:
+            return None
+        row = self._transitions.as_of_now(tx, self._transitions.take(tx, open_one.id))
+        return self._join(tx, row, call) if row.state in OPEN else None
 
     def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
         unchanged = row.tool_hash == call.tool.tool_hash
@@ -187,7 +201,6 @@ class Filings:
             digest=call.digest,
             rule=judgement.rule,
         )
-        self._transitions.woken(tx, request_id)
         self._decide_by_policy(tx, request_id, judgement)
         return Filed(request_id, created=True)
 

@@ -1,18 +1,19 @@
 """The open event streams of gates: which requests each follows, and which of those changed. Event loop only."""
 
 import contextlib
+import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from approvals.bell import Bell
 from approvals.bus import Bus
-from approvals.presence import Presence
 
 
 class GateStream:
     """One gate process's stream."""
 
     def __init__(self, session: str, installation_id: str) -> None:
+        self.id = uuid.uuid4().hex
         self.session = session
         self.installation_id = installation_id
         self.follows: set[str] = set()
@@ -41,16 +42,15 @@ class GateStream:
 class GateStreams:
     """The streams by gate session."""
 
-    def __init__(self, bus: Bus, presence: Presence) -> None:
+    def __init__(self, bus: Bus, ended: Callable[[GateStream], None]) -> None:
         self._bus = bus
-        self._presence = presence
+        self._ended = ended
         self._streams: dict[str, set[GateStream]] = defaultdict(set)
 
     @contextlib.contextmanager
     def open(self, stream: GateStream) -> Iterator[None]:
         """Registered for as long as the context lasts."""
         self._streams[stream.session].add(stream)
-        self._presence.stream_opened(stream.session)
         try:
             yield
         finally:
@@ -58,20 +58,25 @@ class GateStreams:
             self._streams[stream.session].discard(stream)
             if not self._streams[stream.session]:
                 del self._streams[stream.session]
-            self._presence.stream_closed(stream.session)
+            self._ended(stream)
 
-    def follow(self, session: str, request_id: str) -> None:
-        """From now on, tell this session's streams of this request."""
-        for stream in self._streams.get(session, ()):
-            if request_id not in stream.follows:
-                stream.follows.add(request_id)
-                self._bus.subscribe(stream.poke, [request_id])
+    def follow(self, session: str, request_id: str) -> bool:
+        """From now on, tell this session's streams of this request; whether that was new to any."""
+        new = [stream for stream in self._streams.get(session, ()) if request_id not in stream.follows]
+        for stream in new:
+            stream.follows.add(request_id)
+            self._bus.subscribe(stream.poke, [request_id])
+        return bool(new)
 
     def forget(self, session: str, request_id: str) -> None:
         """This request has ended: nothing more will be told of it."""
         for stream in self._streams.get(session, ()):
             stream.follows.discard(request_id)
             self._bus.unsubscribe(stream.poke, [request_id])
+
+    def sessions(self) -> list[str]:
+        """The gate processes with an open stream here."""
+        return list(self._streams)
 
     def stop(self) -> None:
         for streams in self._streams.values():

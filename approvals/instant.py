@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 Instant = int
 SECOND = 1_000_000
+STEP = SECOND
+"""A clock that differs by more was set; by less, it only drifts."""
 
 
 def after(instant: Instant, span: timedelta | float) -> Instant:
@@ -61,3 +63,33 @@ class Clock:
         """Never again show an instant below this one (the highest recorded)."""
         with self._lock:
             self._highest = max(self._highest, instant)
+
+    def told(self, instant: Instant) -> Instant:
+        """The present instant, given what the database's own clock says: this clock keeps its own."""
+        return self.now()
+
+
+class DatabaseClock(Clock):
+    """A clock that follows the one of a database that several processes share.
+
+    Between two looks it goes on at the pace of the monotonic clock. A database whose clock is set back does not stop
+    it: the step is added from then on.
+    """
+
+    def __init__(self, ticks: Callable[[], Instant] = ticks) -> None:
+        super().__init__(lambda: 0, ticks)
+        self._behind = 0
+
+    def now(self) -> Instant:
+        with self._lock:
+            return self._highest + max(0, self._ticks() - self._seen_at)
+
+    def told(self, instant: Instant) -> Instant:
+        with self._lock:
+            ticks = self._ticks()
+            expected = self._highest + max(0, ticks - self._seen_at)
+            if instant + self._behind < expected - STEP:
+                self._behind = expected - instant
+            self._highest = max(self._highest, instant + self._behind)
+            self._seen_at = ticks
+            return self._highest

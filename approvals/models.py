@@ -7,10 +7,13 @@ permission, one open request per call, one vote per person and content.
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from approvals.wire import State
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""Given by the database; only INTEGER counts up by itself on SQLite."""
 
 
 def _instant(**options: Any) -> Any:
@@ -157,6 +160,10 @@ class GateSession(SQLModel, table=True):
     high_water: int = 0
     closed_at: int | None = _instant(default=None)
     lost_at: int | None = _instant(default=None)
+    stream_id: str = ""
+    """Names its newest event stream, so that the end of an older one says nothing."""
+    gone_at: int | None = _instant(default=None)
+    """When its newest stream ended: its callers no longer wait."""
 
 
 class SessionTool(SQLModel, table=True):
@@ -212,6 +219,7 @@ class Request(SQLModel, table=True):
         _one_of("assurance", "enforced", "cooperative"),
         Index("request_by_state", "state", "id"),
         Index("request_by_call", "call_key", "id"),
+        Index("request_by_change", "changed_at"),
     )
     id: str = Field(primary_key=True)
     installation_id: str = Field(foreign_key="installation.id", index=True)
@@ -260,6 +268,16 @@ class Request(SQLModel, table=True):
     ended_because: str | None = _text(default=None)
     replaces: str | None = None
     changed_at: int = _instant()
+
+
+class WaitingCall(SQLModel, table=True):
+    """A caller that waits for a request right now: what the card shows; nothing depends on it."""
+
+    __tablename__: ClassVar[str] = "waiting_call"
+    session_id: str = Field(primary_key=True, foreign_key="gate_session.id")
+    call_id: str = Field(primary_key=True)
+    request_id: str = Field(foreign_key="request.id", index=True)
+    arrived_at: int = _instant()
 
 
 class DecisionRow(SQLModel, table=True):
@@ -331,7 +349,7 @@ class AuditEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "audit_event"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=_NUMBER)
     at: int = _instant()
     kind: str
     actor: str
@@ -348,7 +366,7 @@ class AuditPayload(SQLModel, table=True):
     """The erasable half of an audit event: `payload_hash` = SHA-256(salt ‖ body)."""
 
     __tablename__: ClassVar[str] = "audit_payload"
-    event_id: int = Field(primary_key=True, foreign_key="audit_event.id")
+    payload_hash: str = Field(primary_key=True, foreign_key="audit_event.payload_hash")
     salt: bytes = Field(sa_type=LargeBinary)
     body: str = _text()
 
@@ -357,8 +375,8 @@ class AuditLink(SQLModel, table=True):
     """The keyed chain over the events, in order: never updated, never deleted (triggers)."""
 
     __tablename__: ClassVar[str] = "audit_link"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
-    event_id: int = Field(foreign_key="audit_event.id", unique=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    event_id: int = Field(foreign_key="audit_event.id", unique=True, sa_type=BigInteger)
     mac: str
 
 

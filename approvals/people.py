@@ -135,7 +135,7 @@ class People:
     def spend(self, tx: Transaction, token: str) -> Row:
         """Spend a one-time link, once. Raises Unauthenticated when it is unknown, spent, too old, or pointless."""
         link = self.look_at(tx, token)
-        if tx.change(_SPEND, of=link.id, now=tx.now) != 1:
+        if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
             raise _dead_link()
         self._log.append(tx, "link.spent", f"user:{link.user_id or link.name or 'first'}", link.purpose)
         return link

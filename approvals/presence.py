@@ -1,74 +1,95 @@
-"""Who is there right now: waiting callers, open streams, keys in use. In memory; nothing depends on it."""
+"""Who is there right now: waiting callers and gate processes. On record, so that every serving process can show it;
+nothing depends on it."""
 
-from collections import Counter, defaultdict
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
-from approvals.instant import SECOND, Instant
+from approvals.database import Reader, Statement, Transaction
+from approvals.instant import SECOND
+from approvals.models import GateSession, WaitingCall
+from approvals.transition import requests
 
-REPORT_SECONDS = 20.0
-"""How often open streams are written down."""
+FORGOTTEN_SECONDS = 45.0
+"""A gate process of which nothing was heard for so long has no callers that wait: its stream speaks every 20 s."""
+KEPT_SECONDS = 60.0
+"""How long the callers of an ended request stay known, for streams that were cut meanwhile."""
+
+_callers = WaitingCall.__table__  # type: ignore[attr-defined]
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+
+_ARRIVE = Statement(
+    insert(_callers)
+    .values({name: bindparam(name) for name in ("session_id", "call_id", "request_id", "arrived_at")})
+    .on_conflict_do_nothing()
+)
+_LEAVE = Statement(
+    delete(_callers).where(_callers.c.session_id == bindparam("session"), _callers.c.call_id == bindparam("call"))
+)
+_WAITING = Statement(
+    select(func.count().label("n"))
+    .select_from(_callers)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .where(
+        _callers.c.request_id == bindparam("request_id"),
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+)
+_OF_SESSION = Statement(select(_callers.c.request_id).where(_callers.c.session_id == bindparam("session")).distinct())
+_HERE = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("stream_id", "last_seen_at", "gone_at", "lost_at")})
+)
+_GONE = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"), _sessions.c.stream_id == bindparam("stream"))
+    .values(gone_at=bindparam("gone_at"))
+)
+_TIDY = Statement(
+    delete(_callers).where(
+        _callers.c.request_id.in_(
+            select(_callers.c.request_id)
+            .join(requests, requests.c.id == _callers.c.request_id)
+            .where(requests.c.ended_at < bindparam("before"))
+        )
+    )
+)
 
 
-class Presence:
-    """Waiting callers by request, and open streams by gate session."""
+def arrive(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
+    """A caller of this gate process waits."""
+    tx.change(_ARRIVE, session_id=session, call_id=call_id, request_id=request_id, arrived_at=tx.now)
 
-    def __init__(self) -> None:
-        self._callers: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        self._streams: Counter[str] = Counter()
-        self._used: set[str] = set()
-        self._browsing: set[str] = set()
-        self._reported_at: Instant = 0
 
-    def arrive(self, request_id: str, session: str, call_id: str) -> None:
-        self._callers[request_id].add((session, call_id))
+def leave(tx: Transaction, session: str, call_id: str) -> None:
+    """It waits no longer."""
+    tx.change(_LEAVE, session=session, call=call_id)
 
-    def leave(self, request_id: str, session: str, call_id: str) -> None:
-        callers = self._callers.get(request_id)
-        if callers is not None:
-            callers.discard((session, call_id))
-            if not callers:
-                del self._callers[request_id]
 
-    def waiting(self, request_id: str) -> int:
-        """How many callers are known to wait for this request."""
-        return len(self._callers.get(request_id, ()))
+def waiting(reader: Reader, request_id: str) -> int:
+    """How many callers are known to wait for this request."""
+    row = reader.one(_WAITING, request_id=request_id, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
+    return row.n if row is not None else 0
 
-    def stream_opened(self, session: str) -> None:
-        self._streams[session] += 1
 
-    def stream_closed(self, session: str) -> None:
-        """The callers of a gate process that is gone no longer wait."""
-        self._streams[session] -= 1
-        if self._streams[session] <= 0:
-            del self._streams[session]
-            for request_id in [key for key, callers in self._callers.items() if any(s == session for s, _ in callers)]:
-                for caller in [caller for caller in self._callers[request_id] if caller[0] == session]:
-                    self.leave(request_id, *caller)
+def awaited(reader: Reader, session: str) -> list[str]:
+    """The requests that callers of this gate process wait for."""
+    return [row.request_id for row in reader.all(_OF_SESSION, session=session)]
 
-    def streaming(self) -> list[str]:
-        """The gate sessions with an open stream."""
-        return list(self._streams)
 
-    def used(self, credential_id: str) -> None:
-        """A key was used."""
-        self._used.add(credential_id)
+def stream_opened(tx: Transaction, session: str, stream_id: str) -> None:
+    """The gate process follows the service."""
+    tx.change(_HERE, of=session, stream_id=stream_id, last_seen_at=tx.now, gone_at=None, lost_at=None)
 
-    def take_used(self) -> set[str]:
-        """The keys used since last asked."""
-        used, self._used = self._used, set()
-        return used
 
-    def browsing(self, web_session: str) -> None:
-        """A person opened a page, or sent a form."""
-        self._browsing.add(web_session)
+def stream_closed(tx: Transaction, session: str, stream_id: str) -> list[str]:
+    """Its stream ended, and it has no newer one; the requests that its callers no longer wait for."""
+    tx.change(_GONE, of=session, stream=stream_id, gone_at=tx.now)
+    return awaited(tx, session)
 
-    def take_browsing(self) -> set[str]:
-        """The web sessions whose people did something since last asked."""
-        browsing, self._browsing = self._browsing, set()
-        return browsing
 
-    def due(self, now: Instant) -> bool:
-        """Whether it is time to write down who is there."""
-        if now < self._reported_at + REPORT_SECONDS * SECOND:
-            return False
-        self._reported_at = now
-        return True
+def tidy(tx: Transaction) -> None:
+    """Forget the callers of what ended a while ago."""
+    tx.change(_TIDY, before=tx.now - round(KEPT_SECONDS * SECOND))

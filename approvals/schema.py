@@ -4,8 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import OperationalError
 
-from approvals.database import path_of
+from approvals.database import check_url
+from approvals.errors import Unavailable
 
 
 def migrations() -> Path:
@@ -16,9 +18,16 @@ def migrations() -> Path:
 
 
 def upgrade(url: str) -> None:
-    """Migrate to the newest schema. Raises what path_of and the database raise."""
-    path_of(url)
-    command.upgrade(configuration(url), "head")
+    """Migrate to the newest schema. Several processes may at once: one does it, the others wait. Raises
+    Invalid for a URL of no known database, and Unavailable when it cannot be reached."""
+    check_url(url)
+    try:
+        command.upgrade(configuration(url), "head")
+    except OperationalError as error:
+        kind = type(error.orig).__name__
+        raise Unavailable(
+            f"The database cannot be reached ({kind}).", hint="Does it run, and is the URL right?"
+        ) from None
 
 
 def configuration(url: str) -> Config:

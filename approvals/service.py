@@ -1,6 +1,7 @@
 """The approval service, put together: what the API, the pages and the commands all call."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, people
+from approvals import chain, credentials, people, presence
 from approvals.audit import AuditLog
 from approvals.bus import Bus
 from approvals.calls import Calls
@@ -19,15 +20,16 @@ from approvals.decision import Decisions
 from approvals.errors import ApprovalsError, Invalid
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
-from approvals.gate_stream import GateStreams
+from approvals.gate_stream import GateStream, GateStreams
 from approvals.keyring import Keyring
 from approvals.models import Meta
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
-from approvals.presence import Presence
 from approvals.principals import Principals
 from approvals.registry import Registry
+from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.settlement import Settlements
+from approvals.sightings import Sightings
 from approvals.status import Statuses
 from approvals.transition import Transitions
 from approvals.withdrawal import Withdrawals
@@ -56,8 +58,10 @@ class Service:
         self.keyring = keyring
         self.public_url = public_url.rstrip("/")
         self.bus = Bus()
-        self.presence = Presence()
-        self.gates = GateStreams(self.bus, self.presence)
+        self.sightings = Sightings()
+        self.gates = GateStreams(self.bus, self._stream_ended)
+        self.replicas = Replicas(self.bus, self.gates)
+        self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
         self.principals = Principals(self.log)
@@ -73,6 +77,8 @@ class Service:
         self.calls = Calls(self.log)
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
+        self._look = asyncio.Event()
+        """Set when there may be changes that nobody announced to this process."""
         self._emit_head = emit_head or (lambda head, at: None)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -82,38 +88,71 @@ class Service:
             raise result
         return result
 
-    def read(self, work: Callable[[Reader], T]) -> T:
+    async def read(self, work: Callable[[Reader], T]) -> T:
         """Run a short, indexed read."""
-        return self.database.read(work)
+        return await self.database.read(work)
+
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        """As `read`, from a thread."""
+        return self.database.read_now(work)
 
     def check_key(self, tx: Transaction) -> None:
         """Raises Invalid when the database belongs to another secret key."""
-        known = tx.one(_FACT, name="audit_key_id")
+        known = self.known_key(tx)
         if known is None:
             tx.insert(Meta, name="audit_key_id", value=self.keyring.audit_id)
-        elif not secrets.compare_digest(known.value, self.keyring.audit_id):
+        elif not secrets.compare_digest(known, self.keyring.audit_id):
             raise Invalid(
                 "This database belongs to another APPROVALS_SECRET_KEY.",
                 hint="Set the key it was made with (for SQLite: the file beside the database that ends in .key).",
             )
 
+    def known_key(self, reader: Reader) -> str | None:
+        """The id of the key that this database belongs to; None while it belongs to nobody."""
+        row = reader.one(_FACT, name="audit_key_id")
+        return None if row is None else str(row.value)
+
     def stop(self) -> None:
         """End streams, long-polls and timers."""
         self.stopping.set()
+        self._look.set()
         self.gates.stop()
         self.bus.wake_all()
+
+    async def finish(self) -> None:
+        """The last words, once nobody asks any more."""
+        await asyncio.gather(*self._partings, return_exceptions=True)
+        await self.link_events()
 
     async def keep_time(self) -> None:
         """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""
         while not self.stopping.is_set():
             try:
-                due = self.read(next_due)
+                due = await self.read(next_due)
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
                 await self._watch_gates()
             except Exception:
                 logger.exception("the timer stumbled; it goes on")
             await self._pause(1.0)
+
+    async def keep_up(self) -> None:
+        """Hear what other processes over this database do, and look for what was not heard, forever."""
+        if not self.database.shared:
+            return
+        listening = asyncio.create_task(self.database.listen(self.replicas.hear, self._look.set))
+        try:
+            while not self.stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
+                self._look.clear()
+                try:
+                    self.replicas.take(await self.read(self.replicas.changes))
+                except Exception:
+                    logger.exception("the poll for changes stumbled; it goes on")
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     async def keep_chain(self) -> None:
         """Link new audit events within a second of their writing, and emit each new head."""
@@ -130,19 +169,37 @@ class Service:
             self._emit_head(head, self.database.clock.now())
 
     async def _watch_gates(self) -> None:
-        if not self.presence.due(self.database.clock.now()):
+        if not self.sightings.due(self.database.clock.now()):
             return
-        streaming, used, browsing = self.presence.streaming(), self.presence.take_used(), self.presence.take_browsing()
+        streaming, (used, browsing) = self.gates.sessions(), self.sightings.take()
 
         def watch(tx: Transaction) -> None:
             self.expiry.heard(tx, streaming)
             self.expiry.lose_silent(tx)
+            presence.tidy(tx)
             for credential in used:
                 credentials.used(tx, credential)
             for session in browsing:
                 people.touch(tx, session)
 
         await self.write(watch)
+
+    def _stream_ended(self, stream: GateStream) -> None:
+        if self.stopping.is_set():
+            return  # the gate is about to follow another process, or this one again
+        task = asyncio.create_task(self._part(stream))
+        self._partings.add(task)
+        task.add_done_callback(self._partings.discard)
+
+    async def _part(self, stream: GateStream) -> None:
+        """The callers of a gate process that is gone no longer wait."""
+
+        def gone(tx: Transaction) -> None:
+            for request_id in presence.stream_closed(tx, stream.session, stream.id):
+                self.transitions.woken(tx, request_id)
+
+        with contextlib.suppress(ApprovalsError):
+            await self.write(gone)
 
     async def _pause(self, seconds: float) -> None:
         try:

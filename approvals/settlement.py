@@ -35,7 +35,7 @@ class Settlements:
     def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> Row:
         """Record what a person found out. Raises Forbidden, Invalid (no note), NotPossible (not unknown, or too early
         to say that it did not run)."""
-        row = self._transitions.as_of_now(tx, self._transitions.find(tx, request_id))
+        row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
         check_may_decide(tx, row, person)
         if row.state != State.UNKNOWN:
             raise NotPossible(f"The request is {row.state}: there is nothing to settle.", state=row.state)

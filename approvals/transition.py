@@ -53,6 +53,11 @@ _SWAP = Statement(
     .values({name: bindparam(name) for name in _CHANGEABLE})
 )
 
+_HOLD = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
+
+WAKE = "wake"
+"""Announced with the id of a request that changed."""
+
 Wake = Callable[[str], None]
 """Told, after the commit, the id of each request that changed."""
 
@@ -71,6 +76,14 @@ class Transitions:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
 
+    def take(self, tx: Transaction, request_id: str) -> Row:
+        """As `find`, held: until this transaction ends, no other one changes it. `now` is not before its last change,
+        whatever clock that had. Raises NotFound."""
+        tx.hold(_HOLD, id=request_id)
+        row = self.find(tx, request_id)
+        tx.now = max(tx.now, row.changed_at)
+        return row
+
     def move(self, tx: Transaction, row: Row, move: Move, actor: str, *, because: str = "", **changes: Any) -> Row:
         """Make one move; the row as it is afterwards. Raises NotPossible when the state has no such move, or the row
         has changed under us."""
@@ -82,7 +95,7 @@ class Transitions:
     def change(self, tx: Transaction, row: Row, kind: str, actor: str, *, because: str = "", **changes: Any) -> Row:
         """Change a request's own columns under compare-and-swap, with its audit event."""
         after = Row(row | changes | {"changed_at": tx.now})
-        swapped = tx.change(
+        swapped = tx.swap(
             _SWAP,
             of=row.id,
             was=row.state,
@@ -99,6 +112,7 @@ class Transitions:
     def woken(self, tx: Transaction, request_id: str) -> None:
         """Wake whoever waits for this request once the transaction is durable."""
         tx.after_commit.append(lambda: self._wake(request_id))
+        tx.announce(f"{WAKE} {request_id}")
 
     def as_of_now(self, tx: Transaction, row: Row) -> Row:
         """The row after the moves that time has made by now."""

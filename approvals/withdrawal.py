@@ -15,14 +15,14 @@ class Withdrawals:
 
     def by_agent(self, tx: Transaction, request_id: str, agent: Row, comment: str) -> Row:
         """Raises NotFound for another's request, NotPossible once it was claimed or ended."""
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.take(tx, request_id)
         if row.agent_id != agent.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
 
     def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> Row:
         """Raises NotFound, or NotPossible once it was claimed or ended."""
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.take(tx, request_id)
         return self._withdraw(tx, row, admin.actor, comment or f"{admin.name} took it back")
 
     def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +18,13 @@ import pytest
 import uvicorn
 from chromium import chromium
 from playwright.async_api import Browser
+from postgres import PostgresServer
+from sqlalchemy import text
 
-from approvals import Gate, GateSettings, identifier, schema, search
+from approvals import Gate, GateSettings, identifier, presence, schema, search
 from approvals.assertion import assert_agent
 from approvals.bus import EVERYTHING
-from approvals.database import Database, Reader, Row, Transaction
+from approvals.database import Reader, Row, Statement, Transaction, database_at
 from approvals.decision import Seen
 from approvals.filing import Filed
 from approvals.instant import SECOND, Clock, Instant
@@ -79,9 +83,28 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL, shared by all workers; pytest's own folders are closed to the user that it runs as."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    server = PostgresServer(Path(tempfile.gettempdir()) / f"approvals-tests-{run[:12]}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh, migrated database of each kind."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
 @pytest.fixture
-def database_url(migrated: Path, tmp_path: Path) -> str:
-    """A fresh, migrated database."""
+def sqlite_url(migrated: Path, tmp_path: Path) -> str:
+    """A fresh, migrated database file."""
     path = tmp_path / "approvals.db"
     shutil.copyfile(migrated, path)
     return f"sqlite:///{path}"
@@ -95,7 +118,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def service(database_url: str, clock: HandClock) -> Iterator[Service]:
     """A service whose transactions run where they are called: `house.write`."""
-    service = Service(Database(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700")
+    service = Service(database_at(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700")
     yield service
     service.database.stop()
 
@@ -122,6 +145,7 @@ class House:
 
     service: Service
     clock: HandClock
+    url: str
     keys: dict[str, str] = field(default_factory=dict)
     session: str = "session-0001"
 
@@ -129,7 +153,7 @@ class House:
         return self.service.database.write_now(work)
 
     def read(self, work: Callable[[Reader], T]) -> T:
-        return self.service.read(work)
+        return self.service.read_now(work)
 
     def build(self) -> None:
         self.write(self.service.check_key)
@@ -229,9 +253,7 @@ class House:
 
     def need(self, request_id: str, *, quorum: int) -> None:
         """As if the rule had asked for more people."""
-        connection = self.service.database.connect()
-        connection.execute("UPDATE request SET quorum = ? WHERE id = ?", (quorum, request_id))
-        connection.close()
+        self.run("UPDATE request SET quorum = :quorum WHERE id = :id", quorum=quorum, id=request_id)
 
     def claim(self, request_id: str, claim_id: str = "claim-0001", **changes: Any) -> Exception | None:
         """What the service answers: None when the claim holds."""
@@ -248,6 +270,10 @@ class House:
         body = Outcome(**{"claim_id": claim_id, "outcome": outcome, "result": "refunded"} | more)
         self.write(lambda tx: self.service.claims.report(tx, at, request_id, body))
 
+    def waiting(self, request_id: str) -> int:
+        """How many callers are known to wait."""
+        return self.read(lambda reader: presence.waiting(reader, request_id))
+
     def sweep(self) -> int:
         return self.write(self.service.expiry.sweep)
 
@@ -257,15 +283,21 @@ class House:
 
     def events(self, subject: str) -> list[str]:
         """The kinds of audit events about a subject, in order."""
-        connection = self.service.database.connect()
-        rows = connection.execute("SELECT kind FROM audit_event WHERE subject = ? ORDER BY id", (subject,)).fetchall()
-        connection.close()
+        rows = self.rows("SELECT kind FROM audit_event WHERE subject = :subject ORDER BY id", subject=subject)
         return [kind for (kind,) in rows]
+
+    def run(self, sql: str, **parameters: Any) -> None:
+        """Change the database behind the service's back."""
+        self.write(lambda tx: tx.change(Statement(text(sql)), **parameters))
+
+    def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Look into the database."""
+        return [tuple(row.values()) for row in self.read(lambda reader: reader.all(Statement(text(sql)), **parameters))]
 
 
 @pytest.fixture
-def house(service: Service, clock: HandClock) -> House:
-    house = House(service, clock)
+def house(service: Service, clock: HandClock, database_url: str) -> House:
+    house = House(service, clock, database_url)
     house.build()
     return house
 
@@ -355,7 +387,7 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
 
     @contextlib.asynccontextmanager
     async def run(url: str = "") -> AsyncIterator[Served]:
-        fresh = Service(Database(f"sqlite:///{house.service.database.path}", house.clock), Keyring(SECRET), url or HERE)
+        fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE)
         house.service.database.stop()
         house.service = fresh
         async with serving(fresh, int(url.rpartition(":")[2]) if url else 0) as where:

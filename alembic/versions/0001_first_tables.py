@@ -23,7 +23,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_event",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("actor", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -74,8 +74,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_link",
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.Column("mac", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(
             ["event_id"],
@@ -86,14 +86,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_payload",
-        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("payload_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["event_id"],
-            ["audit_event.id"],
+            ["payload_hash"],
+            ["audit_event.payload_hash"],
         ),
-        sa.PrimaryKeyConstraint("event_id"),
+        sa.PrimaryKeyConstraint("payload_hash"),
     )
     op.create_table(
         "installation",
@@ -227,6 +227,8 @@ def upgrade() -> None:
         sa.Column("high_water", sa.Integer(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("lost_at", sa.BigInteger(), nullable=True),
+        sa.Column("stream_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("gone_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["installation_id"],
             ["installation.id"],
@@ -311,6 +313,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_request_agent_id"), ["agent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_request_installation_id"), ["installation_id"], unique=False)
         batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
+        batch_op.create_index("request_by_change", ["changed_at"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
 
     op.create_table(
@@ -395,6 +398,25 @@ def upgrade() -> None:
         sa.UniqueConstraint("request_id"),
     )
     op.create_table(
+        "waiting_call",
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("call_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("arrived_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["gate_session.id"],
+        ),
+        sa.PrimaryKeyConstraint("session_id", "call_id"),
+    )
+    with op.batch_alter_table("waiting_call", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_waiting_call_request_id"), ["request_id"], unique=False)
+
+    op.create_table(
         "execution",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("permission_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -442,6 +464,10 @@ def downgrade() -> None:
         batch_op.drop_index("execution_by_lease")
 
     op.drop_table("execution")
+    with op.batch_alter_table("waiting_call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_waiting_call_request_id"))
+
+    op.drop_table("waiting_call")
     op.drop_table("permission")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
@@ -452,6 +478,7 @@ def downgrade() -> None:
     op.drop_table("session_tool")
     with op.batch_alter_table("request", schema=None) as batch_op:
         batch_op.drop_index("request_by_state")
+        batch_op.drop_index("request_by_change")
         batch_op.drop_index("request_by_call")
         batch_op.drop_index(batch_op.f("ix_request_installation_id"))
         batch_op.drop_index(batch_op.f("ix_request_agent_id"))

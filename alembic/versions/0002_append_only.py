@@ -12,6 +12,17 @@ ACTIONS = ("UPDATE", "DELETE")
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION approvals_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+        )
+        for table in TABLES:
+            op.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION approvals_append_only()"
+            )
+        return
     for table in TABLES:
         for action in ACTIONS:
             op.execute(
@@ -21,6 +32,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION approvals_append_only CASCADE")
+        return
     for table in TABLES:
         for action in ACTIONS:
             op.execute(f"DROP TRIGGER {table}_no_{action.lower()}")

@@ -121,6 +121,7 @@ async def test_p8_text_that_no_encoding_carries_does_not_silence_the_record(serv
             params = {"name": "\udcff", "_meta": meta}
             body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "resources/list", "params": params})
             assert (await http.post(url, content=body)).status_code == 200
+        await gate.session.register()
         await gate.session._recorder.flush()
         assert not any(task.done() for task in gate.session._tasks)
     connection = served.house.service.database.connect()

@@ -3,7 +3,7 @@
 import pytest
 
 from approvals import policy
-from approvals.database import Database
+from approvals.database import database_at
 from approvals.policy import Action, CallFacts, DefaultPolicy, Judgement, ToolFacts
 from approvals.service import Service
 from approvals.wire import Annotations, Verdict
@@ -46,7 +46,7 @@ class Changeable(DefaultPolicy):
 def ruled(house):
     """The house under a policy that tests change."""
     rule = Changeable()
-    database = Database(f"sqlite:///{house.service.database.path}", house.clock)
+    database = database_at(house.url, house.clock)
     house.service = Service(database, house.service.keyring, house.service.public_url, policy=rule)
     yield house, rule
     database.stop()

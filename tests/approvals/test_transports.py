@@ -104,7 +104,6 @@ async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log)
 
 
 async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(served, connect, log, until):
-    presence = served.house.service.presence
     with anyio.fail_after(20):
         scope = anyio.CancelScope()
 
@@ -116,9 +115,9 @@ async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(serv
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hang_up())
             row = await served.pending()
-            await until(lambda: presence.waiting(row.id) == 1)
+            await until(lambda: served.house.waiting(row.id) == 1)
             scope.cancel()
-        await until(lambda: presence.waiting(row.id) == 0)
+        await until(lambda: served.house.waiting(row.id) == 0)
         await served.decide()
         assert served.house.status(row.id).state == "approved"
         assert not log.exists()

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from approvals.database import Database
 from approvals.errors import Invalid, Unavailable
+from approvals.sqlite import Sqlite
 
 
 @pytest.fixture
 async def database(tmp_path):
-    made = Database(f"sqlite:///{tmp_path}/d.db")
+    made = Sqlite(tmp_path / "d.db")
     connection = made.connect()
     connection.execute("CREATE TABLE line (n INTEGER UNIQUE)")
     connection.close()
@@ -108,12 +108,12 @@ async def test_p5_a_lock_that_never_ends_is_unavailable_and_nothing_is_half_writ
 
 async def test_p5_a_closed_database_takes_no_work(tmp_path):
     with pytest.raises(Unavailable):
-        await Database(f"sqlite:///{tmp_path}/d.db").write(put(1))
+        await Sqlite(tmp_path / "d.db").write(put(1))
 
 
 async def test_readers_are_lent_and_come_back_however_many_threads_there_were(database):
     def read():
-        database.read(lambda reader: reader._connection.execute("SELECT 1").fetchone())
+        database.read_now(lambda reader: reader._connection.execute("SELECT 1").fetchone())
 
     for _ in range(20):
         thread = threading.Thread(target=read)

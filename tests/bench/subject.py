@@ -10,7 +10,7 @@ import uvicorn
 import uvloop
 
 from approvals import schema
-from approvals.database import Database
+from approvals.database import database_at
 from approvals.keyring import Keyring
 from approvals.people import find
 from approvals.principals import installation_named
@@ -44,10 +44,10 @@ def furnish(service: Service) -> dict[str, str]:
     user = write(
         lambda tx: service.people.add(tx, "bench", subject="ann", name="Ann", roles="reviewer", password_hash=None)
     )
-    row = service.read(lambda reader: find(reader, user))
+    row = service.read_now(lambda reader: find(reader, user))
     assert row is not None
     cookie = write(lambda tx: service.people.sign_in(tx, row, "password", "127.0.0.1", "bench"))
-    installation = service.read(lambda reader: installation_named(reader, "shop", "bench"))
+    installation = service.read_now(lambda reader: installation_named(reader, "shop", "bench"))
     registration = Registration(session="bench-session", tools=(TOOL,))
     registered = write(lambda tx: service.registry.register(tx, installation, registration))
     tool_hash = registered.tools["refund_order"].tool_hash
@@ -65,7 +65,7 @@ async def main(path: str) -> None:
     schema.upgrade(f"sqlite:///{path}")
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    service = Service(Database(f"sqlite:///{path}"), Keyring("bench" * 10), url)
+    service = Service(database_at(f"sqlite:///{path}"), Keyring("bench" * 10), url)
     print(json.dumps({"url": url} | furnish(service)), flush=True)
     config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
     server = Server(config, service)

@@ -2,11 +2,13 @@
 
 import hashlib
 import re
-import sqlite3
 
 import pytest
+from sqlmodel import SQLModel, select
 
 from approvals import identifier
+from approvals.database import Statement
+from approvals.models import DecisionRow
 from approvals_web import assets
 
 PAGES = ["/", "/history", "/servers", "/agents", "/audit"]
@@ -25,12 +27,7 @@ HOSTILE = [
 
 def contents(house):
     """Every row of every table, as one digest."""
-    connection = sqlite3.connect(f"file:{house.service.database.path}?mode=ro", uri=True)
-    try:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in sorted(tables)}
-    finally:
-        connection.close()
+    rows = {name: house.rows(f"SELECT * FROM {name}") for name in sorted(SQLModel.metadata.tables)}
     rows.pop("audit_link")  # the sequencer's own pace
     rows["meta"] = [row for row in rows["meta"] if "head" not in str(row)]
     return hashlib.sha256(repr(rows).encode()).hexdigest()
@@ -167,10 +164,7 @@ async def test_a_persons_decision_is_kept_with_its_evidence(served, ann):
     filed = served.house.file()
     answer = await ann.decide(filed.request_id, comment="fine", looked_ms="4200")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{filed.request_id}")
-    connection = served.house.service.database.connect()
-    connection.row_factory = sqlite3.Row
-    row = dict(connection.execute("SELECT * FROM decision").fetchone())
-    connection.close()
+    row = served.house.read(lambda reader: reader.one(Statement(select(DecisionRow.__table__))))
     assert (row["verdict"], row["channel"], row["auth_method"], row["looked_ms"]) == (
         "approve",
         "web",

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
+from approvals.errors import Unavailable
 from approvals.service import Service
 from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
@@ -32,7 +34,7 @@ def create_app(service: Service) -> FastAPI:
     api.mount(app)
     pages.mount(app)
     app.add_api_route("/healthz", _alive, include_in_schema=False)
-    app.add_api_route("/readyz", lambda: _ready(service), include_in_schema=False)
+    app.add_api_route("/readyz", partial(_ready, service), include_in_schema=False)
     app.add_middleware(Headers)
     return app
 
@@ -44,12 +46,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     timers: list[asyncio.Task[None]] = []
     try:
         await service.write(service.check_key)
-        timers += [asyncio.create_task(service.keep_time()), asyncio.create_task(service.keep_chain())]
+        timers += [asyncio.create_task(keep()) for keep in (service.keep_time, service.keep_chain, service.keep_up)]
         yield
     finally:
         service.stop()
         await asyncio.gather(*timers, return_exceptions=True)
-        await service.link_events()
+        await service.finish()
         service.database.stop()
 
 
@@ -57,8 +59,11 @@ async def _alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
-def _ready(service: Service) -> Response:
+async def _ready(service: Service) -> Response:
     if service.stopping.is_set():
         return JSONResponse({"status": "stopping"}, status_code=503)
-    service.read(lambda reader: service.statuses)
+    try:
+        await service.read(service.known_key)
+    except Unavailable as error:
+        return JSONResponse({"status": "unavailable", "detail": error.detail}, status_code=503)
     return JSONResponse({"status": "ready"})

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, people
+from approvals import credentials, people, presence
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
 from approvals.decision import on_content
@@ -23,16 +23,16 @@ _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 _TIMELINE = Statement(
     select(_events, _payloads.c.body)
-    .join_from(_events, _payloads, _payloads.c.event_id == _events.c.id, isouter=True)
+    .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
     .where(_events.c.subject == bindparam("subject"))
     .order_by(_events.c.id)
     .limit(100)
 )
 
 
-def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
+async def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
     """Everything the card's templates need. Raises NotFound."""
-    return service.read(lambda reader: _context(service, reader, request_id, person))
+    return await service.read(lambda reader: _context(service, reader, request_id, person))
 
 
 def seen_token(
@@ -60,7 +60,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
-        "waiting": service.presence.waiting(row.id),
+        "waiting": presence.waiting(reader, row.id),
         "votes": on_content(reader, row),
         "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
         "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,

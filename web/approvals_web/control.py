@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from approvals import credentials, people, principals
-from approvals.database import Row, Transaction
+from approvals.database import Database, Row, Transaction
 from approvals.errors import ApprovalsError, BadRequest, Forbidden, Invalid, Unavailable, from_document
 from approvals.instant import to_datetime
 from approvals.service import Service
+from approvals.sqlite import Sqlite
 from approvals.wire import Assurance
 
 MAX_PATH = 100
@@ -110,10 +111,10 @@ COMMANDS: dict[str, Command] = {
 
 def ask(service: Service, command: str, **arguments: Any) -> Any:
     """Run a command: by the serving process if there is one, else here. Raises ApprovalsError."""
-    path = socket_path(service.database.path)
+    path = socket_path(service.database)
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE)
-        connection.connect(str(path))
+        connection.connect(path)
         return _over(connection, command, arguments)
     service.database.write_now(service.check_key)
     return service.database.write_now(lambda tx: _run(service, tx, command, _actor(os.getuid()), arguments))
@@ -122,26 +123,32 @@ def ask(service: Service, command: str, **arguments: Any) -> Any:
 @contextlib.asynccontextmanager
 async def listening(service: Service) -> AsyncIterator[None]:
     """Take commands on the socket for as long as the context lasts."""
-    path = socket_path(service.database.path)
-    if len(str(path)) > MAX_PATH:
+    name = socket_path(service.database)
+    if not name or len(name) > MAX_PATH:
         yield
         return
-    path.unlink(missing_ok=True)
+    _clear(name)
     mask = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(lambda r, w: _serve(service, r, w), path, limit=MAX_LINE)
+        server = await asyncio.start_unix_server(lambda r, w: _serve(service, r, w), name, limit=MAX_LINE)
     finally:
         os.umask(mask)
     try:
         yield
     finally:
         server.close()
-        path.unlink(missing_ok=True)
+        _clear(name)
 
 
-def socket_path(database: Path) -> Path:
-    """Beside the database."""
-    return database.absolute().with_name(database.name + ".sock")
+def socket_path(database: Database) -> str:
+    """Beside the file; none where commands and services reach the same database over the network."""
+    if not isinstance(database, Sqlite):
+        return ""
+    return str(database.path.absolute().with_name(database.path.name + ".sock"))
+
+
+def _clear(name: str) -> None:
+    Path(name).unlink(missing_ok=True)
 
 
 async def _serve(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -28,7 +28,7 @@ class Demo:
         self._settings = settings
         self._service = service
         self._url = f"http://127.0.0.1:{settings.demo_port}/mcp"
-        beside = settings.database_path.absolute()
+        beside = settings.beside
         self._keys = beside.with_name(beside.name + ".demo.json")
         self._shop_database = f"sqlite:///{beside.with_name('shop.db')}"
 
@@ -40,7 +40,7 @@ class Demo:
         try:
             await self._shop_answers(tasks[0])
             self._greet(keys["agent"])
-            if self._may_file():
+            if await self._may_file():
                 tasks.append(asyncio.create_task(self._run_agent(keys["agent"])))
             yield
         finally:
@@ -76,10 +76,10 @@ class Demo:
         name = AGENT if not known else f"{AGENT}-{tx.now}"
         return self._service.principals.add_agent(tx, ACTOR, name, owner="the demo")
 
-    def _may_file(self) -> bool:
+    async def _may_file(self) -> bool:
         """Only when no call waits; the demo's own is taken up again."""
-        waiting = self._service.read(lambda reader: search.page(reader, state="pending", limit=2))
-        agents = {row.id for row in self._service.read(principals.agents) if row.name.startswith(AGENT)}
+        waiting = await self._service.read(lambda reader: search.page(reader, state="pending", limit=2))
+        agents = {row.id for row in await self._service.read(principals.agents) if row.name.startswith(AGENT)}
         return all(row.agent_id in agents for row in waiting)
 
     def _greet(self, key: str) -> None:

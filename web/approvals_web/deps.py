@@ -26,18 +26,18 @@ TheService = Annotated[Service, Depends(service_of)]
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
+async def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
     service: Service = request.app.state.service
     if bearer is None:
         raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
-    found = service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
-    service.presence.used(found.credential.id)
+    found = await service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
+    service.sightings.used(found.credential.id)
     return found
 
 
 async def gate(request: Request, bearer: _Bearer) -> Principal:
     """The gate whose key this is, and the key. Raises WireTooOld when it speaks no version this service knows."""
-    found = _principal(request, bearer, "installation")
+    found = await _principal(request, bearer, "installation")
     _check_wire(request.headers.get(WIRE_HEADER, ""))
     return found
 
@@ -49,35 +49,35 @@ async def installation(request: Request, bearer: _Bearer) -> Row:
 
 async def agent(request: Request, bearer: _Bearer) -> Row:
     """The agent whose key this is."""
-    return _principal(request, bearer, "agent").row
+    return (await _principal(request, bearer, "agent")).row
 
 
 async def user_token(request: Request, bearer: _Bearer) -> Principal:
     """The person whose token this is."""
-    return _principal(request, bearer, "user")
+    return await _principal(request, bearer, "user")
 
 
 async def any_key(request: Request, bearer: _Bearer) -> Principal:
     """Whoever's key this is."""
-    return _principal(request, bearer)
+    return await _principal(request, bearer)
 
 
 async def signed_in(request: Request) -> Person:
     """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
     service: Service = request.app.state.service
-    person = visitor(request, service)
+    person = await visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
     if request.url.path != "/events" and request.headers.get("hx-request") != "true":
-        service.presence.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
+        service.sightings.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
     return person
 
 
-def visitor(request: Request, service: Service) -> Person | None:
+async def visitor(request: Request, service: Service) -> Person | None:
     """The signed-in person, or None."""
     token = session_token(request)
     address = request.client.host if request.client else ""
-    return service.read(lambda reader: person_of(reader, token, address)) if token else None
+    return await service.read(lambda reader: person_of(reader, token, address)) if token else None
 
 
 async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:

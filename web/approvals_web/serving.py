@@ -16,6 +16,7 @@ from approvals.chain import Head
 from approvals.database import Database
 from approvals.errors import Invalid, Unavailable
 from approvals.service import Service, head_line
+from approvals.sqlite import Sqlite
 from approvals_web import control
 from approvals_web.app import create_app
 from approvals_web.demo import Demo
@@ -61,10 +62,9 @@ def serve(settings: Settings, *, demo: bool) -> None:
             f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
             hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
         )
-    _private(settings)
-    database = Database(settings.database_url)
-    with database.only_process(), _listener(settings.host, settings.port) as listener:
-        schema.upgrade(settings.database_url)
+    database = settings.database()
+    with _alone(database), _listener(settings.host, settings.port) as listener:
+        schema.upgrade(settings.migration_url)
         service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter())
         database.write_now(service.check_key)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -129,13 +129,16 @@ def _emitter() -> Callable[[Head, int], None] | None:
     return lambda head, at: print(head_line(head, at), flush=True)
 
 
-def _private(settings: Settings) -> None:
-    """A database made here is nobody else's to read."""
-    path = settings.database_path
+def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
+    """A SQLite file has one serving process; a file made here is nobody else's to read."""
+    if not isinstance(database, Sqlite):
+        return contextlib.nullcontext()
+    path = database.path
     if not path.parent.is_dir():
         raise Unavailable(f"There is no folder {path.parent}.", hint="Make it, or change APPROVALS_DATABASE_URL.")
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    return database.only_process()
 
 
 @contextlib.contextmanager

@@ -1,12 +1,17 @@
-"""The service's settings, from APPROVALS_* variables; any secret may be a reference (`file:PATH`, `exec:COMMAND`)."""
+"""The service's settings, from APPROVALS_* variables.
+
+Any secret may be a reference (`file:PATH`, `exec:COMMAND`), and so may a database's URL, which carries one.
+"""
 
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from approvals.database import path_of
+from approvals.database import Database, check_url, database_at
+from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
 from approvals.secret_reference import resolve
+from approvals.sqlite import Sqlite, path_of
 
 
 class Settings(BaseSettings):
@@ -15,6 +20,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="APPROVALS_", extra="ignore")
 
     database_url: str = "sqlite:///approvals.db"
+    database_direct_url: str = ""
+    """Past a pooler in transaction mode (PgBouncer), for LISTEN and for migrations."""
     host: str = "127.0.0.1"
     port: int = 8700
     public_url: str = ""
@@ -22,9 +29,20 @@ class Settings(BaseSettings):
     policy: str = ""
     demo_port: int = 8701
 
+    def database(self) -> Database:
+        """Raises Invalid for a URL of no known database."""
+        return database_at(resolve(self.database_url), direct_url=resolve(self.database_direct_url))
+
     @property
-    def database_path(self) -> Path:
-        return path_of(self.database_url)
+    def migration_url(self) -> str:
+        return resolve(self.database_direct_url or self.database_url)
+
+    @property
+    def beside(self) -> Path:
+        """What is kept beside the database begins with this path: the folder of a SQLite file, else the present one."""
+        url = resolve(self.database_url)
+        check_url(url)
+        return path_of(url).absolute() if url.startswith("sqlite:") else Path("approvals").absolute()
 
     def url(self) -> str:
         """Where people reach the service."""
@@ -33,5 +51,13 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     def keyring(self) -> Keyring:
-        """The derived keys; without APPROVALS_SECRET_KEY from the file beside the database."""
-        return Keyring(resolve(self.secret_key) if self.secret_key else keep_beside(self.database_path))
+        """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
+        one for a database that several processes share."""
+        if self.secret_key:
+            return Keyring(resolve(self.secret_key))
+        if not isinstance(self.database(), Sqlite):
+            raise Invalid(
+                "APPROVALS_SECRET_KEY is not set, and all processes over one PostgreSQL database need the same.",
+                hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",
+            )
+        return Keyring(keep_beside(self.beside))

@@ -14,6 +14,6 @@ router = APIRouter(route_class=StrictRoute, tags=["agents"])
 @router.post("/agents/verify", responses=problems(400, 413, 426))
 async def verify_agent(body: VerifyAgent, installation: Installation, service: TheService) -> VerifiedAgent:
     """A short-lived assertion that this agent calls through this installation; 401 unless the key is a live agent's."""
-    verified = service.read(lambda reader: assert_agent(reader, service.keyring, installation, body.key))
-    service.presence.used(body.key.split("_")[1])
+    verified = await service.read(lambda reader: assert_agent(reader, service.keyring, installation, body.key))
+    service.sightings.used(body.key.split("_")[1])
     return verified

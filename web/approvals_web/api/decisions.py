@@ -21,7 +21,7 @@ async def decide(
     """Approve or deny, bound to the content_version and digest that the person saw."""
     person = _with_scope(user, request)
     await service.write(lambda tx: service.decisions.decide(tx, request_id, person, body, Seen()))
-    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return status.model_copy(update={"sealed_result": None})
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
-from approvals import credentials
+from approvals import credentials, presence
 from approvals.credentials import Principal
-from approvals.database import Row
+from approvals.database import Row, Transaction
 from approvals.errors import NotFound
 from approvals.gate_stream import GateStream
 from approvals.registry import SESSION
@@ -31,7 +31,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 @router.post("/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM)
 async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
-    _check_session(service, gate.row, body.session)
+    await _check_session(service, gate.row, body.session)
     stream = GateStream(body.session, gate.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(service, gate, stream, body), media_type="text/event-stream", headers=headers)
@@ -39,30 +39,37 @@ async def follow(body: Waiting, gate: GateKey, service: TheService) -> Streaming
 
 async def _events(service: Service, gate: Principal, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
     with service.gates.open(stream):
-        for request_id in body.waiting:
+        awaited = await service.write(lambda tx: _opened(tx, stream))
+        for request_id in {*body.waiting, *awaited}:
             service.gates.follow(stream.session, request_id)
             stream.poke(request_id)
-        yield _lease(service, gate.row, stream.session)
+        yield await _lease(service, gate.row, stream.session)
         while not service.stopping.is_set():
-            if not service.read(lambda reader: credentials.still_counts(reader, gate)):
+            if not await service.read(lambda reader: credentials.still_counts(reader, gate)):
                 break  # revoked meanwhile: it learns nothing more
             for request_id in stream.changed():
-                event = _request(service, stream, request_id)
+                event = await _request(service, stream, request_id)
                 if event is not None:
                     yield event
-            if not await stream.wait(RENEW_SECONDS) and service.read(lambda r: credentials.still_counts(r, gate)):
-                yield _lease(service, gate.row, stream.session)
+            if not await stream.wait(RENEW_SECONDS) and await service.read(lambda r: credentials.still_counts(r, gate)):
+                yield await _lease(service, gate.row, stream.session)
     yield "event: bye\ndata: {}\n\n"
 
 
-def _lease(service: Service, installation: Row, session: str) -> str:
-    lease = service.read(lambda reader: service.registry.registered(reader, installation, session))
+def _opened(tx: Transaction, stream: GateStream) -> list[str]:
+    """It may be the stream of calls that another process filed, or that were filed while it connected."""
+    presence.stream_opened(tx, stream.session, stream.id)
+    return presence.awaited(tx, stream.session)
+
+
+async def _lease(service: Service, installation: Row, session: str) -> str:
+    lease = await service.read(lambda reader: service.registry.registered(reader, installation, session))
     return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
 
 
-def _request(service: Service, stream: GateStream, request_id: str) -> str | None:
+async def _request(service: Service, stream: GateStream, request_id: str) -> str | None:
     try:
-        row = service.read(lambda reader: service.statuses.row(reader, request_id))
+        row = await service.read(lambda reader: service.statuses.row(reader, request_id))
     except NotFound:
         return None
     if row.installation_id != stream.installation_id:
@@ -73,7 +80,7 @@ def _request(service: Service, stream: GateStream, request_id: str) -> str | Non
     return f"event: request\ndata: {status.model_dump_json()}\n\n"
 
 
-def _check_session(service: Service, installation: Row, session: str) -> None:
-    row = service.read(lambda reader: reader.one(SESSION, id=session))
+async def _check_session(service: Service, installation: Row, session: str) -> None:
+    row = await service.read(lambda reader: reader.one(SESSION, id=session))
     if row is None or row.installation_id != installation.id:
         raise NotFound("This gate process is not registered.", hint="Register the tools first.")

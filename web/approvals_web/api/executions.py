@@ -15,7 +15,7 @@ router = APIRouter(route_class=StrictRoute, tags=["executions"], responses=probl
 async def claim(request_id: Identifier, body: Claim, installation: Installation, service: TheService) -> Claimed:
     """Take the permission, once. Repeating a claim_id repeats the answer."""
     await service.write(lambda tx: service.claims.claim(tx, installation, request_id, body))
-    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return Claimed.model_construct(request=status, start_within=START_WITHIN, lease_seconds=LEASE_SECONDS)
 
 
@@ -32,4 +32,4 @@ async def report_outcome(
 ) -> RequestStatus:
     """What came of it. A late one settles `unknown`."""
     await service.write(lambda tx: service.claims.report(tx, installation, request_id, body))
-    return service.read(lambda reader: service.statuses.read(reader, request_id))
+    return await service.read(lambda reader: service.statuses.read(reader, request_id))

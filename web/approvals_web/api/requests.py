@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from approvals import credentials, search
+from approvals import credentials, presence, search
 from approvals.bell import Bell
 from approvals.credentials import Principal
-from approvals.database import Row
+from approvals.database import Row, Transaction
 from approvals.errors import NotFound, Unauthenticated
 from approvals.service import Service
 from approvals.wire import OPEN, Filing, Identifier, RequestStatus, State
@@ -39,10 +39,8 @@ async def file_request(
     """File a call, or join the request that the same call already has."""
     filed = await service.write(lambda tx: service.filings.file(tx, installation, filing))
     service.gates.follow(filing.session, filed.request_id)
-    if not filed.replayed:
-        service.presence.arrive(filed.request_id, filing.session, filing.call_id)
     response.status_code = 201 if filed.created else 200
-    status = service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
+    status = await service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
     if status.state not in OPEN:
         service.gates.forget(filing.session, filed.request_id)
     return status
@@ -59,7 +57,7 @@ async def search_requests(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page:
     """Search, newest first."""
-    found = service.read(
+    found = await service.read(
         lambda reader: search.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit)
     )
     statuses = [service.statuses.of(row, service.database.clock.now()) for row in found]
@@ -82,13 +80,13 @@ async def read_request(
 
     service.bus.subscribe(listener, [request_id])
     try:
-        status = _own(service, principal, request_id)
+        status = await _own(service, principal, request_id)
         if wait and status.state == seen and not service.stopping.is_set():
             del status  # thousands may wait here: hold nothing meanwhile
             await bell.wait(wait)
-            if not service.read(lambda reader: credentials.still_counts(reader, principal)):
+            if not await service.read(lambda reader: credentials.still_counts(reader, principal)):
                 raise Unauthenticated("This key was revoked meanwhile.", hint="Ask for a new one.")
-            status = _own(service, principal, request_id)
+            status = await _own(service, principal, request_id)
     finally:
         service.bus.unsubscribe(listener, [request_id])
     return status
@@ -99,17 +97,22 @@ async def caller_left(
     request_id: Identifier, call_id: Identifier, session: Identifier, installation: Installation, service: TheService
 ) -> None:
     """This caller no longer waits. Changes nothing but what the card shows."""
-    _check_filed_by(service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
-    service.presence.leave(request_id, session, call_id)
+    _check_filed_by(await service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
+
+    def leave(tx: Transaction) -> None:
+        presence.leave(tx, session, call_id)
+        service.transitions.woken(tx, request_id)
+
+    await service.write(leave)
 
 
-def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus:
-    row = service.read(lambda reader: service.transitions.find(reader, request_id))
+async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus:
+    row = await service.read(lambda reader: service.transitions.find(reader, request_id))
     if principal.kind == "installation":
         _check_filed_by(row, principal.row)
     elif principal.kind == "agent" and row.agent_id != principal.id:
         raise NotFound("There is no such request.", hint="Check the id.")
-    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return status if principal.kind == "installation" else status.model_copy(update={"sealed_result": None})
 
 

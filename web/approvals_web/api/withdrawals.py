@@ -14,5 +14,5 @@ router = APIRouter(route_class=StrictRoute, tags=["requests"])
 async def withdraw(request_id: Identifier, body: Withdrawal, agent: Agent, service: TheService) -> RequestStatus:
     """Withdraw a pending request, or an approved one that nobody has claimed."""
     await service.write(lambda tx: service.withdrawals.by_agent(tx, request_id, agent, body.comment))
-    status = service.read(lambda reader: service.statuses.read(reader, request_id))
+    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return status.model_copy(update={"sealed_result": None})

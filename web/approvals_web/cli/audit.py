@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import bindparam, select
 
 from approvals import chain
-from approvals.database import Database, Reader, Statement
+from approvals.database import Reader, Statement
 from approvals.instant import to_datetime
 from approvals.models import AuditEvent, AuditLink, AuditPayload
 from approvals_web.settings import Settings
@@ -20,7 +20,7 @@ _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 _links = AuditLink.__table__  # type: ignore[attr-defined]
 _AFTER = Statement(
     select(_events, _payloads.c.body, _links.c.seq, _links.c.mac.label("link"))
-    .join_from(_events, _payloads, _payloads.c.event_id == _events.c.id, isouter=True)
+    .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
     .join(_links, _links.c.event_id == _events.c.id, isouter=True)
     .where(_events.c.id > bindparam("after"))
     .order_by(_events.c.id)
@@ -42,7 +42,7 @@ def verify(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     key = settings.keyring().audit
-    found = Database(settings.database_url).read(lambda reader: chain.verify(reader, key, known))
+    found = settings.database().read_now(lambda reader: chain.verify(reader, key, known))
     if found.finding is not None:
         print(f"NOT INTACT: record {found.finding.seq} was {found.finding.what}: {found.finding.detail}.")
         raise typer.Exit(1)
@@ -54,9 +54,9 @@ def verify(
 @app.command()
 def export(database_url: DatabaseUrl = None) -> None:
     """Every event with its payload, as JSON lines, in order."""
-    database = Database(_settings(database_url).database_url)
+    database = _settings(database_url).database()
     after = 0
-    while rows := database.read(partial(_page, after=after)):
+    while rows := database.read_now(partial(_page, after=after)):
         for row in rows:
             row["at"] = to_datetime(row["at"]).isoformat()
             row["payload"] = json.loads(row.pop("body") or "null")

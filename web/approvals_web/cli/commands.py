@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from approvals import schema
-from approvals.database import Database
 from approvals.errors import ApprovalsError
 from approvals.service import Service
 from approvals_web import control
@@ -46,8 +45,8 @@ def settings(database_url: str | None, **more: Any) -> Settings:
 def service(database_url: str | None) -> Service:
     """The service's parts over a migrated database, without serving."""
     chosen = settings(database_url)
-    schema.upgrade(chosen.database_url)
-    return Service(Database(chosen.database_url), chosen.keyring(), chosen.url())
+    schema.upgrade(chosen.migration_url)
+    return Service(chosen.database(), chosen.keyring(), chosen.url())
 
 
 @app.callback(invoke_without_command=True)
@@ -77,8 +76,8 @@ def serve(
 def migrate(database_url: DatabaseUrl = None) -> None:
     """Bring the database to the newest schema."""
     chosen = settings(database_url)
-    schema.upgrade(chosen.database_url)
-    print(f"{chosen.database_path} is at the newest schema.")
+    schema.upgrade(chosen.migration_url)
+    print(f"{chosen.migration_url.rpartition('@')[2]} is at the newest schema.")
 
 
 @server.command("add")

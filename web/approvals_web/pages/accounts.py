@@ -40,7 +40,7 @@ async def login(
     now, address = service.database.clock.now(), _address(request)
     try:
         attempts.take(name, address, now)
-        user = service.read(lambda reader: people.by_sign_in_name(reader, name))
+        user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
         await passwords.check(password, user.password_hash if user else None)
         attempts.succeeded(name, address, now)
         return await _signed_in(request, service, user, "password", following)
@@ -50,20 +50,20 @@ async def login(
 
 
 @router.get("/setup")
-def setup_page(request: Request, service: TheService, t: Annotated[str, Query(max_length=100)]) -> Response:
+async def setup_page(request: Request, service: TheService, t: Annotated[str, Query(max_length=100)]) -> Response:
     """What the link is for. Looking spends nothing: link scanners look, too."""
-    return _setup(request, service, t, "", None)
+    return await _setup(request, service, t, "", None)
 
 
 @router.post("/setup")
 async def setup(request: Request, service: TheService, t: Token, name: Name = "", password: Password = "") -> Response:
     """Spend the link: make the account, or sign in to the one that it is for."""
-    link = service.read(lambda reader: service.people.look_at(reader, t))
+    link = await service.read(lambda reader: service.people.look_at(reader, t))
     try:
         known = await passwords.hashed(password) if link.user_id is None else None
         user = await service.write(lambda tx: _spend(service, tx, t, name, known))
     except (Invalid, Duplicate) as error:
-        return _setup(request, service, t, name, error)
+        return await _setup(request, service, t, name, error)
     return await _signed_in(request, service, user, "link", "/")
 
 
@@ -97,9 +97,9 @@ async def _signed_in(request: Request, service: Service, user: Row | None, metho
     return response
 
 
-def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
-    link = service.read(lambda reader: service.people.look_at(reader, token))
-    user = service.read(lambda reader: people.find(reader, link.user_id)) if link.user_id else None
+async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
+    link = await service.read(lambda reader: service.people.look_at(reader, token))
+    user = await service.read(lambda reader: people.find(reader, link.user_id)) if link.user_id else None
     notice = f"{error.detail} {error.hint}" if error else ""
     shown = {"link": link, "user": user, "token": token, "name": name, "notice": notice}
     return page(request, "setup.html", shown, status=error.status if error else 200)

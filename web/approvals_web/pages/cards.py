@@ -22,9 +22,9 @@ router = APIRouter()
 
 
 @router.get("/requests/{request_id}")
-def card(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
+async def card(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
     """The card of one request."""
-    return page(request, "card.html", context(service, request_id, person))
+    return page(request, "card.html", await context(service, request_id, person))
 
 
 class DecisionForm(BaseModel):
@@ -66,7 +66,7 @@ async def decide(
         decision = _decision(form)
         await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked))
     except (Conflict, Invalid) as error:
-        return _again(request, service, request_id, person, error, form.comment)
+        return await _again(request, service, request_id, person, error, form.comment)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
@@ -83,7 +83,7 @@ async def settle(
     try:
         await service.write(lambda tx: service.settlements.settle(tx, request_id, person, truth, note))
     except (Conflict, Invalid) as error:
-        return _again(request, service, request_id, person, error, note)
+        return await _again(request, service, request_id, person, error, note)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
@@ -106,10 +106,10 @@ def _decision(form: DecisionForm) -> Decision:
         raise Invalid("This decision cannot be read; the reason has at most 2,000 characters.") from error
 
 
-def _again(
+async def _again(
     request: Request, service: Service, request_id: str, person: Person, error: ApprovalsError, draft: str
 ) -> Response:
     """The fresh card, what went wrong above it, and what was typed."""
     notice = f"{error.detail} {error.hint}".strip()
-    shown = context(service, request_id, person) | {"notice": notice, "draft": draft}
+    shown = await context(service, request_id, person) | {"notice": notice, "draft": draft}
     return page(request, "card.html", shown, status=error.status)

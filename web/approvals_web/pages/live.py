@@ -33,7 +33,7 @@ async def _pokes(request: Request, service: Service) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         while not service.stopping.is_set():
             rung = await bell.wait(PING_SECONDS)
-            if visitor(request, service) is None:
+            if await visitor(request, service) is None:
                 return
             yield "event: poke\ndata: {}\n\n" if rung else ": still here\n\n"
     finally:

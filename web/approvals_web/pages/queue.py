@@ -22,10 +22,10 @@ router = APIRouter()
 @router.get("/")
 def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     """What waits, the highest risk and the earliest expiry first; then what ended lately."""
-    waiting, ended = service.read(lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3)))
+    waiting, ended = service.read_now(lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3)))
     waiting.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
     shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
-    context = {name: service.read(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
+    context = {name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
     title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
     return page(request, "queue.html", context | {"person": person, "pending": pending, "title": title})
@@ -39,8 +39,8 @@ def history(
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """Everything, newest first."""
-    rows = service.read(lambda reader: search.page(reader, before=cursor, limit=PAGE))
-    listed = service.read(lambda reader: items(reader, service, rows))
+    rows = service.read_now(lambda reader: search.page(reader, before=cursor, limit=PAGE))
+    listed = service.read_now(lambda reader: items(reader, service, rows))
     older = rows[-1].id if len(rows) == PAGE else None
     return page(request, "history.html", {"person": person, "items": listed, "cursor": older})
 

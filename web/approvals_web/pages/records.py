@@ -26,7 +26,7 @@ def agents(request: Request, person: SignedIn, service: TheService) -> Response:
     """Agents with a key of their own."""
     rows = [
         (row.name, row.owner, "disabled" if row.disabled_at else "live", to_datetime(row.created_at).date().isoformat())
-        for row in service.read(principals.agents)
+        for row in service.read_now(principals.agents)
     ]
     columns = ("Agent", "Owner", "State", "Since")
     shown = {"heading": "Agents", "columns": columns, "rows": rows, "hint": "approvals agent add NAME", "older": ""}
@@ -38,7 +38,7 @@ def audit(
     request: Request, person: SignedIn, service: TheService, before: Annotated[int, Query(ge=1, le=LAST)] = LAST
 ) -> Response:
     """The record, newest first; `approvals audit verify` proves it."""
-    events = service.read(lambda reader: reader.all(_BEFORE, before=before))
+    events = service.read_now(lambda reader: reader.all(_BEFORE, before=before))
     rows = [
         (row.id, to_datetime(row.at).isoformat(sep=" ", timespec="seconds"), row.kind, row.actor, row.subject)
         for row in events

@@ -19,13 +19,13 @@ router = APIRouter()
 @router.get("/servers")
 def servers(request: Request, person: SignedIn, service: TheService) -> Response:
     """Installations and tools; first what an admin has to accept."""
-    tools = service.read(service.registry.tools)
+    tools = service.read_now(service.registry.tools)
     offered = [row for row in tools if row.offered_hash is not None]
     shown = {
         "person": person,
         "tools": tools,
-        "installations": service.read(principals.installations),
-        "offers": service.read(lambda reader: [_offer(reader, service, row) for row in offered]),
+        "installations": service.read_now(principals.installations),
+        "offers": service.read_now(lambda reader: [_offer(reader, service, row) for row in offered]),
     }
     return page(request, "servers.html", shown)
 

@@ -1,0 +1,317 @@
+"""PostgreSQL through psycopg 3: any number of serving processes.
+
+Transactions are READ COMMITTED and run in a few threads. Statements are pipelined, so what need not be read (and the
+commit) shares round trips. What must not happen twice is held by a row lock or a constraint; a transaction that meets
+one at the wrong moment is run again. `now` is the database's (`clock_timestamp()`), read again after every wait.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, Connection, Cursor, Pipeline
+from sqlalchemy.dialects.postgresql.psycopg import dialect
+
+from approvals.database import Database, Reader, Row, Statement, Transaction, Work
+from approvals.errors import Unavailable
+from approvals.instant import Clock, DatabaseClock, Instant
+
+logger = logging.getLogger("approvals")
+T = TypeVar("T")
+Connected = Connection[tuple[Any, ...]]
+
+DIALECT = dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+CHANNEL = "approvals"
+THREADS = 8
+TRIES = 6
+LISTEN_PAUSE = 5.0
+"""Seconds between two attempts to listen again, at most; and how long a listener may hear nothing before it asks."""
+PATIENCE = "10s"
+"""A process that stops in the middle of a transaction holds its locks no longer than this."""
+
+_NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+_BEGIN = (
+    f"SELECT {_NOW}, set_config('lock_timeout', '{PATIENCE}', true),"
+    f" set_config('statement_timeout', '{PATIENCE}', true),"
+    f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
+)
+_HIGHEST = "SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"
+_CROSSED = {"23505", "40001", "40P01"}
+"""Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
+
+
+class PostgresReader(Reader):
+    """Queries on one connection."""
+
+    def __init__(self, connection: Connected, now: Instant) -> None:
+        self._connection = connection
+        self.now = now
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        cursor = self._send(statement, parameters)
+        values = self._fetched(cursor)
+        names = statement.compiled(DIALECT).names(cursor.description)
+        return [Row(zip(names, row, strict=True)) for row in values]
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        rows = self.all(statement, **parameters)
+        return rows[0] if rows else None
+
+    def _send(self, statement: Statement, parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
+        compiled = statement.compiled(DIALECT)
+        return self._connection.execute(compiled.sql.encode(), _without_nul(compiled.bind(parameters)))
+
+    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return cursor.fetchall()
+
+
+class PostgresTransaction(PostgresReader, Transaction):
+    """A transaction in a pipeline: statements are sent together until something has to be read."""
+
+    def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock) -> None:
+        self.after_commit = []
+        self._pipeline = pipeline
+        self._clock = clock
+        self._held = False
+        self._announced: dict[str, None] = {}
+        connection.execute("BEGIN")
+        began = connection.execute(_BEGIN).fetchone()
+        assert began is not None  # noqa: S101 — a SELECT without FROM has a row
+        super().__init__(connection, clock.told(began[0]))
+
+    def change(self, statement: Statement, **parameters: Any) -> None:
+        self._send(statement, parameters)
+
+    def swap(self, statement: Statement, **parameters: Any) -> int:
+        cursor = self._send(statement, parameters)
+        self._pipeline.sync()
+        return cursor.rowcount
+
+    def hold(self, statement: Statement, **parameters: Any) -> None:
+        self._send(statement, parameters)
+        self._held = True
+
+    def alone(self, task: str) -> bool:
+        cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
+        got = cursor.fetchone()
+        return bool(got and got[0])
+
+    def announce(self, message: str) -> None:
+        self._announced[message] = None
+
+    def commit(self, origin: str) -> None:
+        """Raises psycopg.Error for anything that went wrong since the last read."""
+        for message in self._announced:
+            self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{origin} {message}"))
+        done = self._connection.execute("COMMIT")
+        self._pipeline.sync()
+        if done.statusmessage != "COMMIT":
+            raise psycopg.OperationalError("the transaction was rolled back")
+
+    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        if not self._held:
+            return cursor.fetchall()
+        self._held = False
+        clock = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
+        values = cursor.fetchall()
+        after = clock.fetchone()
+        self.now = self._clock.told(after[0]) if after else self.now
+        return values
+
+
+class Postgres(Database):
+    """One PostgreSQL database. `direct_url` reaches it without a pooler between, for LISTEN."""
+
+    shared = True
+
+    def __init__(self, url: str, clock: Clock | None = None, *, direct_url: str = "") -> None:
+        self.clock = clock or DatabaseClock()
+        self.url = url
+        self._direct_url = direct_url or url
+        self._prepare_after = None if direct_url else 2  # a pooler in transaction mode loses prepared statements
+        self._free: deque[Connected] = deque()
+        self._threads: ThreadPoolExecutor | None = None
+        self._origin = secrets.token_hex(4)
+
+    def start(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="approvals-database")
+        self._try(self._learn_highest)
+        self._try(_check_durable)
+
+    def stop(self) -> None:
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+        while self._free:
+            self._free.pop().close()
+
+    async def write(self, work: Work[T]) -> T:
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool(), self._transact, work)
+        future.add_done_callback(_run_hooks)  # also when nobody waits for the result any more
+        result, _ = await asyncio.shield(future)
+        return result
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), self.read_now, work)
+
+    def write_now(self, work: Work[T]) -> T:
+        result, hooks = self._transact(work)
+        for hook in hooks:
+            hook()
+        return result
+
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
+
+    async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
+        pause = 0.1
+        while True:
+            try:
+                async with await AsyncConnection.connect(self._direct_url, **self._options()) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    missed()
+                    pause = 0.1
+                    await self._hear(connection, hear)
+            except (psycopg.Error, OSError) as error:
+                logger.warning("the database cannot be listened to: %s", _words(error))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
+            pause = min(LISTEN_PAUSE, pause * 2)
+
+    def connect(self) -> Connected:
+        """A connection in autocommit mode; the clock learns its time. Raises psycopg.OperationalError."""
+        connection = Connection.connect(self.url, **self._options())
+        now = connection.execute(f"SELECT {_NOW}").fetchone()
+        self.clock.told(now[0] if now else 0)
+        return connection
+
+    async def _hear(self, connection: AsyncConnection[tuple[Any, ...]], hear: Callable[[str], None]) -> None:
+        while True:
+            async for notification in connection.notifies(timeout=LISTEN_PAUSE):
+                origin, _, message = notification.payload.partition(" ")
+                if origin != self._origin:
+                    hear(message)
+            await connection.execute("SELECT 1")  # is it still there?
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "autocommit": True,
+            "prepare_threshold": self._prepare_after,
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10_000,
+            "application_name": CHANNEL,
+        }
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            raise Unavailable("The database is not open.", hint="The service is starting or stopping: try again.")
+        return self._threads
+
+    def _transact(self, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        return self._try(lambda connection: self._once(connection, work))
+
+    def _once(self, connection: Connected, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        committing = False
+        try:
+            with connection.pipeline() as pipeline:
+                transaction = PostgresTransaction(connection, pipeline, self.clock)
+                result = work(transaction)
+                committing = True
+                transaction.commit(self._origin)
+        except psycopg.OperationalError as error:
+            if committing and (connection.closed or error.sqlstate is None):
+                raise Unavailable(
+                    "The database went away at the moment of writing.", hint="Look whether it was done; try again."
+                ) from error
+            raise
+        finally:
+            _roll_back(connection)
+        return result, transaction.after_commit
+
+    def _try(self, act: Callable[[Connected], T]) -> T:
+        """With a connection; again when somebody else was at the same thing, or a connection had gone stale."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                with self._connection() as connection:
+                    return act(connection)
+            except psycopg.Error as error:
+                crossed = error.sqlstate in _CROSSED
+                broken = isinstance(error, psycopg.OperationalError) and _is_broken(error)
+                if not crossed and not broken and not isinstance(error, psycopg.OperationalError):
+                    raise
+                if attempt == TRIES or not (crossed or broken):
+                    raise _unavailable(error) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Connected]:
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            try:
+                connection = self.connect()
+            except psycopg.OperationalError as error:
+                raise _unavailable(error) from error
+        try:
+            yield connection
+        finally:
+            if connection.closed:
+                self._free.clear()  # what broke one has likely broken the others; they close when collected
+            else:
+                self._free.append(connection)
+
+    def _learn_highest(self, connection: Connected) -> None:
+        with contextlib.suppress(psycopg.errors.UndefinedTable):  # no schema yet
+            highest = connection.execute(_HIGHEST).fetchone()
+            self.clock.not_below(highest[0] if highest else 0)
+
+
+def _run_hooks(future: "asyncio.Future[tuple[Any, list[Callable[[], None]]]]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        for hook in future.result()[1]:
+            hook()
+
+
+def _roll_back(connection: Connected) -> None:
+    """Leave nothing open; a connection that cannot even do that is closed."""
+    try:
+        if not connection.closed:
+            connection.rollback()
+    except psycopg.Error:
+        connection.close()
+
+
+def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL's text cannot hold U+0000: its picture stands for it. What digests cover is escaped JSON already."""
+    return {
+        name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) and "\0" in value else value
+        for name, value in parameters.items()
+    }
+
+
+def _is_broken(error: psycopg.OperationalError) -> bool:
+    """Whether the connection, rather than the statement, failed: it ended, or the server is going down."""
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+
+
+def _unavailable(error: psycopg.Error) -> Unavailable:
+    return Unavailable(f"The database cannot be used: {_words(error)}.", hint="Try again when it is back.")
+
+
+def _words(error: BaseException) -> str:
+    """What happened, without where: connection errors name hosts and users."""
+    return f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
+
+
+def _check_durable(connection: Connected) -> None:
+    for setting in ("fsync", "synchronous_commit"):
+        value = connection.execute(f"SHOW {setting}").fetchone()
+        if value is not None and value[0] == "off":
+            logger.warning("PostgreSQL runs with %s=off: a crash of its machine loses acknowledged decisions", setting)

