@@ -149,8 +149,7 @@ class Postgres(Database):
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown()
-        while self._free:
-            self._free.pop().close()
+        self._close_free()
 
     async def write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -263,9 +262,14 @@ class Postgres(Database):
             yield connection
         finally:
             if connection.closed:
-                self._free.clear()  # what broke one has likely broken the others; they close when collected
+                self._close_free()  # what broke one has likely broken the others
             else:
                 self._free.append(connection)
+
+    def _close_free(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self._free.pop().close()
 
     def _learn_highest(self, connection: Connected) -> None:
         with contextlib.suppress(psycopg.errors.UndefinedTable):  # no schema yet

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
-import uvicorn
 from chromium import chromium
 from playwright.async_api import Browser
 from postgres import PostgresServer
+from serving import SECRET, serving
 from sqlalchemy import text
 
 from approvals import Gate, GateSettings, identifier, presence, schema, search
@@ -47,11 +46,9 @@ from approvals.wire import (
     RequestStatus,
     ToolDefinition,
 )
-from approvals_web.app import create_app
 
 T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
-SECRET = "a secret key for tests, long enough to count"
 
 
 @pytest.fixture
@@ -353,22 +350,6 @@ class Served:
             self.house.service.bus.unsubscribe(listener, [EVERYTHING])
 
 
-@contextlib.asynccontextmanager
-async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
-    """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        service.stop()
-        await server.shutdown(sockets=[listener])
-
-
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """Waits for a condition that other tasks of this event loop bring about."""
@@ -400,6 +381,18 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
 async def served(serve: Callable[..., contextlib.AbstractAsyncContextManager[Served]]) -> AsyncIterator[Served]:
     async with serve() as running:
         yield running
+
+
+@pytest.fixture
+def client_to(house: House) -> Callable[[str], httpx2.AsyncClient]:
+    """A client of any replica, with the shop's key."""
+    return lambda url: Served(url, house).client()
+
+
+@pytest.fixture
+def gate_to(house: House) -> Callable[[str], Gate]:
+    """A gate to any replica."""
+    return lambda url: Served(url, house).gate()
 
 
 @pytest.fixture
