@@ -82,9 +82,21 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._held = False
         self._announced: dict[str, None] = {}
         connection.execute("BEGIN")
-        began = connection.execute(_BEGIN).fetchone()
-        assert began is not None  # noqa: S101 — a SELECT without FROM has a row
-        super().__init__(connection, clock.told(began[0]))
+        self._asked: Cursor[tuple[Any, ...]] | None = connection.execute(_BEGIN)
+        self._connection = connection
+
+    @property
+    def now(self) -> Instant:
+        """Read when it is first asked for, mostly in one round trip with something else."""
+        if self._asked is not None:
+            row = self._asked.fetchone()
+            assert row is not None  # noqa: S101 — a SELECT without FROM has a row
+            self._asked, self._now = None, self._clock.told(row[0])
+        return self._now
+
+    @now.setter
+    def now(self, instant: Instant) -> None:
+        self._asked, self._now = None, instant
 
     def change(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
@@ -116,14 +128,10 @@ class PostgresTransaction(PostgresReader, Transaction):
             raise psycopg.OperationalError("the transaction was rolled back")
 
     def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        if not self._held:
-            return cursor.fetchall()
-        self._held = False
-        clock = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
-        values = cursor.fetchall()
-        after = clock.fetchone()
-        self.now = self._clock.told(after[0]) if after else self.now
-        return values
+        if self._held:
+            self._held = False
+            self._asked = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
+        return cursor.fetchall()
 
 
 class Postgres(Database):
