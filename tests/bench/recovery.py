@@ -4,14 +4,12 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
 from connection import Connection
 from figures import Figures
-from process import HERE, subject
+from process import replica, subject
 from reviewer import file, gate
 
 PENDING = 10_000
@@ -27,17 +25,13 @@ async def measure(database: str, kind: str) -> Figures:
         os.kill(service["pid"], signal.SIGKILL)
     for _ in range(TIMES):
         began = time.perf_counter()
-        command = [sys.executable, str(HERE / "subject.py"), database, "replica"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            url = json.loads(process.stdout.readline())["url"]
-            again = await gate(service | {"url": url})
+        with replica(database, service) as started:
+            again = await gate(started)
             status, body = await again.ask("GET", f"/api/v1/requests/{last}")
             seconds.pair(time.perf_counter() - began, 1)
             assert (status, json.loads(body)["state"]) == (200, "pending")
-            assert await _pending(url, service) == PENDING
+            assert await _pending(started) == PENDING
             again.close()
-            process.kill()
     return seconds
 
 
@@ -54,9 +48,9 @@ async def _fill(service: dict[str, Any]) -> str:
     return acknowledged[-1]
 
 
-async def _pending(url: str, service: dict[str, Any]) -> int:
+async def _pending(service: dict[str, Any]) -> int:
     """Counted through the API, page by page."""
-    connection = await Connection.open(url, Authorization=f"Bearer {service['reader']}")
+    connection = await Connection.open(service["url"], Authorization=f"Bearer {service['reader']}")
     number, cursor = 0, ""
     while cursor is not None:
         more = f"&cursor={cursor}" if cursor else ""
