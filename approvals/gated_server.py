@@ -16,16 +16,19 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, ToolAnnotations
 from mcp_types import Tool as MCPTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from starlette.requests import Request
 
-from approvals import agent_key, answers
+from approvals import agent_key, answers, rounds
 from approvals.arguments import effective
 from approvals.call import Call, Caller
 from approvals.definition import Approval, definition_of
 from approvals.errors import ApprovalsError, NotConfigured
+from approvals.execution import current_request_id
 from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
+from approvals.rounds import Round
 from approvals.wire import ClientInfo, ToolDefinition
 
 GET_APPROVAL = "get_approval"
@@ -55,6 +58,8 @@ class GatedServer(MCPServer[Any]):
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
         self.gate.definitions = self._define
+        if "request_state_security" not in options and self.gate.is_configured:
+            options["request_state_security"] = rounds.security(self.gate.settings)
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -118,7 +123,7 @@ class GatedServer(MCPServer[Any]):
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            return await super(GatedServer, self).call_tool(name, own, context)
+            return await super(GatedServer, self).call_tool(name, own, self._for_tool(context))
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
 
@@ -131,19 +136,29 @@ class GatedServer(MCPServer[Any]):
     def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
         wire = context._request_context
         token = (wire.meta or {}).get("progress_token") if wire is not None else None
+        caller, protocol = self._caller(context), context.protocol_version
         return Call(
             tool=tool.name,
             arguments=given,
             effective=partial(effective, tool, given),
             run=run,
-            caller=self._caller(context),
-            budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
+            caller=caller,
+            budget=self.gate.budgets.for_call(
+                protocol=protocol, wants_progress=token is not None, client=caller.client.name
+            ),
+            round=_round(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
             progress=_progress(context) if token is not None else None,
             is_there=_presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
         )
+
+    def _for_tool(self, context: Context[Any, Any]) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved."""
+        if current_request_id() is None and not rounds.is_ours(context.request_state):
+            return context
+        return Context(request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions)
 
     async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
@@ -261,6 +276,12 @@ def _progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
         await context.report_progress(elapsed, None, words)
 
     return report
+
+
+def _round(context: Context[Any, Any]) -> Round:
+    capabilities = context.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return Round.of(context.request_state, opens_links=elicitation is not None and elicitation.url is not None)
 
 
 def _presence(request: Any) -> Callable[[], Any] | None:

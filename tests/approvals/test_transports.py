@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from over_http import http_server
+from over_http import http_client, http_server
+from processes import clean_environment
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -34,7 +34,7 @@ async def connect(request, served, log, era) -> AsyncIterator[Connect]:
     """Opens one more client to the same installation, with the same agent's key."""
     if request.param == "http":
         async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
-            yield lambda: http_client(url, served.house.keys["agent"], era)
+            yield lambda: http_client(url, served, era)
     elif request.param == "stdio":
         yield lambda: Client(stdio(served, log), mode=era)
     else:
@@ -45,17 +45,9 @@ async def connect(request, served, log, era) -> AsyncIterator[Connect]:
 def stdio(served, log: Path) -> StdioServerParameters:
     keys = served.house.keys
     gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
-    return StdioServerParameters(command=sys.executable, args=[effects.__file__], env=gate | {"EFFECTS": str(log)})
-
-
-@contextlib.asynccontextmanager
-async def http_client(url: str, key: str, era: str) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {key}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30), trust_env=False) as http,
-        Client(streamable_http_client(url, http_client=http), mode=era) as client,
-    ):
-        yield client
+    return StdioServerParameters(
+        command=sys.executable, args=[effects.__file__], env=clean_environment(**gate, EFFECTS=str(log))
+    )
 
 
 def text(result) -> str:
