@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from dataclasses import replace
 
 import anyio
 import effects
@@ -24,6 +25,7 @@ from mcp_types import (
 )
 from over_http import http_client, http_server
 from processes import clean_environment
+from pydantic import ValidationError
 
 from approvals import Budgets, GatedServer, GateSettings
 from approvals.policy import Action, DefaultPolicy, Judgement
@@ -308,6 +310,20 @@ async def test_p1_another_agents_state_opens_nothing(served, server, log):
     assert lines(log) == []
     assert house.status(row.id).state == "approved"
     assert len(requests(served)) == 2
+
+
+def test_p1_the_service_lets_a_call_continue_only_its_own_request(house):
+    own = replace(house.file(), created=False)
+    other = house.file(house.filing({"order_id": 1, "amount_cents": 2}))
+    house.decide(other.request_id)
+    for named in (other.request_id, "0" * 36, "never-was"):
+        assert house.file(house.filing(continues=named)) == own
+    assert house.file(house.filing(continues=own.request_id)) == own
+    house.withdraw(own.request_id)
+    assert house.file(house.filing(continues=own.request_id)) == own
+    assert house.file(house.filing(continues=other.request_id)).created
+    with pytest.raises(ValidationError):
+        house.filing(continues="../../admin")
 
 
 async def test_a_rotated_key_still_opens_and_a_strange_one_does_not(served, log):
