@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -11,16 +12,15 @@ from typing import Annotated, Any
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from mcp_types import Tool as MCPTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
-from starlette.requests import Request
 
-from approvals import agent_key, answers, rounds
+from approvals import agent_key, answers, mcp_context, rounds
 from approvals.arguments import effective
 from approvals.call import Call, Caller
 from approvals.definition import Approval, definition_of
@@ -28,8 +28,9 @@ from approvals.errors import ApprovalsError, NotConfigured
 from approvals.execution import current_request_id
 from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
-from approvals.rounds import Round
-from approvals.wire import ClientInfo, ToolDefinition
+from approvals.wire import ToolDefinition
+
+logger = logging.getLogger("approvals.gate")
 
 GET_APPROVAL = "get_approval"
 REASON = "approval_reason"
@@ -123,7 +124,15 @@ class GatedServer(MCPServer[Any]):
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            return await super(GatedServer, self).call_tool(name, own, self._for_tool(context))
+            inner = super(GatedServer, self).call_tool
+            try:
+                result = await inner(name, own, self._for_tool(context))
+            except ToolError as error:
+                if current_request_id() is None or context._request_context is None:
+                    raise
+                result = _raised(name, error)
+            request_id = current_request_id()
+            return answers.failed(result, request_id) if request_id and isinstance(result, CallToolResult) else result
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
 
@@ -146,9 +155,9 @@ class GatedServer(MCPServer[Any]):
             budget=self.gate.budgets.for_call(
                 protocol=protocol, wants_progress=token is not None, client=caller.client.name
             ),
-            round=_round(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
-            progress=_progress(context) if token is not None else None,
-            is_there=_presence(wire.request) if wire is not None else None,
+            round=mcp_context.round_of(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
+            progress=mcp_context.progress(context) if token is not None else None,
+            is_there=mcp_context.presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
@@ -169,7 +178,7 @@ class GatedServer(MCPServer[Any]):
         return result
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
-        client = _client_info(context)
+        client = mcp_context.client_info(context)
         token = get_access_token()
         if token is None:
             key = self.gate.settings.agent_key if self.gate.is_configured else None
@@ -241,6 +250,13 @@ class GatedServer(MCPServer[Any]):
         return answers.of_status(status).model_copy(update={"is_error": False})
 
 
+def _raised(name: str, error: ToolError) -> CallToolResult:
+    """As MCPServer answers and logs it."""
+    if isinstance(error, UnexpectedToolError):
+        logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
+    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
 def _unfit(tool: Tool, approval: Approval) -> str:
     """Why a tool cannot be gated, or nothing."""
     if tool.resolved_params:
@@ -269,44 +285,6 @@ def _within(gate: Gate, inner: Callable[[Any], AbstractAsyncContextManager[Any]]
                     yield state
 
     return lifespan
-
-
-def _progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
-    async def report(elapsed: float, words: str) -> None:
-        await context.report_progress(elapsed, None, words)
-
-    return report
-
-
-def _round(context: Context[Any, Any]) -> Round:
-    capabilities = context.client_capabilities
-    elicitation = capabilities.elicitation if capabilities is not None else None
-    return Round.of(context.request_state, opens_links=elicitation is not None and elicitation.url is not None)
-
-
-def _presence(request: Any) -> Callable[[], Any] | None:
-    """Over HTTP: whether the connection still stands."""
-    if not isinstance(request, Request):
-        return None
-
-    async def is_there() -> bool:
-        return not await request.is_disconnected()
-
-    return is_there
-
-
-def _client_info(context: Context[Any, Any]) -> ClientInfo:
-    wire = context._request_context
-    if wire is None:
-        return ClientInfo()
-    params = wire.session.client_params
-    info = params.client_info if params is not None else None
-    return ClientInfo(
-        name=(info.name if info else "")[:200],
-        version=(info.version if info else "")[:200],
-        protocol=wire.protocol_version[:200],
-        transport="http" if isinstance(wire.request, Request) else "stdio",
-    )
 
 
 def _protocol_error(error: ApprovalsError) -> Exception:
