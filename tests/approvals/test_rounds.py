@@ -146,6 +146,11 @@ async def restarted(served, log, transport="memory"):
         async with Client(effects.create(log, gate=served.gate(budgets=SHORT)), mode=MODERN) as client:
             yield client
         return
+    if transport == "http":
+        gate = served.gate(agent=None, budgets=SHORT)
+        async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
+            yield client
+        return
     keys = served.house.keys
     environment = clean_environment(
         APPROVALS_URL=served.url,
@@ -159,7 +164,7 @@ async def restarted(served, log, transport="memory"):
         yield client
 
 
-@pytest.mark.parametrize("transport", ["memory", "stdio"])
+@pytest.mark.parametrize("transport", ["memory", "stdio", "http"])
 async def test_p4_a_client_and_a_server_that_both_restarted_go_on_from_the_saved_state(served, log, transport):
     async with restarted(served, log, transport) as client:
         saved = (await one_round(client)).request_state
