@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
-from mcp_types import CallToolResult
 
 from approvals import answers
-from approvals.call import Call, Caller
+from approvals.call import Answer, Call, Caller
 from approvals.errors import ApprovalsError, NotConfigured, Unavailable
 from approvals.gate_session import Session
 from approvals.gate_settings import GateSettings
@@ -31,7 +30,7 @@ class Gate:
         code_version: str = "",
     ) -> None:
         self.server = server
-        self.budgets = budgets or Budgets()
+        self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
         self._settings = settings
         self._code_version = code_version
@@ -53,7 +52,7 @@ class Gate:
                 with anyio.CancelScope(shield=True):
                     await session.close()
 
-    async def call(self, call: Call) -> CallToolResult:
+    async def call(self, call: Call) -> Answer:
         """Run it now, or when a person approves; or say why not (P5, P7). Raises only what the tool raises."""
         async with self.running():
             try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -11,22 +12,25 @@ from typing import Annotated, Any
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from mcp_types import Tool as MCPTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
-from starlette.requests import Request
 
-from approvals import agent_key, answers
+from approvals import agent_key, answers, mcp_context, rounds
 from approvals.arguments import effective
 from approvals.call import Call, Caller
 from approvals.definition import Approval, definition_of
 from approvals.errors import ApprovalsError, NotConfigured
+from approvals.execution import current_request_id
 from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
-from approvals.wire import ClientInfo, ToolDefinition
+from approvals.wire import ToolDefinition
+
+logger = logging.getLogger("approvals.gate")
 
 GET_APPROVAL = "get_approval"
 REASON = "approval_reason"
@@ -55,6 +59,8 @@ class GatedServer(MCPServer[Any]):
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
         self.gate.definitions = self._define
+        if "request_state_security" not in options and self.gate.is_configured:
+            options["request_state_security"] = rounds.security(self.gate.settings)
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -118,7 +124,15 @@ class GatedServer(MCPServer[Any]):
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            return await super(GatedServer, self).call_tool(name, own, context)
+            inner = super(GatedServer, self).call_tool
+            try:
+                result = await inner(name, own, self._for_tool(context))
+            except ToolError as error:
+                if current_request_id() is None or context._request_context is None:
+                    raise
+                result = _raised(name, error)
+            request_id = current_request_id()
+            return answers.failed(result, request_id) if request_id and isinstance(result, CallToolResult) else result
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
 
@@ -131,19 +145,29 @@ class GatedServer(MCPServer[Any]):
     def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
         wire = context._request_context
         token = (wire.meta or {}).get("progress_token") if wire is not None else None
+        caller, protocol = self._caller(context), context.protocol_version
         return Call(
             tool=tool.name,
             arguments=given,
             effective=partial(effective, tool, given),
             run=run,
-            caller=self._caller(context),
-            budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
-            progress=_progress(context) if token is not None else None,
-            is_there=_presence(wire.request) if wire is not None else None,
+            caller=caller,
+            budget=self.gate.budgets.for_call(
+                protocol=protocol, wants_progress=token is not None, client=caller.client.name
+            ),
+            round=mcp_context.round_of(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
+            progress=mcp_context.progress(context) if token is not None else None,
+            is_there=mcp_context.presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
         )
+
+    def _for_tool(self, context: Context[Any, Any]) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved."""
+        if current_request_id() is None and not rounds.is_ours(context.request_state):
+            return context
+        return Context(request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions)
 
     async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
@@ -154,7 +178,7 @@ class GatedServer(MCPServer[Any]):
         return result
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
-        client = _client_info(context)
+        client = mcp_context.client_info(context)
         token = get_access_token()
         if token is None:
             key = self.gate.settings.agent_key if self.gate.is_configured else None
@@ -226,6 +250,13 @@ class GatedServer(MCPServer[Any]):
         return answers.of_status(status).model_copy(update={"is_error": False})
 
 
+def _raised(name: str, error: ToolError) -> CallToolResult:
+    """As MCPServer answers and logs it."""
+    if isinstance(error, UnexpectedToolError):
+        logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
+    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
 def _unfit(tool: Tool, approval: Approval) -> str:
     """Why a tool cannot be gated, or nothing."""
     if tool.resolved_params:
@@ -254,38 +285,6 @@ def _within(gate: Gate, inner: Callable[[Any], AbstractAsyncContextManager[Any]]
                     yield state
 
     return lifespan
-
-
-def _progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
-    async def report(elapsed: float, words: str) -> None:
-        await context.report_progress(elapsed, None, words)
-
-    return report
-
-
-def _presence(request: Any) -> Callable[[], Any] | None:
-    """Over HTTP: whether the connection still stands."""
-    if not isinstance(request, Request):
-        return None
-
-    async def is_there() -> bool:
-        return not await request.is_disconnected()
-
-    return is_there
-
-
-def _client_info(context: Context[Any, Any]) -> ClientInfo:
-    wire = context._request_context
-    if wire is None:
-        return ClientInfo()
-    params = wire.session.client_params
-    info = params.client_info if params is not None else None
-    return ClientInfo(
-        name=(info.name if info else "")[:200],
-        version=(info.version if info else "")[:200],
-        protocol=wire.protocol_version[:200],
-        transport="http" if isinstance(wire.request, Request) else "stdio",
-    )
 
 
 def _protocol_error(error: ApprovalsError) -> Exception:

@@ -162,6 +162,9 @@ class Filing(Message):
     client: ClientInfo = ClientInfo()
     repeat_of: Identifier | None = None
     """A finished request of the same call, to run it again on purpose."""
+    continues: Identifier | None = None
+    """The request for which this call waited before: its end is the answer, however it ended. Ignored when it is none
+    of the same call and caller."""
 
 
 class RequestStatus(Message):
