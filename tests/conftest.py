@@ -51,6 +51,18 @@ T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
 
 
+ON_BOTH = {"test_life", "test_chain", "test_schema", "test_races", "test_replicas", "test_gate_faults"}
+"""The modules that `make test` runs on PostgreSQL, too; `make check` runs all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        of = getattr(item, "callspec", None)
+        on_postgres = of is not None and of.params.get("database_url") == "postgres"
+        if on_postgres and item.path.stem not in ON_BOTH:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
