@@ -31,6 +31,16 @@ def current_request_id() -> str | None:
     return _current.get()
 
 
+@contextlib.contextmanager
+def running(request_id: str | None) -> Iterator[None]:
+    """Name the request that a tool runs for, or None when it runs without one."""
+    token = _current.set(request_id)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 class Runner:
     """Claims, runs and reports for one gate process."""
 
@@ -106,15 +116,14 @@ class Runner:
         run: Callable[[dict[str, Any]], Awaitable[Any]],
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
-        token = _current.set(status.id)
         started = boot_clock()
         try:
-            result = await run(arguments)
+            with running(status.id):
+                result = await run(arguments)
         except Exception as error:
             await self._report(status.id, self._raised(status.id, claim_id, error, started))
             raise
         finally:
-            _current.reset(token)
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()

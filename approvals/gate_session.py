@@ -21,7 +21,7 @@ from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
 from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unavailable, Unreachable
-from approvals.execution import Runner
+from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
 from approvals.recorder import Recorder
 from approvals.seal import Seal
@@ -167,9 +167,10 @@ class Session:
         return self._registered != self._gate.definitions()
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
-        result: CallToolResult = await self.recorded(
-            "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
-        )
+        with running(None):
+            result: CallToolResult = await self.recorded(
+                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+            )
         return result
 
     def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:

@@ -19,11 +19,12 @@ from mcp_types import Tool as MCPTool
 from pydantic import Field
 from starlette.requests import Request
 
-from approvals import agent_key, answers
+from approvals import agent_key, answers, idempotency
 from approvals.arguments import effective
 from approvals.call import Call, Caller
-from approvals.definition import Approval, definition_of
+from approvals.definition import Approval, definition_of, unfit
 from approvals.errors import ApprovalsError, NotConfigured
+from approvals.execution import current_request_id
 from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
 from approvals.wire import ClientInfo, ToolDefinition
@@ -69,13 +70,14 @@ class GatedServer(MCPServer[Any]):
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
         """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
-        client for more input midway (nobody has approved what it would do then), or whose secret is no argument."""
+        client for more input midway (nobody has approved what it would do then), and for an approval that names
+        arguments which the tool does not have."""
         known = {tool.name for tool in self._tool_manager.list_tools()}
         super().add_tool(fn, *args, **options)
         self._definitions = None
         for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
             self._approvals[tool.name] = approval or Approval()
-            problem = _unfit(tool, self._approvals[tool.name])
+            problem = unfit(tool, self._approvals[tool.name])
             if problem:
                 self.remove_tool(tool.name)
                 raise ValueError(f"The tool {tool.name!r} cannot be gated: {problem}.")
@@ -114,11 +116,13 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
+        key = self._approval(name).idempotency
 
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            return await super(GatedServer, self).call_tool(name, own, context)
+            given = idempotency.filled(own, key, current_request_id())
+            return await super(GatedServer, self).call_tool(name, given, context)
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
 
@@ -134,7 +138,7 @@ class GatedServer(MCPServer[Any]):
         return Call(
             tool=tool.name,
             arguments=given,
-            effective=partial(effective, tool, given),
+            effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
             run=run,
             caller=self._caller(context),
             budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
@@ -170,7 +174,12 @@ class GatedServer(MCPServer[Any]):
         words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
         return words, {name: value for name, value in arguments.items() if name not in extras}
 
+    def _approval(self, name: str) -> Approval:
+        return self._approvals.get(name) or Approval()
+
     def _with_extras(self, tool: MCPTool) -> MCPTool:
+        schema = idempotency.without(tool.input_schema, self._approval(tool.name).idempotency)
+        tool = tool.model_copy(update={"input_schema": schema})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
         extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
@@ -184,7 +193,7 @@ class GatedServer(MCPServer[Any]):
     def _define(self) -> tuple[ToolDefinition, ...]:
         if self._definitions is None:
             self._definitions = tuple(
-                definition_of(tool, self._approvals.get(tool.name, Approval()))
+                definition_of(tool, self._approval(tool.name))
                 for tool in self._tool_manager.list_tools()
                 if tool.name != GET_APPROVAL
             )
@@ -224,15 +233,6 @@ class GatedServer(MCPServer[Any]):
             facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
             return answers.error(f"{words}\n{following}", facts)
         return answers.of_status(status).model_copy(update={"is_error": False})
-
-
-def _unfit(tool: Tool, approval: Approval) -> str:
-    """Why a tool cannot be gated, or nothing."""
-    if tool.resolved_params:
-        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
-    names = tool.parameters.get("properties", {})
-    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in names]
-    return f"its secret {unknown[0]!r} is no argument of it" if unknown else ""
 
 
 def _gate_from_environment(name: str, code_version: str) -> Gate:

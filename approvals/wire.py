@@ -100,6 +100,8 @@ class ToolDefinition(Message):
     """Template of the effect sentence, e.g. "Refund {amount_cents:usd} of order {order_id}"."""
     secret: tuple[str, ...] = ()
     """Dotted paths of argument leaves that never leave the gate's process ("card.number", "items[].token")."""
+    idempotency: str | None = Field(None, max_length=200)
+    """The argument, not in `input_schema`, that the gate fills with the request's id."""
 
 
 class Registration(Message):
