@@ -26,6 +26,7 @@ from approvals.fingerprint import canonical, digest, encode
 from approvals.recorder import Recorder
 from approvals.seal import Seal
 from approvals.stream import EventStream, Waiter
+from approvals.verifying import Verifier
 from approvals.wire import (
     MAX_ARGUMENTS,
     Filing,
@@ -58,6 +59,7 @@ class Session:
         self._recorder = Recorder(self._client, self.id)
         self._stream = EventStream(self._client, self.id, self.register, self._renew)
         self._runner = Runner(self._client, self._seal, self.id)
+        self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
         self._lease: Registered | None = None
         self._lease_until = 0.0
         self._registered: tuple[ToolDefinition, ...] | None = None
@@ -69,12 +71,14 @@ class Session:
         self._tasks = [
             asyncio.create_task(self._stream.follow_forever()),
             asyncio.create_task(self._recorder.report_forever()),
+            asyncio.create_task(self._verifier.verify_forever()),
         ]
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._verifier.close()
         await self._runner.close()
         await self._recorder.close()
         await self._client.close()
@@ -129,6 +133,7 @@ class Session:
                     raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
             self._registered, self._hashes = definitions, hashes
             self._renew(lease, asked)
+            self._verifier.wake()
 
     async def agent_of(self, key: str) -> str | None:
         try:

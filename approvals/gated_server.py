@@ -22,7 +22,7 @@ from starlette.requests import Request
 from approvals import agent_key, answers, idempotency
 from approvals.arguments import effective
 from approvals.call import Call, Caller
-from approvals.definition import Approval, definition_of, unfit
+from approvals.definition import Approval, Verify, definition_of, unfit
 from approvals.errors import ApprovalsError, NotConfigured
 from approvals.execution import current_request_id
 from approvals.gate import Gate
@@ -56,6 +56,7 @@ class GatedServer(MCPServer[Any]):
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
         self.gate.definitions = self._define
+        self.gate.verifiers = self._verifiers
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -198,6 +199,10 @@ class GatedServer(MCPServer[Any]):
                 if tool.name != GET_APPROVAL
             )
         return self._definitions
+
+    def _verifiers(self) -> dict[str, Verify]:
+        tools = [tool.name for tool in self._tool_manager.list_tools()]
+        return {name: verify for name in tools if (verify := self._approval(name).verify) is not None}
 
     async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""

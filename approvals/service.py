@@ -30,6 +30,7 @@ from approvals.registry import Registry
 from approvals.settlement import Settlements
 from approvals.status import Statuses
 from approvals.transition import Transitions
+from approvals.verification import Verifications
 from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Service:
         self.decisions = Decisions(self.transitions)
         self.claims = Claims(self.transitions, self.registry, policy)
         self.settlements = Settlements(self.transitions)
+        self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
         self.expiry = Expiry(self.transitions)
         self.calls = Calls(self.log)

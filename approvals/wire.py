@@ -235,6 +235,28 @@ class Outcome(Message):
     duration_ms: int = Field(0, ge=0)
 
 
+class Unsettled(Message):
+    """A request whose outcome is unknown, with what its tool's check needs."""
+
+    id: str
+    digest: Hash
+    sealed_arguments: str | None = None
+
+
+class UnsettledRequests(Message):
+    """`GET /requests/unsettled`: those that this gate process may verify, by id; `after` asks for the next."""
+
+    requests: tuple[Unsettled, ...]
+
+
+class Verification(Message):
+    """`PUT /requests/{id}/verification`: what the tool's own check found of an unknown outcome."""
+
+    session: Identifier
+    outcome: Literal["succeeded", "failed", "not_executed", "unclear"]
+    note: str = Field("", max_length=MAX_REASON)
+
+
 class Withdrawal(Message):
     """`POST /requests/{id}/withdrawal`."""
 

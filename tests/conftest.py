@@ -42,6 +42,7 @@ from approvals.wire import (
     Registration,
     RequestStatus,
     ToolDefinition,
+    Verification,
 )
 from approvals_web.app import create_app
 
@@ -247,6 +248,23 @@ class House:
         at = self.installation()
         body = Outcome(**{"claim_id": claim_id, "outcome": outcome, "result": "refunded"} | more)
         self.write(lambda tx: self.service.claims.report(tx, at, request_id, body))
+
+    def lose(self, filing: Filing | None = None) -> str:
+        """A request that was approved and claimed, and whose gate died; long enough ago for anybody to say so."""
+        filed = self.file(filing)
+        self.decide(filed.request_id)
+        self.claim(filed.request_id, f"claim-{filed.request_id}"[:60])
+        self.clock.forward(91)
+        self.sweep()
+        return filed.request_id
+
+    def verify(
+        self, request_id: str, outcome: str = "succeeded", note: str = "", *, session: str = "", **at: Row
+    ) -> None:
+        """What a gate reports of its tool's own check."""
+        installation = at.get("installation") or self.installation()
+        found = Verification(session=session or self.session, outcome=outcome, note=note)
+        self.write(lambda tx: self.service.verifications.verify(tx, installation, request_id, found))
 
     def sweep(self) -> int:
         return self.write(self.service.expiry.sweep)
