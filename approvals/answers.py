@@ -107,7 +107,8 @@ def _executing(status: RequestStatus) -> tuple[str, bool | None, str]:
 
 def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
     by = status.decided_by or "a reviewer"
-    reason = status.comment or status.ended_because or "no reason given"
+    without = "the reason was erased" if status.erased else "no reason given"
+    reason = status.comment or status.ended_because or without
     if status.ask_again_in:
         following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
     else:

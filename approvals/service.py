@@ -16,6 +16,7 @@ from approvals.calls import Calls
 from approvals.claim import Claims
 from approvals.database import Database, Reader, Statement, Transaction
 from approvals.decision import Decisions
+from approvals.erasure import Erasures
 from approvals.errors import ApprovalsError, Invalid
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
@@ -27,6 +28,7 @@ from approvals.policy import DefaultPolicy, Policy
 from approvals.presence import Presence
 from approvals.principals import Principals
 from approvals.registry import Registry
+from approvals.retention import Retention
 from approvals.settlement import Settlements
 from approvals.status import Statuses
 from approvals.transition import Transitions
@@ -35,6 +37,8 @@ from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
 logger = logging.getLogger("approvals")
+
+SWEEP_SECONDS = 60.0
 
 _meta = Meta.__table__  # type: ignore[attr-defined]
 _FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
@@ -50,6 +54,7 @@ class Service:
         public_url: str,
         *,
         policy: Policy | None = None,
+        retention: Retention | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
     ) -> None:
         policy = policy or DefaultPolicy()
@@ -73,6 +78,7 @@ class Service:
         self.withdrawals = Withdrawals(self.transitions)
         self.expiry = Expiry(self.transitions)
         self.calls = Calls(self.log)
+        self.erasures = Erasures(self.transitions, retention or Retention())
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
         self._emit_head = emit_head or (lambda head, at: None)
@@ -116,6 +122,16 @@ class Service:
             except Exception:
                 logger.exception("the timer stumbled; it goes on")
             await self._pause(1.0)
+
+    async def keep_retention(self) -> None:
+        """Erase what was kept long enough, forever: batch by batch, others in between."""
+        while not self.stopping.is_set():
+            try:
+                while await self.write(self.erasures.sweep) and not self.stopping.is_set():
+                    pass
+            except Exception:
+                logger.exception("the retention sweep stumbled; it goes on")
+            await self._pause(SWEEP_SECONDS)
 
     async def keep_chain(self) -> None:
         """Link new audit events within a second of their writing, and emit each new head."""

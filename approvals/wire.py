@@ -196,6 +196,8 @@ class RequestStatus(Message):
     result: str | None = None
     """What people are shown of the result: redacted and cut."""
     error: str | None = None
+    erased: bool = False
+    """Its contents (arguments, words, results) were erased; the facts are left."""
 
 
 class Claim(Message):

@@ -94,7 +94,7 @@ def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) 
 
 def _event(reader: Reader, event: Row) -> dict[str, Any]:
     payload = json.loads(event.body or "{}")
-    said = payload.get("comment") or payload.get("because") or ""
+    said = "(words erased)" if event.body is None else payload.get("comment") or payload.get("because") or ""
     return {"id": event.id, "at": event.at, "kind": event.kind, "who": _who(reader, event.actor), "said": said}
 
 
