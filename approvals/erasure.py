@@ -60,6 +60,7 @@ _with_payload = select(_events.c.id, _events.c.at, _events.c.kind, _events.c.pay
 )
 _ABOUT = Statement(_with_payload.where(_events.c.subject == bindparam("subject")).order_by(_events.c.id))
 _AFTER = Statement(_with_payload.where(_events.c.id > bindparam("after")).order_by(_events.c.id).limit(WALK))
+_NEXT = Statement(select(_events.c.at).where(_events.c.id > bindparam("after")).order_by(_events.c.id).limit(1))
 _BOOKMARK = Statement(select(_meta).where(_meta.c.name == "calls_erased_to"))
 _MOVE_BOOKMARK = Statement(update(_meta).where(_meta.c.name == "calls_erased_to").values(value=bindparam("to")))
 _FORGET = {
@@ -128,15 +129,17 @@ class Erasures:
         if before is None:
             return 0
         bookmark, erased, last = tx.one(_BOOKMARK), 0, None
-        for event in tx.all(_AFTER, after=int(bookmark.value) if bookmark else 0):
+        after = int(bookmark.value) if bookmark else 0
+        following = tx.one(_NEXT, after=after)
+        if following is None or following.at > before:
+            return 0
+        for event in tx.all(_AFTER, after=after):
             if event.at > before or erased == BATCH:
                 break
             if event.kind == "calls.recorded" and event.body is not None:
                 self._log.erase(tx, event, SYSTEM, _without(json.loads(event.body), ("calls",)))
                 erased += 1
             last = event.id
-        if last is None:
-            return 0
         if bookmark is None:
             tx.insert(Meta, name="calls_erased_to", value=str(last))
         else:
