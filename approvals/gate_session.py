@@ -20,7 +20,7 @@ from approvals.call import Call, Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
-from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unavailable, Unreachable
+from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
 from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
 from approvals.recorder import Recorder
@@ -193,12 +193,14 @@ class Session:
         return masked, hidden
 
     async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
-        """File the call; its status and the name of this wait. Once more when the registration was stale."""
+        """File the call; its status and the name of this wait. Once more when what this process knew was stale."""
         try:
             return await self._file_once(call, verdict)
         except Stale:
             await self.register()
-            return await self._file_once(call, await self._verdict(call.tool))
+        except Unauthenticated:
+            self._assertions.clear()  # the service's clock went further than ours
+        return await self._file_once(call, await self._verdict(call.tool))
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
         arguments, hidden = self._redacted(call, verdict)
