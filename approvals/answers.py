@@ -127,7 +127,7 @@ def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
 
 def _unknown(status: RequestStatus) -> tuple[str, bool | None, str]:
     words = f"OUTCOME UNKNOWN: request {status.id} was started, and whether it took effect could not be learned."
-    return words, None, f"Do not retry and do not try another way: a person settles it at {status.review_url}"
+    return words, None, f"Do not retry and do not try another way: it is settled at {status.review_url}"
 
 
 def _ran(status: RequestStatus) -> tuple[str, bool | None, str]:
