@@ -124,7 +124,8 @@ def _executing(status: RequestStatus) -> tuple[str, bool | None, str]:
 
 def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
     by = status.decided_by or "a reviewer"
-    reason = status.comment or status.ended_because or "no reason given"
+    without = "the reason was erased" if status.erased else "no reason given"
+    reason = status.comment or status.ended_because or without
     if status.ask_again_in:
         following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
     else:
@@ -143,7 +144,7 @@ def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
 
 def _unknown(status: RequestStatus) -> tuple[str, bool | None, str]:
     words = f"OUTCOME UNKNOWN: request {status.id} was started, and whether it took effect could not be learned."
-    return words, None, f"Do not retry and do not try another way: a person settles it at {status.review_url}"
+    return words, None, f"Do not retry and do not try another way: it is settled at {status.review_url}"
 
 
 def _ran(status: RequestStatus) -> tuple[str, bool | None, str]:

@@ -1,13 +1,14 @@
 """The engine that suspends a call until it may run: used by GatedServer, and by whatever else stands before tools."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
 
 from approvals import answers
 from approvals.call import Answer, Call, Caller
+from approvals.definition import Verify
 from approvals.errors import ApprovalsError, NotConfigured, Unavailable
 from approvals.gate_session import Session
 from approvals.gate_settings import GateSettings
@@ -19,7 +20,8 @@ from approvals.wire import (
 
 
 class Gate:
-    """One per server process. `definitions` gives the tools that it serves now."""
+    """One per server process. `definitions` gives the tools that it serves now, `verifiers` the checks of those that
+    can say themselves what came of a request."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class Gate:
         self.server = server
         self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
+        self.verifiers: Callable[[], Mapping[str, Verify]] = dict
         self._settings = settings
         self._code_version = code_version
         self._users = 0

@@ -20,13 +20,14 @@ from approvals.call import Answer, Call, Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
-from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unavailable, Unreachable
-from approvals.execution import Runner
+from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
 from approvals.known_agents import KnownAgents
 from approvals.recorder import Recorder
 from approvals.seal import Seal
 from approvals.stream import EventStream, Waiter
+from approvals.verifying import Verifier
 from approvals.wire import (
     MAX_ARGUMENTS,
     Filing,
@@ -58,6 +59,7 @@ class Session:
         self._recorder = Recorder(self._client, self.id)
         self._stream = EventStream(self._client, self.id, self.register, self._renew)
         self._runner = Runner(self._client, self._seal, self.id)
+        self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
         self._lease: Registered | None = None
         self._lease_until = 0.0
         self._registered: tuple[ToolDefinition, ...] | None = None
@@ -69,12 +71,14 @@ class Session:
         self._tasks = [
             asyncio.create_task(self._stream.follow_forever()),
             asyncio.create_task(self._recorder.report_forever()),
+            asyncio.create_task(self._verifier.verify_forever()),
         ]
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._verifier.close()
         await self._runner.close()
         await self._recorder.close()
         await self._client.close()
@@ -130,6 +134,7 @@ class Session:
                     raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
             self._registered, self._hashes = definitions, hashes
             self._renew(lease, asked)
+            self._verifier.wake()
 
     async def agent_of(self, key: str) -> str | None:
         return await self._agents.name_of(key)
@@ -163,9 +168,10 @@ class Session:
         return self._registered != self._gate.definitions()
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
-        result: CallToolResult = await self.recorded(
-            "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
-        )
+        with running(None):
+            result: CallToolResult = await self.recorded(
+                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+            )
         return result
 
     def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
@@ -183,12 +189,14 @@ class Session:
         return masked, hidden
 
     async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
-        """File the call; its status and the name of this wait. Once more when the registration was stale."""
+        """File the call; its status and the name of this wait. Once more when what this process knew was stale."""
         try:
             return await self._file_once(call, verdict)
         except Stale:
             await self.register()
-            return await self._file_once(call, await self._verdict(call.tool))
+        except Unauthenticated:
+            self._agents.forget()  # the service's clock went further than ours
+        return await self._file_once(call, await self._verdict(call.tool))
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
         arguments, hidden = self._redacted(call, verdict)

@@ -20,10 +20,10 @@ from mcp_types import Tool as MCPTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from approvals import agent_key, answers, mcp_context, rounds
+from approvals import agent_key, answers, idempotency, mcp_context, rounds
 from approvals.arguments import effective
 from approvals.call import Call, Caller
-from approvals.definition import Approval, definition_of
+from approvals.definition import Approval, Verify, definition_of, unfit
 from approvals.errors import ApprovalsError, NotConfigured
 from approvals.execution import current_request_id
 from approvals.gate import Gate
@@ -61,6 +61,7 @@ class GatedServer(MCPServer[Any]):
         self.gate.definitions = self._define
         if "request_state_security" not in options and self.gate.is_configured:
             options["request_state_security"] = rounds.security(self.gate.settings)
+        self.gate.verifiers = self._verifiers
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -75,13 +76,14 @@ class GatedServer(MCPServer[Any]):
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
         """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
-        client for more input midway (nobody has approved what it would do then), or whose secret is no argument."""
+        client for more input midway (nobody has approved what it would do then), and for an approval that names
+        arguments which the tool does not have."""
         known = {tool.name for tool in self._tool_manager.list_tools()}
         super().add_tool(fn, *args, **options)
         self._definitions = None
         for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
             self._approvals[tool.name] = approval or Approval()
-            problem = _unfit(tool, self._approvals[tool.name])
+            problem = unfit(tool, self._approvals[tool.name])
             if problem:
                 self.remove_tool(tool.name)
                 raise ValueError(f"The tool {tool.name!r} cannot be gated: {problem}.")
@@ -120,13 +122,15 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
+        key = self._approval(name).idempotency
 
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
+            given = idempotency.filled(own, key, current_request_id())
             inner = super(GatedServer, self).call_tool
             try:
-                result = await inner(name, own, self._for_tool(context))
+                result = await inner(name, given, self._for_tool(context))
             except ToolError as error:
                 if current_request_id() is None or context._request_context is None:
                     raise
@@ -149,7 +153,7 @@ class GatedServer(MCPServer[Any]):
         return Call(
             tool=tool.name,
             arguments=given,
-            effective=partial(effective, tool, given),
+            effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
             run=run,
             caller=caller,
             budget=self.gate.budgets.for_call(
@@ -194,7 +198,12 @@ class GatedServer(MCPServer[Any]):
         words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
         return words, {name: value for name, value in arguments.items() if name not in extras}
 
+    def _approval(self, name: str) -> Approval:
+        return self._approvals.get(name) or Approval()
+
     def _with_extras(self, tool: MCPTool) -> MCPTool:
+        schema = idempotency.without(tool.input_schema, self._approval(tool.name).idempotency)
+        tool = tool.model_copy(update={"input_schema": schema})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
         extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
@@ -208,11 +217,15 @@ class GatedServer(MCPServer[Any]):
     def _define(self) -> tuple[ToolDefinition, ...]:
         if self._definitions is None:
             self._definitions = tuple(
-                definition_of(tool, self._approvals.get(tool.name, Approval()))
+                definition_of(tool, self._approval(tool.name))
                 for tool in self._tool_manager.list_tools()
                 if tool.name != GET_APPROVAL
             )
         return self._definitions
+
+    def _verifiers(self) -> dict[str, Verify]:
+        tools = [tool.name for tool in self._tool_manager.list_tools()]
+        return {name: verify for name in tools if (verify := self._approval(name).verify) is not None}
 
     async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""
@@ -255,15 +268,6 @@ def _raised(name: str, error: ToolError) -> CallToolResult:
     if isinstance(error, UnexpectedToolError):
         logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
     return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
-
-
-def _unfit(tool: Tool, approval: Approval) -> str:
-    """Why a tool cannot be gated, or nothing."""
-    if tool.resolved_params:
-        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
-    names = tool.parameters.get("properties", {})
-    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in names]
-    return f"its secret {unknown[0]!r} is no argument of it" if unknown else ""
 
 
 def _gate_from_environment(name: str, code_version: str) -> Gate:

@@ -29,6 +29,10 @@ class KnownAgents:
         self._assertions[name] = (verified.assertion, verified.agent, until)
         return verified.assertion, verified.agent
 
+    def forget(self) -> None:
+        """Ask anew from now on."""
+        self._assertions.clear()
+
     async def name_of(self, key: str) -> str | None:
         """None for a key that is nobody's. Raises Unavailable."""
         try:

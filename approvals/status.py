@@ -74,6 +74,7 @@ class Statuses:
             sealed_result=row.sealed_result,
             result=row.result,
             error=row.error,
+            erased=row.erased_at is not None,
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -45,6 +46,7 @@ from approvals.wire import (
     Registration,
     RequestStatus,
     ToolDefinition,
+    Verification,
 )
 
 T = TypeVar("T")
@@ -283,6 +285,23 @@ class House:
         """How many callers are known to wait."""
         return self.read(lambda reader: presence.waiting(reader, request_id))
 
+    def lose(self, filing: Filing | None = None) -> str:
+        """A request that was approved and claimed, and whose gate died; long enough ago for anybody to say so."""
+        filed = self.file(filing)
+        self.decide(filed.request_id)
+        self.claim(filed.request_id, f"claim-{filed.request_id}"[:60])
+        self.clock.forward(91)
+        self.sweep()
+        return filed.request_id
+
+    def verify(
+        self, request_id: str, outcome: str = "succeeded", note: str = "", *, session: str = "", **at: Row
+    ) -> None:
+        """What a gate reports of its tool's own check."""
+        installation = at.get("installation") or self.installation()
+        found = Verification(session=session or self.session, outcome=outcome, note=note)
+        self.write(lambda tx: self.service.verifications.verify(tx, installation, request_id, found))
+
     def sweep(self) -> int:
         return self.write(self.service.expiry.sweep)
 
@@ -299,16 +318,29 @@ class House:
         """Change the database behind the service's back."""
         self.write(lambda tx: tx.change(Statement(text(sql)), **parameters))
 
+    def tamper(self, *statements: str) -> None:
+        """Change the record as somebody who owns the database could: without triggers and foreign keys."""
+        with contextlib.closing(self.service.database.connect()) as connection:
+            if self.service.database.shared:
+                connection.execute("SET session_replication_role = replica")
+            else:
+                connection.execute("PRAGMA foreign_keys = OFF")
+                for table, action in itertools.product(("audit_event", "audit_link"), ("update", "delete")):
+                    connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{action}")
+            for statement in statements:
+                connection.execute(statement)
+
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the database."""
         return [tuple(row.values()) for row in self.read(lambda reader: reader.all(Statement(text(sql)), **parameters))]
 
 
 @pytest.fixture
-def house(service: Service, clock: HandClock, database_url: str) -> House:
+def house(service: Service, clock: HandClock, database_url: str) -> Iterator[House]:
     house = House(service, clock, database_url)
     house.build()
-    return house
+    yield house
+    house.service.database.stop()
 
 
 @dataclass

@@ -80,6 +80,12 @@ def migrate(database_url: DatabaseUrl = None) -> None:
     print(f"{chosen.migration_url.rpartition('@')[2]} is at the newest schema.")
 
 
+@app.command()
+def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
+    """Erase one ended request's contents now: arguments, words and results. The facts and the audit chain stay."""
+    print(f"The contents of {control.ask(service(database_url), 'erase', request_id=request_id)} are erased.")
+
+
 @server.command("add")
 def server_add(
     name: str,
