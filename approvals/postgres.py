@@ -81,10 +81,11 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._clock = clock
         self._held = False
         self._announced: dict[str, None] = {}
+        asked = clock.asked()
         connection.execute("BEGIN")
         began = connection.execute(_BEGIN).fetchone()
         assert began is not None  # noqa: S101 — a SELECT without FROM has a row
-        super().__init__(connection, clock.told(began[0]))
+        super().__init__(connection, clock.told(began[0], asked))
 
     def change(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
@@ -119,10 +120,11 @@ class PostgresTransaction(PostgresReader, Transaction):
         if not self._held:
             return cursor.fetchall()
         self._held = False
+        asked = self._clock.asked()
         clock = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
         values = cursor.fetchall()
         after = clock.fetchone()
-        self.now = self._clock.told(after[0]) if after else self.now
+        self.now = self._clock.told(after[0], asked) if after else self.now
         return values
 
 
@@ -188,8 +190,9 @@ class Postgres(Database):
     def connect(self) -> Connected:
         """A connection in autocommit mode; the clock learns its time. Raises psycopg.OperationalError."""
         connection = Connection.connect(self.url, **self._options())
+        asked = self.clock.asked()
         now = connection.execute(f"SELECT {_NOW}").fetchone()
-        self.clock.told(now[0] if now else 0)
+        self.clock.told(now[0] if now else 0, asked)
         return connection
 
     async def _hear(self, connection: AsyncConnection[tuple[Any, ...]], hear: Callable[[str], None]) -> None:
