@@ -73,7 +73,11 @@ class PostgresReader(Reader):
 
 
 class PostgresTransaction(PostgresReader, Transaction):
-    """A transaction in a pipeline: statements are sent together until something has to be read."""
+    """A transaction in a pipeline: statements are sent together until something has to be read.
+
+    Each read ends with a Sync: only then is the server waiting for the next statement, so that PATIENCE runs. After a
+    mere Flush it would wait for the rest of the pipeline, with the locks held, for as long as the connection lasts.
+    """
 
     def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock) -> None:
         self.after_commit = []
@@ -101,6 +105,7 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     def alone(self, task: str) -> bool:
         cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
+        self._pipeline.sync()
         got = cursor.fetchone()
         return bool(got and got[0])
 
@@ -118,10 +123,12 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         if not self._held:
+            self._pipeline.sync()
             return cursor.fetchall()
         self._held = False
         asked = self._clock.asked()
         clock = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
+        self._pipeline.sync()
         values = cursor.fetchall()
         after = clock.fetchone()
         self.now = self._clock.told(after[0], asked) if after else self.now
