@@ -73,6 +73,8 @@ class Filings:
         if joined is not None:
             return self._wait(tx, joined, filing)
         before = tx.one(_LATEST, key=call.key)
+        if before is not None:
+            tx.now = max(tx.now, before.changed_at + 1)  # whatever clock that had: ids sort by time
         return _repeat(tx, before, call) or self._wait(tx, self._file_anew(tx, call, before), filing)
 
     def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:

@@ -343,6 +343,18 @@ def house(service: Service, clock: HandClock, database_url: str) -> Iterator[Hou
     house.service.database.stop()
 
 
+@pytest.fixture
+def open_house() -> Callable[..., House]:
+    """Makes a house over any database, not built yet; several over one database share a clock and keys."""
+
+    def make(url: str, clock: HandClock | None = None, keys: dict[str, str] | None = None, **options: Any) -> House:
+        clock = clock or HandClock()
+        service = Service(database_at(url, clock), Keyring(SECRET), HERE, **options)
+        return House(service, clock, url, {} if keys is None else keys)
+
+    return make
+
+
 @dataclass
 class Served:
     """The service behind a real HTTP port, in the test's own event loop."""

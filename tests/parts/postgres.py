@@ -33,6 +33,11 @@ class PostgresServer:
         finally:
             self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def place(self, url: str) -> tuple[str, str]:
+        """The database's name, and the folder of the server's socket."""
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+        return str(parts["dbname"]), str(parts["host"])
+
     def run(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql)
