@@ -86,6 +86,8 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._held = False
         self._announced: dict[str, None] = {}
         self._connection = connection
+        self._clock_says: Cursor[tuple[Any, ...]] | None = None
+        self._asked = self._now = 0
         connection.execute("BEGIN")
         self._ask(_BEGIN)
 
@@ -106,7 +108,7 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     def _ask(self, query: LiteralString) -> None:
         self._asked = self._clock.asked()
-        self._clock_says: Cursor[tuple[Any, ...]] | None = self._connection.execute(query)
+        self._clock_says = self._connection.execute(query)
 
     def change(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
