@@ -138,6 +138,7 @@ class Postgres(Database):
         self._prepare_after = None if direct_url else 2  # a pooler in transaction mode loses prepared statements
         self._free: deque[Connected] = deque()
         self._threads: ThreadPoolExecutor | None = None
+        self.on_retry = lambda: None
         self._origin = secrets.token_hex(4)
 
     def start(self) -> None:
@@ -149,8 +150,7 @@ class Postgres(Database):
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown()
-        while self._free:
-            self._free.pop().close()
+        self._close_free()
 
     async def write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -248,6 +248,7 @@ class Postgres(Database):
                     raise
                 if attempt == TRIES or not (crossed or broken):
                     raise _unavailable(error) from error
+                self.on_retry()
         raise AssertionError("the last attempt returns or raises")
 
     @contextlib.contextmanager
@@ -263,9 +264,14 @@ class Postgres(Database):
             yield connection
         finally:
             if connection.closed:
-                self._free.clear()  # what broke one has likely broken the others; they close when collected
+                self._close_free()  # what broke one has likely broken the others
             else:
                 self._free.append(connection)
+
+    def _close_free(self) -> None:
+        with contextlib.suppress(IndexError):  # other threads take from it, too
+            while True:
+                self._free.pop().close()
 
     def _learn_highest(self, connection: Connected) -> None:
         with contextlib.suppress(psycopg.errors.UndefinedTable):  # no schema yet

@@ -28,7 +28,7 @@ REPLICAS = re.findall(r"^ *server (\S+) \1:8700$", BALANCER, re.MULTILINE)
 
 def make_secrets(folder):
     command = ["make", "-s", "-f", ROOT / "Makefile", "secrets"]
-    subprocess.run(command, cwd=folder, env=clean_environment(), check=True)  # noqa: S607
+    subprocess.run(command, cwd=folder, env=clean_environment(), check=True)
     return {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
 
 
