@@ -29,6 +29,7 @@ from approvals.policy import DefaultPolicy, Policy
 from approvals.principals import Principals
 from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
+from approvals.restoration import Restorations
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
@@ -76,6 +77,7 @@ class Service:
         self.settlements = Settlements(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
         self.expiry = Expiry(self.transitions)
+        self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
