@@ -6,7 +6,7 @@ INSTALL := $(if $(UV),uv pip install --python $(BIN)/python --quiet,$(BIN)/pytho
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock clean
+.PHONY: help run test check bench format lock secrets clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,6 +37,14 @@ format: .venv/installed-dev ## the code's form
 lock: .venv/installed-dev ## renew the locks: versions and hashes, no addresses
 	printf 'editables\nhatchling\n' | $(COMPILE) pyproject.toml - --extra web -o requirements.lock
 	$(COMPILE) pyproject.toml -c requirements.lock --extra dev -o requirements-dev.lock
+
+# Containers run as users of their own, who must be able to read their secrets: what keeps others out is the folder.
+secrets: ## what docker-compose.yml needs, in ./secrets; what is there stays
+	@umask 022 && mkdir -p -m 0700 secrets && cd secrets && set -C && \
+	random() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; } && \
+	{ [ -e secret_key ] || random > secret_key; } && \
+	{ [ -e postgres_password ] || random > postgres_password; } && \
+	{ [ -e database_url ] || echo "postgresql://approvals:$$(cat postgres_password)@postgres/approvals" > database_url; }
 
 clean: ## remove the environment
 	rm -rf .venv

@@ -129,6 +129,8 @@ class Database(ABC):
     clock: Clock
     shared: bool
     """Whether other processes serve it, too."""
+    on_retry: Callable[[], None]
+    """Called when a transaction is run again."""
 
     @abstractmethod
     def start(self) -> None:

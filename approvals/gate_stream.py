@@ -78,6 +78,10 @@ class GateStreams:
         """The gate processes with an open stream here."""
         return list(self._streams)
 
+    def number(self) -> int:
+        """How many streams are open here."""
+        return sum(map(len, self._streams.values()))
+
     def stop(self) -> None:
         for streams in self._streams.values():
             for stream in streams:

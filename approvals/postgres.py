@@ -160,6 +160,7 @@ class Postgres(Database):
         self._prepare_after = None if direct_url else 2  # a pooler in transaction mode loses prepared statements
         self._free: deque[Connected] = deque()
         self._threads: ThreadPoolExecutor | None = None
+        self.on_retry = lambda: None
         self._origin = secrets.token_hex(4)
 
     def start(self) -> None:
@@ -270,6 +271,7 @@ class Postgres(Database):
                     raise
                 if attempt == TRIES or not (crossed or broken):
                     raise _unavailable(error) from error
+                self.on_retry()
         raise AssertionError("the last attempt returns or raises")
 
     @contextlib.contextmanager
@@ -290,7 +292,7 @@ class Postgres(Database):
                 self._free.append(connection)
 
     def _close_free(self) -> None:
-        with contextlib.suppress(IndexError):
+        with contextlib.suppress(IndexError):  # other threads take from it, too
             while True:
                 self._free.pop().close()
 

@@ -36,6 +36,18 @@ _WAITING = Statement(
         _sessions.c.last_seen_at > bindparam("since"),
     )
 )
+_CALLERS = Statement(
+    select(func.count().label("n"))
+    .select_from(_callers)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .join(requests, requests.c.id == _callers.c.request_id)
+    .where(
+        requests.c.ended_at.is_(None),
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+)
 _OF_SESSION = Statement(select(_callers.c.request_id).where(_callers.c.session_id == bindparam("session")).distinct())
 _HERE = Statement(
     update(_sessions)
@@ -71,6 +83,12 @@ def leave(tx: Transaction, session: str, call_id: str) -> None:
 def waiting(reader: Reader, request_id: str) -> int:
     """How many callers are known to wait for this request."""
     row = reader.one(_WAITING, request_id=request_id, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
+    return row.n if row is not None else 0
+
+
+def callers(reader: Reader) -> int:
+    """How many callers are known to wait, for whatever is open."""
+    row = reader.one(_CALLERS, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
     return row.n if row is not None else 0
 
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sqlalchemy import bindparam, select
@@ -18,17 +18,19 @@ from approvals.claim import Claims
 from approvals.database import Database, Reader, Statement, Transaction
 from approvals.decision import Decisions
 from approvals.erasure import Erasures
-from approvals.errors import ApprovalsError, Invalid
+from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
 from approvals.gate_stream import GateStream, GateStreams
 from approvals.keyring import Keyring
+from approvals.metrics import Metrics, standing
 from approvals.models import Meta
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
 from approvals.principals import Principals
 from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
+from approvals.restoration import Restorations
 from approvals.retention import Retention
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
@@ -63,6 +65,7 @@ class Service:
         self.database = database
         self.keyring = keyring
         self.public_url = public_url.rstrip("/")
+        self.metrics = Metrics(database)
         self.bus = Bus()
         self.sightings = Sightings()
         self.gates = GateStreams(self.bus, self._stream_ended)
@@ -72,7 +75,7 @@ class Service:
         self.people = People(self.log)
         self.principals = Principals(self.log)
         self.statuses = Statuses(self.public_url)
-        self.transitions = Transitions(self.log, self.bus.wake)
+        self.transitions = Transitions(self.log, self.bus.wake, self.metrics.moved)
         self.registry = Registry(self.log, policy, self.public_url)
         self.filings = Filings(self.transitions, self.registry, keyring, policy)
         self.decisions = Decisions(self.transitions)
@@ -81,24 +84,37 @@ class Service:
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
         self.expiry = Expiry(self.transitions)
+        self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
         self.erasures = Erasures(self.transitions, retention or Retention())
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
         self._look = asyncio.Event()
         """Set when there may be changes that nobody announced to this process."""
+        self._halted: set[str] = set()
         self._emit_head = emit_head or (lambda head, at: None)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run one transaction; what it returns as an error is raised after the commit."""
-        result = await self.database.write(work)
+        with self.metrics.writing.time():
+            result = await self.database.write(work)
         if isinstance(result, ApprovalsError):
             raise result
         return result
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Run a short, indexed read."""
-        return await self.database.read(work)
+        with self.metrics.reading.time():
+            return await self.database.read(work)
+
+    async def measured(self) -> bytes:
+        """What /metrics says. It answers without the database, too."""
+        try:
+            now = await self.read(standing)
+        except Unavailable:
+            now = None
+        self.metrics.streams.set(self.gates.number())
+        return self.metrics.text(now)
 
     def read_now(self, work: Callable[[Reader], T]) -> T:
         """As `read`, from a thread."""
@@ -135,13 +151,11 @@ class Service:
     async def keep_time(self) -> None:
         """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""
         while not self.stopping.is_set():
-            try:
+            with self._going_on("the timer"):
                 due = await self.read(next_due)
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
                 await self._watch_gates()
-            except Exception:
-                logger.exception("the timer stumbled; it goes on")
             await self._pause(1.0)
 
     async def keep_up(self) -> None:
@@ -154,10 +168,8 @@ class Service:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
                 self._look.clear()
-                try:
+                with self._going_on("the poll for changes"):
                     self.replicas.take(await self.read(self.replicas.changes))
-                except Exception:
-                    logger.exception("the poll for changes stumbled; it goes on")
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -175,16 +187,31 @@ class Service:
     async def keep_chain(self) -> None:
         """Link new audit events within a second of their writing, and emit each new head."""
         while not self.stopping.is_set():
-            try:
+            with self._going_on("the audit sequencer"):
                 await self.link_events()
-            except Exception:
-                logger.exception("the audit sequencer stumbled; it goes on")
             await self._pause(0.5)
 
     async def link_events(self) -> None:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit)):
             self._emit_head(head, self.database.clock.now())
+
+    @contextlib.contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """One round of an endless task: its error is logged, and the next round comes. A database that is away is said
+        once, and once when it is back."""
+        try:
+            yield
+        except Unavailable as error:
+            if what not in self._halted:
+                logger.warning("%s waits: %s", what, error.detail)
+            self._halted.add(what)
+        except Exception:
+            logger.exception("%s stumbled; it goes on", what)
+        else:
+            if what in self._halted:
+                logger.warning("%s goes on", what)
+            self._halted.discard(what)
 
     async def _watch_gates(self) -> None:
         if not self.sightings.due(self.database.clock.now()):

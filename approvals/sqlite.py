@@ -78,6 +78,7 @@ class Sqlite(Database):
         self._readers: deque[sqlite3.Connection] = deque()
         """Those not in use; as many as ever read at once."""
         self._writer: Writer | None = None
+        self.on_retry = lambda: None  # its transactions run one after the other
 
     def start(self) -> None:
         connection = self.connect()

@@ -1,6 +1,8 @@
 """One move of one request: one compare-and-swap, one audit event, one wake-up after the commit."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -62,12 +64,23 @@ Wake = Callable[[str], None]
 """Told, after the commit, the id of each request that changed."""
 
 
-class Transitions:
-    """Moves requests. `wake` is called on the event loop once the move is durable."""
+@dataclass(frozen=True)
+class Moved:
+    """A move that was made: of which request (as it is afterwards), and by whom."""
 
-    def __init__(self, log: AuditLog, wake: Wake) -> None:
+    move: Move
+    was: State
+    row: Row
+    actor: str
+
+
+class Transitions:
+    """Moves requests. `wake` and `moved` are called once the move is durable."""
+
+    def __init__(self, log: AuditLog, wake: Wake, moved: Callable[[Moved], None] | None = None) -> None:
         self.log = log
         self._wake = wake
+        self._moved = moved or (lambda _: None)
 
     def find(self, reader: Reader, request_id: str) -> Row:
         """The request's row, with its execution's `lease_until`. Raises NotFound."""
@@ -91,7 +104,9 @@ class Transitions:
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
             changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}
-        return self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
+        after = self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
+        tx.after_commit.append(partial(self._moved, Moved(move, State(row.state), after, actor)))
+        return after
 
     def change(self, tx: Transaction, row: Row, kind: str, actor: str, *, because: str = "", **changes: Any) -> Row:
         """Change a request's own columns under compare-and-swap, with its audit event."""

@@ -38,6 +38,24 @@ class PostgresServer:
         parts = psycopg.conninfo.conninfo_to_dict(url)
         return str(parts["dbname"]), str(parts["host"])
 
+    @contextlib.contextmanager
+    def cut_off(self, url: str) -> Iterator[None]:
+        """Nobody reaches this database while the context lasts; who was connected is thrown out."""
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        self.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        try:
+            yield
+        finally:
+            self.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    @contextlib.contextmanager
+    def locked(self, url: str, table: str) -> Iterator[None]:
+        """Whoever reads this table waits until the context ends."""
+        with psycopg.connect(url) as connection:
+            connection.execute(f"LOCK TABLE {table}")
+            yield
+
     def run(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from approvals.errors import Unavailable
 from approvals.service import Service
@@ -16,6 +17,8 @@ from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
 
 PACKAGE = Path(__file__).parent
+READY_SECONDS = 3.0
+"""A database that has not answered a short read by then is not there."""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -35,6 +38,7 @@ def create_app(service: Service) -> FastAPI:
     pages.mount(app)
     app.add_api_route("/healthz", _alive, include_in_schema=False)
     app.add_api_route("/readyz", partial(_ready, service), include_in_schema=False)
+    app.add_api_route("/metrics", partial(_metrics, service), include_in_schema=False)
     app.add_middleware(Headers)
     return app
 
@@ -64,7 +68,14 @@ async def _ready(service: Service) -> Response:
     if service.stopping.is_set():
         return JSONResponse({"status": "stopping"}, status_code=503)
     try:
-        await service.read(service.known_key)
+        async with asyncio.timeout(READY_SECONDS):
+            await service.read(service.known_key)
+    except TimeoutError:
+        return JSONResponse({"status": "unavailable", "detail": "The database does not answer."}, status_code=503)
     except Unavailable as error:
         return JSONResponse({"status": "unavailable", "detail": error.detail}, status_code=503)
     return JSONResponse({"status": "ready"})
+
+
+async def _metrics(service: Service) -> Response:
+    return Response(await service.measured(), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ def ask(service: Service, command: str, **arguments: Any) -> Any:
         return _over(connection, command, arguments)
     service.database.write_now(service.check_key)
     return service.database.write_now(lambda tx: _run(service, tx, command, _actor(os.getuid()), arguments))
+
+
+def close_restored(service: Service) -> Counter[str]:
+    """Let nothing that was open when the back-up was made lead to an execution. Raises Unavailable while a service
+    runs on this SQLite file; on PostgreSQL whoever restores has to know."""
+    database, became = service.database, Counter[str]()
+    with database.only_process() if isinstance(database, Sqlite) else contextlib.nullcontext():
+        database.write_now(service.check_key)
+        database.write_now(lambda tx: service.restorations.record(tx, _actor(os.getuid())))
+        while closed := database.write_now(service.restorations.close):
+            became += closed
+    return became
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,8 @@ from approvals_web.settings import Settings
 
 LAST_WORDS = 3
 """Seconds that open connections have, once their streams were told to end."""
+IDLE_SECONDS = 75
+"""How long a connection may do nothing: longer than balancers keep theirs, so that none is closed under a request."""
 
 
 class Server(uvicorn.Server):
@@ -78,6 +80,8 @@ async def _run(settings: Settings, service: Service, listener: socket.socket, *,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=LAST_WORDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         lifespan="on",
     )

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8700
     public_url: str = ""
+    trusted_proxies: str = "127.0.0.1"
+    """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
     secret_key: str = ""
     policy: str = ""
     retention: str = ""

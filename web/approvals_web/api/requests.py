@@ -83,7 +83,8 @@ async def read_request(
         status = await _own(service, principal, request_id)
         if wait and status.state == seen and not service.stopping.is_set():
             del status  # thousands may wait here: hold nothing meanwhile
-            await bell.wait(wait)
+            with service.metrics.polls.track_inprogress():
+                await bell.wait(wait)
             if not await service.read(lambda reader: credentials.still_counts(reader, principal)):
                 raise Unauthenticated("This key was revoked meanwhile.", hint="Ask for a new one.")
             status = await _own(service, principal, request_id)

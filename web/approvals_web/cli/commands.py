@@ -73,11 +73,22 @@ def serve(
 
 
 @app.command()
-def migrate(database_url: DatabaseUrl = None) -> None:
+def migrate(
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="It was restored from a back-up: let nothing run that may have run since."),
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Bring the database to the newest schema."""
     chosen = settings(database_url)
     schema.upgrade(chosen.migration_url)
     print(f"{chosen.migration_url.rpartition('@')[2]} is at the newest schema.")
+    if restored:
+        became = control.close_restored(service(database_url))
+        counted = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
+        print(f"It was restored from a back-up: that is on record. Requests that were open: {counted or 'none'}.")
+        print("Everybody is signed out. Revoke again whatever was revoked since the back-up.")
 
 
 @app.command()

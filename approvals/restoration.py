@@ -1,0 +1,51 @@
+"""After a restore from a back-up: what was open when it was made may have gone on since, and nobody here knows.
+
+An older copy has forgotten executions, so an approval in it may have been used already. Nothing that it holds open may
+therefore lead to an execution (P3): each such request ends, or becomes unknown, and is asked anew.
+"""
+
+from collections import Counter
+
+from sqlalchemy import bindparam, or_, select, update
+
+from approvals.audit import SYSTEM
+from approvals.database import Statement, Transaction
+from approvals.models import SignInLink, WebSession
+from approvals.state import Move
+from approvals.transition import Transitions, requests
+from approvals.wire import State
+
+BATCH = 200
+BECAUSE = "the database was restored from a back-up"
+MOVES = {State.PENDING: Move.WITHDRAW, State.APPROVED: Move.REVOKE, State.EXECUTING: Move.LOSE}
+
+_sessions = WebSession.__table__  # type: ignore[attr-defined]
+_links = SignInLink.__table__  # type: ignore[attr-defined]
+
+_UNSURE = Statement(
+    select(requests.c.id).where(or_(*(requests.c.state == state.value for state in MOVES))).limit(BATCH)
+)
+_SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
+_SPEND = Statement(update(_links).where(_links.c.spent_at.is_(None)).values(spent_at=bindparam("now")))
+
+
+class Restorations:
+    """Makes a restored database safe to serve. Nothing may serve it meanwhile."""
+
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    def record(self, tx: Transaction, actor: str) -> None:
+        """Put it on record; sign everybody out, and void links that may have been used."""
+        tx.change(_SIGN_OUT, now=tx.now)
+        tx.change(_SPEND, now=tx.now)
+        self._transitions.log.append(tx, "database.restored", actor, "database")
+
+    def close(self, tx: Transaction) -> Counter[str]:
+        """Move up to BATCH requests that could still lead to an execution: how many became what; empty when done."""
+        became: Counter[str] = Counter()
+        for found in tx.all(_UNSURE):
+            row = self._transitions.take(tx, found.id)
+            after = self._transitions.move(tx, row, MOVES[State(row.state)], SYSTEM, because=BECAUSE)
+            became[after.state] += 1
+        return became

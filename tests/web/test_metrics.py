@@ -1,0 +1,120 @@
+"""/metrics and /readyz: what whoever is on call sees."""
+
+import re
+
+import anyio
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.dialects import sqlite
+
+from approvals import metrics
+
+
+async def scrape(served):
+    """{(sample, its labels, by name): value}"""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"{served.url}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    samples = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+    return {(sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value for sample in samples}
+
+
+async def test_metrics_tell_what_is_open_what_moved_and_how_long_it_took(served):
+    house = served.house
+    first, second = (house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in (1, 2))
+    house.clock.forward(40)
+    house.decide(first)
+    house.claim(first)
+    at = await scrape(served)
+    assert at[("approvals_open_requests", "high", "pending")] == 1
+    assert at[("approvals_open_requests", "high", "executing")] == 1
+    assert at[("approvals_oldest_pending_seconds",)] == 40
+    assert at[("approvals_waiting_callers",)] == 2
+    assert (at[("approvals_moves_total", "approve")], at[("approvals_moves_total", "claim")]) == (1, 1)
+    assert (at[("approvals_decision_seconds_bucket", "30.0")], at[("approvals_decision_seconds_bucket", "60.0")]) == (
+        0,
+        1,
+    )
+    house.report(first)
+    house.withdraw(second)
+    at = await scrape(served)
+    assert not [name for name, *_ in at if name == "approvals_open_requests"]
+    assert at[("approvals_oldest_pending_seconds",)] == 0
+    assert at[("approvals_executions_total", "succeeded")] == 1
+    assert at[("approvals_decision_seconds_count",)] == 1, "a withdrawal is no decision"
+    assert at[("approvals_database_up",)] == 1
+    assert at[("approvals_database_seconds_count", "read")] > 0
+
+
+async def test_metrics_tell_of_streams_long_polls_and_the_unlinked_end_of_the_record(served, until):
+    house = served.house
+    request_id = house.file().request_id
+    async with served.client() as gate, anyio.create_task_group() as tasks:
+        body = {"session": house.session, "waiting": []}
+        async with gate.stream("POST", "/requests/events", json=body) as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            tasks.start_soon(gate.get, f"/requests/{request_id}?wait=20")
+            await until(lambda: house.service.metrics.polls._value.get() == 1)
+            at = await scrape(served)
+            assert (at[("approvals_gate_streams",)], at[("approvals_long_polls",)]) == (1, 1)
+        house.decide(request_id)
+    await house.service.link_events()
+    linked = await scrape(served)
+    house.withdraw(request_id)
+    house.clock.forward(7)
+    now = await scrape(served)
+    names = ("approvals_audit_unlinked_events", "approvals_audit_unlinked_seconds", "approvals_long_polls")
+    assert [linked[(name,)] for name in names] == [0, 0, 0]
+    assert (now[(names[0],)], now[(names[1],)]) in {(1, 7), (0, 0)}, "linked within a second"
+
+
+async def test_metrics_name_no_tool_no_person_and_no_argument(served):
+    house = served.house
+    house.decide(house.file().request_id)
+    said = str(await scrape(served))
+    for word in ("refund", "shop", "ann", "scout", "1042", "parcel", *house.keys.values()):
+        assert word not in said.lower(), word
+
+
+@pytest.mark.parametrize("statement", [metrics._OPEN, metrics._OLDEST, metrics._LAST_LINKED, metrics._UNLINKED])
+def test_no_metric_walks_through_history(house, statement):
+    compiled = statement.compiled(sqlite.dialect(paramstyle="named"))
+    given = compiled.bind({"after": 0} if ":after" in compiled.sql else {})
+    if house.service.database.shared:
+        pytest.skip("its planner walks through small tables")
+    with house.service.database.connect() as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", given)]
+    connection.close()
+    walks = [step for step in plan if re.match(r"SCAN (request|audit_event)\b(?!.*INDEX)", step)]
+    assert not walks, plan
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_p5_while_the_database_is_away_it_is_not_ready_and_says_so_once(served, postgres, caplog, until):
+    async with httpx2.AsyncClient(base_url=served.url, trust_env=False) as http:
+        assert (await http.get("/readyz")).status_code == 200
+        with postgres.cut_off(served.house.url):
+            away = await http.get("/readyz")
+            assert (away.status_code, away.json()["status"]) == (503, "unavailable")
+            assert "OperationalError" in away.json()["detail"]
+            assert "dbname" not in away.text
+            assert (await http.get("/healthz")).status_code == 200
+            assert (await scrape(served))[("approvals_database_up",)] == 0
+            await until(lambda: "the audit sequencer waits" in caplog.text)
+        await until(lambda: "the audit sequencer goes on" in caplog.text)
+        assert caplog.text.count("the audit sequencer waits") == 1
+        assert "Traceback" not in caplog.text
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await scrape(served))[("approvals_database_up",)] == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_p5_a_database_that_hangs_is_not_ready_either(served, postgres, monkeypatch):
+    monkeypatch.setattr("approvals_web.app.READY_SECONDS", 0.2)
+    with postgres.locked(served.house.url, "meta"):
+        async with httpx2.AsyncClient(base_url=served.url, trust_env=False) as http:
+            away = await http.get("/readyz")
+    assert (away.status_code, away.json()["detail"]) == (503, "The database does not answer.")

