@@ -88,7 +88,8 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
         (("agent", "add", ""), {}, "name"),
         (("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles"),
         (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
-        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost/db"}, "sqlite:///"),
+        (("migrate",), {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"}, "sqlite:///"),
+        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@127.0.0.1:1/db"}, "cannot be reached"),
         (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
         (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "reads no policy file"),
         (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
@@ -100,6 +101,7 @@ def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, co
         arguments, complaint = ("agent", "list"), "/nowhere"
     said = installed.cli(*arguments, code=1, **environment)
     assert complaint in said
+    assert "secret@" not in said
     assert "Traceback" not in said
     assert "secret@" not in said
 
