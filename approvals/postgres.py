@@ -80,6 +80,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._pipeline = pipeline
         self._clock = clock
         self._held = False
+        self._earliest: Instant = 0
         self._announced: dict[str, None] = {}
         connection.execute("BEGIN")
         self._asked: Cursor[tuple[Any, ...]] | None = connection.execute(_BEGIN)
@@ -91,12 +92,12 @@ class PostgresTransaction(PostgresReader, Transaction):
         if self._asked is not None:
             row = self._asked.fetchone()
             assert row is not None  # noqa: S101 — a SELECT without FROM has a row
-            self._asked, self._now = None, self._clock.told(row[0])
+            self._asked, self._now = None, max(self._earliest, self._clock.told(row[0]))
         return self._now
 
     @now.setter
     def now(self, instant: Instant) -> None:
-        self._asked, self._now = None, instant
+        self._asked, self._now, self._earliest = None, instant, instant
 
     def change(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)

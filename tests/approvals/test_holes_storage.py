@@ -1,0 +1,232 @@
+"""PostgreSQL runs transactions at once: what one of them has read, another may change before it commits."""
+
+import contextlib
+import threading
+
+import pytest
+
+from approvals import credentials, principals
+from approvals.errors import Duplicate, Unauthenticated
+from approvals.postgres import PostgresTransaction
+from approvals.principals import agent_named
+from approvals.wire import Annotations, CallRecord, CallRecords
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+@pytest.fixture
+def database_url(postgres):
+    with postgres.database() as url:
+        yield url
+
+
+class Between:
+    """Runs `other` in a thread when `owner.name` is first called, as far as it gets: to its end, or to a lock."""
+
+    def __init__(self, house, monkeypatch, owner, name, other):
+        self._house = house
+        self._other = other
+        self._thread = None
+        self.error = None
+        real = getattr(owner, name)
+
+        def interrupted(*args, **kwargs):
+            if self._thread is None:
+                self._begin()
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, interrupted)
+
+    def _begin(self):
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        while self._thread.is_alive() and self._house.rows(WAITING) == [(0,)]:
+            self._thread.join(0.01)
+
+    def _run(self):
+        try:
+            self._other()
+        except Exception as error:
+            self.error = error
+
+    def finish(self):
+        assert self._thread is not None, "nothing happened between"
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def between(house, monkeypatch):
+    def start(owner, name, other):
+        return Between(house, monkeypatch, owner, name, other)
+
+    return start
+
+
+def calls(first, last):
+    return tuple(
+        CallRecord(number=number, ago=0, method="tools/call", outcome="ok") for number in range(first, last + 1)
+    )
+
+
+def record(house, last, *, first=1, closed=False):
+    batch = CallRecords(session=house.session, calls=calls(first, last), high_water=last, closed=closed)
+    at = house.installation()
+    return house.write(lambda tx: house.service.calls.record(tx, at, batch))
+
+
+def test_p8_a_report_that_came_twice_at_once_is_kept_once_and_counts_never_back(house, between):
+    """A gate that got no answer in time says it again, and more, to another replica."""
+    meanwhile = between(house.service.log, "append", lambda: record(house, 5))
+    record(house, 3)
+    meanwhile.finish()
+    assert meanwhile.error is None
+    assert house.rows("SELECT recorded FROM gate_session") == [(5,)]
+    kept = house.rows(
+        "SELECT p.body FROM audit_event e JOIN audit_payload p USING (payload_hash) WHERE kind = 'calls.recorded'"
+    )
+    assert sum(body.count('"number"') for (body,) in kept) == 5
+
+
+def test_p8_a_gate_that_fell_silent_is_lost_once_on_record(house, between):
+    house.clock.forward(100)
+    expiry = house.service.expiry
+    meanwhile = between(house.service.log, "append", lambda: house.write(expiry.lose_silent))
+    house.write(expiry.lose_silent)
+    meanwhile.finish()
+    lost = "SELECT count(*) FROM audit_event WHERE kind = 'session.lost'"
+    assert house.rows(lost) == [(1,)]
+
+
+def test_p8_a_gate_that_speaks_up_while_it_is_declared_lost_is_not(house, monkeypatch):
+    house.clock.forward(100)
+    expiry, real = house.service.expiry, PostgresTransaction.all
+
+    def late(self, statement, **parameters):
+        rows = real(self, statement, **parameters)
+        monkeypatch.setattr(PostgresTransaction, "all", real)
+        record(house, 1)
+        return rows
+
+    monkeypatch.setattr(PostgresTransaction, "all", late)
+    house.write(expiry.lose_silent)
+    assert house.rows("SELECT lost_at FROM gate_session") == [(None,)]
+
+
+def test_p1_two_gates_that_register_at_once_loosen_nothing_unseen(house, between):
+    """Each definition is compared with the one that stands when its turn comes."""
+    read = Annotations(read_only=True)
+    hashes = house.register(house.tool(annotations=read)).tools["refund_order"].tool_hash
+    house.accept("refund_order", hashes)
+    careful = house.tool(annotations=Annotations(), description="It writes after all.")
+    loose = house.tool(annotations=read, description="A new text.")
+    meanwhile = between(house.service.registry, "_loosens", lambda: house.register(careful, session="session-0002"))
+    house.register(loose, session="session-0003")
+    meanwhile.finish()
+    assert meanwhile.error is None
+    accepted = house.rows(
+        "SELECT body FROM tool JOIN tool_definition ON tool_hash = accepted_hash WHERE tool.name = 'refund_order'"
+    )
+    verdicts = house.register(loose, session="session-0004").tools["refund_order"].verdict
+    assert '"read_only":true' not in accepted[0][0] and verdicts == "ask"
+
+
+def test_p1_an_acceptance_is_not_undone_by_a_registration_at_the_same_moment(house, between):
+    offered = house.tool(annotations=Annotations(read_only=True))
+    hashes = house.register(offered).tools["refund_order"].tool_hash
+    other = house.tool(annotations=Annotations(read_only=True), description="Another text.")
+    meanwhile = between(house.service.registry, "_loosens", lambda: house.accept("refund_order", hashes))
+    house.register(other, session="session-0002")
+    meanwhile.finish()
+    (row,) = house.rows("SELECT accepted_hash, offered_hash FROM tool WHERE name = 'refund_order'")
+    if meanwhile.error is None:
+        assert row[0] == hashes
+    else:
+        assert row[1] == other_hash(house, other)
+
+
+def other_hash(house, definition):
+    return house.register(definition, session="session-0009").tools[definition.name].tool_hash
+
+
+def test_p1_of_two_set_up_links_one_makes_the_first_account(house, between):
+    """Each replica prints one while there is no account."""
+    house.run("DELETE FROM user_account")
+    people = house.service.people
+    links = [house.write(lambda tx: people.link(tx, "serve", "setup", roles="admin reviewer")) for _ in range(2)]
+
+    def spend(number):
+        def work(tx):
+            people.spend(tx, links[number])
+            name = f"first{number}"
+            people.add(tx, "link", subject=name, name=name, roles="admin reviewer", password_hash="x")
+
+        house.write(work)
+
+    meanwhile = between(people, "add", lambda: spend(1))
+    spend(0)
+    meanwhile.finish()
+    assert isinstance(meanwhile.error, Unauthenticated)
+    assert house.rows("SELECT subject FROM user_account") == [("first0",)]
+
+
+def test_p1_two_keys_made_at_once_leave_two_that_count(house, between):
+    agent = house.read(lambda reader: agent_named(reader, "scout"))
+
+    def rotate():
+        house.write(lambda tx: house.service.principals.rotate(tx, "test", "agent", agent))
+
+    meanwhile = between(credentials.secrets, "token_hex", rotate)
+    rotate()
+    meanwhile.finish()
+    assert meanwhile.error is None
+    assert len(house.read(lambda reader: credentials.live(reader, "agent", agent.id))) == 2
+
+
+def test_p1_two_installations_made_at_once_have_not_one_label(house, between):
+    """Whoever revokes a label would leave the other one's key alive."""
+    meanwhile = between(principals.identifier, "new", lambda: house.add_server("shop", "second"))
+    with contextlib.suppress(Duplicate):
+        house.add_server("shop", "second")
+    meanwhile.finish()
+    assert house.rows("SELECT count(*) FROM installation WHERE label = 'second'") == [(1,)]
+
+
+@pytest.fixture
+def revoked(house):
+    """Ways to take back what a claim rests on."""
+    service = house.service
+
+    def server():
+        at = house.installation()
+        house.write(lambda tx: service.principals.revoke(tx, "test", "installation", at))
+
+    def person():
+        user = house.person().id
+        house.write(lambda tx: service.people.disable(tx, user, "test"))
+
+    return {"server": server, "agent": house.revoke_agent, "person": person}
+
+
+@pytest.mark.parametrize("what", ["server", "agent", "person"])
+def test_p1_nothing_is_claimed_after_what_it_rests_on_was_taken_back(house, between, revoked, what):
+    """Not even by a claim that looked just before: whoever revokes waits for it, and is then told that it is done."""
+    filed = house.file()
+    house.decide(filed.request_id)
+    meanwhile = between(house.service.claims, "_start", revoked[what])
+    assert house.claim(filed.request_id) is None
+    meanwhile.finish()
+    assert meanwhile.error is None
+    kinds = [kind for (kind,) in house.rows("SELECT kind FROM audit_event ORDER BY id")]
+    revoking = {"server": "installation.revoked", "agent": "agent.revoked", "person": "user.disabled"}[what]
+    assert kinds.index("request.executing") < kinds.index(revoking)
+
+
+def test_p1_an_installation_revoked_while_its_claim_waited_claims_nothing(house, between, revoked):
+    """The key was looked at before the claim had its turn."""
+    filed = house.file()
+    house.decide(filed.request_id)
+    meanwhile = between(house.service.transitions, "take", revoked["server"])
+    assert isinstance(house.claim(filed.request_id), Unauthenticated)
+    meanwhile.finish()
+    assert house.status(filed.request_id).state == "revoked"
