@@ -97,13 +97,15 @@ def link(tx: Transaction, key: bytes) -> Head | None:
         return None
     last = tx.one(_LAST_LINK)
     first, mac = (last.seq, last.mac) if last else (0, "")
-    seq = first
-    for event in tx.all(_UNLINKED_AFTER, after=_linked_up_to(tx)):
-        if not hmac.compare_digest(event.mac, event_mac(key, event)):
-            continue  # not ours: it stays unlinked, which `verify` reports
-        seq += 1
-        mac = link_mac(key, seq, mac, event)
-        tx.insert(AuditLink, seq=seq, event_id=event.id, mac=mac)
+    seq, after = first, _linked_up_to(tx)
+    while seq == first and (events := tx.all(_UNLINKED_AFTER, after=after)):
+        for event in events:
+            if not hmac.compare_digest(event.mac, event_mac(key, event)):
+                continue  # not ours: it stays unlinked, which `verify` reports
+            seq += 1
+            mac = link_mac(key, seq, mac, event)
+            tx.insert(AuditLink, seq=seq, event_id=event.id, mac=mac)
+        after = events[-1].id
     return Head(seq, mac) if seq > first else None
 
 
