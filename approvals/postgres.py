@@ -39,6 +39,8 @@ PATIENCE = "10s"
 _NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _BEGIN = (
     f"SELECT {_NOW}, set_config('lock_timeout', '{PATIENCE}', true),"
+    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
     f" set_config('statement_timeout', '{PATIENCE}', true),"
     f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
 )
@@ -73,7 +75,8 @@ class PostgresReader(Reader):
 
 
 class PostgresTransaction(PostgresReader, Transaction):
-    """A transaction in a pipeline: statements are sent together until something has to be read."""
+    """A transaction in a pipeline: statements are sent together until something has to be read. Each look ends with a
+    sync: in the middle of a pipeline the server waits for ever, with all locks held."""
 
     def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock) -> None:
         self.after_commit = []
@@ -90,6 +93,7 @@ class PostgresTransaction(PostgresReader, Transaction):
     def now(self) -> Instant:
         """Read when it is first asked for, mostly in one round trip with something else."""
         if self._asked is not None:
+            self._pipeline.sync()
             row = self._asked.fetchone()
             assert row is not None  # noqa: S101 — a SELECT without FROM has a row
             self._asked, self._now = None, max(self._earliest, self._clock.told(row[0]))
@@ -113,6 +117,7 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     def alone(self, task: str) -> bool:
         cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
+        self._pipeline.sync()
         got = cursor.fetchone()
         return bool(got and got[0])
 
@@ -132,6 +137,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         if self._held:
             self._held = False
             self._asked = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
+        self._pipeline.sync()
         return cursor.fetchall()
 
 
@@ -234,7 +240,7 @@ class Postgres(Database):
                 committing = True
                 transaction.commit(self._origin)
         except psycopg.OperationalError as error:
-            if committing and (connection.closed or error.sqlstate is None):
+            if committing and (connection.closed or _is_broken(error)):
                 raise Unavailable(
                     "The database went away at the moment of writing.", hint="Look whether it was done; try again."
                 ) from error
@@ -251,7 +257,7 @@ class Postgres(Database):
                     return act(connection)
             except psycopg.Error as error:
                 crossed = error.sqlstate in _CROSSED
-                broken = isinstance(error, psycopg.OperationalError) and _is_broken(error)
+                broken = _is_broken(error)
                 if not crossed and not broken and not isinstance(error, psycopg.OperationalError):
                     raise
                 if attempt == TRIES or not (crossed or broken):
@@ -309,9 +315,11 @@ def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_broken(error: psycopg.OperationalError) -> bool:
+def _is_broken(error: psycopg.Error) -> bool:
     """Whether the connection, rather than the statement, failed: it ended, or the server is going down."""
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:
@@ -324,7 +332,6 @@ def _words(error: BaseException) -> str:
 
 
 def _check_durable(connection: Connected) -> None:
-    for setting in ("fsync", "synchronous_commit"):
-        value = connection.execute(f"SHOW {setting}").fetchone()
-        if value is not None and value[0] == "off":
-            logger.warning("PostgreSQL runs with %s=off: a crash of its machine loses acknowledged decisions", setting)
+    value = connection.execute("SHOW fsync").fetchone()
+    if value is not None and value[0] == "off":
+        logger.warning("PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged decisions")

@@ -1,15 +1,24 @@
 """PostgreSQL runs transactions at once: what one of them has read, another may change before it commits."""
 
+import asyncio
 import contextlib
 import threading
+import time
 
+import psycopg
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import text
 
-from approvals import credentials, principals
-from approvals.errors import Duplicate, Unauthenticated
+from approvals import chain, credentials, principals
+from approvals import postgres as postgres_module
+from approvals.bus import EVERYTHING
+from approvals.database import Statement, database_at
+from approvals.errors import Duplicate, Unauthenticated, Unavailable
 from approvals.postgres import PostgresTransaction
 from approvals.principals import agent_named
-from approvals.wire import Annotations, CallRecord, CallRecords
+from approvals.service import Service
+from approvals.wire import Annotations, CallRecord, CallRecords, Filing, Outcome, ToolDefinition
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -230,3 +239,184 @@ def test_p1_an_installation_revoked_while_its_claim_waited_claims_nothing(house,
     assert isinstance(house.claim(filed.request_id), Unauthenticated)
     meanwhile.finish()
     assert house.status(filed.request_id).state == "revoked"
+
+
+# What nobody announced: the slow poll.
+
+
+def poll(house, seen):
+    """One round; what it woke."""
+    woken = []
+    seen.bus.subscribe(woken.append, [EVERYTHING])
+    seen.replicas.take(house.read(seen.replicas.changes))
+    seen.bus.unsubscribe(woken.append, [EVERYTHING])
+    return set(woken)
+
+
+@pytest.fixture
+def deaf(house):
+    """Another process that hears nothing."""
+    return Service(house.service.database, house.service.keyring, "http://127.0.0.1:8700")
+
+
+def copies(house, number, changed_at):
+    """As many requests like the first one."""
+    first = house.rows("SELECT id FROM request LIMIT 1")[0][0]
+    columns = [
+        name
+        for (name,) in house.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'request'")
+    ]
+    other = {"id": "'copy-' || lpad(n::text, 6, '0')", "attach_key": "NULL", "changed_at": changed_at}
+    values = ", ".join(other.get(name, f'"{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    house.run(
+        f"INSERT INTO request ({names}) SELECT {values} FROM request, generate_series(1, {number}) n WHERE id = '{first}'"
+    )
+
+
+def test_p4_the_poll_comes_through_a_crowd(house, deaf):
+    """However much changed within the time that it looks back."""
+    house.file()
+    assert poll(house, deaf)
+    copies(house, 3000, f"{house.clock.now()} + n")
+    for _ in range(4):
+        house.clock.forward(2)
+        poll(house, deaf)
+    house.clock.forward(60)
+    poll(house, deaf)
+    late = house.file(house.filing({"order_id": 7}))
+    assert poll(house, deaf) == {late.request_id}
+
+
+def test_p4_the_poll_comes_through_a_crowd_that_waits_for_one_request(house, deaf):
+    filed = house.file()
+    house.run(
+        "INSERT INTO waiting_call (session_id, call_id, request_id, arrived_at) "
+        f"SELECT '{house.session}', 'call-' || n, '{filed.request_id}', 1 FROM generate_series(1, 2000) n"
+    )
+    for _ in range(4):
+        poll(house, deaf)
+    house.clock.forward(1)
+    late = house.file(house.filing({"order_id": 7}))
+    assert poll(house, deaf) == {late.request_id}
+
+
+def test_p4_a_process_that_starts_in_a_quiet_hour_does_not_walk_through_all_of_history(house, deaf):
+    house.file()
+    copies(house, 3000, f"{house.clock.now()} + n * 1000000::bigint")
+    house.clock.forward(7200)
+    for _ in range(3):
+        assert poll(house, deaf) == set()
+    late = house.file(house.filing({"order_id": 7}))
+    assert poll(house, deaf) == {late.request_id}
+
+
+async def test_p4_a_word_that_makes_no_sense_does_not_end_the_listening(house, until):
+    heard = []
+    service = house.service
+    service.bus.subscribe(heard.append, [EVERYTHING])
+    listening = asyncio.create_task(service.database.listen(service.replicas.hear, lambda: heard.append("ready")))
+    await until(lambda: "ready" in heard)
+    for words in ("wake", "wake one two", "follow", "later-invented a b", ""):
+        house.run(f"SELECT pg_notify('approvals', 'other {words}')")
+    house.run("SELECT pg_notify('approvals', 'other wake something')")
+    await until(lambda: "something" in heard or listening.done())
+    assert not listening.done()
+    listening.cancel()
+
+
+# What PostgreSQL takes otherwise than SQLite.
+
+
+def test_p8_a_tools_name_cannot_break_the_chain(house):
+    """PostgreSQL keeps no U+0000, and an event's MAC covers what it says."""
+    with contextlib.suppress(ValidationError):
+        like = house.tool().model_dump()
+        house.register(ToolDefinition(**(like | {"name": "a\0b"})), session="session-0002")
+    house.file()
+    key = house.service.keyring.audit
+    while house.write(lambda tx: chain.link(tx, key)):
+        pass
+    found = house.read(lambda reader: chain.verify(reader, key))
+    assert (found.finding, found.unlinked) == (None, 0)
+
+
+def test_p8_events_that_are_not_ours_do_not_keep_others_from_the_chain(house):
+    house.run(
+        "INSERT INTO audit_event (at, kind, actor, subject, payload_hash, key_id, algorithm, mac) "
+        "SELECT 1, 'forged', 'x', 'x', 'hash-' || n, 'x', 'x', 'x' FROM generate_series(1, 600) n"
+    )
+    filed = house.file()
+    key = house.service.keyring.audit
+    while house.write(lambda tx: chain.link(tx, key)):
+        pass
+    linked = "SELECT count(*) FROM audit_link JOIN audit_event e ON e.id = event_id WHERE subject = :id"
+    assert house.rows(linked, id=filed.request_id) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "model, field", [(Filing, "hidden"), (CallRecords, "high_water"), (Outcome, "duration_ms"), (CallRecord, "number")]
+)
+def test_numbers_that_no_column_holds_are_refused(model, field):
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({field: 2**63})
+    assert (field,) in [error["loc"] for error in refused.value.errors()]
+
+
+def test_the_largest_numbers_are_kept(house):
+    largest = {
+        model: max(m.le for m in model.model_fields[field].metadata if hasattr(m, "le"))
+        for model, field in ((Filing, "hidden"), (CallRecords, "high_water"), (Outcome, "duration_ms"))
+    }
+    filed = house.file(house.filing(hidden=largest[Filing]))
+    batch = CallRecords(session=house.session, high_water=largest[CallRecords])
+    house.write(lambda tx: house.service.calls.record(tx, house.installation(), batch))
+    house.decide(filed.request_id)
+    house.claim(filed.request_id)
+    house.report(filed.request_id, duration_ms=largest[Outcome])
+
+
+# A connection that ends.
+
+
+def test_p3_a_transaction_that_was_committed_as_the_server_stopped_is_not_run_again(house, monkeypatch):
+    """A backend that is told to end while its commit reaches the disk commits, and then says 57P01."""
+    real, runs = PostgresTransaction.commit, []
+
+    def ended(self, origin):
+        real(self, origin)
+        raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+
+    def work(tx):
+        runs.append(tx)
+        house.service.log.append(tx, "test.once", "test", "once")
+
+    monkeypatch.setattr(PostgresTransaction, "commit", ended)
+    with pytest.raises(Unavailable):
+        house.write(work)
+    monkeypatch.setattr(PostgresTransaction, "commit", real)
+    assert len(runs) == 1
+    assert house.events("once") == ["test.once"]
+
+
+def test_p5_a_process_that_stopped_too_long_in_a_transaction_hears_unavailable(house, monkeypatch):
+    monkeypatch.setattr(postgres_module, "_BEGIN", postgres_module._BEGIN.replace("'10s'", "'100ms'"))
+    filed = house.file()
+
+    def slow(tx):
+        house.service.transitions.take(tx, filed.request_id)
+        time.sleep(0.3)
+        house.service.log.append(tx, "test.slow", "test", "slow")
+
+    with pytest.raises(Unavailable):
+        house.write(slow)
+    assert house.events("slow") == []
+
+
+def test_p4_a_server_that_commits_lazily_commits_ours_to_the_disk(house):
+    (name,) = house.rows("SELECT current_database()")[0]
+    house.run(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    fresh = database_at(house.url, house.clock)
+    setting = Statement(text("SELECT current_setting('synchronous_commit') AS value"))
+    assert fresh.write_now(lambda tx: tx.one(setting).value) == "on"
+    fresh.stop()
