@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -153,6 +154,8 @@ class Postgres(Database):
         self._prepare_after = None if direct_url else 2  # a pooler in transaction mode loses prepared statements
         self._free: deque[Connected] = deque()
         self._threads: ThreadPoolExecutor | None = None
+        self._guests = threading.Semaphore(THREADS)
+        """Other threads that read, those of pages: they take as many connections again, at most."""
         self._origin = secrets.token_hex(4)
 
     def start(self) -> None:
@@ -174,7 +177,7 @@ class Postgres(Database):
         return result
 
     async def read(self, work: Callable[[Reader], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool(), self.read_now, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), self._look, work)
 
     def write_now(self, work: Work[T]) -> T:
         result, hooks = self._transact(work)
@@ -183,6 +186,10 @@ class Postgres(Database):
         return result
 
     def read_now(self, work: Callable[[Reader], T]) -> T:
+        with self._guests:
+            return self._look(work)
+
+    def _look(self, work: Callable[[Reader], T]) -> T:
         return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
 
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:

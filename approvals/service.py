@@ -189,7 +189,10 @@ class Service:
     async def _watch_gates(self) -> None:
         if not self.sightings.due(self.database.clock.now()):
             return
-        streaming, (used, browsing) = self.gates.sessions(), self.sightings.take()
+        seen = self.gates.sessions(), *self.sightings.take()
+        streaming, used, browsing = map(
+            sorted, seen
+        )  # every replica in one order, so that none holds what another needs
 
         def watch(tx: Transaction) -> None:
             self.expiry.heard(tx, streaming)

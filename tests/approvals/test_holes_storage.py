@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from approvals import chain, credentials, principals
+from approvals import chain, credentials, people, principals
 from approvals import postgres as postgres_module
 from approvals.bus import EVERYTHING
 from approvals.database import Statement, database_at
@@ -19,6 +19,7 @@ from approvals.postgres import PostgresTransaction
 from approvals.principals import agent_named
 from approvals.service import Service
 from approvals.wire import Annotations, CallRecord, CallRecords, Filing, Outcome, ToolDefinition
+from approvals_web.api import events
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -269,9 +270,8 @@ def copies(house, number, changed_at):
     other = {"id": "'copy-' || lpad(n::text, 6, '0')", "attach_key": "NULL", "changed_at": changed_at}
     values = ", ".join(other.get(name, f'"{name}"') for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
-    house.run(
-        f"INSERT INTO request ({names}) SELECT {values} FROM request, generate_series(1, {number}) n WHERE id = '{first}'"
-    )
+    every = f"request, generate_series(1, {number}) n WHERE id = '{first}'"
+    house.run(f"INSERT INTO request ({names}) SELECT {values} FROM {every}")
 
 
 def test_p4_the_poll_comes_through_a_crowd(house, deaf):
@@ -420,3 +420,50 @@ def test_p4_a_server_that_commits_lazily_commits_ours_to_the_disk(house):
     setting = Statement(text("SELECT current_setting('synchronous_commit') AS value"))
     assert fresh.write_now(lambda tx: tx.one(setting).value) == "on"
     fresh.stop()
+
+
+def test_pages_take_so_many_connections_and_no_more(house):
+    """A server has a hundred for all processes; pages read in forty threads."""
+    database, slow = house.service.database, Statement(text("SELECT pg_sleep(0.2)"))
+    threads = [threading.Thread(target=lambda: database.read_now(lambda r: r.one(slow))) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(database._free) <= postgres_module.THREADS
+
+
+async def test_replicas_write_down_what_they_saw_in_one_order(house, monkeypatch):
+    """Each has seen much the same, and each would hold what the other one needs."""
+    written = []
+    monkeypatch.setattr(credentials, "used", lambda tx, credential: written.append(credential))
+    monkeypatch.setattr(people, "touch", lambda tx, session: written.append(session))
+    for number in range(50):
+        house.service.sightings.used(f"key-{number}")
+        house.service.sightings.browsing(f"session-{number}")
+    house.service.database.start()
+    await house.service._watch_gates()
+    assert written == [*sorted(written[:50]), *sorted(written[50:])]
+
+
+async def test_a_busy_stream_renews_the_verdict_lease_all_the_same(served, house, monkeypatch):
+    monkeypatch.setattr(events, "RENEW_SECONDS", 0.2)
+    filed = house.file()
+    body = {"session": house.session, "waiting": [filed.request_id]}
+    async with served.client() as gate, asyncio.TaskGroup() as tasks:
+
+        async def busy():
+            while True:
+                house.service.bus.wake(filed.request_id)
+                await asyncio.sleep(0.02)
+
+        noise = tasks.create_task(busy())
+        async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream:
+            leases = told = 0
+            async for line in stream.aiter_lines():
+                leases += line == "event: lease"
+                told += line == "event: request"
+                if leases == 2 or told == 50:
+                    break
+        noise.cancel()
+    assert leases == 2
