@@ -6,7 +6,7 @@ from approvals.audit import AuditLog
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import Conflict, NotFound
 from approvals.models import GateSession
-from approvals.registry import SESSION
+from approvals.registry import HOLD_SESSION, SESSION
 from approvals.wire import CallRecords, Recorded
 
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
@@ -29,6 +29,7 @@ class Calls:
 
     def record(self, tx: Transaction, installation: Row, batch: CallRecords) -> Recorded:
         """Keep what is new in a batch. Raises Conflict with `next_number` when numbers are missing or out of order."""
+        tx.hold(HOLD_SESSION, id=batch.session)  # the same batch may come twice at once, by way of two replicas
         session = tx.one(SESSION, id=batch.session)
         if session is None or session.installation_id != installation.id:
             raise NotFound("There is no such gate session.", hint="Register the tools first.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, null, select, update
 
-from approvals import assertion, identifier, people
+from approvals import assertion, credentials, identifier, people
 from approvals.audit import SYSTEM
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.decision import on_content
@@ -61,6 +61,7 @@ class Claims:
         Raises NotFound (not this installation's), NotPossible (nothing to claim), Stale (another content).
         """
         row = self._own(tx, installation, request_id)
+        _keep(tx, row)
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is not None and execution.claim_id == claim.claim_id:
             return None
@@ -110,7 +111,10 @@ class Claims:
         return row, execution
 
     def _check_again(self, tx: Transaction, installation: Row, row: Row, claim: Claim) -> Row:
-        """Everything that may have changed since the approval."""
+        """Everything that may have changed since the approval, and the gate itself since its key was looked at."""
+        known = credentials.principal(tx, "installation", installation.id)
+        if known is None or known.disabled_at is not None:
+            raise Unauthenticated("This installation was revoked.", hint="Ask for a new key.")
         tool = self._registry.standing(tx, row.server, claim.session, row.tool)
         if tool.tool_hash != row.tool_hash or claim.tool_hash != row.tool_hash:
             raise Stale("The tool's definition changed after it was approved.", hint="Call again: it is asked anew.")
@@ -165,6 +169,15 @@ class Claims:
         said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
         tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
         self._transitions.woken(tx, row.id)
+
+
+def _keep(tx: Transaction, row: Row) -> None:
+    """What a claim rests on stands until it is done: nothing runs for whom, or by whom, was revoked before."""
+    credentials.keep(tx, "installation", row.installation_id)
+    if row.agent_id is not None:
+        credentials.keep(tx, "agent", row.agent_id)
+        credentials.keep(tx, "key", row.agent_credential_id)
+    people.keep_voters(tx, row.id)
 
 
 def _kept(outcome: Outcome, until: int) -> dict[str, Any]:

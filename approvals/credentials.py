@@ -25,6 +25,14 @@ _PRINCIPALS = {
     "agent": Statement(select(_agents).where(_agents.c.id == bindparam("id"))),
     "user": Statement(select(_users).where(_users.c.id == bindparam("id"))),
 }
+_HOLD = {
+    kind: Statement(select(table.c.id).where(table.c.id == bindparam("id")).with_for_update(key_share=True))
+    for kind, table in (("installation", _installations), ("agent", _agents), ("user", _users))
+}
+_KEEP = {
+    kind: Statement(select(table.c.id).where(table.c.id == bindparam("id")).with_for_update(read=True))
+    for kind, table in (("installation", _installations), ("agent", _agents), ("key", _credentials))
+}
 _LIVE = {
     kind: Statement(
         select(_credentials)
@@ -88,6 +96,7 @@ def is_live(credential: Row, now: int) -> bool:
 
 def mint(tx: Transaction, kind: str, principal_id: str, *, expires_at: int | None = None, scopes: str = "") -> str:
     """A new key; the only time it is whole. Beyond two live ones the oldest is revoked."""
+    tx.hold(_HOLD[kind], id=principal_id)
     live = tx.all(_LIVE[kind], id=principal_id)
     for old in live[: max(0, len(live) - LIVE_AT_ONCE + 1)]:
         tx.change(_REVOKE, of=old.id, revoked_at=tx.now)
@@ -107,12 +116,18 @@ def mint(tx: Transaction, kind: str, principal_id: str, *, expires_at: int | Non
 
 def revoke(tx: Transaction, kind: str, principal_id: str, *, credential_id: str | None = None) -> list[str]:
     """Revoke one key, or all live keys of a principal; their public ids. Raises NotFound when there is none."""
+    tx.hold(_HOLD[kind], id=principal_id)
     ids = [row.id for row in tx.all(_LIVE[kind], id=principal_id) if credential_id in (None, row.id)]
     if not ids:
         raise NotFound("There is no live key to revoke.")
     for public in ids:
         tx.change(_REVOKE, of=public, revoked_at=tx.now)
     return ids
+
+
+def keep(tx: Transaction, kind: str, of: str) -> None:
+    """Whoever takes this `installation`, `agent` or `key` back waits until this transaction has ended."""
+    tx.hold(_KEEP[kind], id=of)
 
 
 def live(reader: Reader, kind: str, principal_id: str) -> list[Row]:

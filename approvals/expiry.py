@@ -45,7 +45,12 @@ _SILENT = Statement(
         _sessions.c.closed_at.is_(None), _sessions.c.lost_at.is_(None), _sessions.c.last_seen_at <= bindparam("before")
     )
 )
-_LOST = Statement(update(_sessions).where(_sessions.c.id == bindparam("of")).values(lost_at=bindparam("lost_at")))
+_LOST = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"), _sessions.c.closed_at.is_(None), _sessions.c.lost_at.is_(None))
+    .where(_sessions.c.last_seen_at <= bindparam("before"))
+    .values(lost_at=bindparam("lost_at"))
+)
 _HEARD = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
@@ -75,8 +80,10 @@ class Expiry:
 
     def lose_silent(self, tx: Transaction) -> None:
         """Put on record the gate processes that died with calls they may not have reported."""
-        for session in tx.all(_SILENT, before=tx.now - round(SILENCE_SECONDS * SECOND)):
-            tx.change(_LOST, of=session.id, lost_at=tx.now)
+        before = tx.now - round(SILENCE_SECONDS * SECOND)
+        for session in tx.all(_SILENT, before=before):
+            if tx.swap(_LOST, of=session.id, before=before, lost_at=tx.now) != 1:
+                continue  # it spoke up meanwhile, or another process said so
             facts = {"session": session.id, "recorded": session.recorded, "up_to_unrecorded": MAX_UNREPORTED}
             self._transitions.log.append(tx, "session.lost", SYSTEM, session.installation_id, **facts)
 

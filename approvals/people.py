@@ -11,7 +11,7 @@ from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Duplicate, Invalid, NotFound, Unauthenticated
 from approvals.instant import SECOND
-from approvals.models import SignInLink, User, WebSession
+from approvals.models import DecisionRow, SignInLink, User, WebSession
 
 LOCAL = "local"
 ROLES = ("admin", "reviewer", "auditor", "viewer")
@@ -25,6 +25,7 @@ MINIMUM_PASSWORD = 10
 _users = User.__table__  # type: ignore[attr-defined]
 _links = SignInLink.__table__  # type: ignore[attr-defined]
 _sessions = WebSession.__table__  # type: ignore[attr-defined]
+_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 
 _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
 _BY_SUBJECT = Statement(
@@ -37,6 +38,14 @@ _SPEND = Statement(
     update(_links)
     .where(_links.c.id == bindparam("of"), _links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now"))
     .values(spent_at=bindparam("now"))
+)
+_HOLD_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
+"""Held by whoever spends one of them: only the first account is made so."""
+_KEEP_VOTERS = Statement(
+    select(_users.c.id)
+    .where(_users.c.id.in_(select(_decisions.c.user_id).where(_decisions.c.request_id == bindparam("request_id"))))
+    .order_by(_users.c.id)
+    .with_for_update(read=True)
 )
 _SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
 _TOUCH = Statement(
@@ -135,6 +144,9 @@ class People:
     def spend(self, tx: Transaction, token: str) -> Row:
         """Spend a one-time link, once. Raises Unauthenticated when it is unknown, spent, too old, or pointless."""
         link = self.look_at(tx, token)
+        if link.purpose == "setup":
+            tx.hold(_HOLD_SETUPS)
+            link = self.look_at(tx, token)
         if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
             raise _dead_link()
         self._log.append(tx, "link.spent", f"user:{link.user_id or link.name or 'first'}", link.purpose)
@@ -215,6 +227,11 @@ def everyone(reader: Reader) -> list[Row]:
 def count(reader: Reader) -> int:
     row = reader.one(_COUNT)
     return row.n if row else 0
+
+
+def keep_voters(tx: Transaction, request_id: str) -> None:
+    """Whoever disables somebody who decided on this request waits until this transaction has ended."""
+    tx.hold(_KEEP_VOTERS, request_id=request_id)
 
 
 def may_review(user: Row | None) -> bool:

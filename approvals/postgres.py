@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,8 @@ PATIENCE = "10s"
 _NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _BEGIN = (
     f"SELECT {_NOW}, set_config('lock_timeout', '{PATIENCE}', true),"
+    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
     f" set_config('statement_timeout', '{PATIENCE}', true),"
     f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
 )
@@ -84,6 +87,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._pipeline = pipeline
         self._clock = clock
         self._held = False
+        self._earliest: Instant = 0
         self._announced: dict[str, None] = {}
         self._connection = connection
         self._clock_says: Cursor[tuple[Any, ...]] | None = None
@@ -99,12 +103,13 @@ class PostgresTransaction(PostgresReader, Transaction):
                 self._pipeline.sync()
             row = self._clock_says.fetchone()
             assert row is not None  # noqa: S101 — a SELECT without FROM has a row
-            self._clock_says, self._now = None, self._clock.told(row[0], self._asked)
+            self._clock_says = None
+            self._now = max(self._earliest, self._clock.told(row[0], self._asked))
         return self._now
 
     @now.setter
     def now(self, instant: Instant) -> None:
-        self._clock_says, self._now = None, instant
+        self._clock_says, self._now, self._earliest = None, instant, instant
 
     def _ask(self, query: LiteralString) -> None:
         self._asked = self._clock.asked()
@@ -161,6 +166,8 @@ class Postgres(Database):
         self._free: deque[Connected] = deque()
         self._threads: ThreadPoolExecutor | None = None
         self.on_retry = lambda: None
+        self._guests = threading.Semaphore(THREADS)
+        """Other threads that read, those of pages: they take as many connections again, at most."""
         self._origin = secrets.token_hex(4)
 
     def start(self) -> None:
@@ -182,7 +189,7 @@ class Postgres(Database):
         return result
 
     async def read(self, work: Callable[[Reader], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool(), self.read_now, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), self._look, work)
 
     def write_now(self, work: Work[T]) -> T:
         result, hooks = self._transact(work)
@@ -191,6 +198,10 @@ class Postgres(Database):
         return result
 
     def read_now(self, work: Callable[[Reader], T]) -> T:
+        with self._guests:
+            return self._look(work)
+
+    def _look(self, work: Callable[[Reader], T]) -> T:
         return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
 
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
@@ -249,7 +260,7 @@ class Postgres(Database):
                 committing = True
                 transaction.commit(self._origin)
         except psycopg.OperationalError as error:
-            if committing and (connection.closed or error.sqlstate is None):
+            if committing and (connection.closed or _is_broken(error)):
                 raise Unavailable(
                     "The database went away at the moment of writing.", hint="Look whether it was done; try again."
                 ) from error
@@ -266,7 +277,7 @@ class Postgres(Database):
                     return act(connection)
             except psycopg.Error as error:
                 crossed = error.sqlstate in _CROSSED
-                broken = isinstance(error, psycopg.OperationalError) and _is_broken(error)
+                broken = _is_broken(error)
                 if not crossed and not broken and not isinstance(error, psycopg.OperationalError):
                     raise
                 if attempt == TRIES or not (crossed or broken):
@@ -325,9 +336,11 @@ def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_broken(error: psycopg.OperationalError) -> bool:
+def _is_broken(error: psycopg.Error) -> bool:
     """Whether the connection, rather than the statement, failed: it ended, or the server is going down."""
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:
@@ -340,7 +353,6 @@ def _words(error: BaseException) -> str:
 
 
 def _check_durable(connection: Connected) -> None:
-    for setting in ("fsync", "synchronous_commit"):
-        value = connection.execute(f"SHOW {setting}").fetchone()
-        if value is not None and value[0] == "off":
-            logger.warning("PostgreSQL runs with %s=off: a crash of its machine loses acknowledged decisions", setting)
+    value = connection.execute("SHOW fsync").fetchone()
+    if value is not None and value[0] == "off":
+        logger.warning("PostgreSQL runs with fsync=off: a crash of its machine loses acknowledged decisions")

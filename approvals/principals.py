@@ -10,7 +10,7 @@ from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Duplicate, Invalid, NotFound
 from approvals.models import Agent, Installation, Server
-from approvals.registry import SERVER
+from approvals.registry import HOLD_SERVER, SERVER
 from approvals.wire import Assurance
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
@@ -46,6 +46,7 @@ class Principals:
         _check(name)
         if tx.one(SERVER, name=name) is None:
             tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+        tx.hold(HOLD_SERVER, name=name)
         if tx.one(_OF_SERVER, server=name, label=label) is not None:
             raise Duplicate(
                 f"The server {name!r} has an installation labelled {label!r}.",

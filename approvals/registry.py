@@ -23,7 +23,14 @@ _definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
 _tools = Tool.__table__  # type: ignore[attr-defined]
 
 SERVER = Statement(select(_servers).where(_servers.c.name == bindparam("name")))
+HOLD_SERVER = Statement(
+    select(_servers.c.name).where(_servers.c.name == bindparam("name")).with_for_update(key_share=True)
+)
+"""Held by whoever compares with what stands at a server: the next one compares with what came of it."""
 SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+HOLD_SESSION = Statement(
+    select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
+)
 _SEEN = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
@@ -78,6 +85,7 @@ class Registry:
     def register(self, tx: Transaction, installation: Row, registration: Registration) -> Registered:
         """Take what a gate process serves. Raises Invalid for a bad template or a name given twice, Conflict when the
         session is another's or has ended."""
+        tx.hold(HOLD_SERVER, name=installation.server)
         self._open_session(tx, installation, registration)
         tx.change(_FORGET_TOOLS, of=registration.session)
         for definition in registration.tools:
@@ -134,6 +142,7 @@ class Registry:
 
     def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
         """A person lets a loosening definition stand. Raises NotFound, or Stale when another one is offered by now."""
+        tx.hold(HOLD_SERVER, name=server)
         row = tx.one(_TOOL, server=server, name=name)
         if row is None or row.offered_hash is None:
             raise NotFound("There is no definition to accept.", hint="Look at the server's tools again.")

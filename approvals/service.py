@@ -43,6 +43,8 @@ T = TypeVar("T")
 logger = logging.getLogger("approvals")
 
 SWEEP_SECONDS = 60.0
+FAR_LOOK = 20
+"""Of so many looks for events to link (10 s), one looks as far back as any can come from."""
 
 _meta = Meta.__table__  # type: ignore[attr-defined]
 _FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
@@ -186,14 +188,16 @@ class Service:
 
     async def keep_chain(self) -> None:
         """Link new audit events within a second of their writing, and emit each new head."""
+        looks = 0
         while not self.stopping.is_set():
             with self._going_on("the audit sequencer"):
-                await self.link_events()
+                await self.link_events(chain.NEAR if looks % FAR_LOOK else chain.LATE)
+                looks += 1
             await self._pause(0.5)
 
-    async def link_events(self) -> None:
+    async def link_events(self, back: int = chain.LATE) -> None:
         """Link all that is there now."""
-        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit)):
+        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
             self._emit_head(head, self.database.clock.now())
 
     @contextlib.contextmanager
@@ -216,7 +220,10 @@ class Service:
     async def _watch_gates(self) -> None:
         if not self.sightings.due(self.database.clock.now()):
             return
-        streaming, (used, browsing) = self.gates.sessions(), self.sightings.take()
+        seen = self.gates.sessions(), *self.sightings.take()
+        streaming, used, browsing = map(
+            sorted, seen
+        )  # every replica in one order, so that none holds what another needs
 
         def watch(tx: Transaction) -> None:
             self.expiry.heard(tx, streaming)

@@ -26,10 +26,15 @@ MAX_SEALED = 786_432
 MAX_UNREPORTED = 500
 """Calls that a gate may run before it must have reported some: what a dead gate may have left unrecorded."""
 
+MAX_NUMBER = 2**31 - 1
+"""What a whole number's column holds, whichever the database."""
+MAX_DURATION = 2**53 - 1
+"""Milliseconds; what JSON carries exactly."""
+
 Seconds = Annotated[float, Field(ge=0)]
 Short = Annotated[str, Field(max_length=200)]
 ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
-ToolName = Annotated[str, Field(min_length=1, max_length=128)]
+ToolName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_-]{8,64}$")]
 
@@ -152,7 +157,7 @@ class Filing(Message):
     tool_hash: Hash
     arguments: dict[str, Any]
     """Encoded (`approvals.fingerprint`), validated, defaulted, secrets already replaced."""
-    hidden: int = Field(0, ge=0)
+    hidden: int = Field(0, ge=0, le=MAX_NUMBER)
     """Characters masked by pattern beyond the declared secret leaves."""
     sealed_arguments: str | None = Field(None, max_length=MAX_SEALED)
     assertion: str | None = Field(None, max_length=2_000)
@@ -237,7 +242,7 @@ class Outcome(Message):
     result: str | None = Field(None, max_length=MAX_RESULT)
     error: str | None = Field(None, max_length=MAX_RESULT)
     sealed_result: str | None = Field(None, max_length=MAX_SEALED)
-    duration_ms: int = Field(0, ge=0)
+    duration_ms: int = Field(0, ge=0, le=MAX_DURATION)
 
 
 class Unsettled(Message):
@@ -291,7 +296,7 @@ class VerifiedAgent(Message):
 class CallRecord(Message):
     """A call or message that needed no approval."""
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, le=MAX_NUMBER)
     ago: Seconds
     """Seconds since it started."""
     method: Short
@@ -302,7 +307,7 @@ class CallRecord(Message):
     """Encoded, redacted, cut."""
     outcome: Literal["ok", "error", "refused"]
     error: str = Field("", max_length=2_000)
-    duration_ms: int = Field(0, ge=0)
+    duration_ms: int = Field(0, ge=0, le=MAX_DURATION)
 
 
 class CallRecords(Message):
@@ -311,7 +316,7 @@ class CallRecords(Message):
 
     session: Identifier
     calls: tuple[CallRecord, ...] = Field((), max_length=MAX_UNREPORTED)
-    high_water: int = Field(ge=0)
+    high_water: int = Field(ge=0, le=MAX_NUMBER)
     """The last number this session has given out."""
     closed: bool = False
     """The gate process ends; nothing more will come."""

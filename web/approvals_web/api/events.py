@@ -1,5 +1,6 @@
 """One event stream for all of a gate's waiting calls and its verdict lease."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -44,6 +45,8 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
             service.gates.follow(stream.session, request_id)
             stream.poke(request_id)
         yield await _lease(service, gate.row, stream.session)
+        now = asyncio.get_running_loop().time
+        renew_at = now() + RENEW_SECONDS
         while not service.stopping.is_set():
             changed = stream.changed()
             news = await service.read(lambda reader: _news(reader, service, gate, changed))  # noqa: B023 — at once
@@ -53,7 +56,9 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
                 if status.state not in OPEN:
                     service.gates.forget(stream.session, status.id)
                 yield f"event: request\ndata: {status.model_dump_json()}\n\n"
-            if not await stream.wait(RENEW_SECONDS) and await service.read(lambda r: credentials.still_counts(r, gate)):
+            await stream.wait(max(0.0, renew_at - now()))
+            if now() >= renew_at and await service.read(lambda r: credentials.still_counts(r, gate)):
+                renew_at = now() + RENEW_SECONDS
                 yield await _lease(service, gate.row, stream.session)
     yield "event: bye\ndata: {}\n\n"
 
