@@ -224,6 +224,8 @@ class Postgres(Database):
         asked = self.clock.asked()
         now = connection.execute(f"SELECT {_NOW}").fetchone()
         self.clock.told(now[0] if now else 0, asked)
+        if self._prepare_after is not None:  # a pooler would hand the setting to somebody else
+            connection.execute(f"SET statement_timeout = '{PATIENCE}'")  # transactions have their own
         return connection
 
     async def _hear(self, connection: AsyncConnection[tuple[Any, ...]], hear: Callable[[str], None]) -> None:
@@ -296,6 +298,10 @@ class Postgres(Database):
                 raise _unavailable(error) from error
         try:
             yield connection
+        except psycopg.Error as error:
+            if _is_broken(error):
+                connection.close()
+            raise
         finally:
             if connection.closed:
                 self._close_free()  # what broke one has likely broken the others
@@ -337,10 +343,11 @@ def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_broken(error: psycopg.Error) -> bool:
-    """Whether the connection, rather than the statement, failed: it ended, or the server is going down."""
+    """Whether the connection, rather than the statement, failed: it ended, the server is going down, or is by now a
+    copy that only reads (25006)."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate in {"25P03", "25006"}
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:

@@ -23,7 +23,11 @@ _ARRIVE = Statement(
     .on_conflict_do_nothing()
 )
 _LEAVE = Statement(
-    delete(_callers).where(_callers.c.session_id == bindparam("session"), _callers.c.call_id == bindparam("call"))
+    delete(_callers).where(
+        _callers.c.session_id == bindparam("session"),
+        _callers.c.call_id == bindparam("call"),
+        _callers.c.request_id == bindparam("request_id"),
+    )
 )
 _WAITING = Statement(
     select(func.count().label("n"))
@@ -75,9 +79,9 @@ def arrive(tx: Transaction, request_id: str, session: str, call_id: str) -> None
     tx.change(_ARRIVE, session_id=session, call_id=call_id, request_id=request_id, arrived_at=tx.now)
 
 
-def leave(tx: Transaction, session: str, call_id: str) -> None:
+def leave(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
     """It waits no longer."""
-    tx.change(_LEAVE, session=session, call=call_id)
+    tx.change(_LEAVE, request_id=request_id, session=session, call=call_id)
 
 
 def waiting(reader: Reader, request_id: str) -> int:

@@ -15,7 +15,7 @@ async def test_an_approved_card_says_whether_anybody_waits_and_how_long_there_is
     filing = served.house.filing()
     filed = served.house.file(filing)
     served.house.decide(filed.request_id)
-    served.house.write(lambda tx: presence.leave(tx, filing.session, filing.call_id))
+    served.house.write(lambda tx: presence.leave(tx, filed.request_id, filing.session, filing.call_id))
     page = await card(ann, filed.request_id)
     assert "Nobody is waiting. The agent has 1 h 0 min to call again" in page
     served.house.file(filing)

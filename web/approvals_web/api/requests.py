@@ -101,7 +101,7 @@ async def caller_left(
     _check_filed_by(await service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
 
     def leave(tx: Transaction) -> None:
-        presence.leave(tx, session, call_id)
+        presence.leave(tx, request_id, session, call_id)
         service.transitions.woken(tx, request_id)
 
     await service.write(leave)
