@@ -18,13 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reference import COOL_DOWN, EXECUTE_WITHIN, OPEN, REPLAY, TABLE, TTL, World, quorum_of
 
 from approvals import chain
-from approvals.database import Transaction
+from approvals.database import Reader, Statement, Transaction
 from approvals.decision import Seen
 from approvals.errors import ApprovalsError, Unauthenticated
 from approvals.people import Person, require_user
 from approvals.policy import Action, CallFacts, Judgement, ToolFacts
 from approvals.principals import agent_named
-from approvals.wire import Claim, Decision, Outcome, Verdict
+from approvals.status import WITH_EXECUTION
+from approvals.wire import Claim, Decision, Outcome, RequestStatus, Verdict
 
 AGENTS = ("scout", "rover")
 PEOPLE = ("ann", "bob", "cat")
@@ -34,9 +35,29 @@ DESCRIPTIONS = ("Refund an order.", "Refund an order, all of it.")
 House = Any
 """The test suite's own (`open_house`)."""
 
+EVERY = Statement(WITH_EXECUTION)
+
 agents, people, sessions = st.sampled_from(AGENTS), st.sampled_from(PEOPLE), st.sampled_from(SESSIONS)
 outcomes = st.sampled_from(["succeeded", "failed", "not_executed"])
 some = st.integers(0, 5)
+interventions = st.lists(
+    st.sampled_from(
+        (
+            "half a minute",
+            "a minute",
+            "set back",
+            "another vote",
+            "another definition",
+            "another definition, filed",
+            "a reviewer leaves",
+            "the agent is revoked",
+            "another claim",
+            "",
+        )
+    ),
+    min_size=5,
+    max_size=5,
+)
 
 
 class ModelPolicy:
@@ -122,6 +143,7 @@ class Machine(RuleBasedStateMachine):
         house.build()
         self.keys["scout"] = house.keys["agent"]
         self.keys["rover"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "rover"))
+        self.keys["agent"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "never-revoked"))
         house.add_user("cat")
         for session in SESSIONS:
             house.register(house.tool(description=DESCRIPTIONS[0]), session=session)
@@ -242,30 +264,79 @@ class Machine(RuleBasedStateMachine):
         move = self.move(*detail)
         self.judge(move, move.done(self.at(replica)))
 
-    @rule(call=st.integers(1, 2), session=sessions, agent=agents, replica=some, outcome=outcomes, claims=st.booleans())
-    def whole(self, call: int, session: str, agent: str, replica: int, outcome: str, claims: bool) -> None:
-        """The straight way from a filing to its outcome, as far as it goes."""
-        move = self.filing(session, agent, call)
-        answer = move.done(self.at(replica))
-        self.judge(move, answer)
+    @rule(call=st.integers(1, 2), session=sessions, agent=agents, replica=some, outcome=outcomes, between=interventions)
+    def whole(self, call: int, session: str, agent: str, replica: int, outcome: str, between: list[str]) -> None:
+        """The straight way from a filing to its outcome, and what comes in between."""
+        answer = self.step(lambda: self.filing(session, agent, call), replica)
         if answer[0] != "filed":
             return
         number = next(index for index, ask in enumerate(self.world.asks) if ask.id == answer[1])
-        steps = [partial(self.deciding, number, who, "approve", stale=False) for who in PEOPLE[:2]]
-        if claims:
-            steps += [partial(self.claiming, number, session, CLAIMS[0])]
-            steps += [partial(self.reporting, number, CLAIMS[0], outcome)]
+        steps = (
+            lambda: self.deciding(number, "ann", "approve", stale=False),
+            lambda: self.deciding(number, "bob", "approve", stale=False),
+            lambda: self.claiming(number, session, CLAIMS[0]),
+            lambda: self.reporting(number, CLAIMS[0], outcome),
+            lambda: self.filing(session, agent, call),
+        )
         for turn, step in enumerate(steps):
-            self.tick()
-            move = step()
-            self.judge(move, move.done(self.at(replica + turn)))
+            self.step(step, replica + turn)
+            self.intervene(between[turn], number, session, agent, call)
 
-    @rule(first=details, second=details, same=st.booleans())
-    def two_at_once(self, first: tuple[Any, ...], second: tuple[Any, ...], same: bool) -> None:
-        """Two processes at the same moment: as if one had come after the other."""
-        if same:
-            second = (second[0], first[1], *second[2:])
-        moves = (self.move(*first), self.move(*second))
+    def intervene(self, what: str, number: int, session: str, agent: str, call: int) -> None:
+        match what:
+            case "half a minute":
+                self.clock.forward(30)
+            case "a minute":
+                self.clock.forward(61)
+            case "set back":
+                self.clock.set_back(700)
+            case "another vote":
+                self.step(lambda: self.deciding(number, "ann", "approve", stale=False), number)
+            case "another definition":
+                self.redefine(session, 1 - self.world.serves[session])
+            case "another definition, filed":
+                self.redefine(session, 1 - self.world.serves[session])
+                self.step(lambda: self.filing(session, agent, call), number)
+            case "a reviewer leaves":
+                self.a_reviewer_leaves("ann", 0)
+            case "the agent is revoked":
+                self.an_agent_is_revoked(agent, 0)
+            case "another claim":
+                self.step(lambda: self.claiming(number, session, CLAIMS[1]), number)
+
+    def step(self, prepare: Callable[[], Move], replica: int) -> tuple[object, ...]:
+        self.tick()
+        move = prepare()
+        answer = move.done(self.at(replica))
+        self.judge(move, answer)
+        return answer
+
+    @rule(first=details, second=details)
+    def two_at_once(self, first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
+        self.race(self.move(*first), self.move(*second))
+
+    @rule(call=st.integers(1, 2), session=sessions, agent=agents, other=people, outcome=outcomes)
+    def rivals(self, call: int, session: str, agent: str, other: str, outcome: str) -> None:
+        """From the filing to the outcome, with a rival at every step."""
+        file = partial(self.filing, session, agent, call)
+        answer = self.race(file(), file())
+        if answer[0] != "filed":
+            return
+        number = next(index for index, ask in enumerate(self.world.asks) if ask.id == answer[1])
+        decide = partial(self.deciding, number, verdict="approve", stale=False)
+        claim, report = partial(self.claiming, number, session), partial(self.reporting, number)
+        for first, second in (
+            (lambda: decide("ann"), lambda: decide(other)),
+            (lambda: decide("bob"), lambda: decide("ann") if other == "ann" else self.withdrawing(number, agent)),
+            (lambda: claim(CLAIMS[0]), lambda: claim(CLAIMS[1])),
+            (lambda: report(CLAIMS[0], "succeeded"), lambda: report(CLAIMS[0], outcome)),
+        ):
+            self.tick()
+            self.race(first(), second())
+
+    def race(self, *moves: Move) -> tuple[object, ...]:
+        """Two processes at the same moment: as if one had come after the other. The first one's answer."""
+        self.at(0)
         ready = threading.Barrier(2)
 
         def run(move: Move, house: House) -> tuple[object, ...]:
@@ -280,10 +351,11 @@ class Machine(RuleBasedStateMachine):
             world = copy.deepcopy(self.world)
             if all(answered(moves[index].say(world), answers[index]) for index in order) and self.shows(world):
                 worlds.append(world)
-        assert worlds, f"no order explains {answers} of {first} and {second}: {self.table()}"
+        assert worlds, f"no order explains {answers} of {self.world.asks}: {self.table()}"
         self.world = worlds[0]
         for move, answer in zip(moves, answers, strict=True):
             self.use(move, answer)
+        return answers[0]
 
     @rule(detail=details, replica=some)
     def one_that_dies_before_its_commit(self, detail: tuple[Any, ...], replica: int) -> None:
@@ -390,11 +462,15 @@ class Machine(RuleBasedStateMachine):
     def what_has_ended_stays_ended(self) -> None:
         if not hasattr(self, "world"):
             return
-        for ask in self.world.asks:
-            state = self.houses[0].status(ask.id or "").state.value
-            assert self.ended.get(ask.id or "", state) == state, f"{self.ended[ask.id or '']} became {state}"
+        for status in self.houses[0].read(self.statuses):
+            state = status.state.value
+            assert self.ended.get(status.id, state) == state, f"{self.ended[status.id]} became {state}"
             if state not in OPEN:
-                self.ended[ask.id or ""] = state
+                self.ended[status.id] = state
+
+    def statuses(self, reader: Reader) -> list[RequestStatus]:
+        of = self.houses[0].service.statuses.of
+        return [of(row, reader.now) for row in reader.all(EVERY)]
 
     def check_chain(self) -> None:
         """Every change is on record, in an order that the table of moves allows."""
@@ -470,7 +546,7 @@ def prove(fresh: Callable[[ExitStack], str], open_house: Callable[..., House], *
     )
 
 
-BUDGETS = [pytest.param(12, 24), pytest.param(150, 40, marks=pytest.mark.slow)]
+BUDGETS = [pytest.param(16, 16), pytest.param(150, 40, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("examples", "steps"), BUDGETS)
