@@ -33,7 +33,7 @@ from approvals.restoration import Restorations
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
-from approvals.transition import Transitions
+from approvals.transition import Moved, Transitions
 from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Service:
         self.people = People(self.log)
         self.principals = Principals(self.log)
         self.statuses = Statuses(self.public_url)
-        self.transitions = Transitions(self.log, self.bus.wake, self.metrics.moved)
+        self.transitions = Transitions(self.log, self.bus.wake, self._moved)
         self.registry = Registry(self.log, policy, self.public_url)
         self.filings = Filings(self.transitions, self.registry, keyring, policy)
         self.decisions = Decisions(self.transitions)
@@ -177,6 +177,13 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit)):
             self._emit_head(head, self.database.clock.now())
+
+    def _moved(self, moved: Moved) -> None:
+        self.metrics.moved(moved)
+        if logger.isEnabledFor(logging.INFO):
+            facts = {"request": moved.row.id, "move": moved.move.value, "state": str(moved.row.state)}
+            facts["actor"] = moved.actor.partition(":")[0]
+            logger.info("request %s: %s by %s", moved.row.id, facts["state"], facts["actor"], extra=facts)
 
     @contextlib.contextmanager
     def _going_on(self, what: str) -> Iterator[None]:

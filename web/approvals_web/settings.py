@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
     secret_key: str = ""
     policy: str = ""
+    log: str = "auto"
+    """`json`, `text`, or `auto`: text on a terminal."""
+    log_level: str = "INFO"
     demo_port: int = 8701
 
     def database(self) -> Database:
