@@ -1,4 +1,4 @@
-"""What the agent is told, as a table: what happened, whether anything ran, and what to do next (P7).
+"""What the agent is told, as a table: what happened, whether anything ran, and what to do next (P7; docs/answers.md).
 
 Every answer but a result is an MCP error result, so that it needs no output schema; `structured_content` has the same
 facts as the text.
@@ -9,10 +9,11 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
-from approvals.errors import ApprovalsError, Invalid, NotConfigured
+from approvals.errors import ApprovalsError, Forbidden, Invalid, NotConfigured, TooLarge, Unauthenticated, WireTooOld
 from approvals.wire import RequestStatus, State
 
 AGAIN = "Call the same tool again with identical arguments"
+TELL = "Tell the person who runs this MCP server; calling again will not help."
 RETRY_SECONDS = 5
 META = "mcp-approvals/replayed"
 
@@ -60,11 +61,27 @@ def without_result(status: RequestStatus) -> CallToolResult:
     return error(f"{words}\n{shown or ''}\n{following}", facts | {"replayed": status.replayed, "next": following})
 
 
+def failed(result: CallToolResult, request_id: str) -> CallToolResult:
+    """What a tool gave back that ran on a permission: its error with the facts beside it, unless it has its own."""
+    if not result.is_error or result.structured_content is not None:
+        return result
+    following = (
+        "It ran and failed: heed its error. An identical call gets this same answer for a while; to run it again on "
+        f'purpose, pass approval_repeat="{request_id}".'
+    )
+    facts = {"status": State.FAILED.value, "request_id": request_id, "executed": True, "next": following}
+    return result.model_copy(update={"structured_content": facts})
+
+
 def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
     """The answer when the call could not be put to anybody, or the claim was refused: nothing ran."""
     kinds: list[tuple[type[ApprovalsError], str, str]] = [
         (Invalid, "invalid", "Correct the arguments and call again."),
-        (NotConfigured, "not_configured", "Tell the person who runs this MCP server; calling again will not help."),
+        (TooLarge, "too-large", "Send less and call again."),
+        (NotConfigured, "not_configured", TELL),
+        (Unauthenticated, "unauthenticated", TELL),
+        (Forbidden, "forbidden", TELL),
+        (WireTooOld, "wire-too-old", TELL),
     ]
     default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
     status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
@@ -107,7 +124,8 @@ def _executing(status: RequestStatus) -> tuple[str, bool | None, str]:
 
 def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
     by = status.decided_by or "a reviewer"
-    reason = status.comment or status.ended_because or "no reason given"
+    without = "the reason was erased" if status.erased else "no reason given"
+    reason = status.comment or status.ended_because or without
     if status.ask_again_in:
         following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
     else:
@@ -126,7 +144,7 @@ def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
 
 def _unknown(status: RequestStatus) -> tuple[str, bool | None, str]:
     words = f"OUTCOME UNKNOWN: request {status.id} was started, and whether it took effect could not be learned."
-    return words, None, f"Do not retry and do not try another way: a person settles it at {status.review_url}"
+    return words, None, f"Do not retry and do not try another way: it is settled at {status.review_url}"
 
 
 def _ran(status: RequestStatus) -> tuple[str, bool | None, str]:

@@ -12,12 +12,18 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from approvals.errors import Invalid
+from approvals.idempotency import STAND_IN
 
 
-def effective(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
-    """A copy of its own. Raises Invalid, in words that the agent can act on."""
+def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+    """A copy of its own, without the idempotency argument `key`, which is the gate's to fill. Raises Invalid, in words
+    that the agent can act on."""
     model = tool.fn_metadata.arg_model
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
+    if key is not None:
+        if key in given:
+            raise _not_declared([repr(key)[:100]])
+        given[key] = STAND_IN
     try:
         came = model.model_validate(given)
         first = came.model_dump(mode="json", by_alias=True)
@@ -29,9 +35,7 @@ def effective(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("These arguments cannot be shown as JSON, so nobody could approve them.") from error
     undeclared = list(_undeclared(given, first, ""))
     if undeclared:
-        raise Invalid(
-            f"The tool has no argument {', '.join(undeclared[:5])}.", hint="Leave it out; see the tool's input schema."
-        )
+        raise _not_declared(undeclared)
     if first != second:
         raise Invalid(
             "The tool's validators change its arguments each time, so what is approved could not be what runs.",
@@ -42,7 +46,11 @@ def effective(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
             "These arguments do not survive being written as JSON, so what is shown could not be what runs.",
             hint="The tool's author must use plain types; for secrets `str` and Approval(secret=[…]), not SecretStr.",
         )
-    return first
+    return {name: value for name, value in first.items() if name != key}
+
+
+def _not_declared(names: list[str]) -> Invalid:
+    return Invalid(f"The tool has no argument {', '.join(names[:5])}.", hint="Leave it out; see its input schema.")
 
 
 def _undeclared(given: Any, known: Any, path: str) -> Iterator[str]:

@@ -6,12 +6,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from approvals.database import Transaction
+from sqlalchemy import bindparam, delete
+
+from approvals.database import Row, Statement, Transaction
 from approvals.fingerprint import canonical
 from approvals.models import AuditEvent, AuditPayload
 
 SYSTEM = "system"
 """The actor of what time or the service itself does."""
+
+_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_ERASE = Statement(delete(_payloads).where(_payloads.c.payload_hash == bindparam("of")))
 
 
 class AuditLog:
@@ -37,6 +42,12 @@ class AuditLog:
         }
         tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
         tx.insert(AuditPayload, payload_hash=name, salt=salt, body=body.decode())
+
+    def erase(self, tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
+        """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps
+        those facts of the payload that may stay."""
+        if tx.swap(_ERASE, of=event.payload_hash) == 1:
+            self.append(tx, "audit.erased", actor, str(event.id), kind=event.kind, kept=kept)
 
 
 def event_mac(key: bytes, event: Mapping[str, Any]) -> str:

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 
+from approvals.rounds import Round
 from approvals.waiting import Budget
-from approvals.wire import ClientInfo
+from approvals.wire import ClientInfo, RequestStatus
 
+Answer = CallToolResult | InputRequiredResult
+"""A result; or that the client is to come back (never to one that speaks an older protocol)."""
 Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
 Progress = Callable[[float, str], Awaitable[None]]
 
@@ -34,6 +37,8 @@ class Call:
     run: Run
     caller: Caller
     budget: Budget
+    round: Round | None = None
+    """For a client of 2026-07-28: where in its rounds it is."""
     progress: Progress | None = None
     is_there: Callable[[], Awaitable[bool]] | None = None
     """Whether the caller is still connected, where the transport can tell."""
@@ -41,6 +46,25 @@ class Call:
     repeat_of: str | None = None
     unchanged: Callable[[], bool] = lambda: True
     """Whether what `run` would run is still what it was when the call came."""
+
+    @property
+    def continues(self) -> str | None:
+        """The request that the call came back for, as its client says."""
+        return self.round.continues if self.round is not None else None
+
+    def hold(self, status: RequestStatus) -> float:
+        """Seconds to wait now: none when there is a link to show first."""
+        if self._goes_on and self.round is not None and self.round.points_first(status):
+            return 0.0
+        return self.budget.hold
+
+    def next_round(self, status: RequestStatus) -> InputRequiredResult | None:
+        """The way back for a call whose time is up; None when this was the last round, or its client knows none."""
+        return self.round.next(status) if self.round is not None and self._goes_on else None
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.round is not None and self.round.number + 1 < self.budget.rounds
 
     async def is_attached(self) -> bool:
         """Whether somebody still waits for it, as far as the transport can tell."""

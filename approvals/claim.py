@@ -1,8 +1,11 @@
 """Taking the permission, once; holding the lease; reporting the outcome."""
 
 import json
+import logging
+from functools import partial
+from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, null, select, update
 
 from approvals import assertion, identifier, people
 from approvals.audit import SYSTEM
@@ -18,6 +21,8 @@ from approvals.state import OUTCOMES, Move
 from approvals.transition import Transitions, executions
 from approvals.wire import Claim, Outcome, State
 
+logger = logging.getLogger("approvals")
+
 START_WITHIN = 5.0
 LEASE_SECONDS = 30.0
 
@@ -28,18 +33,16 @@ EXECUTION = Statement(select(executions).where(executions.c.request_id == bindpa
 _RENEW = Statement(
     update(executions).where(executions.c.id == bindparam("of")).values(lease_until=bindparam("lease_until"))
 )
+_RESULT = ("result", "error", "sealed_result", "sealed_until", "duration_ms")
 _FINISH = Statement(
     update(executions)
     .where(executions.c.id == bindparam("of"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("finished_at", "outcome", "result", "error", "sealed_result", "duration_ms")
-        }
-    )
+    .values({name: bindparam(name) for name in ("finished_at", "outcome", *_RESULT)})
 )
 _CONTRADICT = Statement(
-    update(executions).where(executions.c.id == bindparam("of")).values(contradiction=bindparam("contradiction"))
+    update(executions)
+    .where(executions.c.id == bindparam("of"))
+    .values(contradiction=bindparam("contradiction"), contradiction_seen_at=null(), contradiction_seen_by=null())
 )
 
 
@@ -90,6 +93,8 @@ class Claims:
             self._finish(tx, installation, row, execution, outcome)
         elif execution.outcome != outcome.outcome:
             self._contradict(tx, installation, row, execution, outcome)
+        elif execution.duration_ms is None and row.erased_at is None:
+            self._complete(tx, installation, row, execution, outcome)
 
     def _own(self, tx: Transaction, installation: Row, request_id: str) -> Row:
         row = self._transitions.take(tx, request_id)
@@ -137,25 +142,40 @@ class Claims:
         )
 
     def _finish(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
-        tx.change(
-            _FINISH,
-            of=execution.id,
-            finished_at=tx.now,
-            outcome=outcome.outcome,
-            result=outcome.result,
-            error=outcome.error,
-            sealed_result=outcome.sealed_result,
-            duration_ms=outcome.duration_ms,
-        )
+        kept = _kept(outcome, tx.now + row.replay_window * SECOND)
+        tx.change(_FINISH, of=execution.id, finished_at=tx.now, outcome=outcome.outcome, **kept)
         actor = f"installation:{installation.id}"
         because = (outcome.error or "")[:500]
         self._transitions.move(tx, row, OUTCOMES[outcome.outcome], actor, because=because)
 
-    def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
-        tx.change(_CONTRADICT, of=execution.id, contradiction=outcome.outcome)
-        facts = encode({"kept": execution.outcome, "reported": outcome.outcome})
-        self._transitions.log.append(tx, "incident.contradiction", f"installation:{installation.id}", row.id, **facts)
+    def _complete(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+        """The gate says late what was settled already: what it adds is the result."""
+        kept = _kept(outcome, row.ended_at + row.replay_window * SECOND)
+        tx.change(_FINISH, of=execution.id, finished_at=execution.finished_at, outcome=execution.outcome, **kept)
+        self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id)
         self._transitions.woken(tx, row.id)
+
+    def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+        if execution.contradiction == outcome.outcome:
+            return
+        tx.change(_CONTRADICT, of=execution.id, contradiction=outcome.outcome)
+        words = (outcome.error or outcome.result or "")[:500]
+        facts = encode({"kept": execution.outcome, "reported": outcome.outcome, "because": words})
+        self._transitions.log.append(tx, "incident.contradiction", f"installation:{installation.id}", row.id, **facts)
+        said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
+        tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
+        self._transitions.woken(tx, row.id)
+
+
+def _kept(outcome: Outcome, until: int) -> dict[str, Any]:
+    """What is kept of a result; its exact form for as long as a replay may need it."""
+    return {
+        "result": outcome.result,
+        "error": outcome.error,
+        "sealed_result": outcome.sealed_result,
+        "sealed_until": until if outcome.sealed_result else None,
+        "duration_ms": outcome.duration_ms,
+    }
 
 
 def check_quorum(reader: Reader, row: Row) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,8 @@ from approvals.wire import (
     Registered,
     Registration,
     RequestStatus,
+    UnsettledRequests,
+    Verification,
     VerifiedAgent,
     VerifyAgent,
     Waiting,
@@ -71,6 +74,13 @@ class ServiceClient:
 
     async def report(self, request_id: str, outcome: Outcome) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus)
+
+    async def unsettled(self, session: str, tool: str, after: str) -> UnsettledRequests:
+        path = f"/requests/unsettled?session={session}&tool={quote(tool, safe='')}&after={after}"
+        return await self._ask("GET", path, None, UnsettledRequests)
+
+    async def verified(self, request_id: str, found: Verification) -> RequestStatus:
+        return await self._ask("PUT", f"/requests/{request_id}/verification", found, RequestStatus)
 
     async def left(self, request_id: str, session: str, call_id: str) -> None:
         await self._send("DELETE", f"/requests/{request_id}/callers/{call_id}?session={session}", None)

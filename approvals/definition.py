@@ -1,13 +1,20 @@
 """Tool definitions on the wire, made of what an MCP server declares."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
+from approvals import idempotency
 from approvals.fingerprint import encode, sha256
 from approvals.wire import Annotations, ToolDefinition
+
+Verify = Callable[[str, dict[str, Any]], Awaitable[str | tuple[str, str] | None]]
+"""Finds out, reading only, what came of a request: "succeeded", "failed", "not_executed", or None when it cannot tell;
+with a note for the reviewer as a second item if it likes. Called with the request's id and the tool's arguments."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,16 @@ class Approval:
     `summary` is the effect sentence over the arguments, e.g. "Refund {amount_cents:usd} of order {order_id}" (formats:
     usd, eur, gbp, in minor units). `secret` names argument leaves that never leave this process, by dotted path
     ("card.number", "items[].token").
+
+    Two ways to settle by itself what a crash left unknown: `idempotency` names a string argument that the gate fills
+    with the request's id when the call runs (callers neither see nor set it), and `verify` looks whether a request took
+    effect.
     """
 
     summary: str | None = None
     secret: Sequence[str] = ()
+    idempotency: str | None = None
+    verify: Verify | None = None
 
 
 def definition_of(tool: Tool, approval: Approval) -> ToolDefinition:
@@ -29,17 +42,37 @@ def definition_of(tool: Tool, approval: Approval) -> ToolDefinition:
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=tool.parameters,
+        input_schema=idempotency.without(tool.parameters, approval.idempotency),
         output_schema=tool.output_schema,
         annotations=_annotations(tool.annotations),
         summary=approval.summary,
         secret=tuple(approval.secret),
+        idempotency=approval.idempotency,
     )
+
+
+def unfit(tool: Tool, approval: Approval) -> str:
+    """Why a tool cannot be gated so, or nothing."""
+    if tool.resolved_params:
+        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
+    shown = idempotency.without(tool.parameters, approval.idempotency).get("properties", {})
+    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in shown]
+    if unknown:
+        return f"its secret {unknown[0]!r} is no argument of it"
+    if approval.idempotency is not None and not idempotency.fits(tool.parameters, approval.idempotency):
+        return f"its idempotency key {approval.idempotency!r} is no string argument of it"
+    if approval.verify is not None and not _is_async(approval.verify):
+        return "its verify is no async function"
+    return ""
 
 
 def definition_hash(definition: ToolDefinition) -> str:
     """Both sides compute it, and compare."""
     return sha256(encode(definition.model_dump(mode="json")))
+
+
+def _is_async(function: Any) -> bool:
+    return any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
 
 
 def _annotations(hints: ToolAnnotations | None) -> Annotations:

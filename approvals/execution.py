@@ -31,6 +31,16 @@ def current_request_id() -> str | None:
     return _current.get()
 
 
+@contextlib.contextmanager
+def running(request_id: str | None) -> Iterator[None]:
+    """Name the request that a tool runs for, or None when it runs without one."""
+    token = _current.set(request_id)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 class Runner:
     """Claims, runs and reports for one gate process."""
 
@@ -39,11 +49,16 @@ class Runner:
         self._seal = seal
         self._session = session
         self._mine: set[str] = set()
+        self._unreported: set[str] = set()
         self._reports: set[asyncio.Task[None]] = set()
 
     def free(self, request_id: str) -> bool:
         """Whether no other call of this process is already claiming or running it."""
         return request_id not in self._mine
+
+    def busy(self, request_id: str) -> bool:
+        """Whether this process runs it, or still has to say what came of it."""
+        return request_id in self._mine or request_id in self._unreported
 
     async def claim_and_run(
         self,
@@ -106,15 +121,14 @@ class Runner:
         run: Callable[[dict[str, Any]], Awaitable[Any]],
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
-        token = _current.set(status.id)
         started = boot_clock()
         try:
-            result = await run(arguments)
+            with running(status.id):
+                result = await run(arguments)
         except Exception as error:
             await self._report(status.id, self._raised(status.id, claim_id, error, started))
             raise
         finally:
-            _current.reset(token)
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()
@@ -162,7 +176,9 @@ class Runner:
     def _keep_reporting(self, request_id: str, outcome: Outcome) -> None:
         task = asyncio.create_task(self._report_until_heard(request_id, outcome))
         self._reports.add(task)
+        self._unreported.add(request_id)
         task.add_done_callback(self._reports.discard)
+        task.add_done_callback(lambda _: self._unreported.discard(request_id))
 
     async def _report_until_heard(self, request_id: str, outcome: Outcome) -> None:
         for _ in range(REPORT_TRIES):

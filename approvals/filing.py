@@ -19,7 +19,7 @@ from approvals.policy import Action, CallFacts, Judgement, Policy, policy_hash
 from approvals.registry import SESSION, Registry, Standing, facts_of
 from approvals.state import Move
 from approvals.status import ask_again_in
-from approvals.transition import Transitions, executions, requests
+from approvals.transition import REQUEST, Transitions, executions, requests
 from approvals.wire import MAX_ARGUMENTS, OPEN, Filing, State
 
 _joined = select(requests, executions.c.lease_until).join_from(
@@ -69,10 +69,12 @@ class Filings:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
         call = self._examine(tx, installation, filing)
         tx.hold(_TWINS, key=call.key)
-        joined = self._attach(tx, call)
+        joined = self._continue(tx, call) or self._attach(tx, call)
         if joined is not None:
             return self._wait(tx, joined, filing)
         before = tx.one(_LATEST, key=call.key)
+        if before is not None:
+            tx.now = max(tx.now, before.changed_at + 1)  # whatever clock that had: ids sort by time
         return _repeat(tx, before, call) or self._wait(tx, self._file_anew(tx, call, before), filing)
 
     def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:
@@ -111,6 +113,16 @@ class Filings:
         facts = facts_of(installation, tool)
         call = CallFacts(facts, filing.arguments, caller.agent_name, installation.assurance, filing.hidden)
         return self._policy.judge(call)
+
+    def _continue(self, tx: Transaction, call: _Call) -> Filed | None:
+        """The very request that a call waited for and came back to, in whatever state: no other is filed unseen."""
+        row = tx.one(REQUEST, id=call.filing.continues) if call.filing.continues is not None else None
+        if row is None or row.call_key != call.key:  # the key says whose: installation, caller, tool and arguments
+            return None
+        row = self._transitions.as_of_now(tx, self._transitions.take(tx, row.id))
+        if row.state in OPEN:
+            self._join(tx, row, call)
+        return Filed(row.id, created=False)
 
     def _attach(self, tx: Transaction, call: _Call) -> Filed | None:
         open_one = tx.one(_OPEN, key=call.key)

@@ -1,14 +1,14 @@
 """The engine that suspends a call until it may run: used by GatedServer, and by whatever else stands before tools."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
-from mcp_types import CallToolResult
 
 from approvals import answers
-from approvals.call import Call, Caller
+from approvals.call import Answer, Call, Caller
+from approvals.definition import Verify
 from approvals.errors import ApprovalsError, NotConfigured, Unavailable
 from approvals.gate_session import Session
 from approvals.gate_settings import GateSettings
@@ -20,7 +20,8 @@ from approvals.wire import (
 
 
 class Gate:
-    """One per server process. `definitions` gives the tools that it serves now."""
+    """One per server process. `definitions` gives the tools that it serves now, `verifiers` the checks of those that
+    can say themselves what came of a request."""
 
     def __init__(
         self,
@@ -31,8 +32,9 @@ class Gate:
         code_version: str = "",
     ) -> None:
         self.server = server
-        self.budgets = budgets or Budgets()
+        self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
+        self.verifiers: Callable[[], Mapping[str, Verify]] = dict
         self._settings = settings
         self._code_version = code_version
         self._users = 0
@@ -53,7 +55,7 @@ class Gate:
                 with anyio.CancelScope(shield=True):
                     await session.close()
 
-    async def call(self, call: Call) -> CallToolResult:
+    async def call(self, call: Call) -> Answer:
         """Run it now, or when a person approves; or say why not (P5, P7). Raises only what the tool raises."""
         async with self.running():
             try:

@@ -16,16 +16,18 @@ from mcp_types import CallToolResult
 from pydantic import ValidationError
 
 from approvals import answers, redact
-from approvals.call import Call, Caller
+from approvals.call import Answer, Call, Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
-from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unavailable, Unreachable
-from approvals.execution import Runner
+from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
+from approvals.known_agents import KnownAgents
 from approvals.recorder import Recorder
 from approvals.seal import Seal
 from approvals.stream import EventStream, Waiter
+from approvals.verifying import Verifier
 from approvals.wire import (
     MAX_ARGUMENTS,
     Filing,
@@ -41,7 +43,6 @@ from approvals.wire import (
 if TYPE_CHECKING:
     from approvals.gate import Gate
 
-ASSERTION_MARGIN = 60.0
 REMEMBERED = 10_000
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
@@ -58,37 +59,41 @@ class Session:
         self._recorder = Recorder(self._client, self.id)
         self._stream = EventStream(self._client, self.id, self.register, self._renew)
         self._runner = Runner(self._client, self._seal, self.id)
+        self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
         self._lease: Registered | None = None
         self._lease_until = 0.0
         self._registered: tuple[ToolDefinition, ...] | None = None
         self._hashes: dict[str, str] = {}
         self._registering = asyncio.Lock()
-        self._assertions: dict[str, tuple[str, str, float]] = {}
+        self._agents = KnownAgents(self._client)
         self._filed: OrderedDict[str, str] = OrderedDict()
         """The caller of each of the last REMEMBERED requests filed here."""
         self._tasks = [
             asyncio.create_task(self._stream.follow_forever()),
             asyncio.create_task(self._recorder.report_forever()),
+            asyncio.create_task(self._verifier.verify_forever()),
         ]
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._verifier.close()
         await self._runner.close()
         await self._recorder.close()
         await self._client.close()
 
-    async def call(self, call: Call) -> CallToolResult:
+    async def call(self, call: Call) -> Answer:
         started = time.monotonic()
         try:
             verdict = await self._verdict(call.tool)
-            if verdict.verdict is Verdict.REFUSE:
+            if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self.refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
             call = replace(call, arguments=call.effective())
             shown, hidden = self._redacted(call, verdict)
-            if verdict.verdict is Verdict.RUN and not hidden:  # what looks like a credential may be on its way out
+            asked_before = call.continues is not None  # then its request answers, whatever the verdict has become
+            if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
                 return await self._run_now(call, canonical(shown).decode())
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 filed = await self._file(call, verdict)
@@ -103,7 +108,7 @@ class Session:
         """Run it at once, and keep a record of it."""
         await self._recorder.room()
         started = time.monotonic()
-        agent = self._known_agent(caller)
+        agent = self._agents.known(caller)
         try:
             result = await act()
         except BaseException as error:
@@ -129,14 +134,10 @@ class Session:
                     raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
             self._registered, self._hashes = definitions, hashes
             self._renew(lease, asked)
+            self._verifier.wake()
 
     async def agent_of(self, key: str) -> str | None:
-        try:
-            return (await self._assertion(key))[1]
-        except ApprovalsError as error:
-            if error.status >= 500:
-                raise
-            return None
+        return await self._agents.name_of(key)
 
     async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
         if self._filed.get(request_id) != self._identity(caller):
@@ -167,13 +168,14 @@ class Session:
         return self._registered != self._gate.definitions()
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
-        result: CallToolResult = await self.recorded(
-            "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
-        )
+        with running(None):
+            result: CallToolResult = await self.recorded(
+                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+            )
         return result
 
     def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
-        agent = self._known_agent(caller)
+        agent = self._agents.known(caller)
         self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=redact.text(why, 2000))
 
     def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
@@ -187,16 +189,19 @@ class Session:
         return masked, hidden
 
     async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
-        """File the call; its status and the name of this wait. Once more when the registration was stale."""
+        """File the call; its status and the name of this wait. Once more when what this process knew was stale."""
         try:
             return await self._file_once(call, verdict)
         except Stale:
             await self.register()
-            return await self._file_once(call, await self._verdict(call.tool))
+        except Unauthenticated:
+            self._agents.forget()  # the service's clock went further than ours
+        return await self._file_once(call, await self._verdict(call.tool))
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
         arguments, hidden = self._redacted(call, verdict)
-        expected = digest(server=self._gate.server, tool=call.tool, tool_hash=verdict.tool_hash, arguments=arguments)
+        of_call: dict[str, Any] = {"server": self._gate.server, "tool": call.tool, "arguments": arguments}
+        of_call["tool_hash"] = verdict.tool_hash
         try:
             filing = Filing(
                 session=self.id,
@@ -205,18 +210,23 @@ class Session:
                 tool_hash=verdict.tool_hash,
                 arguments=arguments,
                 hidden=hidden,
-                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {expected}"),
-                assertion=None if call.caller.agent_key is None else (await self._assertion(call.caller.agent_key))[0],
+                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {digest(**of_call)}"),
+                assertion=None
+                if call.caller.agent_key is None
+                else (await self._agents.assertion(call.caller.agent_key))[0],
                 subject=call.caller.subject,
                 reason=redact.text(call.reason, 2000) if call.reason else None,
                 client=call.caller.client,
                 repeat_of=call.repeat_of,
+                continues=call.continues,
             )
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             raise Unavailable(f"This call cannot be filed: {problem['loc']}: {problem['msg']}.") from error
         status = await self._client.file(filing)
-        if status.digest != expected or status.tool != call.tool:
+        if status.state not in {State.PENDING, State.APPROVED}:  # it ran, or ended, as the tool was defined then
+            of_call["tool_hash"] = status.tool_hash
+        if status.digest != digest(**of_call) or status.tool != call.tool:
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
         self._filed[status.id] = self._identity(call.caller)
         self._filed.move_to_end(status.id)
@@ -224,7 +234,7 @@ class Session:
             self._filed.popitem(last=False)
         return status, filing.call_id
 
-    async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> CallToolResult:
+    async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> Answer:
         if status.replayed:
             return self._stored(status, replayed=True)
         try:
@@ -234,9 +244,9 @@ class Session:
             with anyio.move_on_after(1, shield=True):
                 await self._leave(status.id, call_id)
 
-    async def _until_final(self, call: Call, waiter: Waiter) -> CallToolResult:
+    async def _until_final(self, call: Call, waiter: Waiter) -> Answer:
         started = time.monotonic()
-        deadline = started + call.budget.hold
+        deadline = started + call.hold(waiter.status)
         beat = started if call.progress is not None and call.budget.beat is not None else deadline
         while True:
             status = waiter.status
@@ -249,7 +259,7 @@ class Session:
                 return self._final(status)
             now = time.monotonic()
             if now >= deadline or not await call.is_attached():
-                return answers.of_status(status)
+                return call.next_round(status) or answers.of_status(status)
             if call.progress is not None and call.budget.beat is not None and now >= beat:
                 words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
                 await call.progress(now - started, words)
@@ -308,24 +318,6 @@ class Session:
     async def _leave(self, request_id: str, call_id: str) -> None:
         with contextlib.suppress(ApprovalsError):
             await self._client.left(request_id, self.id, call_id)
-
-    async def _assertion(self, key: str) -> tuple[str, str]:
-        """A live assertion and the agent's name. Raises Unauthenticated for a key that is nobody's."""
-        name = hashlib.sha256(key.encode()).hexdigest()
-        known = self._assertions.get(name)
-        if known is not None and boot_clock() < known[2]:
-            return known[0], known[1]
-        asked = boot_clock()
-        verified = await self._client.verify_agent(key)
-        until = asked + max(0.0, min(30.0, verified.expires_in - ASSERTION_MARGIN))
-        self._assertions[name] = (verified.assertion, verified.agent, until)
-        return verified.assertion, verified.agent
-
-    def _known_agent(self, caller: Caller) -> str:
-        if caller.agent_key is None:
-            return ""
-        known = self._assertions.get(hashlib.sha256(caller.agent_key.encode()).hexdigest())
-        return known[1] if known else ""
 
     def _identity(self, caller: Caller) -> str:
         return hashlib.sha256(f"{caller.agent_key}\0{caller.subject}".encode()).hexdigest()

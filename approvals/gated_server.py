@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -11,22 +12,25 @@ from typing import Annotated, Any
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from mcp_types import Tool as MCPTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
-from starlette.requests import Request
 
-from approvals import agent_key, answers
+from approvals import agent_key, answers, idempotency, mcp_context, rounds
 from approvals.arguments import effective
 from approvals.call import Call, Caller
-from approvals.definition import Approval, definition_of
+from approvals.definition import Approval, Verify, definition_of, unfit
 from approvals.errors import ApprovalsError, NotConfigured
+from approvals.execution import current_request_id
 from approvals.gate import Gate
 from approvals.gate_settings import GateSettings
-from approvals.wire import ClientInfo, ToolDefinition
+from approvals.wire import ToolDefinition
+
+logger = logging.getLogger("approvals.gate")
 
 GET_APPROVAL = "get_approval"
 REASON = "approval_reason"
@@ -55,6 +59,9 @@ class GatedServer(MCPServer[Any]):
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
         self.gate.definitions = self._define
+        if "request_state_security" not in options and self.gate.is_configured:
+            options["request_state_security"] = rounds.security(self.gate.settings)
+        self.gate.verifiers = self._verifiers
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -69,13 +76,14 @@ class GatedServer(MCPServer[Any]):
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
         """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
-        client for more input midway (nobody has approved what it would do then), or whose secret is no argument."""
+        client for more input midway (nobody has approved what it would do then), and for an approval that names
+        arguments which the tool does not have."""
         known = {tool.name for tool in self._tool_manager.list_tools()}
         super().add_tool(fn, *args, **options)
         self._definitions = None
         for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
             self._approvals[tool.name] = approval or Approval()
-            problem = _unfit(tool, self._approvals[tool.name])
+            problem = unfit(tool, self._approvals[tool.name])
             if problem:
                 self.remove_tool(tool.name)
                 raise ValueError(f"The tool {tool.name!r} cannot be gated: {problem}.")
@@ -114,11 +122,21 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
+        key = self._approval(name).idempotency
 
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            return await super(GatedServer, self).call_tool(name, own, context)
+            given = idempotency.filled(own, key, current_request_id())
+            inner = super(GatedServer, self).call_tool
+            try:
+                result = await inner(name, given, self._for_tool(context))
+            except ToolError as error:
+                if current_request_id() is None or context._request_context is None:
+                    raise
+                result = _raised(name, error)
+            request_id = current_request_id()
+            return answers.failed(result, request_id) if request_id and isinstance(result, CallToolResult) else result
 
         return await self.gate.call(self._call(tool, rest, run, context, words))
 
@@ -131,19 +149,29 @@ class GatedServer(MCPServer[Any]):
     def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
         wire = context._request_context
         token = (wire.meta or {}).get("progress_token") if wire is not None else None
+        caller, protocol = self._caller(context), context.protocol_version
         return Call(
             tool=tool.name,
             arguments=given,
-            effective=partial(effective, tool, given),
+            effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
             run=run,
-            caller=self._caller(context),
-            budget=self.gate.budgets.for_call(protocol=context.protocol_version, wants_progress=token is not None),
-            progress=_progress(context) if token is not None else None,
-            is_there=_presence(wire.request) if wire is not None else None,
+            caller=caller,
+            budget=self.gate.budgets.for_call(
+                protocol=protocol, wants_progress=token is not None, client=caller.client.name
+            ),
+            round=mcp_context.round_of(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
+            progress=mcp_context.progress(context) if token is not None else None,
+            is_there=mcp_context.presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
         )
+
+    def _for_tool(self, context: Context[Any, Any]) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved."""
+        if current_request_id() is None and not rounds.is_ours(context.request_state):
+            return context
+        return Context(request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions)
 
     async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
@@ -154,7 +182,7 @@ class GatedServer(MCPServer[Any]):
         return result
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
-        client = _client_info(context)
+        client = mcp_context.client_info(context)
         token = get_access_token()
         if token is None:
             key = self.gate.settings.agent_key if self.gate.is_configured else None
@@ -170,7 +198,12 @@ class GatedServer(MCPServer[Any]):
         words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
         return words, {name: value for name, value in arguments.items() if name not in extras}
 
+    def _approval(self, name: str) -> Approval:
+        return self._approvals.get(name) or Approval()
+
     def _with_extras(self, tool: MCPTool) -> MCPTool:
+        schema = idempotency.without(tool.input_schema, self._approval(tool.name).idempotency)
+        tool = tool.model_copy(update={"input_schema": schema})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
         extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
@@ -184,11 +217,15 @@ class GatedServer(MCPServer[Any]):
     def _define(self) -> tuple[ToolDefinition, ...]:
         if self._definitions is None:
             self._definitions = tuple(
-                definition_of(tool, self._approvals.get(tool.name, Approval()))
+                definition_of(tool, self._approval(tool.name))
                 for tool in self._tool_manager.list_tools()
                 if tool.name != GET_APPROVAL
             )
         return self._definitions
+
+    def _verifiers(self) -> dict[str, Verify]:
+        tools = [tool.name for tool in self._tool_manager.list_tools()]
+        return {name: verify for name in tools if (verify := self._approval(name).verify) is not None}
 
     async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""
@@ -226,13 +263,11 @@ class GatedServer(MCPServer[Any]):
         return answers.of_status(status).model_copy(update={"is_error": False})
 
 
-def _unfit(tool: Tool, approval: Approval) -> str:
-    """Why a tool cannot be gated, or nothing."""
-    if tool.resolved_params:
-        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
-    names = tool.parameters.get("properties", {})
-    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in names]
-    return f"its secret {unknown[0]!r} is no argument of it" if unknown else ""
+def _raised(name: str, error: ToolError) -> CallToolResult:
+    """As MCPServer answers and logs it."""
+    if isinstance(error, UnexpectedToolError):
+        logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
+    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
 
 
 def _gate_from_environment(name: str, code_version: str) -> Gate:
@@ -254,38 +289,6 @@ def _within(gate: Gate, inner: Callable[[Any], AbstractAsyncContextManager[Any]]
                     yield state
 
     return lifespan
-
-
-def _progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
-    async def report(elapsed: float, words: str) -> None:
-        await context.report_progress(elapsed, None, words)
-
-    return report
-
-
-def _presence(request: Any) -> Callable[[], Any] | None:
-    """Over HTTP: whether the connection still stands."""
-    if not isinstance(request, Request):
-        return None
-
-    async def is_there() -> bool:
-        return not await request.is_disconnected()
-
-    return is_there
-
-
-def _client_info(context: Context[Any, Any]) -> ClientInfo:
-    wire = context._request_context
-    if wire is None:
-        return ClientInfo()
-    params = wire.session.client_params
-    info = params.client_info if params is not None else None
-    return ClientInfo(
-        name=(info.name if info else "")[:200],
-        version=(info.version if info else "")[:200],
-        protocol=wire.protocol_version[:200],
-        transport="http" if isinstance(wire.request, Request) else "stdio",
-    )
 
 
 def _protocol_error(error: ApprovalsError) -> Exception:

@@ -64,7 +64,11 @@ class Clock:
         with self._lock:
             self._highest = max(self._highest, instant)
 
-    def told(self, instant: Instant) -> Instant:
+    def asked(self) -> Instant:
+        """When a database is asked for its time: for `told`, with the answer."""
+        return self._ticks()
+
+    def told(self, instant: Instant, asked: Instant) -> Instant:
         """The present instant, given what the database's own clock says: this clock keeps its own."""
         return self.now()
 
@@ -84,12 +88,18 @@ class DatabaseClock(Clock):
         with self._lock:
             return self._highest + max(0, self._ticks() - self._seen_at)
 
-    def told(self, instant: Instant) -> Instant:
+    def told(self, instant: Instant, asked: Instant) -> Instant:
+        """As above, following the database. An answer that took long (a process that was stopped, a wait for a lock) is
+        old, so it does not tell that the database's clock was set back."""
         with self._lock:
             ticks = self._ticks()
-            expected = self._highest + max(0, ticks - self._seen_at)
-            if instant + self._behind < expected - STEP:
-                self._behind = expected - instant
+            present = self._highest + max(0, ticks - self._seen_at)
+            slow = ticks - asked > STEP
+            if slow and instant + self._behind <= present:
+                return present
+            then = self._highest + asked - self._seen_at
+            if not slow and instant + self._behind < then - STEP:
+                self._behind = then - instant
             self._highest = max(self._highest, instant + self._behind)
             self._seen_at = ticks
             return self._highest

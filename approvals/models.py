@@ -7,7 +7,7 @@ permission, one open request per call, one vote per person and content.
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from approvals.wire import State
@@ -27,6 +27,11 @@ def _text(**options: Any) -> Any:
 def _one_of(column: str, *values: str) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _index_where(name: str, column: str, condition: str) -> Index:
+    """An index over the few rows that still await something."""
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 class Meta(SQLModel, table=True):
@@ -220,6 +225,7 @@ class Request(SQLModel, table=True):
         Index("request_by_state", "state", "id"),
         Index("request_by_call", "call_key", "id"),
         Index("request_by_change", "changed_at"),
+        _index_where("request_to_erase", "ended_at", "ended_at IS NOT NULL AND erased_at IS NULL"),
     )
     id: str = Field(primary_key=True)
     installation_id: str = Field(foreign_key="installation.id", index=True)
@@ -267,6 +273,8 @@ class Request(SQLModel, table=True):
     ended_at: int | None = _instant(default=None)
     ended_because: str | None = _text(default=None)
     replaces: str | None = None
+    erased_at: int | None = _instant(default=None)
+    """When its contents (arguments, words, results) were erased; the facts stay."""
     changed_at: int = _instant()
 
 
@@ -324,7 +332,14 @@ class Execution(SQLModel, table=True):
     """The one use of a permission."""
 
     __tablename__: ClassVar[str] = "execution"
-    __table_args__ = (Index("execution_by_lease", "finished_at", "lease_until"),)
+    __table_args__ = (
+        Index("execution_by_lease", "finished_at", "lease_until"),
+        _index_where("execution_to_unseal", "sealed_until", "sealed_until IS NOT NULL"),
+        _index_where(
+            "execution_contradicted", "request_id", "contradiction IS NOT NULL AND contradiction_seen_at IS NULL"
+        ),
+        CheckConstraint("checked IN ('succeeded', 'failed', 'not_executed', 'unclear')", name="checked_known"),
+    )
     id: str = Field(primary_key=True)
     permission_id: str = Field(foreign_key="permission.id", unique=True)
     request_id: str = Field(foreign_key="request.id", unique=True)
@@ -338,9 +353,17 @@ class Execution(SQLModel, table=True):
     settled_note: str | None = _text(default=None)
     contradiction: str | None = _text(default=None)
     """A late outcome that says otherwise than what was settled: an incident."""
+    contradiction_seen_at: int | None = _instant(default=None)
+    contradiction_seen_by: str | None = Field(default=None, foreign_key="user_account.id")
+    checked: str | None = None
+    """What the tool's own check (`verify`) said last of an unknown outcome."""
+    checked_at: int | None = _instant(default=None)
+    checked_note: str | None = _text(default=None)
     result: str | None = _text(default=None)
     error: str | None = _text(default=None)
     sealed_result: str | None = _text(default=None)
+    sealed_until: int | None = _instant(default=None)
+    """When the sealed result has no more replays to serve, and goes."""
     duration_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 

@@ -13,7 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, Connection, Cursor, Pipeline
@@ -73,7 +73,11 @@ class PostgresReader(Reader):
 
 
 class PostgresTransaction(PostgresReader, Transaction):
-    """A transaction in a pipeline: statements are sent together until something has to be read."""
+    """A transaction in a pipeline: statements are sent together until something has to be read.
+
+    Each read ends with a Sync: only then is the server waiting for the next statement, so that PATIENCE runs. After a
+    mere Flush it would wait for the rest of the pipeline, with the locks held, for as long as the connection lasts.
+    """
 
     def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock) -> None:
         self.after_commit = []
@@ -81,10 +85,30 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._clock = clock
         self._held = False
         self._announced: dict[str, None] = {}
+        self._connection = connection
+        self._clock_says: Cursor[tuple[Any, ...]] | None = None
+        self._asked = self._now = 0
         connection.execute("BEGIN")
-        began = connection.execute(_BEGIN).fetchone()
-        assert began is not None  # noqa: S101 — a SELECT without FROM has a row
-        super().__init__(connection, clock.told(began[0]))
+        self._ask(_BEGIN)
+
+    @property
+    def now(self) -> Instant:
+        """Read when it is first asked for, mostly in one round trip with something else."""
+        if self._clock_says is not None:
+            if self._clock_says.pgresult is None:
+                self._pipeline.sync()
+            row = self._clock_says.fetchone()
+            assert row is not None  # noqa: S101 — a SELECT without FROM has a row
+            self._clock_says, self._now = None, self._clock.told(row[0], self._asked)
+        return self._now
+
+    @now.setter
+    def now(self, instant: Instant) -> None:
+        self._clock_says, self._now = None, instant
+
+    def _ask(self, query: LiteralString) -> None:
+        self._asked = self._clock.asked()
+        self._clock_says = self._connection.execute(query)
 
     def change(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
@@ -100,6 +124,7 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     def alone(self, task: str) -> bool:
         cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
+        self._pipeline.sync()
         got = cursor.fetchone()
         return bool(got and got[0])
 
@@ -116,14 +141,11 @@ class PostgresTransaction(PostgresReader, Transaction):
             raise psycopg.OperationalError("the transaction was rolled back")
 
     def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        if not self._held:
-            return cursor.fetchall()
-        self._held = False
-        clock = self._connection.execute(f"SELECT {_NOW}")  # in the same round trip, after the wait
-        values = cursor.fetchall()
-        after = clock.fetchone()
-        self.now = self._clock.told(after[0]) if after else self.now
-        return values
+        if self._held:
+            self._held = False
+            self._ask(f"SELECT {_NOW}")  # in the same round trip, after the wait
+        self._pipeline.sync()
+        return cursor.fetchall()
 
 
 class Postgres(Database):
@@ -188,8 +210,9 @@ class Postgres(Database):
     def connect(self) -> Connected:
         """A connection in autocommit mode; the clock learns its time. Raises psycopg.OperationalError."""
         connection = Connection.connect(self.url, **self._options())
+        asked = self.clock.asked()
         now = connection.execute(f"SELECT {_NOW}").fetchone()
-        self.clock.told(now[0] if now else 0)
+        self.clock.told(now[0] if now else 0, asked)
         return connection
 
     async def _hear(self, connection: AsyncConnection[tuple[Any, ...]], hear: Callable[[str], None]) -> None:

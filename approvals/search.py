@@ -2,15 +2,23 @@
 
 from functools import cache
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 
 from approvals.database import Reader, Row, Statement
 from approvals.status import WITH_EXECUTION
-from approvals.transition import requests
+from approvals.transition import executions, requests
 from approvals.wire import State
 
 _WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
 LONGEST_QUEUE = 200
+
+_CONTRADICTED = Statement(
+    select(requests.c.id, requests.c.headline, requests.c.state, executions.c.contradiction)
+    .join_from(executions, requests, executions.c.request_id == requests.c.id)
+    .where(executions.c.contradiction.is_not(None), executions.c.contradiction_seen_at.is_(None))
+    .order_by(executions.c.request_id)
+    .limit(bindparam("limit"))
+)
 
 
 def page(
@@ -32,6 +40,11 @@ def page(
 def queue(reader: Reader) -> list[Row]:
     """What is not ended: the longest waiting first, up to LONGEST_QUEUE of each state."""
     return [row for state in _WAITING for row in reader.all(_open(), state=state.value, limit=LONGEST_QUEUE)]
+
+
+def contradicted(reader: Reader) -> list[Row]:
+    """Settled requests whose late report says otherwise, and that nobody has acknowledged."""
+    return reader.all(_CONTRADICTED, limit=LONGEST_QUEUE)
 
 
 @cache

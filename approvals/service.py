@@ -17,6 +17,7 @@ from approvals.calls import Calls
 from approvals.claim import Claims
 from approvals.database import Database, Reader, Statement, Transaction
 from approvals.decision import Decisions
+from approvals.erasure import Erasures
 from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
@@ -30,14 +31,18 @@ from approvals.principals import Principals
 from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.restoration import Restorations
+from approvals.retention import Retention
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
 from approvals.transition import Moved, Transitions
+from approvals.verification import Verifications
 from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
 logger = logging.getLogger("approvals")
+
+SWEEP_SECONDS = 60.0
 
 _meta = Meta.__table__  # type: ignore[attr-defined]
 _FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
@@ -53,6 +58,7 @@ class Service:
         public_url: str,
         *,
         policy: Policy | None = None,
+        retention: Retention | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
     ) -> None:
         policy = policy or DefaultPolicy()
@@ -75,10 +81,12 @@ class Service:
         self.decisions = Decisions(self.transitions)
         self.claims = Claims(self.transitions, self.registry, policy)
         self.settlements = Settlements(self.transitions)
+        self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
         self.expiry = Expiry(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
+        self.erasures = Erasures(self.transitions, retention or Retention())
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
         self._look = asyncio.Event()
@@ -165,6 +173,14 @@ class Service:
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def keep_retention(self) -> None:
+        """Erase what was kept long enough, forever: batch by batch, others in between."""
+        while not self.stopping.is_set():
+            with self._going_on("the retention sweep"):
+                while await self.write(self.erasures.sweep) and not self.stopping.is_set():
+                    pass
+            await self._pause(SWEEP_SECONDS)
 
     async def keep_chain(self) -> None:
         """Link new audit events within a second of their writing, and emit each new head."""

@@ -37,10 +37,14 @@ class Statuses:
 
     def row(self, reader: Reader, request_id: str) -> Row:
         """The request's row, joined with its execution. Raises NotFound."""
-        row = reader.one(_ROW, id=request_id)
+        row = self.find(reader, request_id)
         if row is None:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
+
+    def find(self, reader: Reader, request_id: str) -> Row | None:
+        """As `row`; None when there is no such request."""
+        return reader.one(_ROW, id=request_id)
 
     def of(self, row: Row, now: int, *, replayed: bool = False) -> RequestStatus:
         """From a row joined with its execution, as of `now`: what time has moved shows as moved. The values are ours,
@@ -70,6 +74,7 @@ class Statuses:
             sealed_result=row.sealed_result,
             result=row.result,
             error=row.error,
+            erased=row.erased_at is not None,
         )
 
 

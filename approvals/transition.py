@@ -102,7 +102,8 @@ class Transitions:
         has changed under us."""
         to = state.after(State(row.state), move)
         if to not in OPEN:
-            changes |= {"ended_at": tx.now, "attach_key": None, "ended_because": because or None}
+            gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
+            changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}
         after = self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
         tx.after_commit.append(partial(self._moved, Moved(move, State(row.state), after, actor)))
         return after

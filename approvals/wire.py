@@ -100,6 +100,8 @@ class ToolDefinition(Message):
     """Template of the effect sentence, e.g. "Refund {amount_cents:usd} of order {order_id}"."""
     secret: tuple[str, ...] = ()
     """Dotted paths of argument leaves that never leave the gate's process ("card.number", "items[].token")."""
+    idempotency: str | None = Field(None, max_length=200)
+    """The argument, not in `input_schema`, that the gate fills with the request's id."""
 
 
 class Registration(Message):
@@ -162,6 +164,9 @@ class Filing(Message):
     client: ClientInfo = ClientInfo()
     repeat_of: Identifier | None = None
     """A finished request of the same call, to run it again on purpose."""
+    continues: Identifier | None = None
+    """The request for which this call waited before: its end is the answer, however it ended. Ignored when it is none
+    of the same call and caller."""
 
 
 class RequestStatus(Message):
@@ -194,6 +199,8 @@ class RequestStatus(Message):
     result: str | None = None
     """What people are shown of the result: redacted and cut."""
     error: str | None = None
+    erased: bool = False
+    """Its contents (arguments, words, results) were erased; the facts are left."""
 
 
 class Claim(Message):
@@ -231,6 +238,28 @@ class Outcome(Message):
     error: str | None = Field(None, max_length=MAX_RESULT)
     sealed_result: str | None = Field(None, max_length=MAX_SEALED)
     duration_ms: int = Field(0, ge=0)
+
+
+class Unsettled(Message):
+    """A request whose outcome is unknown, with what its tool's check needs."""
+
+    id: str
+    digest: Hash
+    sealed_arguments: str | None = None
+
+
+class UnsettledRequests(Message):
+    """`GET /requests/unsettled`: those that this gate process may verify, by id; `after` asks for the next."""
+
+    requests: tuple[Unsettled, ...]
+
+
+class Verification(Message):
+    """`PUT /requests/{id}/verification`: what the tool's own check found of an unknown outcome."""
+
+    session: Identifier
+    outcome: Literal["succeeded", "failed", "not_executed", "unclear"]
+    note: str = Field("", max_length=MAX_REASON)
 
 
 class Withdrawal(Message):

@@ -1,10 +1,12 @@
-"""Taking a request back: by its agent, or by an admin. Never because a client hung up."""
+"""Taking a request back: by its agent, by an admin, or an approval by a reviewer. Never because a client hung up."""
 
 from approvals.database import Row, Transaction
-from approvals.errors import NotFound
+from approvals.decision import check_may_decide
+from approvals.errors import Invalid, NotFound
 from approvals.people import Person
 from approvals.state import Move
 from approvals.transition import Transitions
+from approvals.wire import MAX_REASON
 
 
 class Withdrawals:
@@ -24,6 +26,18 @@ class Withdrawals:
         """Raises NotFound, or NotPossible once it was claimed or ended."""
         row = self._transitions.take(tx, request_id)
         return self._withdraw(tx, row, admin.actor, comment or f"{admin.name} took it back")
+
+    def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> Row:
+        """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
+        NotPossible (not approved, or claimed)."""
+        row = self._transitions.take(tx, request_id)
+        check_may_decide(tx, row, person)
+        if len(comment) > MAX_REASON:
+            raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
+        because = f"{person.name} took the approval back{': ' if comment.strip() else ''}{comment.strip()}"
+        return self._transitions.move(
+            tx, self._transitions.as_of_now(tx, row), Move.REVOKE, person.actor, because=because
+        )
 
     def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:
         row = self._transitions.as_of_now(tx, row)

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
-import uvicorn
 from chromium import chromium
 from playwright.async_api import Browser
 from postgres import PostgresServer
+from serving import SECRET, serving
 from sqlalchemy import text
 
 from approvals import Gate, GateSettings, identifier, presence, schema, search
@@ -46,12 +46,23 @@ from approvals.wire import (
     Registration,
     RequestStatus,
     ToolDefinition,
+    Verification,
 )
-from approvals_web.app import create_app
 
 T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
-SECRET = "a secret key for tests, long enough to count"
+
+
+ON_BOTH = {"test_life", "test_chain", "test_schema", "test_races", "test_replicas", "test_gate_faults"}
+"""The modules that `make test` runs on PostgreSQL, too; `make check` runs all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        of = getattr(item, "callspec", None)
+        on_postgres = of is not None and of.params.get("database_url") == "postgres"
+        if on_postgres and item.path.stem not in ON_BOTH:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
@@ -274,6 +285,23 @@ class House:
         """How many callers are known to wait."""
         return self.read(lambda reader: presence.waiting(reader, request_id))
 
+    def lose(self, filing: Filing | None = None) -> str:
+        """A request that was approved and claimed, and whose gate died; long enough ago for anybody to say so."""
+        filed = self.file(filing)
+        self.decide(filed.request_id)
+        self.claim(filed.request_id, f"claim-{filed.request_id}"[:60])
+        self.clock.forward(91)
+        self.sweep()
+        return filed.request_id
+
+    def verify(
+        self, request_id: str, outcome: str = "succeeded", note: str = "", *, session: str = "", **at: Row
+    ) -> None:
+        """What a gate reports of its tool's own check."""
+        installation = at.get("installation") or self.installation()
+        found = Verification(session=session or self.session, outcome=outcome, note=note)
+        self.write(lambda tx: self.service.verifications.verify(tx, installation, request_id, found))
+
     def sweep(self) -> int:
         return self.write(self.service.expiry.sweep)
 
@@ -290,16 +318,41 @@ class House:
         """Change the database behind the service's back."""
         self.write(lambda tx: tx.change(Statement(text(sql)), **parameters))
 
+    def tamper(self, *statements: str) -> None:
+        """Change the record as somebody who owns the database could: without triggers and foreign keys."""
+        with contextlib.closing(self.service.database.connect()) as connection:
+            if self.service.database.shared:
+                connection.execute("SET session_replication_role = replica")
+            else:
+                connection.execute("PRAGMA foreign_keys = OFF")
+                for table, action in itertools.product(("audit_event", "audit_link"), ("update", "delete")):
+                    connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{action}")
+            for statement in statements:
+                connection.execute(statement)
+
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the database."""
         return [tuple(row.values()) for row in self.read(lambda reader: reader.all(Statement(text(sql)), **parameters))]
 
 
 @pytest.fixture
-def house(service: Service, clock: HandClock, database_url: str) -> House:
+def house(service: Service, clock: HandClock, database_url: str) -> Iterator[House]:
     house = House(service, clock, database_url)
     house.build()
-    return house
+    yield house
+    house.service.database.stop()
+
+
+@pytest.fixture
+def open_house() -> Callable[..., House]:
+    """Makes a house over any database, not built yet; several over one database share a clock and keys."""
+
+    def make(url: str, clock: HandClock | None = None, keys: dict[str, str] | None = None, **options: Any) -> House:
+        clock = clock or HandClock()
+        service = Service(database_at(url, clock), Keyring(SECRET), HERE, **options)
+        return House(service, clock, url, {} if keys is None else keys)
+
+    return make
 
 
 @dataclass
@@ -353,22 +406,6 @@ class Served:
             self.house.service.bus.unsubscribe(listener, [EVERYTHING])
 
 
-@contextlib.asynccontextmanager
-async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
-    """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        service.stop()
-        await server.shutdown(sockets=[listener])
-
-
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """Waits for a condition that other tasks of this event loop bring about."""
@@ -400,6 +437,18 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
 async def served(serve: Callable[..., contextlib.AbstractAsyncContextManager[Served]]) -> AsyncIterator[Served]:
     async with serve() as running:
         yield running
+
+
+@pytest.fixture
+def client_to(house: House) -> Callable[[str], httpx2.AsyncClient]:
+    """A client of any replica, with the shop's key."""
+    return lambda url: Served(url, house).client()
+
+
+@pytest.fixture
+def gate_to(house: House) -> Callable[[str], Gate]:
+    """A gate to any replica."""
+    return lambda url: Served(url, house).gate()
 
 
 @pytest.fixture

@@ -280,6 +280,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_because", sa.Text(), nullable=True),
         sa.Column("replaces", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
         sa.CheckConstraint(
@@ -315,6 +316,13 @@ def upgrade() -> None:
         batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
         batch_op.create_index("request_by_change", ["changed_at"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "request_to_erase",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
+        )
 
     op.create_table(
         "session_tool",
@@ -430,10 +438,21 @@ def upgrade() -> None:
         sa.Column("settled_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("settled_note", sa.Text(), nullable=True),
         sa.Column("contradiction", sa.Text(), nullable=True),
+        sa.Column("contradiction_seen_at", sa.BigInteger(), nullable=True),
+        sa.Column("contradiction_seen_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("checked", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("checked_at", sa.BigInteger(), nullable=True),
+        sa.Column("checked_note", sa.Text(), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("sealed_result", sa.Text(), nullable=True),
+        sa.Column("sealed_until", sa.BigInteger(), nullable=True),
         sa.Column("duration_ms", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("checked IN ('succeeded', 'failed', 'not_executed', 'unclear')", name="checked_known"),
+        sa.ForeignKeyConstraint(
+            ["contradiction_seen_by"],
+            ["user_account.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["permission_id"],
             ["permission.id"],
@@ -457,10 +476,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("execution", schema=None) as batch_op:
         batch_op.create_index("execution_by_lease", ["finished_at", "lease_until"], unique=False)
+        batch_op.create_index(
+            "execution_contradicted",
+            ["request_id"],
+            unique=False,
+            sqlite_where=sa.text("contradiction IS NOT NULL AND contradiction_seen_at IS NULL"),
+            postgresql_where=sa.text("contradiction IS NOT NULL AND contradiction_seen_at IS NULL"),
+        )
+        batch_op.create_index(
+            "execution_to_unseal",
+            ["sealed_until"],
+            unique=False,
+            sqlite_where=sa.text("sealed_until IS NOT NULL"),
+            postgresql_where=sa.text("sealed_until IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("execution", schema=None) as batch_op:
+        batch_op.drop_index(
+            "execution_to_unseal",
+            sqlite_where=sa.text("sealed_until IS NOT NULL"),
+            postgresql_where=sa.text("sealed_until IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "execution_contradicted",
+            sqlite_where=sa.text("contradiction IS NOT NULL AND contradiction_seen_at IS NULL"),
+            postgresql_where=sa.text("contradiction IS NOT NULL AND contradiction_seen_at IS NULL"),
+        )
         batch_op.drop_index("execution_by_lease")
 
     op.drop_table("execution")
@@ -477,6 +520,11 @@ def downgrade() -> None:
     op.drop_table("decision")
     op.drop_table("session_tool")
     with op.batch_alter_table("request", schema=None) as batch_op:
+        batch_op.drop_index(
+            "request_to_erase",
+            sqlite_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
+        )
         batch_op.drop_index("request_by_state")
         batch_op.drop_index("request_by_change")
         batch_op.drop_index("request_by_call")

@@ -313,6 +313,16 @@ async def test_p5_without_settings_every_call_is_refused_with_what_to_set(monkey
     assert shop.ran == []
 
 
+async def test_p5_with_a_wrong_setting_every_call_is_refused_with_its_name(monkeypatch, served):
+    for name, value in {"URL": served.url, "SERVER_KEY": served.house.keys["shop"], "HOLD": "soon"}.items():
+        monkeypatch.setenv(f"APPROVALS_{name}", value)
+    shop = Shop(None)
+    async with Client(shop.mcp) as client:
+        result = await client.call_tool("refund_order", {"order_id": 1})
+    assert result.structured_content["status"] == "not_configured"
+    assert "APPROVALS_HOLD has 'soon'" in text(result)
+
+
 async def test_p5_with_the_service_down_nothing_runs_and_the_next_call_works_when_it_is_back(house, serve):
     async with serve() as served:
         url = served.url

@@ -11,9 +11,11 @@ from approvals.errors import Invalid, NotConfigured
 from approvals.gate_settings import GateSettings
 from approvals.keyring import Keyring, keep_beside
 from approvals.secret_reference import resolve
+from approvals.waiting import Budgets
 from approvals_web.settings import Settings
 
 GOOD = {"APPROVALS_URL": "http://127.0.0.1:8700/", "APPROVALS_SERVER_KEY": "mcps_a_b"}
+KEY = "k" * 32
 
 
 def test_a_gate_reads_its_settings_and_references(tmp_path):
@@ -35,12 +37,44 @@ def test_a_gate_reads_its_settings_and_references(tmp_path):
         ({"APPROVALS_AGENT_KEY": "mcps_a_b"}, "should start with mcpa_"),
         ({"APPROVALS_AGENT_KEY": "mcpa_\u00e9"}, "should start with mcpa_"),
         ({"APPROVALS_SERVER_KEY": "file:/nowhere"}, "/nowhere cannot be read"),
+        ({"APPROVALS_STATE_KEY": "short"}, "APPROVALS_STATE_KEY has a key of less than 32 bytes"),
+        ({"APPROVALS_STATE_KEY": f"{KEY},{KEY}"}, "APPROVALS_STATE_KEY has"),
+        ({"APPROVALS_STATE_KEY": f"{KEY},file:/nowhere"}, "/nowhere cannot be read"),
+        ({"APPROVALS_HOLD": "60"}, "APPROVALS_HOLD has '60', which is no number of seconds up to 59"),
+        ({"APPROVALS_HOLD": "0"}, "APPROVALS_HOLD has"),
+        ({"APPROVALS_HOLD": "nan"}, "APPROVALS_HOLD has"),
+        ({"APPROVALS_HOLD_WITH_PROGRESS": "inf"}, "APPROVALS_HOLD_WITH_PROGRESS has"),
+        ({"APPROVALS_HOLD_WITH_PROGRESS": "soon"}, "APPROVALS_HOLD_WITH_PROGRESS has"),
+        ({"APPROVALS_ROUNDS": "11"}, "APPROVALS_ROUNDS has '11', which is no number from 1 to 10"),
+        ({"APPROVALS_ROUNDS": "two"}, "APPROVALS_ROUNDS has"),
+        ({"APPROVALS_HOLD_BY_CLIENT": "inspector"}, "APPROVALS_HOLD_BY_CLIENT has 'inspector'"),
+        ({"APPROVALS_HOLD_BY_CLIENT": "=4"}, "APPROVALS_HOLD_BY_CLIENT has '=4'"),
+        ({"APPROVALS_HOLD_BY_CLIENT": "a=4,b=-1"}, "APPROVALS_HOLD_BY_CLIENT has '-1'"),
     ],
 )
 def test_p5_a_gate_with_a_wrong_setting_says_which(changes, named):
     with pytest.raises(NotConfigured) as refused:
         GateSettings.from_environment(GOOD | changes)
     assert named in refused.value.detail
+
+
+def test_how_long_calls_are_held_and_what_seals_their_states_can_be_set(tmp_path):
+    older = tmp_path / "older"
+    older.write_text(f"{'o' * 32},{'p' * 32}\n")
+    settings = GateSettings.from_environment(
+        GOOD
+        | {
+            "APPROVALS_STATE_KEY": f"{KEY}, file:{older}",
+            "APPROVALS_HOLD": "4.5",
+            "APPROVALS_HOLD_WITH_PROGRESS": "1500",
+            "APPROVALS_HOLD_BY_CLIENT": "Codex MCP=290, openai=4",
+            "APPROVALS_ROUNDS": "1",
+        }
+    )
+    assert settings.state_keys == (KEY, "o" * 32, "p" * 32)
+    assert settings.budgets == Budgets(4.5, 1500.0, rounds=1, by_client={"codex mcp": 290.0, "openai": 4.0})
+    assert KEY not in repr(settings)
+    assert GateSettings.from_environment(GOOD).budgets == Budgets()
 
 
 @pytest.mark.parametrize("url", ["https://approvals.example", "http://[::1]:8700", "http://approvals:8700"])

@@ -13,8 +13,12 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from over_http import http_server
+from mcp.shared.exceptions import MCPError
+from over_http import http_client, http_server
+from processes import clean_environment
+from relay import relayed
+
+from approvals import Budgets, gate_session
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -34,7 +38,7 @@ async def connect(request, served, log, era) -> AsyncIterator[Connect]:
     """Opens one more client to the same installation, with the same agent's key."""
     if request.param == "http":
         async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
-            yield lambda: http_client(url, served.house.keys["agent"], era)
+            yield lambda: http_client(url, served, era)
     elif request.param == "stdio":
         yield lambda: Client(stdio(served, log), mode=era)
     else:
@@ -45,17 +49,9 @@ async def connect(request, served, log, era) -> AsyncIterator[Connect]:
 def stdio(served, log: Path) -> StdioServerParameters:
     keys = served.house.keys
     gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
-    return StdioServerParameters(command=sys.executable, args=[effects.__file__], env=gate | {"EFFECTS": str(log)})
-
-
-@contextlib.asynccontextmanager
-async def http_client(url: str, key: str, era: str) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {key}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30), trust_env=False) as http,
-        Client(streamable_http_client(url, http_client=http), mode=era) as client,
-    ):
-        yield client
+    return StdioServerParameters(
+        command=sys.executable, args=[effects.__file__], env=clean_environment(**gate, EFFECTS=str(log))
+    )
 
 
 def text(result) -> str:
@@ -126,6 +122,98 @@ async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(serv
     assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
     assert log.read_text().splitlines() == ["refund 8 500"]
     assert served.house.status(row.id).state == "succeeded"
+
+
+async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_runs_unseen(
+    served, connect, log, until
+):
+    with anyio.fail_after(20):
+        async with connect() as client, asyncio.TaskGroup() as tasks:
+            scope = anyio.CancelScope()
+
+            async def give_up() -> None:
+                with scope:
+                    await client.call_tool("refund_order", {"order_id": 8})
+
+            tasks.create_task(give_up())
+            row = await served.pending()
+            await until(lambda: served.house.waiting(row.id) == 1)
+            scope.cancel()
+            await until(lambda: served.house.waiting(row.id) == 0)
+            await served.decide()
+            assert served.house.status(row.id).state == "approved"
+            assert not log.exists()
+            result = await client.call_tool("refund_order", {"order_id": 8})
+    assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
+    assert log.read_text().splitlines() == ["refund 8 500"]
+
+
+async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(served, log, era, until, monkeypatch):
+    monkeypatch.setattr(gate_session, "PRESENCE_SECONDS", 0.05)
+    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url, relayed(url) as relay:
+
+        async def be_cut_off() -> None:
+            with contextlib.suppress(MCPError, BaseExceptionGroup, httpx2.HTTPError, anyio.ClosedResourceError):
+                async with http_client(relay.url, served, era) as client:
+                    await client.call_tool("refund_order", {"order_id": 8})
+
+        with anyio.fail_after(20):
+            async with asyncio.TaskGroup() as tasks:
+                cut_off = tasks.create_task(be_cut_off())
+                row = await served.pending()
+                await until(lambda: served.house.waiting(row.id) == 1)
+                relay.cut()
+                await until(lambda: served.house.waiting(row.id) == 0)
+                await served.decide()
+                cut_off.cancel()
+            assert served.house.status(row.id).state == "approved"
+            assert not log.exists()
+            async with http_client(url, served, era) as client:
+                result = await client.call_tool("refund_order", {"order_id": 8})
+    assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
+    assert log.read_text().splitlines() == ["refund 8 500"]
+
+
+@pytest.mark.parametrize(("gives_up", "asks_for_progress"), [(5, False), (60, False), (300, True)])
+async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_execution(
+    served, log, era, gives_up, asks_for_progress, until
+):
+    """A hundredth of real clients' time-outs, and of the gate's budgets."""
+    attempts, budgets = [], Budgets(plain=0.45, with_progress=2.4, beat=0.08, rounds=3)
+
+    async def heard(*_: object) -> None:
+        return
+
+    async def ask(client: Client):
+        while True:
+            try:
+                answer = await client.call_tool(
+                    "refund_order",
+                    {"order_id": 8},
+                    read_timeout_seconds=gives_up / 100,
+                    progress_callback=heard if asks_for_progress else None,
+                )
+            except MCPError as error:
+                assert "timed out" in error.message
+                attempts.append("timed out")
+            else:
+                if not answer.is_error:
+                    return answer
+                attempts.append(answer.structured_content["status"])
+
+    async with http_server(effects.create(log, gate=served.gate(agent=None, budgets=budgets))) as url:
+        with anyio.fail_after(20):
+            async with http_client(url, served, era) as client, asyncio.TaskGroup() as tasks:
+                await client.call_tool("look", {"order_id": 8})  # the gate is registered: real clients wait longer
+                asking = tasks.create_task(ask(client))
+                row = await served.pending()
+                await until(lambda: len(attempts) >= (1 if asks_for_progress or era != "legacy" else 2))
+                await served.decide()
+                result = await asking
+    assert set(attempts) <= {"timed out", "pending"}  # on a busy machine the longer ones may time out as well
+    assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
+    assert log.read_text().splitlines() == ["refund 8 500"]
+    assert served.house.events(row.id).count("request.filed") == 1
 
 
 async def test_a_read_runs_at_once_and_a_wrong_argument_asks_nobody(served, connect):

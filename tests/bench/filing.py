@@ -12,11 +12,11 @@ CLIENTS = 64
 EACH = 30
 
 
-async def measure(floor_url: str, subject: dict[str, Any], rounds: int) -> list[Figures]:
+async def measure(floor_url: str, subject: dict[str, Any], rounds: int, kind: str) -> list[Figures]:
     """Interleaved rounds of floor and subject: throughput ratio (higher is better) and p99 ratio."""
     throughput, slowest = (
-        Figures("filing, 64 clients: requests/s", 0.5, higher=True),
-        Figures("filing, 64 clients: p99", 3),
+        Figures(f"filing, 64 clients: requests/s, {kind}", 0.5, higher=True),
+        Figures(f"filing, 64 clients: p99, {kind}", 3),
     )
     for number in range(rounds):
         rate, times = await _round(floor_url, lambda i, n: _floor_call())

@@ -1,21 +1,77 @@
-"""The physical floor: one durable SQLite commit and one HTTP round trip, with no framework, authentication or audit.
+"""The physical floor: one durable commit and one HTTP round trip, with no framework, authentication or audit.
 
-`POST /decide/N` commits and wakes whoever holds `GET /wait/N`; `POST /file` commits one row.
+`POST /decide/N` commits and wakes whoever holds `GET /wait/N`; `POST /file` commits one row. On SQLite inline, on
+PostgreSQL by asyncpg, one statement in autocommit.
 """
 
 import asyncio
 import sqlite3
 import sys
+from collections import deque
 from typing import Any, ClassVar
 
+import asyncpg
 import uvloop
+
+TABLE = "CREATE TABLE floor (id {} PRIMARY KEY, state TEXT, body {})"
+
+
+class Sqlite:
+    """Commits where it is called."""
+
+    def __init__(self, path: str) -> None:
+        self._database = sqlite3.connect(path, isolation_level=None)
+        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", TABLE.format("INTEGER", "BLOB")):
+            self._database.execute(statement)
+
+    def decide(self, number: bytes, then: Any) -> None:
+        self._database.execute("UPDATE floor SET state = 'approved' WHERE id = ?", (number.decode(),))
+        then()
+
+    def file(self, body: bytes, then: Any) -> None:
+        self._database.execute("INSERT INTO floor (state, body) VALUES ('pending', ?)", (body,))
+        then()
+
+
+class Postgres:
+    """Commits on as many connections as there are callers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._free: deque[asyncpg.Connection] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def prepare(self) -> None:
+        connection = await asyncpg.connect(self._url)
+        await connection.execute(TABLE.format("BIGSERIAL", "BYTEA"))
+        await connection.execute(
+            "INSERT INTO floor SELECT n, 'pending', '' FROM generate_series(1000000, 1001000) AS n"
+        )
+        self._free.append(connection)
+
+    def decide(self, number: bytes, then: Any) -> None:
+        self._run(then, "UPDATE floor SET state = 'approved' WHERE id = $1", 1_000_000 + int(number))
+
+    def file(self, body: bytes, then: Any) -> None:
+        self._run(then, "INSERT INTO floor (state, body) VALUES ('pending', $1)", body)
+
+    def _run(self, then: Any, statement: str, *values: Any) -> None:
+        task = asyncio.create_task(self._commit(then, statement, *values))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _commit(self, then: Any, statement: str, *values: Any) -> None:
+        connection = self._free.pop() if self._free else await asyncpg.connect(self._url)
+        await connection.execute(statement, *values)
+        self._free.append(connection)
+        then()
 
 
 class Floor(asyncio.Protocol):
     """A raw HTTP/1.1 protocol over one connection."""
 
     waiting: ClassVar[dict[bytes, "Floor"]] = {}
-    database: sqlite3.Connection
+    database: ClassVar[Any]
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -36,14 +92,15 @@ class Floor(asyncio.Protocol):
         _, verb, *rest = path.split(b"/")
         if verb == b"wait":
             self.waiting[rest[0]] = self
-            return
-        if verb == b"decide":
-            self.database.execute("UPDATE request SET state = 'approved' WHERE id = ?", (rest[0].decode(),))
-            waiter = self.waiting.pop(rest[0], None)
-            if waiter is not None:
-                waiter.answer(b"approved")
+        elif verb == b"decide":
+            self.database.decide(rest[0], lambda: self.decided(rest[0]))
         elif verb == b"file":
-            self.database.execute("INSERT INTO request (state, body) VALUES ('pending', ?)", (body,))
+            self.database.file(body, lambda: self.answer(b"ok"))
+
+    def decided(self, number: bytes) -> None:
+        waiter = self.waiting.pop(number, None)
+        if waiter is not None:
+            waiter.answer(b"approved")
         self.answer(b"ok")
 
     def answer(self, body: bytes) -> None:
@@ -51,13 +108,13 @@ class Floor(asyncio.Protocol):
         self.transport.write(head + body)
 
 
-async def main(path: str) -> None:
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("CREATE TABLE request (id INTEGER PRIMARY KEY, state TEXT, body BLOB)")
-    Floor.database = database
-    server = await asyncio.get_running_loop().create_server(Floor, "127.0.0.1", 0)
+async def main(url: str) -> None:
+    if url.startswith("sqlite:///"):
+        Floor.database = Sqlite(url.removeprefix("sqlite:///"))
+    else:
+        Floor.database = Postgres(url)
+        await Floor.database.prepare()
+    server = await asyncio.get_running_loop().create_server(Floor, "127.0.0.1", 0, backlog=2048)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

@@ -17,14 +17,17 @@ PAUSE = 0.005
 """Decisions come one at a time, to a process that was idle."""
 
 
-async def measure(floor_url: str, subject: dict[str, Any], rounds: int) -> list[Figures]:
-    """Interleaved rounds of floor, event and tool."""
-    event = Figures("decision to event at the gate, SQLite", 2.5, budget_p99=4)
-    tool = Figures("decision to tool start, SQLite", 2.5, budget_p99=4)
+async def measure(
+    floor_url: str, subject: dict[str, Any], rounds: int, kind: str, budget: float, gates: dict[str, Any] | None = None
+) -> list[Figures]:
+    """Interleaved rounds of floor, event and tool. `gates` is the replica that gates reach, if it is another."""
+    event = Figures(f"decision to event at the gate, {kind}", budget, budget_p99=4)
+    tool = Figures(f"decision to tool start, {kind}", budget, budget_p99=4)
+    gates = gates or subject
     for number in range(rounds):
         floor = await _floor(floor_url)
-        heard = await _events(subject, 1_000_000 + number * 1000)
-        started = await _tools(subject, 2_000_000 + number * 1000)
+        heard = await _events(subject, gates, 1_000_000 + number * 1000)
+        started = await _tools(subject, gates, 2_000_000 + number * 1000)
         for i in range(EACH):
             event.pair(heard[i], floor[i])
             tool.pair(started[i], floor[i])
@@ -47,8 +50,8 @@ async def _floor(url: str) -> list[float]:
     return times
 
 
-async def _events(subject: dict[str, Any], start: int) -> list[float]:
-    filer, stream, reviewer = await gate(subject), await gate(subject), await Reviewer.open(subject)
+async def _events(subject: dict[str, Any], gates: dict[str, Any], start: int) -> list[float]:
+    filer, stream, reviewer = await gate(gates), await gate(gates), await Reviewer.open(subject)
     stream.send("POST", "/api/v1/requests/events", json.dumps({"session": subject["session"]}).encode())
     await stream.head()
     times = []
@@ -67,10 +70,10 @@ async def _events(subject: dict[str, Any], start: int) -> list[float]:
     return times
 
 
-async def _tools(subject: dict[str, Any], start: int) -> list[float]:
+async def _tools(subject: dict[str, Any], gates: dict[str, Any], start: int) -> list[float]:
     """The same through the real gate, until the first line of the tool."""
     started: asyncio.Queue[float] = asyncio.Queue()
-    mcp = GatedServer("bench", gate=gate_of(subject), log_level="WARNING")
+    mcp = GatedServer("bench", gate=gate_of(gates), log_level="WARNING")
 
     @mcp.tool()
     async def touch(order: int) -> str:

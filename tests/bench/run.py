@@ -6,11 +6,13 @@ import platform
 from pathlib import Path
 
 import filing
+import growth
 import read
+import recovery
 import resume
 import waiting
 from figures import Figures
-from process import floor, subject
+from process import floor, postgres, replica, sqlite, subject
 
 ROUNDS = 5
 COLUMNS = ("row", "p50", "p99", "budget", "runs", "met")
@@ -19,12 +21,22 @@ COLUMNS = ("row", "p50", "p99", "budget", "runs", "met")
 async def measure() -> list[Figures]:
     """Every row."""
     rows: list[Figures] = []
-    with floor() as floor_url, subject() as service:
-        rows += await resume.measure(floor_url, service, ROUNDS)
-        rows += await filing.measure(floor_url, service, ROUNDS)
+    with sqlite() as database, sqlite() as other, floor(other) as floor_url, subject(database) as service:
+        rows += await resume.measure(floor_url, service, ROUNDS, "SQLite", 2.5)
+        rows += await filing.measure(floor_url, service, ROUNDS, "SQLite")
         rows += await read.measure(service, ROUNDS)
-    with subject() as service:
-        rows += await waiting.measure(service)
+    with postgres() as database, floor(database) as floor_url, subject(database) as service:
+        with replica(database, service) as second:
+            rows += await resume.measure(floor_url, service, ROUNDS, "PostgreSQL, two replicas", 1.6, second)
+        rows += await filing.measure(floor_url, service, ROUNDS, "PostgreSQL")
+    with sqlite() as database, subject(database) as service:
+        rows += await waiting.measure(service, 1_000, 1.3, 10_000_000)
+        rows += await waiting.measure(service, 10_000, 1.6, 20_000_000)
+    for kind, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
+        with fresh() as database:
+            rows.append(await recovery.measure(database, kind))
+        with fresh() as database:
+            rows += await growth.measure(database, kind)
     return rows
 
 

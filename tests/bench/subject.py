@@ -1,4 +1,4 @@
-"""The service under measure, as `serve` runs it: migrated SQLite, one process, uvicorn with uvloop and httptools."""
+"""The service under measure, as `serve` runs it: a migrated database, uvicorn with uvloop and httptools."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import sys
 import uvicorn
 import uvloop
 
-from approvals import schema
+from approvals import credentials, schema
 from approvals.database import database_at
 from approvals.keyring import Keyring
 from approvals.people import find
@@ -58,15 +58,16 @@ def furnish(service: Service) -> dict[str, str]:
         "cookie": cookie,
         "tool_hash": tool_hash,
         "session": "bench-session",
+        "reader": write(lambda tx: credentials.mint(tx, "user", user)),
     }
 
 
-async def main(path: str) -> None:
-    schema.upgrade(f"sqlite:///{path}")
+async def main(database: str, *, replica: bool) -> None:
+    schema.upgrade(database)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    service = Service(database_at(f"sqlite:///{path}"), Keyring("bench" * 10), url)
-    print(json.dumps({"url": url} | furnish(service)), flush=True)
+    service = Service(database_at(database), Keyring("bench" * 10), url)
+    print(json.dumps({"url": url} | ({} if replica else furnish(service))), flush=True)
     config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
     server = Server(config, service)
     with contextlib.suppress(KeyboardInterrupt):
@@ -75,4 +76,4 @@ async def main(path: str) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(sys.argv[1]))
+        runner.run(main(sys.argv[1], replica="replica" in sys.argv))

@@ -8,26 +8,25 @@ from figures import Figures
 from process import cpu_seconds, resident_kb
 from reviewer import Reviewer, file, gate
 
-CROWD = 1000
 DECIDED = 100
 IDLE_SECONDS = 3
 
 
-async def measure(subject: dict[str, Any]) -> list[Figures]:
+async def measure(subject: dict[str, Any], crowd: int, budget: float, start: int) -> list[Figures]:
     """One caller against a crowd; the floor of the first row is the single caller."""
-    latency = Figures(f"{CROWD:,} long-polls: p50 against one caller", 1.3, budget_p99=None)
-    memory = Figures(f"{CROWD:,} long-polls: KB each", 30, budget_p99=None, unit="KB")
-    idle = Figures(f"{CROWD:,} long-polls: idle CPU %", 2, budget_p99=None, unit="%")
-    alone = await _alone(subject)
+    latency = Figures(f"{crowd:,} long-polls: p50 against one caller", budget, budget_p99=None)
+    memory = Figures(f"{crowd:,} long-polls: KB each", 30, budget_p99=None, unit="KB")
+    idle = Figures(f"{crowd:,} long-polls: idle CPU %", 2, budget_p99=None, unit="%")
+    alone = await _alone(subject, start)
     filer, reviewer = await gate(subject), await Reviewer.open(subject)
-    ids = [await file(filer, subject, 4_000_000 + number) for number in range(CROWD)]
+    ids = [await file(filer, subject, start + 1000 + number) for number in range(crowd)]
     forms = {request_id: await reviewer.form(request_id) for request_id in ids[:DECIDED]}
     before = resident_kb(subject["pid"])
     polls = [await gate(subject) for _ in ids]
     for poll, request_id in zip(polls, ids, strict=True):
         poll.send("GET", f"/api/v1/requests/{request_id}?wait=30")
     await asyncio.sleep(2)
-    memory.pair((resident_kb(subject["pid"]) - before) / CROWD, 1)
+    memory.pair((resident_kb(subject["pid"]) - before) / crowd, 1)
     spent = cpu_seconds(subject["pid"])
     await asyncio.sleep(IDLE_SECONDS)
     idle.pair((cpu_seconds(subject["pid"]) - spent) / IDLE_SECONDS * 100, 1)
@@ -43,11 +42,11 @@ async def measure(subject: dict[str, Any]) -> list[Figures]:
     return [latency, memory, idle]
 
 
-async def _alone(subject: dict[str, Any]) -> list[float]:
+async def _alone(subject: dict[str, Any], start: int) -> list[float]:
     filer, poll, reviewer = await gate(subject), await gate(subject), await Reviewer.open(subject)
     times = []
     for number in range(DECIDED):
-        request_id = await file(filer, subject, 3_000_000 + number)
+        request_id = await file(filer, subject, start + number)
         form = await reviewer.form(request_id)
         poll.send("GET", f"/api/v1/requests/{request_id}?wait=30")
         await asyncio.sleep(0.005)

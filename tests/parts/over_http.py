@@ -1,11 +1,14 @@
-"""An MCP server over real streamable HTTP, in the test's own event loop."""
+"""An MCP server over real streamable HTTP, in the test's own event loop, and clients of it."""
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
 
+import httpx2
 import uvicorn
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 
 @contextlib.asynccontextmanager
@@ -20,3 +23,14 @@ async def http_server(mcp) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@contextlib.asynccontextmanager
+async def http_client(url: str, served, era: str, agent: str = "agent", **options) -> AsyncIterator[Client]:
+    """With an agent's key as bearer token."""
+    headers = {"Authorization": f"Bearer {served.house.keys[agent]}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30), trust_env=False) as http,
+        Client(streamable_http_client(url, http_client=http), mode=era, **options) as client,
+    ):
+        yield client

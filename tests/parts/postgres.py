@@ -33,6 +33,11 @@ class PostgresServer:
         finally:
             self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def place(self, url: str) -> tuple[str, str]:
+        """The database's name, and the folder of the server's socket."""
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+        return str(parts["dbname"]), str(parts["host"])
+
     @contextlib.contextmanager
     def cut_off(self, url: str) -> Iterator[None]:
         """Nobody reaches this database while the context lasts; who was connected is thrown out."""

@@ -131,9 +131,9 @@ class Installed:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stderr if code else done.stdout
 
-    def key(self, *arguments: str) -> str:
+    def key(self, *arguments: str, **environment: str) -> str:
         """A key that a command makes and shows."""
-        found = re.search(r"mcp[as]_\w{12}_[\w-]{43}", self.cli(*arguments))
+        found = re.search(r"mcp[as]_\w{12}_[\w-]{43}", self.cli(*arguments, **environment))
         assert found is not None
         return found[0]
 

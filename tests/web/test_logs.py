@@ -40,7 +40,7 @@ def configured(monkeypatch, stream, form="auto", level="INFO"):
 def test_a_line_is_one_object_with_time_level_logger_message_and_fields(logger, monkeypatch):
     out = configured(monkeypatch, io.StringIO())
     logger.info("request %s moved", "r-1", extra={"request": "r-1"})
-    logging.getLogger("uvicorn.error").warning("too\nmany \x1b[31mlines\u2028")
+    logging.getLogger("asyncio").warning("too\nmany \x1b[31mlines\u2028")
     logging.getLogger("httpx2").info("chatter of others")
     first, second = out.getvalue().splitlines()
     assert json.loads(first) | {"time": ""} == {

@@ -100,6 +100,8 @@ async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
         f"/requests/{filed.request_id}/decisions?{query}",
         f"/requests/{filed.request_id}/settlement?truth=succeeded&note=x",
         f"/requests/{filed.request_id}/withdrawal",
+        f"/requests/{filed.request_id}/revocation",
+        f"/requests/{filed.request_id}/acknowledgement",
         f"/setup?t={link}",
         "/login?next=/",
         "/logout",
@@ -147,7 +149,7 @@ async def test_p6_a_form_counts_only_from_our_own_pages(served, ann, name):
 
 
 @pytest.mark.parametrize("key", ["agent", "shop"])
-@pytest.mark.parametrize("route", ["decisions", "settlement", "withdrawal"])
+@pytest.mark.parametrize("route", ["decisions", "settlement", "withdrawal", "revocation", "acknowledgement"])
 async def test_p1_an_agents_or_a_servers_key_decides_on_no_form(served, ann, visitors, key, route):
     filed = served.house.file()
     form = await ann.form(filed.request_id)

@@ -58,6 +58,7 @@ def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(inst
 
 def test_commands_work_with_and_without_a_running_service_and_are_on_record(installed):
     assert "newest schema" in installed.cli("migrate")
+    assert stat.S_IMODE(installed.database.stat().st_mode) == 0o600
     first = installed.key("agent", "add", "scout", "--owner", "ann@example.com")
     service = installed.serve()
     second = installed.key("agent", "rotate", "scout")

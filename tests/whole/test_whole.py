@@ -136,6 +136,6 @@ async def record_is_whole(installed):
     evidence = installed.rows("SELECT * FROM decision")
     assert len(evidence) == 2
     calls = installed.rows(
-        "SELECT body FROM audit_payload JOIN audit_event ON id = event_id WHERE kind = 'calls.recorded'"
+        "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
     )
     assert "get_order" in {call["target"] for (body,) in calls for call in json.loads(body)["calls"]}

@@ -50,7 +50,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     timers: list[asyncio.Task[None]] = []
     try:
         await service.write(service.check_key)
-        timers += [asyncio.create_task(keep()) for keep in (service.keep_time, service.keep_chain, service.keep_up)]
+        kept = (service.keep_time(), service.keep_chain(), service.keep_up(), service.keep_retention())
+        timers += map(asyncio.create_task, kept)
         yield
     finally:
         service.stop()

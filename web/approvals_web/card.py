@@ -16,6 +16,7 @@ from approvals.people import Person
 from approvals.service import Service
 from approvals.settlement import MARGIN_SECONDS
 from approvals.wire import State
+from approvals_web import evidence
 from approvals_web.argument_tree import Line, lines
 from approvals_web.rendering import fragment
 
@@ -63,6 +64,8 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "waiting": presence.waiting(reader, row.id),
         "votes": on_content(reader, row),
         "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
+        "execution": execution,
+        "evidence": evidence.lines(reader, execution) if execution else [],
         "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
         "card_hash": card_hash,
         "seen": seen_token(service, person, row.id, row.content_version, row.digest, card_hash),
@@ -83,17 +86,15 @@ def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) 
         ),
         "The content changed since it was first asked; earlier votes do not count.": row.content_version > 1,
         f"The same call was asked before and came to nothing (request {row.replaces}).": row.replaces is not None,
-        "A late report contradicts what was settled. Find out what really happened.": bool(
-            execution and execution.contradiction
-        ),
         "Whether it took effect is unknown.": state is State.UNKNOWN,
+        "This is what a late report contradicts; see how it ran.": bool(execution and execution.contradiction),
     }
     return [words for words, true in said.items() if true]
 
 
 def _event(reader: Reader, event: Row) -> dict[str, Any]:
     payload = json.loads(event.body or "{}")
-    said = payload.get("comment") or payload.get("because") or ""
+    said = "(words erased)" if event.body is None else payload.get("comment") or payload.get("because") or ""
     return {"id": event.id, "at": event.at, "kind": event.kind, "who": _who(reader, event.actor), "said": said}
 
 

@@ -95,6 +95,11 @@ def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     return _link(s, s.people.link(tx, actor, "sign_in", user_id=admins[0].id))
 
 
+def erase(s: Service, tx: Transaction, actor: str, request_id: str) -> Any:
+    s.erasures.contents(tx, request_id, actor, "erased on demand")
+    return request_id
+
+
 COMMANDS: dict[str, Command] = {
     "server add": server_add,
     "server list": server_list,
@@ -107,6 +112,7 @@ COMMANDS: dict[str, Command] = {
     "user list": user_list,
     "user invite": user_invite,
     "user disable": user_disable,
+    "erase": erase,
 }
 
 

@@ -43,7 +43,7 @@ def fragment(name: str, **context: Any) -> str:
     return _environment.get_template(name).render(context)
 
 
-def _when(at: Instant | None) -> str:
+def when(at: Instant | None) -> str:
     return "" if at is None else to_datetime(at).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -60,5 +60,5 @@ def _shown(text: str) -> str:
     return visible(text, keep="\n\t")
 
 
-_environment.filters |= {"when": _when, "span": _span, "visible": _shown}
+_environment.filters |= {"when": when, "span": _span, "visible": _shown}
 _environment.globals["asset"] = address

@@ -68,10 +68,11 @@ def serve(settings: Settings, *, demo: bool) -> None:
             f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
             hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
         )
+    retention = settings.keeps()
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
-        service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter())
+        service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter(), retention=retention)
         database.write_now(service.check_key)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(settings, service, listener, demo=demo))
@@ -139,14 +140,12 @@ def _emitter() -> Callable[[Head, int], None] | None:
 
 
 def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
-    """A SQLite file has one serving process; a file made here is nobody else's to read."""
+    """A SQLite file has one serving process."""
     if not isinstance(database, Sqlite):
         return contextlib.nullcontext()
     path = database.path
     if not path.parent.is_dir():
         raise Unavailable(f"There is no folder {path.parent}.", hint="Make it, or change APPROVALS_DATABASE_URL.")
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     return database.only_process()
 
 

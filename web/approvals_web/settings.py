@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
+from approvals.retention import Retention
 from approvals.secret_reference import resolve
 from approvals.sqlite import Sqlite, path_of
 
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
     secret_key: str = ""
     policy: str = ""
+    retention: str = ""
     log: str = "auto"
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
@@ -54,6 +56,10 @@ class Settings(BaseSettings):
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104
         host = f"[{host}]" if ":" in host else host
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+    def keeps(self) -> Retention:
+        """How long what is kept. Raises Invalid."""
+        return Retention.parse(self.retention)
 
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without

@@ -2,12 +2,23 @@
 
 from fastapi import FastAPI
 
-from approvals_web.api import agents, calls, decisions, events, executions, requests, servers, withdrawals
+from approvals_web.api import (
+    agents,
+    calls,
+    decisions,
+    events,
+    executions,
+    requests,
+    servers,
+    verifications,
+    withdrawals,
+)
 
 PREFIX = "/api/v1"
 
 
 def mount(app: FastAPI) -> None:
-    """Add every route, flat: each level of nested routers costs every request a search."""
-    for part in (requests, executions, events, calls, agents, servers, withdrawals, decisions):
+    """Add every route, flat: each level of nested routers costs every request a search. Fixed addresses come before
+    those with an id."""
+    for part in (verifications, requests, executions, events, calls, agents, servers, withdrawals, decisions):
         app.include_router(part.router, prefix=PREFIX)

@@ -8,12 +8,12 @@ from starlette.responses import StreamingResponse
 
 from approvals import credentials, presence
 from approvals.credentials import Principal
-from approvals.database import Row, Transaction
+from approvals.database import Reader, Row, Transaction
 from approvals.errors import NotFound
 from approvals.gate_stream import GateStream
 from approvals.registry import SESSION
 from approvals.service import Service
-from approvals.wire import OPEN, Waiting
+from approvals.wire import OPEN, RequestStatus, Waiting
 from approvals_web.api.documented import problems
 from approvals_web.deps import GateKey, TheService
 from approvals_web.strict_json import StrictRoute
@@ -45,12 +45,14 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
             stream.poke(request_id)
         yield await _lease(service, gate.row, stream.session)
         while not service.stopping.is_set():
-            if not await service.read(lambda reader: credentials.still_counts(reader, gate)):
+            changed = stream.changed()
+            news = await service.read(lambda reader: _news(reader, service, gate, changed))  # noqa: B023 — at once
+            if news is None:
                 break  # revoked meanwhile: it learns nothing more
-            for request_id in stream.changed():
-                event = await _request(service, stream, request_id)
-                if event is not None:
-                    yield event
+            for status in news:
+                if status.state not in OPEN:
+                    service.gates.forget(stream.session, status.id)
+                yield f"event: request\ndata: {status.model_dump_json()}\n\n"
             if not await stream.wait(RENEW_SECONDS) and await service.read(lambda r: credentials.still_counts(r, gate)):
                 yield await _lease(service, gate.row, stream.session)
     yield "event: bye\ndata: {}\n\n"
@@ -67,17 +69,12 @@ async def _lease(service: Service, installation: Row, session: str) -> str:
     return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
 
 
-async def _request(service: Service, stream: GateStream, request_id: str) -> str | None:
-    try:
-        row = await service.read(lambda reader: service.statuses.row(reader, request_id))
-    except NotFound:
+def _news(reader: Reader, service: Service, gate: Principal, changed: list[str]) -> list[RequestStatus] | None:
+    """What the gate's own requests are now; None when its key counts no longer."""
+    if not credentials.still_counts(reader, gate):
         return None
-    if row.installation_id != stream.installation_id:
-        return None
-    status = service.statuses.of(row, service.database.clock.now())
-    if status.state not in OPEN:
-        service.gates.forget(stream.session, request_id)
-    return f"event: request\ndata: {status.model_dump_json()}\n\n"
+    rows = [row for row in (service.statuses.find(reader, request_id) for request_id in changed) if row is not None]
+    return [service.statuses.of(row, reader.now) for row in rows if row.installation_id == gate.id]
 
 
 async def _check_session(service: Service, installation: Row, session: str) -> None:

@@ -91,6 +91,12 @@ def migrate(
         print("Everybody is signed out. Revoke again whatever was revoked since the back-up.")
 
 
+@app.command()
+def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
+    """Erase one ended request's contents now: arguments, words and results. The facts and the audit chain stay."""
+    print(f"The contents of {control.ask(service(database_url), 'erase', request_id=request_id)} are erased.")
+
+
 @server.command("add")
 def server_add(
     name: str,

@@ -96,6 +96,29 @@ async def withdraw(
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
+@router.post("/requests/{request_id}/revocation")
+async def revoke(
+    request_id: Identifier,
+    person: SignedIn,
+    service: TheService,
+    request: Request,
+    comment: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Take an approval back that nobody has claimed yet."""
+    try:
+        await service.write(lambda tx: service.withdrawals.revoke(tx, request_id, person, comment))
+    except (Conflict, Invalid) as error:
+        return await _again(request, service, request_id, person, error, comment)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@router.post("/requests/{request_id}/acknowledgement")
+async def acknowledge(request_id: Identifier, person: SignedIn, service: TheService) -> Response:
+    """Take note that a late report contradicts what was settled."""
+    await service.write(lambda tx: service.settlements.acknowledge(tx, request_id, person))
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
 def _decision(form: DecisionForm) -> Decision:
     try:
         return Decision.model_validate(

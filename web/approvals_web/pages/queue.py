@@ -22,13 +22,16 @@ router = APIRouter()
 @router.get("/")
 def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     """What waits, the highest risk and the earliest expiry first; then what ended lately."""
-    waiting, ended = service.read_now(lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3)))
+    waiting, ended, incidents = service.read_now(
+        lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3), search.contradicted(reader))
+    )
     waiting.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
     shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
     context = {name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
     title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
-    return page(request, "queue.html", context | {"person": person, "pending": pending, "title": title})
+    shown_too = {"person": person, "pending": pending, "title": title, "incidents": incidents}
+    return page(request, "queue.html", context | shown_too)
 
 
 @router.get("/history")

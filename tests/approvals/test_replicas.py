@@ -1,0 +1,296 @@
+"""Several processes over one PostgreSQL: file here, wait there, decide elsewhere, and what if a word is lost."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import anyio
+import httpx2
+import pytest
+from effects import create
+from mcp import Client
+from round_robin import RoundRobin
+from serving import SECRET, serving
+
+from approvals import chain, replicas
+from approvals import service as service_module
+from approvals.bus import EVERYTHING
+from approvals.database import database_at
+from approvals.decision import Seen
+from approvals.errors import NotPossible
+from approvals.keyring import Keyring
+from approvals.service import Service
+from approvals.wire import Decision, State
+
+NEVER = 3600.0
+
+
+@pytest.fixture
+def database_url(postgres):
+    with postgres.database() as url:
+        yield url
+
+
+class Replicas:
+    """Three served replicas; each can be stopped and started again on its port."""
+
+    def __init__(self, house):
+        self.house = house
+        self.services = [self._service() for _ in range(3)]
+        self.urls = ["", "", ""]
+        self._open = [None, None, None]
+
+    def _service(self):
+        return Service(database_at(self.house.url, self.house.clock), Keyring(SECRET), "http://127.0.0.1:8700")
+
+    async def start(self, number):
+        port = int(self.urls[number].rpartition(":")[2] or 0)
+        self._open[number] = serving(self.services[number], port)
+        self.urls[number] = await self._open[number].__aenter__()
+
+    async def stop(self, number):
+        await self._open[number].__aexit__(None, None, None)
+        self._open[number] = None
+        self.services[number] = self._service()
+
+    async def restart(self, number):
+        await self.stop(number)
+        await self.start(number)
+
+    async def decide(self, number, request_id, verdict="approve", **changes):
+        """On that replica."""
+        person, row = self.house.person(), self.house.row(request_id)
+        given = {"verdict": verdict, "comment": "", "content_version": row.content_version, "digest": row.digest}
+        decision = Decision(**given | changes)
+        service = self.services[number]
+        return await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, Seen()))
+
+
+@pytest.fixture
+async def three(house, monkeypatch):
+    """Three replicas whose slow poll never comes: what wakes them is a word."""
+    monkeypatch.setattr(service_module, "POLL_SECONDS", NEVER)
+    house.service.database.stop()
+    made = Replicas(house)
+    for number in range(3):
+        await made.start(number)
+    yield made
+    for number in range(3):
+        if made._open[number] is not None:
+            await made.stop(number)
+
+
+async def file_on(three, http, **changes):
+    body = three.house.filing(**changes).model_dump(mode="json")
+    answer = await http.post("/requests", json=body)
+    assert answer.status_code in {200, 201}, answer.text
+    return answer.json()["id"]
+
+
+async def next_event(lines, state):
+    """The next event about a request in this state."""
+    async for line in lines:
+        if line.startswith("data: ") and f'"state":"{state}"' in line:
+            return line
+    raise AssertionError("the stream ended")
+
+
+async def test_p4_filed_on_one_replica_waited_for_on_another_decided_on_a_third(three, client_to):
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        request_id = await file_on(three, a)
+        with anyio.fail_after(10):
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(b.get(f"/requests/{request_id}?wait=25", timeout=30))
+                await subscribed(three.services[1], request_id)
+                await three.decide(2, request_id)
+        assert waiting.result().json()["state"] == "approved"
+
+
+async def subscribed(service, key):
+    with anyio.fail_after(5):
+        while key not in service.bus._listeners:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_p4_a_gates_stream_hears_of_calls_filed_and_decided_on_other_replicas(three, client_to):
+    house = three.house
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        waiting = {"session": house.session, "waiting": []}
+        async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
+            lines = stream.aiter_lines()
+            with anyio.fail_after(10):
+                await anext(lines)
+                request_id = await file_on(three, a)
+                await next_event(lines, "pending")
+                await three.decide(2, request_id, "deny", comment="no")
+                assert request_id in await next_event(lines, "denied")
+
+
+async def test_p4_a_call_filed_while_the_stream_connected_is_followed_all_the_same(three, client_to):
+    house = three.house
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        request_id = await file_on(three, a)
+        waiting = {"session": house.session, "waiting": []}
+        async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
+            with anyio.fail_after(10):
+                assert request_id in await next_event(stream.aiter_lines(), "pending")
+
+
+async def test_p4_what_nobody_announced_the_slow_poll_finds(three, client_to, monkeypatch):
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        deaf = three.services[1]
+        monkeypatch.setattr(deaf.replicas, "_deeds", {})
+        request_id = await file_on(three, a)
+        with anyio.fail_after(10):
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(b.get(f"/requests/{request_id}?wait=25", timeout=30))
+                await subscribed(deaf, request_id)
+                await three.decide(2, request_id)
+                assert not waiting.done()
+                deaf._look.set()  # the poll comes round
+        assert waiting.result().json()["state"] == "approved"
+
+
+async def test_p4_after_its_listener_broke_a_replica_reads_again_what_it_missed(three, client_to, postgres):
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        request_id = await file_on(three, a)
+        listening = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query = 'SELECT 1'"
+        with anyio.fail_after(15):
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(b.get(f"/requests/{request_id}?wait=25", timeout=30))
+                await subscribed(three.services[1], request_id)
+                three.house.rows(f"SELECT pg_terminate_backend(pid) FROM ({listening}) AS them")
+                await three.decide(2, request_id)
+        assert waiting.result().json()["state"] == "approved"
+
+
+async def test_presence_is_the_same_on_every_replica(three, client_to, until):
+    house = three.house
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        filing = house.filing()
+        request_id = (await a.post("/requests", json=filing.model_dump(mode="json"))).json()["id"]
+        assert house.waiting(request_id) == 1
+        pages = asyncio.Event()
+        three.services[2].bus.subscribe(lambda _: pages.set(), [EVERYTHING])
+        left = await b.delete(f"/requests/{request_id}/callers/{filing.call_id}?session={house.session}")
+        assert left.status_code == 204
+        assert house.waiting(request_id) == 0
+        with anyio.fail_after(5):
+            await pages.wait()
+
+
+async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_older_one(three, client_to, until):
+    house = three.house
+    body = {"session": house.session, "waiting": []}
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        request_id = await file_on(three, a)
+        async with contextlib.AsyncExitStack() as newer:
+            async with a.stream("POST", "/requests/events", json=body, timeout=30) as old:
+                await anext(old.aiter_lines())
+                second = await newer.enter_async_context(b.stream("POST", "/requests/events", json=body, timeout=30))
+                await anext(second.aiter_lines())
+            await until(lambda: not three.services[0].gates.sessions() and not three.services[0]._partings)
+            assert house.waiting(request_id) == 1
+        await until(lambda: house.waiting(request_id) == 0)
+
+
+async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, monkeypatch):
+    balanced = partial(httpx2.AsyncClient, transport=RoundRobin(three.urls))
+    monkeypatch.setattr("approvals.client.httpx2.AsyncClient", balanced)
+    gate = gate_to(three.urls[0])
+    log = tmp_path / "effects.log"
+    with anyio.fail_after(60):
+        async with Client(create(log, gate=gate)) as agent, asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(agent.call_tool("refund_order", {"order_id": n})) for n in range(5)]
+            while len(ids := [row for (row,) in three.house.rows("SELECT id FROM request")]) < 5:
+                await anyio.sleep(0.02)
+            for number, request_id in enumerate(ids[:3]):
+                await three.restart(number)
+                await three.decide((number + 1) % 3, request_id)
+            for request_id in ids[3:]:
+                await three.decide(2, request_id)
+    assert not any(call.result().is_error for call in calls)
+    assert len(log.read_text().splitlines()) == 5
+
+
+async def test_p4_every_replica_tidies_and_one_of_them_says_so(three):
+    house = three.house
+    filed = house.file()
+    house.clock.forward(4000)
+    await asyncio.gather(*(service.write(service.expiry.sweep) for service in three.services for _ in range(4)))
+    await asyncio.gather(*(service.link_events() for service in three.services for _ in range(4)))
+    assert house.events(filed.request_id) == ["request.filed", "request.expired"]
+    found = house.read(lambda reader: chain.verify(reader, house.service.keyring.audit))
+    assert (found.finding, found.unlinked) == (None, 0)
+
+
+def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(house):
+    """Numbers are given before the commit: a lower one may become visible last."""
+    begun, later = threading.Event(), threading.Event()
+
+    def slow(tx):
+        house.service.log.append(tx, "test.slow", "test", "subject")
+        tx.one(replicas._CHANGED, after=0)  # sends it
+        begun.set()
+        assert later.wait(10)
+
+    thread = threading.Thread(target=lambda: house.write(slow))
+    thread.start()
+    assert begun.wait(10)
+    house.write(lambda tx: house.service.log.append(tx, "test.quick", "test", "subject"))
+    key = house.service.keyring.audit
+    while house.write(lambda tx: chain.link(tx, key)):
+        pass
+    later.set()
+    thread.join()
+    assert house.read(lambda reader: chain.verify(reader, key)).unlinked == 1
+    house.write(lambda tx: chain.link(tx, key))
+    found = house.read(lambda reader: chain.verify(reader, key))
+    assert (found.finding, found.unlinked) == (None, 0)
+    assert house.events("subject") == ["test.slow", "test.quick"]
+
+
+def test_p1_whoever_waited_for_a_lock_decides_as_of_afterwards(house):
+    """A decision that was sent in time, and had its turn too late, finds the request expired."""
+    filed = house.file()
+    held, release = threading.Event(), threading.Event()
+    outcome = []
+
+    def holder(tx):
+        house.service.transitions.take(tx, filed.request_id)
+        held.set()
+        assert release.wait(10)
+
+    def late():
+        try:
+            house.decide(filed.request_id)
+        except NotPossible as error:
+            outcome.append(error.extra["state"])
+
+    first = threading.Thread(target=lambda: house.write(holder))
+    first.start()
+    assert held.wait(10)
+    second = threading.Thread(target=late)
+    second.start()
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while house.rows(blocked) != [(1,)]:
+        pass
+    house.clock.forward(4000)
+    release.set()
+    first.join()
+    second.join()
+    assert outcome == [State.EXPIRED]
+
+
+def test_replicas_that_start_at_once_migrate_once(postgres):
+    command = [sys.executable, "-m", "approvals_web.cli", "migrate"]
+    with postgres.database(migrated=False) as url:
+        here = os.environ | {"APPROVALS_DATABASE_URL": url}
+        started = [subprocess.Popen(command, env=here, stdout=subprocess.PIPE) for _ in range(4)]
+        said = [process.communicate(timeout=60)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 4
+    assert all(b"is at the newest schema" in words for words in said)

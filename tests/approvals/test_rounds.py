@@ -1,0 +1,436 @@
+"""2026-07-28 clients are sent away with a state and come back with it, until a person has decided."""
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import replace
+
+import anyio
+import effects
+import pytest
+from mcp import Client
+from mcp.client.session import ClientSession
+from mcp.client.stdio import StdioServerParameters
+from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CallToolResult,
+    ClientCapabilities,
+    ElicitationCapability,
+    ElicitResult,
+    FormElicitationCapability,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
+from over_http import http_client, http_server
+from processes import clean_environment
+from pydantic import ValidationError
+
+from approvals import Budgets, GatedServer, GateSettings
+from approvals.policy import Action, DefaultPolicy, Judgement
+from approvals.rounds import Round, is_ours
+from approvals.wire import Verdict
+
+MODERN = "2026-07-28"
+CALL = {"order_id": 7}
+SHORT = Budgets(plain=0.05)
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "effects.log"
+
+
+@pytest.fixture
+def server(served, log):
+    return effects.create(log, gate=served.gate(budgets=SHORT))
+
+
+def text(result):
+    return "\n".join(block.text for block in result.content)
+
+
+def lines(log):
+    return log.read_text().splitlines() if log.exists() else []
+
+
+async def one_round(client, tool="async_write", arguments=CALL, state=None, **more):
+    """One exchange, as a client does that drives its rounds by hand."""
+    return await client.session.call_tool(tool, arguments, request_state=state, allow_input_required=True, **more)
+
+
+async def test_p1_a_call_waits_through_rounds_until_a_person_approves_and_runs_once(served, server, log):
+    async with Client(server, mode=MODERN) as client:
+        state = None
+        for _ in range(3):
+            answer = await one_round(client, state=state)
+            assert isinstance(answer, InputRequiredResult)
+            assert answer.input_requests is None
+            state = answer.request_state
+        row = await served.decide()
+        assert lines(log) == []
+        result = await one_round(client, state=state)
+    assert text(result) == "wrote 7"
+    assert lines(log) == ["async 7"]
+    assert served.house.status(row.id).state == "succeeded"
+
+
+async def test_the_clients_own_driver_brings_the_call_through(served, server, log, until):
+    filed = count_filings(served)
+    async with Client(server, mode=MODERN) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("async_write", CALL))
+        row = await served.pending()
+        await until(lambda: len(filed) >= 3)
+        await served.decide()
+        with anyio.fail_after(10):
+            assert text(await call) == "wrote 7"
+    assert lines(log) == ["async 7"]
+    assert served.house.events(row.id).count("request.filed") == 1
+
+
+def count_filings(served):
+    """One entry for each time that the call came to the service."""
+    filings, filed = served.house.service.filings, []
+    original = filings.file
+
+    def counted(tx, installation, filing):
+        filed.append(filing)
+        return original(tx, installation, filing)
+
+    filings.file = counted
+    return filed
+
+
+async def test_p7_after_the_last_round_the_client_is_told_that_it_still_waits(served, server):
+    async with Client(server, mode=MODERN) as client:
+        with anyio.fail_after(10):
+            result = await client.call_tool("async_write", CALL)
+    assert result.structured_content["status"] == "pending"
+    assert text(result).startswith("NOT EXECUTED: waiting for a person's approval")
+
+
+async def test_an_older_client_is_never_sent_away(served, server):
+    async with Client(server, mode="legacy") as client:
+        result = await one_round(client)
+    assert isinstance(result, CallToolResult)
+    assert result.structured_content["status"] == "pending"
+
+
+async def test_one_round_alone_holds_new_clients_like_older_ones(served, log):
+    server = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05, rounds=1)))
+    async with Client(server, mode=MODERN) as client:
+        result = await one_round(client)
+    assert result.structured_content["status"] == "pending"
+
+
+async def test_progress_is_told_within_each_round(served, log):
+    gate = served.gate(agent=None, budgets=Budgets(plain=0.1, beat=0.01))
+    async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
+        state = None
+        for _ in range(2):
+            seen = []
+
+            async def progress(value, total, message, seen=seen):
+                seen.append(value)
+
+            state = (await one_round(client, state=state, progress_callback=progress)).request_state
+            assert len(seen) >= 2
+            assert seen == sorted(set(seen))
+
+
+@contextlib.asynccontextmanager
+async def restarted(served, log, transport="memory"):
+    """A client and a server that know nothing of any before them."""
+    if transport == "memory":
+        async with Client(effects.create(log, gate=served.gate(budgets=SHORT)), mode=MODERN) as client:
+            yield client
+        return
+    if transport == "http":
+        gate = served.gate(agent=None, budgets=SHORT)
+        async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
+            yield client
+        return
+    keys = served.house.keys
+    environment = clean_environment(
+        APPROVALS_URL=served.url,
+        APPROVALS_SERVER_KEY=keys["shop"],
+        APPROVALS_AGENT_KEY=keys["agent"],
+        APPROVALS_HOLD="0.05",
+        EFFECTS=str(log),
+    )
+    parameters = StdioServerParameters(command=sys.executable, args=[effects.__file__], env=environment)
+    async with Client(parameters, mode=MODERN) as client:
+        yield client
+
+
+@pytest.mark.parametrize("transport", ["memory", "stdio", "http"])
+async def test_p4_a_client_and_a_server_that_both_restarted_go_on_from_the_saved_state(served, log, transport):
+    async with restarted(served, log, transport) as client:
+        saved = (await one_round(client)).request_state
+    row = await served.decide()
+    served.house.clock.forward(300)
+    assert lines(log) == []
+    async with restarted(served, log, transport) as client:
+        result = await client.call_tool("async_write", CALL, request_state=saved)
+        again = await client.call_tool("async_write", CALL, request_state=saved)
+    assert text(result) == text(again) == "wrote 7"
+    assert lines(log) == ["async 7"]
+    assert served.house.status(row.id).state == "succeeded"
+
+
+async def ended(served, log, row, how):
+    """Bring a pending request to an end that its caller did not see."""
+    house = served.house
+    if how == "expired":
+        house.clock.forward(3601)
+    elif how == "withdrawn":
+        house.withdraw(row.id)
+    elif how == "denied":
+        await served.decide("deny", comment="no")
+        house.clock.forward(601)  # past the time in which a denial answers for every such call
+    elif how == "lapsed":
+        await served.decide()
+        house.clock.forward(3601)
+    elif how == "not_executed":
+        await served.decide()
+        assert house.claim(row.id, session=row.session_id) is None
+        house.report(row.id, "not_executed", error="no time")
+    elif how == "unknown":
+        await served.decide()
+        assert house.claim(row.id, session=row.session_id) is None
+        house.clock.forward(120)
+    else:
+        async with (
+            Client(effects.create(log, gate=served.gate()), mode="legacy") as other,
+            asyncio.TaskGroup() as tasks,
+        ):
+            call = tasks.create_task(other.call_tool("failing_write" if how == "failed" else "async_write", CALL))
+            await served.decide()
+            await call
+        house.clock.forward(601)  # past the time in which the result answers for every such call
+
+
+@pytest.mark.parametrize(
+    "how", ["expired", "withdrawn", "denied", "lapsed", "not_executed", "unknown", "succeeded", "failed"]
+)
+async def test_p7_a_call_that_comes_back_gets_its_own_requests_end_and_asks_nobody_anew(served, server, log, how):
+    tool = "failing_write" if how == "failed" else "async_write"
+    async with Client(server, mode=MODERN) as client:
+        saved = (await one_round(client, tool)).request_state
+        row = await served.pending()
+    await ended(served, log, row, how)
+    async with restarted(served, log) as client:
+        result = await one_round(client, tool, state=saved)
+        assert isinstance(result, CallToolResult)
+        if how in {"succeeded", "failed"}:
+            assert ("wrote 7" if how == "succeeded" else "the carrier is closed") in text(result)
+            assert lines(log) == [{"succeeded": "async 7", "failed": "failing 7"}[how]]
+        else:
+            assert (result.structured_content["status"], result.structured_content["request_id"]) == (how, row.id)
+            assert lines(log) == []
+        assert served.house.status(row.id).state == how
+        assert requests(served) == [row.id]
+        if how != "unknown":  # without the state it is a call like any other
+            assert (await one_round(client, tool)).request_state is not None
+            assert len(requests(served)) == 2
+
+
+def requests(served):
+    connection = served.house.service.database.connect()
+    rows = connection.execute("SELECT id FROM request ORDER BY id").fetchall()
+    connection.close()
+    return [request_id for (request_id,) in rows]
+
+
+async def test_p2_a_call_that_comes_back_to_a_redefined_tool_is_asked_anew_or_gets_its_end(served, log):
+    first = effects.create(log, gate=served.gate(budgets=SHORT))
+    async with Client(first, mode=MODERN) as client:
+        saved = (await one_round(client)).request_state
+    row = await served.decide()
+    second = effects.create(log, gate=served.gate(budgets=SHORT))
+    second.remove_tool("async_write")
+
+    @second.tool(name="async_write", description="Now it does something else.")
+    async def async_write(order_id: int) -> str:
+        log.write_text("something else")
+        return "something else"
+
+    async with Client(second, mode=MODERN) as client:
+        result = await one_round(client, state=saved)
+    assert result.structured_content["status"] == "revoked"
+    assert result.structured_content["request_id"] == row.id
+    assert lines(log) == []
+
+
+@pytest.mark.parametrize("now", [Verdict.RUN, Verdict.REFUSE])
+async def test_p3_whatever_the_policy_has_become_a_call_that_comes_back_never_runs_again(
+    served, server, log, monkeypatch, now
+):
+    async with Client(server, mode=MODERN) as client:
+        saved = (await one_round(client)).request_state
+        row = await served.pending()
+    await ended(served, log, row, "succeeded")
+    action = Action.ALLOW if now is Verdict.RUN else Action.DENY
+    monkeypatch.setattr(DefaultPolicy, "verdict", lambda *_: now)
+    monkeypatch.setattr(DefaultPolicy, "judge", lambda *_: Judgement(action, "changed"))
+    async with restarted(served, log) as client:
+        result = await one_round(client, state=saved)
+    assert text(result) == "wrote 7"
+    assert lines(log) == ["async 7"]
+
+
+TAMPERED = {
+    "cut": lambda state: state[:-4],
+    "changed": lambda state: state[:-4] + "AAAA",
+    "empty": lambda _: "",
+    "long": lambda state: state * 1000,
+    "made up": lambda _: "v1." + "A" * 99,
+    "in the clear": lambda _: "approvals:1:0123456789:1",
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+async def test_p5_a_state_that_was_tampered_with_is_refused_and_asks_nobody(served, server, how):
+    async with Client(server, mode=MODERN) as client:
+        saved = (await one_round(client)).request_state
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await one_round(client, state=TAMPERED[how](saved))
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await one_round(client, arguments={"order_id": 8}, state=saved)
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await one_round(client, tool="sync_write", state=saved)
+    assert len(requests(served)) == 1
+
+
+async def test_p1_another_agents_state_opens_nothing(served, server, log):
+    async with Client(server, mode=MODERN) as client:
+        saved = (await one_round(client)).request_state
+    row = await served.decide()
+    house = served.house
+    house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
+    async with Client(effects.create(log, gate=served.gate(agent="other", budgets=SHORT)), mode=MODERN) as client:
+        answer = await one_round(client, state=saved)
+    assert isinstance(answer, InputRequiredResult)
+    assert lines(log) == []
+    assert house.status(row.id).state == "approved"
+    assert len(requests(served)) == 2
+
+
+def test_p1_the_service_lets_a_call_continue_only_its_own_request(house):
+    own = replace(house.file(), created=False)
+    other = house.file(house.filing({"order_id": 1, "amount_cents": 2}))
+    house.decide(other.request_id)
+    for named in (other.request_id, "0" * 36, "never-was"):
+        assert house.file(house.filing(continues=named)) == own
+    assert house.file(house.filing(continues=own.request_id)) == own
+    house.withdraw(own.request_id)
+    assert house.file(house.filing(continues=own.request_id)) == own
+    assert house.file(house.filing(continues=other.request_id)).created
+    with pytest.raises(ValidationError):
+        house.filing(continues="../../admin")
+
+
+async def test_a_rotated_key_still_opens_and_a_strange_one_does_not(served, log):
+    keys, a, b, c = served.house.keys, "a" * 32, "b" * 32, "c" * 32
+
+    def with_keys(*state_keys):
+        settings = GateSettings(served.url, keys["shop"], keys["agent"], state_keys=state_keys, budgets=SHORT)
+        return effects.create(log, gate=type(served.gate())("shop", settings))
+
+    async with Client(with_keys(), mode=MODERN) as client:
+        by_default = (await one_round(client)).request_state
+    async with Client(with_keys(a), mode=MODERN) as client:
+        by_a = (await one_round(client, state=by_default)).request_state
+    async with Client(with_keys(b, a), mode=MODERN) as client:
+        by_b = (await one_round(client, state=by_a)).request_state
+    async with Client(with_keys(c), mode=MODERN) as client:
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await one_round(client, state=by_b)
+    assert len(requests(served)) == 1
+
+
+@pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
+async def test_p6_what_the_clients_user_says_to_the_link_is_no_approval(served, server, log, action):
+    shown = []
+
+    async def asked(context, params):
+        shown.append(params)
+        return ElicitResult(action=action)
+
+    async with Client(server, mode=MODERN, elicitation_callback=asked) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("async_write", CALL))
+        row = await served.pending()
+        with anyio.fail_after(10):
+            result = await call
+        assert result.structured_content["status"] == "pending"
+        assert served.house.status(row.id).state == "pending"
+        assert lines(log) == []
+        assert [(params.mode, params.url) for params in shown] == [("url", f"http://127.0.0.1:8700/requests/{row.id}")]
+        call = tasks.create_task(client.call_tool("async_write", CALL))
+        await served.decide()
+        with anyio.fail_after(10):
+            assert text(await call) == "wrote 7"
+
+
+async def test_a_client_that_shows_forms_only_gets_no_link(served, server, monkeypatch):
+    only = ClientCapabilities(elicitation=ElicitationCapability(form=FormElicitationCapability()))
+    monkeypatch.setattr(ClientSession, "_build_capabilities", lambda *_: only)
+    async with Client(server, mode=MODERN) as client:
+        answer = await one_round(client)
+    assert answer.input_requests is None
+
+
+async def test_p2_a_tool_sees_no_answers_that_nobody_has_approved(served):
+    server = GatedServer("shop", gate=served.gate(budgets=SHORT))
+    seen = []
+
+    @server.tool()
+    async def write(order_id: int, context: Context) -> str:
+        seen.append((context.input_responses, context.request_state))
+        return "done"
+
+    async with Client(server, mode=MODERN) as client:
+        smuggled = {"x": ElicitResult(action="accept", content={"order_id": 666})}
+        saved = (await one_round(client, "write", input_responses=smuggled)).request_state
+        await served.decide()
+        await one_round(client, "write", state=saved, input_responses=smuggled)
+    assert seen == [(None, None)]
+
+
+async def test_a_read_keeps_its_own_rounds(served):
+    server = GatedServer("shop", gate=served.gate(budgets=SHORT))
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    async def look(order_id: int, context: Context) -> CallToolResult | InputRequiredResult:
+        if context.request_state is None:
+            return InputRequiredResult(request_state="page 2")
+        return CallToolResult(content=[TextContent(type="text", text=f"{context.request_state}")])
+
+    async with Client(server, mode=MODERN) as client:
+        assert text(await client.call_tool("look", CALL)) == "page 2"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        "",
+        "page 2",
+        "approvals:1:short:1",
+        "approvals:1:0123456789:-1",
+        "approvals:1:0123456789:1234",
+        "approvals:1:0123456789:٣",
+        "approvals:1:0123456789:1\n",
+        "approvals:2:0123456789:1",
+        f"approvals:1:{'a' * 65}:1",
+        "approvals:1:../../admin:1",
+    ],
+)
+def test_a_state_that_is_none_of_ours_says_nothing(state):
+    assert Round.of(state) == Round()
+    assert not is_ours(state)
+
+
+def test_a_state_says_which_request_and_which_round():
+    assert Round.of("approvals:1:0123456789:999") == Round(999, "0123456789")

@@ -1,0 +1,28 @@
+"""The service behind a real HTTP port, in the test's own event loop."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+
+from approvals.service import Service
+from approvals_web.app import create_app
+
+SECRET = "a secret key for tests, long enough to count"
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
+    """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
+    listener = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        service.stop()
+        await server.shutdown(sockets=[listener])

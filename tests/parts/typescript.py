@@ -1,0 +1,64 @@
+"""The TypeScript SDKs' clients, installed once for each lock into the user's cache, each call a process of its own."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import clean_environment
+
+SOURCES = Path(__file__).parents[1] / "typescript"
+NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
+
+
+def installed() -> Path:
+    """A folder with the clients and what they import. Skips the test where that cannot be had; fails it where nothing
+    may be missing."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        _missing("node or npm is missing: apt-get install nodejs npm")
+    names = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-approvals-tests"
+    folder = cache / names
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=cache))
+        shutil.copytree(SOURCES, fresh, dirs_exist_ok=True)
+        done = subprocess.run((str(npm), *NPM), cwd=fresh, capture_output=True, text=True, timeout=180)
+        if done.returncode != 0:
+            shutil.rmtree(fresh)
+            _missing(f"npm could not install the TypeScript clients: {done.stderr[-500:]}")
+        try:
+            fresh.rename(folder)
+        except OSError:  # another worker was first
+            shutil.rmtree(fresh)
+    return folder
+
+
+async def call(client: str, **options: Any) -> dict[str, Any]:
+    """What one client's process prints of its one call."""
+    command = ("node", str(installed() / f"{client}.mjs"), json.dumps(options))
+    process = await asyncio.create_subprocess_exec(
+        *command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, err.decode()
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def _missing(why: str) -> None:
+    if os.environ.get("APPROVALS_TEST_REQUIRE_ALL"):
+        pytest.fail(why)
+    pytest.skip(why)
