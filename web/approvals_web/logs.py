@@ -1,6 +1,6 @@
 """Logs on standard error: one JSON object per line, or text where a person looks on.
 
-Whatever goes out has credentials masked and control characters escaped. Of an exception there is the first line of its
+Words have credentials masked and control characters escaped. Of an exception there is the first line of its
 words only: what follows, in a database's errors, are the values that were at hand.
 """
 
@@ -39,7 +39,8 @@ def configure(form: str, level: str) -> None:
 
 
 class Json(JsonFormatter):
-    """`time`, `level`, `logger`, `message`, what was given as `extra`, and `exception` where there is one."""
+    """`time`, `level`, `logger`, `message`, `exception` where there is one, and what was given as `extra`: facts of our
+    own, never anybody's words."""
 
     def __init__(self) -> None:
         names = {"levelname": "level", "name": "logger", "exc_info": "exception"}
@@ -49,7 +50,8 @@ class Json(JsonFormatter):
         return _told(ei)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {key: redact.text(value, MOST) if isinstance(value, str) else value for key, value in log_data.items()}
+        log_data["message"] = redact.text(log_data["message"], MOST)
+        return log_data
 
 
 class Text(logging.Formatter):
