@@ -10,7 +10,7 @@ import effects
 import pytest
 from mcp import Client
 
-from approvals import client, execution, gate_session, recorder, search
+from approvals import client, execution, gate_session, known_agents, recorder, search
 from approvals.clock import boot_clock
 from approvals.errors import Unreachable
 from approvals_web.api import executions
@@ -191,7 +191,8 @@ async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, 
 
 async def test_p5_a_gate_that_slept_asks_again_before_it_believes_what_it_knew(served, log, monkeypatch, until):
     asleep = [0.0]
-    monkeypatch.setattr(gate_session, "boot_clock", lambda: boot_clock() + asleep[0])
+    for module in (gate_session, known_agents):
+        monkeypatch.setattr(module, "boot_clock", lambda: boot_clock() + asleep[0])
     registered, verified = [], []
     original, originally = client.ServiceClient.register, client.ServiceClient.verify_agent
 

@@ -102,6 +102,7 @@ def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, co
         arguments, complaint = ("agent", "list"), "/nowhere"
     said = installed.cli(*arguments, code=1, **environment)
     assert complaint in said
+    assert "secret@" not in said
     assert "Traceback" not in said
     assert "secret@" not in said
 
