@@ -1,5 +1,6 @@
 """Bring the database to the newest schema."""
 
+import os
 from pathlib import Path
 
 from alembic import command
@@ -8,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from approvals.database import check_url
 from approvals.errors import Unavailable
+from approvals.sqlite import path_of
 
 
 def migrations() -> Path:
@@ -21,6 +23,8 @@ def upgrade(url: str) -> None:
     """Migrate to the newest schema. Several processes may at once: one does it, the others wait. Raises
     Invalid for a URL of no known database, and Unavailable when it cannot be reached."""
     check_url(url)
+    if url.startswith("sqlite:"):
+        _make(path_of(url))
     try:
         command.upgrade(configuration(url), "head")
     except OperationalError as error:
@@ -28,6 +32,12 @@ def upgrade(url: str) -> None:
         raise Unavailable(
             f"The database cannot be reached ({kind}).", hint="Does it run, and is the URL right?"
         ) from None
+
+
+def _make(path: Path) -> None:
+    """A new file, which is nobody else's to read. SQLite itself complains where there is no folder."""
+    if path.parent.is_dir() and not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def configuration(url: str) -> Config:

@@ -35,7 +35,7 @@ from approvals.retention import Retention
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
-from approvals.transition import Transitions
+from approvals.transition import Moved, Transitions
 from approvals.verification import Verifications
 from approvals.withdrawal import Withdrawals
 
@@ -77,7 +77,7 @@ class Service:
         self.people = People(self.log)
         self.principals = Principals(self.log)
         self.statuses = Statuses(self.public_url)
-        self.transitions = Transitions(self.log, self.bus.wake, self.metrics.moved)
+        self.transitions = Transitions(self.log, self.bus.wake, self._moved)
         self.registry = Registry(self.log, policy, self.public_url)
         self.filings = Filings(self.transitions, self.registry, keyring, policy)
         self.decisions = Decisions(self.transitions)
@@ -179,11 +179,9 @@ class Service:
     async def keep_retention(self) -> None:
         """Erase what was kept long enough, forever: batch by batch, others in between."""
         while not self.stopping.is_set():
-            try:
+            with self._going_on("the retention sweep"):
                 while await self.write(self.erasures.sweep) and not self.stopping.is_set():
                     pass
-            except Exception:
-                logger.exception("the retention sweep stumbled; it goes on")
             await self._pause(SWEEP_SECONDS)
 
     async def keep_chain(self) -> None:
@@ -199,6 +197,13 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
             self._emit_head(head, self.database.clock.now())
+
+    def _moved(self, moved: Moved) -> None:
+        self.metrics.moved(moved)
+        if logger.isEnabledFor(logging.INFO):
+            facts = {"request": moved.row.id, "move": moved.move.value, "state": str(moved.row.state)}
+            facts["actor"] = moved.actor.partition(":")[0]
+            logger.info("request %s: %s by %s", moved.row.id, facts["state"], facts["actor"], extra=facts)
 
     @contextlib.contextmanager
     def _going_on(self, what: str) -> Iterator[None]:

@@ -1,6 +1,9 @@
 """What a gate and the service are told by their environment; secrets by reference."""
 
+import re
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,47 @@ def test_https_loopback_and_a_containers_neighbour_are_good_addresses(url):
 def test_a_secret_may_be_what_a_command_prints_and_no_shell_sees_it():
     assert resolve("plain") == "plain"
     assert resolve(f"exec:{sys.executable} -c \"print('a b; echo c')\"") == "a b; echo c"
+
+
+HOSTILE = [
+    "$(touch hit)",
+    "`touch hit`",
+    "; touch hit",
+    "| touch hit",
+    "&& touch hit",
+    "> hit",
+    "\ntouch hit",
+    "'$HOME'",
+]
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_p5_what_a_shell_would_obey_is_only_text_to_a_command(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    printed = resolve(f"exec:{sys.executable} -c 'import sys; print(sys.argv[1:])' {words}")
+    assert printed == str(shlex.split(words))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "exec"])
+def test_a_databases_url_and_the_one_past_its_pooler_may_be_references(tmp_path, kind):
+    secret = "postgresql://approvals:s%3Acret@database/approvals?sslmode=verify-full"
+    near, past = tmp_path / "url", tmp_path / "direct url"
+    near.write_text(secret + "\n")
+    past.write_text(secret.replace("@database", "@past") + "\n")
+    read = {"file": "file:{}", "exec": "exec:cat '{}'"}[kind]
+    settings = Settings(database_url=read.format(near), database_direct_url=read.format(past))
+    assert settings.database().url == secret
+    assert settings.migration_url == secret.replace("@database", "@past")
+    assert Settings(database_url=read.format(near)).migration_url == secret
+
+
+def test_every_setting_of_the_service_and_of_a_gate_is_documented():
+    document = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    listed = set(re.findall(r"`(APPROVALS_\w+)`", document.partition("## Settings")[2]))
+    service = {f"APPROVALS_{name.upper()}" for name in Settings.model_fields}
+    gate = set(re.findall(r"APPROVALS_\w*[A-Z]", Path(sys.modules[GateSettings.__module__].__file__).read_text()))
+    assert listed == service | gate
 
 
 @pytest.mark.parametrize("reference", ["exec:/nowhere/at/all", "exec:false", "exec:'", "exec:"])

@@ -58,6 +58,7 @@ def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(inst
 
 def test_commands_work_with_and_without_a_running_service_and_are_on_record(installed):
     assert "newest schema" in installed.cli("migrate")
+    assert stat.S_IMODE(installed.database.stat().st_mode) == 0o600
     first = installed.key("agent", "add", "scout", "--owner", "ann@example.com")
     service = installed.serve()
     second = installed.key("agent", "rotate", "scout")
@@ -89,7 +90,7 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
         (("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles"),
         (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
         (("migrate",), {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"}, "sqlite:///"),
-        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@127.0.0.1:1/db"}, "cannot be reached"),
+        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost:1/db"}, "cannot be reached"),
         (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
         (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "reads no policy file"),
         (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
@@ -148,6 +149,22 @@ def test_p8_audit_verify_finds_what_was_changed_or_cut_off(installed):
     connection.close()
     cut = installed.cli("audit", "verify", "--head", head, code=1)
     assert broken == cut == ""  # findings are results: they go to standard output
+
+
+def test_what_it_logs_is_json_whoever_says_it(installed):
+    service = installed.serve(APPROVALS_AGENT_KEY="mcpa_x", APPROVALS_LOG_LEVEL="info")
+    with socket.create_connection(("127.0.0.1", installed.port), 10) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        connection.recv(1000)
+    service.line('{"level": "WARNING", "logger": "uvicorn.error", "message": "Invalid HTTP request received."')
+    assert service.stop() == 0
+    others = ("Review queue:", "Sign in:", '{"audit_head"')
+    logged = [json.loads(line) for line in service.lines if not line.startswith(others)]
+    assert {line["logger"] for line in logged} == {"approvals", "uvicorn.error"}
+    assert all({"time", "level", "message"} <= set(line) for line in logged)
+    complaint = installed.start((*CLI, "serve"), APPROVALS_LOG="xml")
+    complaint.line("approvals: APPROVALS_LOG is 'xml'")
+    assert complaint.wait() == 1
 
 
 def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed):

@@ -42,7 +42,8 @@ def _routing(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    where = {"method": request.method, "path": request.url.path}
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error, extra=where)
     return render(request, ApprovalsError("This is a fault of the service; it was logged.", hint="Try again."))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import socket
 import sys
@@ -17,10 +18,12 @@ from approvals.database import Database
 from approvals.errors import Invalid, Unavailable
 from approvals.service import Service, head_line
 from approvals.sqlite import Sqlite
-from approvals_web import control
+from approvals_web import control, logs
 from approvals_web.app import create_app
 from approvals_web.demo import Demo
 from approvals_web.settings import Settings
+
+logger = logging.getLogger("approvals")
 
 LAST_WORDS = 3
 """Seconds that open connections have, once their streams were told to end."""
@@ -59,6 +62,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
+    logs.configure(settings.log, settings.log_level)
     if settings.policy:
         raise Invalid(
             f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
@@ -77,6 +81,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
 async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
     config = uvicorn.Config(
         create_app(service),
+        log_config=None,  # as everybody's
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=LAST_WORDS,
@@ -107,7 +112,7 @@ async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
     if link is not None:
         print(f"Sign in: {link}", flush=True)
     for warning in _warnings(settings, demo=demo):
-        print(f"Note: {warning}", file=sys.stderr, flush=True)
+        logger.warning(warning)
 
 
 def _warnings(settings: Settings, *, demo: bool) -> list[str]:
@@ -135,14 +140,12 @@ def _emitter() -> Callable[[Head, int], None] | None:
 
 
 def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
-    """A SQLite file has one serving process; a file made here is nobody else's to read."""
+    """A SQLite file has one serving process."""
     if not isinstance(database, Sqlite):
         return contextlib.nullcontext()
     path = database.path
     if not path.parent.is_dir():
         raise Unavailable(f"There is no folder {path.parent}.", hint="Make it, or change APPROVALS_DATABASE_URL.")
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     return database.only_process()
 
 

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     secret_key: str = ""
     policy: str = ""
     retention: str = ""
+    log: str = "auto"
+    """`json`, `text`, or `auto`: text on a terminal."""
+    log_level: str = "INFO"
     demo_port: int = 8701
 
     def database(self) -> Database:
