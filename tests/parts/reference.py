@@ -19,7 +19,7 @@ DONE = ("done",)
 
 
 def quorum_of(call: int) -> int:
-    return 2 if call == 2 else 1
+    return 2 if call % 2 == 0 else 1
 
 
 @dataclass
