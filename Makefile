@@ -5,6 +5,10 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),uv pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
+# Of .ci/run: `make test` with coverage, then `make check` with the rest of the tests.
+PYTEST ?= pytest
+REST ?=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench format lock secrets clean
 
@@ -15,15 +19,15 @@ run: .venv/installed ## the approval service with a demo shop, in your browser
 	@$(BIN)/approvals serve --demo
 
 test: .venv/installed-dev ## the tests
-	@$(BIN)/pytest -q -n auto -m "not slow"
+	@$(BIN)/$(PYTEST) -q -n auto -m "not slow"
 
 check: .venv/installed-dev ## lint, format, types, import direction, all tests, coverage
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n auto
+	$(if $(REST),,$(BIN)/coverage erase)
+	$(BIN)/coverage run -m pytest -q -n auto $(REST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
