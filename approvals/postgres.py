@@ -13,7 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, Connection, Cursor, Pipeline
@@ -42,6 +42,8 @@ _BEGIN = (
     f" set_config('statement_timeout', '{PATIENCE}', true),"
     f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
 )
+_BEGIN_17 = f"{_BEGIN}, set_config('transaction_timeout', '{PATIENCE}', true)"
+"""From PostgreSQL 17 on: also between a write and the COMMIT that follows it, where no other timer runs."""
 _HIGHEST = "SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"
 _CROSSED = {"23505", "40001", "40P01"}
 """Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
@@ -87,7 +89,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._announced: dict[str, None] = {}
         asked = clock.asked()
         connection.execute("BEGIN")
-        began = connection.execute(_BEGIN).fetchone()
+        began = connection.execute(_begin(connection.info.server_version)).fetchone()
         assert began is not None  # noqa: S101 — a SELECT without FROM has a row
         super().__init__(connection, clock.told(began[0], asked))
 
@@ -283,6 +285,10 @@ class Postgres(Database):
             self.clock.not_below(highest[0] if highest else 0)
 
 
+def _begin(version: int) -> LiteralString:
+    return _BEGIN_17 if version >= 170_000 else _BEGIN
+
+
 def _run_hooks(future: "asyncio.Future[tuple[Any, list[Callable[[], None]]]]") -> None:
     if not future.cancelled() and future.exception() is None:
         for hook in future.result()[1]:
@@ -308,7 +314,7 @@ def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _is_broken(error: psycopg.OperationalError) -> bool:
     """Whether the connection, rather than the statement, failed: it ended, or the server is going down."""
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P", "25P03", "25P04"))
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:
