@@ -45,6 +45,8 @@ _BEGIN = (
     f" set_config('statement_timeout', '{PATIENCE}', true),"
     f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
 )
+_BEGIN_17 = f"{_BEGIN}, set_config('transaction_timeout', '{PATIENCE}', true)"
+"""From PostgreSQL 17 on: also between a write and the COMMIT that follows it, where no other timer runs."""
 _HIGHEST = "SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"
 _CROSSED = {"23505", "40001", "40P01"}
 """Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
@@ -93,7 +95,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._clock_says: Cursor[tuple[Any, ...]] | None = None
         self._asked = self._now = 0
         connection.execute("BEGIN")
-        self._ask(_BEGIN)
+        self._ask(_begin(connection.info.server_version))
 
     @property
     def now(self) -> Instant:
@@ -319,6 +321,10 @@ class Postgres(Database):
             self.clock.not_below(highest[0] if highest else 0)
 
 
+def _begin(version: int) -> LiteralString:
+    return _BEGIN_17 if version >= 170_000 else _BEGIN
+
+
 def _run_hooks(future: "asyncio.Future[tuple[Any, list[Callable[[], None]]]]") -> None:
     if not future.cancelled() and future.exception() is None:
         for hook in future.result()[1]:
@@ -347,7 +353,7 @@ def _is_broken(error: psycopg.Error) -> bool:
     copy that only reads (25006)."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate in {"25P03", "25006"}
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate in {"25P03", "25P04", "25006"}
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:

@@ -55,7 +55,7 @@ def test_p5_a_process_that_stood_still_before_it_read_the_answer_is_not_ahead_af
         asked = database_clock.asked()
         answer = NOON + ticks.at - 5 * SECOND
         ticks.forward(stop)
-        database_clock.told(answer, asked)
+        assert database_clock.told(answer, asked) == answer + stop * SECOND, "nor behind"
         ticks.forward(1)
         real = NOON + ticks.at - 5 * SECOND
         assert database_clock.told(real, database_clock.asked()) == real

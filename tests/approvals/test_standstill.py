@@ -16,8 +16,8 @@ from approvals.state import Move
 
 @pytest.fixture
 def two(postgres, open_house, monkeypatch):
-    """Two processes over one database; ten seconds pass as half a second."""
-    monkeypatch.setattr(product, "_BEGIN", product._BEGIN.replace(product.PATIENCE, "500ms"))
+    """Two processes over one database; ten seconds pass as one and a half."""
+    monkeypatch.setattr(product, "_BEGIN", product._BEGIN.replace(product.PATIENCE, "1500ms"))
     with postgres.database() as url:
         first = open_house(url)
         first.build()
@@ -25,6 +25,11 @@ def two(postgres, open_house, monkeypatch):
         yield first, second
         first.service.database.stop()
         second.service.database.stop()
+
+
+def test_p4_newer_servers_are_asked_to_end_every_stopped_transaction():
+    assert "transaction_timeout" in product._begin(170_002)
+    assert "transaction_timeout" not in product._begin(160_014), "older ones do not know it"
 
 
 class Standstill:
@@ -109,9 +114,10 @@ def test_p4_a_stopped_sweeper_does_not_keep_others_from_sweeping(two):
         late = threads.submit(first.write, stand_still)
         assert holds.wait(10)
         try:
-            until = time.monotonic() + 10
+            until = time.monotonic() + 15
             while not second.sweep():
                 assert time.monotonic() < until, "nobody sweeps any more"
+                time.sleep(0.05)
             assert second.status(filed.request_id).state == "expired"
             assert second.events(filed.request_id)[-1] == "request.expired"
         finally:

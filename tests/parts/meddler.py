@@ -39,6 +39,7 @@ class Proxy:
         self.accepts = True
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()  # nobody else keeps one that waits
         self._flows = asyncio.Event()
         self._holds: list[Hold] = []
         self._loop = asyncio.new_event_loop()
@@ -124,6 +125,10 @@ class Proxy:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._writers.add(writer)
         upstream: asyncio.StreamWriter | None = None
         try:

@@ -11,6 +11,9 @@ import pytest
 from matrix import CASES, Case, table
 from stage import Stage
 
+from approvals.claim import START_WITHIN
+from approvals.clock import boot_clock
+
 COMMITS = {"filing": rb"INSERT INTO request", "decision": rb"INSERT INTO decision"}
 COMMITS |= {"claim": rb"INSERT INTO execution", "outcome": rb"UPDATE execution SET finished_at"}
 MESSAGES = {
@@ -173,6 +176,30 @@ async def cut_a_commit(stage: Stage, case: Case) -> None:
         if moment == "outcome":
             await stage.until("succeeded")
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_p3_a_gate_that_stood_still_for_longer_than_start_within_does_not_start(stages):
+    """The same with nothing hurried: the gate's own clock counts the time that it was stopped."""
+    stage = stages("postgres")
+    stage.next_call()
+    held = stage.front.hold(MESSAGES["claim"], after=True)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stage.ask)
+            await stage.approve(await stage.until("pending"))
+            await stage.reach(held)
+            await stage.until("executing")
+            stage.send(stage.gate, signal.SIGSTOP)
+            stage.front.release(held)
+            over = boot_clock() + START_WITHIN
+            while boot_clock() < over:
+                await anyio.sleep(0.1)
+            stage.send(stage.gate, signal.SIGCONT)
+            await stage.until("not_executed")
+        assert stage.effects() == 0
+    finally:
+        stage.heal()
 
 
 def test_the_written_matrix_is_the_one_that_is_tested():
