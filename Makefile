@@ -7,6 +7,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 
 # Of .ci/run: `make test` with coverage, then `make check` with the rest of the tests.
 PYTEST ?= pytest
+# Most of a test is waiting for other processes.
+JOBS = $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 REST ?=
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ run: .venv/installed ## the approval service with a demo shop, in your browser
 	@$(BIN)/approvals serve --demo
 
 test: .venv/installed-dev ## the tests
-	@$(BIN)/$(PYTEST) -q -n auto -m "not slow"
+	@$(BIN)/$(PYTEST) -q -n $(JOBS) -m "not slow"
 
 check: .venv/installed-dev ## lint, format, types, import direction, all tests, coverage
 	$(BIN)/ruff check
@@ -27,7 +29,7 @@ check: .venv/installed-dev ## lint, format, types, import direction, all tests, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(REST),,$(BIN)/coverage erase)
-	$(BIN)/coverage run -m pytest -q -n auto $(REST)
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) $(REST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
