@@ -25,6 +25,7 @@ from approvals.errors import Unavailable
 from approvals.instant import Clock, DatabaseClock, Instant
 
 logger = logging.getLogger("approvals")
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is handled here: transactions run again
 T = TypeVar("T")
 Connected = Connection[tuple[Any, ...]]
 

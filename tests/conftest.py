@@ -53,7 +53,7 @@ T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
 
 
-ON_BOTH = {"test_life", "test_matrix", "test_model", "test_races", "test_schema"}
+ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs all of them."""
 
 

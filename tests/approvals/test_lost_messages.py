@@ -123,7 +123,7 @@ async def call_until_it_ran(agent, tool, log):
             assert lines(log) == []
 
 
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", ["there", "back"])
 @pytest.mark.parametrize("kind", [kind for kind in MESSAGES if kind != "lease"])
 async def test_p3_p7_a_lost_message_leads_to_one_effect_and_true_answers(

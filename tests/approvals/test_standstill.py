@@ -68,6 +68,7 @@ def test_p4_a_row_that_a_stopped_process_holds_is_free_again_and_it_does_not_go_
     assert second.events(filed.request_id)[-2:] == ["request.approved", "request.executing"]
 
 
+@pytest.mark.slow
 def test_p4_a_call_whose_twin_is_being_filed_by_a_stopped_process_is_filed(two):
     first, second = two
     filing = first.filing()
@@ -97,6 +98,7 @@ def test_p4_a_call_whose_twin_is_being_filed_by_a_stopped_process_is_filed(two):
     assert len(first.rows("SELECT id FROM request")) == 1
 
 
+@pytest.mark.slow
 def test_p4_a_stopped_sweeper_does_not_keep_others_from_sweeping(two):
     first, second = two
     filed = first.file()

@@ -22,6 +22,8 @@ from approvals import Budgets, gate_session
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
@@ -174,7 +176,10 @@ async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(se
     assert log.read_text().splitlines() == ["refund 8 500"]
 
 
-@pytest.mark.parametrize(("gives_up", "asks_for_progress"), [(5, False), (60, False), (300, True)])
+@pytest.mark.parametrize(
+    ("gives_up", "asks_for_progress"),
+    [pytest.param(5, False, marks=SLOW), (60, False), pytest.param(300, True, marks=SLOW)],
+)
 async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_execution(
     served, log, era, gives_up, asks_for_progress, until
 ):

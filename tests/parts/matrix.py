@@ -23,7 +23,6 @@ IN_FLIGHT = {"claim sent", "claim kept", "claim cut", "claim committed"}
 FAST = {
     ("sqlite", "SIGKILL", "service", "effect done"),
     ("sqlite", "SIGKILL", "gate", "claim kept"),
-    ("postgres", "SIGKILL", "replica", "claim kept"),
     ("postgres", "cut", "database connection", "claim committed"),
 }
 

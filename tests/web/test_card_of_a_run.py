@@ -84,7 +84,7 @@ async def test_p3_a_contradiction_is_an_incident_until_a_person_has_seen_it(serv
     with caplog.at_level(logging.ERROR, "approvals"):
         for _ in range(3):
             house.report(request_id, "succeeded", f"claim-{request_id}"[:60])
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == ["ERROR"]
     assert request_id in caplog.text
     assert house.events(request_id)[events:] == ["incident.contradiction"]
     assert house.status(request_id).state == "not_executed"

@@ -56,6 +56,7 @@ def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(inst
     assert not (installed.folder / "approvals.db.sock").exists()
 
 
+@pytest.mark.slow
 def test_commands_work_with_and_without_a_running_service_and_are_on_record(installed):
     assert "newest schema" in installed.cli("migrate")
     assert stat.S_IMODE(installed.database.stat().st_mode) == 0o600
@@ -121,6 +122,7 @@ def test_a_second_service_a_taken_port_and_a_foreign_key_are_refused(installed):
     assert foreign.wait() == 1
 
 
+@pytest.mark.slow
 def test_p8_audit_verify_finds_what_was_changed_or_cut_off(installed):
     installed.cli("migrate")
     installed.key("agent", "add", "scout")

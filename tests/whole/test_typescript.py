@@ -58,6 +58,7 @@ async def test_p1_a_typescript_client_gets_the_one_execution_however_often_it_ha
     assert log.read_text() == "async 7\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_p1_a_typescript_client_that_waits_is_answered_when_a_person_decides(served, call, log, name):
     client, options = CLIENTS[name]
@@ -86,6 +87,7 @@ async def test_a_saved_state_goes_on_in_another_process(served, call, log):
     assert log.read_text() == "async 7\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["accept", "decline"])
 async def test_p6_the_link_is_shown_once_and_its_answer_is_no_approval(served, call, log, action):
     answer = await call("modern", params=PARAMS, link=action, **MODERN)
@@ -95,12 +97,14 @@ async def test_p6_the_link_is_shown_once_and_its_answer_is_no_approval(served, c
     assert not log.exists()
 
 
+@pytest.mark.slow
 async def test_progress_holds_an_older_client_that_lets_it_reset_its_time_out(served, call):
     beaten = await call("older", params=PARAMS, timeout=1_000, progress=True)
     assert beaten["result"]["structuredContent"]["status"] == "pending"
     assert beaten["beats"] >= 5
 
 
+@pytest.mark.slow
 async def test_p3_a_typescript_client_that_times_out_gets_the_one_execution_when_it_asks_again(served, call, log):
     gone = await call("older", params=PARAMS, timeout=150)
     assert gone["error"] == -32001
