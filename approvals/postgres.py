@@ -319,6 +319,8 @@ class Postgres(Database):
         finally:
             if connection.closed:
                 self._close_free()  # what broke one has likely broken the others
+            elif self._threads is None:
+                connection.close()  # a command's: nobody will stop this database
             else:
                 self._free.append(connection)
 
