@@ -21,6 +21,7 @@ class Caller:
     agent_id: str | None = None
     credential_id: str | None = None
     agent_name: str | None = None
+    agent_groups: tuple[str, ...] = ()
 
 
 def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) -> VerifiedAgent:
@@ -48,7 +49,9 @@ def caller_of(
     if claims is None or claims["installation"] != installation.id or reader.now >= claims["until"]:
         raise Unauthenticated("The agent's assertion does not count here.", hint="Verify the agent's key again.")
     agent = live_agent(reader, claims["agent"], claims["credential"])
-    return Caller(f"{installation.id}/{agent.id}", agent.id, claims["credential"], agent.name)
+    return Caller(
+        f"{installation.id}/{agent.id}", agent.id, claims["credential"], agent.name, tuple(agent.groups.split())
+    )
 
 
 def live_agent(reader: Reader, agent_id: str, credential_id: str) -> Row:

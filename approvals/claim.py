@@ -120,14 +120,15 @@ class Claims:
             raise Stale("The tool's definition changed after it was approved.", hint="Call again: it is asked anew.")
         agent = None
         if row.agent_id is not None:
-            agent = assertion.live_agent(tx, row.agent_id, row.agent_credential_id).name
+            agent = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
         permission = tx.one(_PERMISSION, request_id=row.id)
         if permission is None or (permission.digest, permission.content_version) != (row.digest, row.content_version):
             raise NotPossible("There is no permission for this content.", state=row.state)
         if permission.source == "quorum":
             check_quorum(tx, row)
         facts = facts_of(installation, tool)
-        judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), agent, row.assurance, row.hidden))
+        name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
+        judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
         if judgement.action is Action.DENY:
             raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
         return permission

@@ -1,6 +1,6 @@
 """A call that needs a permission becomes a request, or joins the one that its twin has."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from approvals.fingerprint import attach_key, canonical, check_encoded, digest
 from approvals.instant import SECOND
 from approvals.keyring import Keyring
 from approvals.models import Permission, PolicyVersion, Request
-from approvals.policy import Action, CallFacts, Judgement, Policy, policy_hash
+from approvals.policy import Action, CallFacts, GrantLimits, Judgement, Policy, policy_hash
 from approvals.registry import SESSION, Registry, Standing, facts_of
 from approvals.state import Move
 from approvals.status import ask_again_in
@@ -106,12 +106,14 @@ class Filings:
             tool,
             attach_key(caller=caller.identity, **of_call),
             digest(tool_hash=tool.tool_hash, **of_call),
-            self._judge(installation, caller, tool, filing),
+            self._judge(tx, installation, caller, tool, filing),
         )
 
-    def _judge(self, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> Judgement:
+    def _judge(self, tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> Judgement:
         facts = facts_of(installation, tool)
-        call = CallFacts(facts, filing.arguments, caller.agent_name, installation.assurance, filing.hidden)
+        call = CallFacts(
+            facts, filing.arguments, caller.agent_name, filing.hidden, tx.now, agent_groups=caller.agent_groups
+        )
         return self._policy.judge(call)
 
     def _continue(self, tx: Transaction, call: _Call) -> Filed | None:
@@ -194,7 +196,14 @@ class Filings:
             facts=canonical(judgement.facts).decode(),
             policy_hash=self._keep_policy(tx),
             risk=judgement.risk,
-            quorum=judgement.quorum,
+            quorum=judgement.reviewers.quorum,
+            reviewers=judgement.reviewers.dump(),
+            grants=_dumped(judgement.grants),
+            nudges=canonical([asdict(nudge) for nudge in judgement.nudges]).decode(),
+            nudge_at=tx.now + min(nudge.after for nudge in judgement.nudges) * SECOND if judgement.nudges else None,
+            on_behalf_of=filing.on_behalf_of,
+            agent_session=filing.agent_session,
+            trace_id=filing.trace_id,
             created_at=tx.now,
             expires_at=tx.now + judgement.ttl * SECOND,
             execute_within=judgement.execute_within,
@@ -256,6 +265,10 @@ def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
     elif ask_again_in(row, tx.now):
         return Filed(row.id, created=False)
     return None
+
+
+def _dumped(limits: GrantLimits | None) -> str:
+    return canonical({} if limits is None else asdict(limits)).decode()
 
 
 def grant_permission(tx: Transaction, row: Row, source: str) -> None:

@@ -1,10 +1,14 @@
 """What a call needs: pure, behind a small port. Whatever is not clearly allowed is held for a person."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from approvals.instant import Instant
+from approvals.reviewers import Reviewers
 from approvals.wire import Annotations, Verdict
 
 
@@ -23,6 +27,12 @@ class ToolFacts:
     annotations: Annotations
     trusted: bool
     """Whether the annotations count."""
+    assurance: str = "enforced"
+    environment: str = ""
+    tool_hash: str = ""
+    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    secret: tuple[str, ...] = ()
+    """Paths of the leaves that are redacted in every call."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +41,29 @@ class CallFacts:
 
     tool: ToolFacts
     arguments: Any
+    """Encoded (`approvals.fingerprint`); a redacted leaf is its stand-in."""
     agent: str | None
-    assurance: str
+    """Its name; None for an unidentified caller."""
     hidden: int
+    """Characters that a pattern masked beyond the declared secrets: never allowed by rule or grant."""
+    now: Instant
+    agent_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """A reminder so many seconds after filing; with groups an escalation: they may decide from then on, too."""
+
+    after: int
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GrantLimits:
+    """The most that a standing grant made from a card may allow."""
+
+    max_uses: int = 10
+    max_minutes: int = 60
 
 
 @dataclass(frozen=True)
@@ -45,11 +75,14 @@ class Judgement:
     facts: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     risk: str = "medium"
-    quorum: int = 1
+    reviewers: Reviewers = field(default_factory=Reviewers)
     ttl: int = 3600
     execute_within: int = 3600
     cool_down: int = 600
     replay_window: int = 600
+    nudges: tuple[Nudge, ...] = ()
+    grants: GrantLimits | None = None
+    """What may be granted; None for nothing."""
 
 
 class Policy(Protocol):
@@ -57,6 +90,11 @@ class Policy(Protocol):
 
     @property
     def text(self) -> str: ...
+
+    @property
+    def groups(self) -> Mapping[str, frozenset[str]]:
+        """The handles of each group that the policy itself names."""
+        ...
 
     def verdict(self, tool: ToolFacts) -> Verdict: ...
 
@@ -80,6 +118,8 @@ class DefaultPolicy:
         "    action: allow\n"
     )
 
+    groups: Mapping[str, frozenset[str]] = MappingProxyType({})
+
     def verdict(self, tool: ToolFacts) -> Verdict:
         return Verdict.RUN if _is_trusted_read(tool) else Verdict.ASK
 
@@ -87,7 +127,7 @@ class DefaultPolicy:
         facts = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
         if _is_trusted_read(call.tool) and not call.hidden:
             return Judgement(Action.ALLOW, "trusted-reads", facts, risk="low")
-        return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=_risk(call.tool))
+        return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=_risk(call.tool), grants=GrantLimits())
 
 
 def _is_trusted_read(tool: ToolFacts) -> bool:

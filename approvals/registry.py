@@ -226,7 +226,17 @@ class Registry:
 
 def facts_of(installation: Row, tool: Standing) -> ToolFacts:
     """What a policy may know of a standing tool."""
-    return ToolFacts(installation.server, tool.definition.name, tool.annotations, bool(installation.trusted))
+    return ToolFacts(
+        server=installation.server,
+        tool=tool.definition.name,
+        annotations=tool.annotations,
+        trusted=bool(installation.trusted),
+        assurance=installation.assurance,
+        environment=installation.environment,
+        tool_hash=tool.tool_hash,
+        input_schema=tool.definition.input_schema,
+        secret=tool.secret,
+    )
 
 
 def loosened(before: ToolDefinition, after: ToolDefinition) -> list[str]:

@@ -27,6 +27,7 @@ from approvals.metrics import Metrics, standing
 from approvals.models import Meta
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
+from approvals.policy_in_force import PolicyInForce
 from approvals.principals import Principals
 from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
@@ -63,7 +64,7 @@ class Service:
         retention: Retention | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
     ) -> None:
-        policy = policy or DefaultPolicy()
+        self.policy = PolicyInForce(policy or DefaultPolicy())
         self.database = database
         self.keyring = keyring
         self.public_url = public_url.rstrip("/")
@@ -78,10 +79,10 @@ class Service:
         self.principals = Principals(self.log)
         self.statuses = Statuses(self.public_url)
         self.transitions = Transitions(self.log, self.bus.wake, self._moved)
-        self.registry = Registry(self.log, policy, self.public_url)
-        self.filings = Filings(self.transitions, self.registry, keyring, policy)
+        self.registry = Registry(self.log, self.policy, self.public_url)
+        self.filings = Filings(self.transitions, self.registry, keyring, self.policy)
         self.decisions = Decisions(self.transitions)
-        self.claims = Claims(self.transitions, self.registry, policy)
+        self.claims = Claims(self.transitions, self.registry, self.policy)
         self.settlements = Settlements(self.transitions)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)

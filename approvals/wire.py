@@ -35,6 +35,8 @@ Seconds = Annotated[float, Field(ge=0)]
 Short = Annotated[str, Field(max_length=200)]
 ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 ToolName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
+Handle = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Somebody or something as the agent's side names it: one line, shown and searched, never trusted."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_-]{8,64}$")]
 
@@ -166,6 +168,12 @@ class Filing(Message):
     """Separates callers of one gate process that the service cannot identify."""
     reason: str | None = Field(None, max_length=MAX_REASON)
     """The agent's own words, unverified."""
+    on_behalf_of: Handle = ""
+    """For whom the agent says it acts."""
+    agent_session: Handle = ""
+    """The agent's own session or run, so that its calls can be seen together."""
+    trace_id: Handle = ""
+    """W3C Trace Context trace-id of the call, or whatever the client sends in its place."""
     client: ClientInfo = ClientInfo()
     repeat_of: Identifier | None = None
     """A finished request of the same call, to run it again on purpose."""

@@ -16,6 +16,10 @@ def upgrade() -> None:
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("pending_limit", sa.Integer(), nullable=True),
+        sa.Column("minute_limit", sa.Integer(), nullable=True),
+        sa.Column("flooded_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -40,10 +44,45 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_audit_event_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "freeze",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("scope", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("of", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("mode", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("lifted_at", sa.BigInteger(), nullable=True),
+        sa.Column("lifted_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.CheckConstraint("mode IN ('refuse', 'hold')", name="mode_known"),
+        sa.CheckConstraint("scope IN ('all', 'server', 'agent')", name="scope_known"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("freeze", schema=None) as batch_op:
+        batch_op.create_index(
+            "freeze_in_force",
+            ["scope"],
+            unique=False,
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        )
+
+    op.create_table(
         "meta",
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("actor", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("subject", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "policy_version",
@@ -56,8 +95,16 @@ def upgrade() -> None:
         "server",
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("pepper", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("audience", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "sign_in_attempts",
+        sa.Column("key", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
     )
     op.create_table(
         "user_account",
@@ -65,13 +112,36 @@ def upgrade() -> None:
         sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("subject", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("handle", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("claimed_groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("told_up_to", sa.BigInteger(), nullable=False),
         sa.Column("roles", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("handle"),
         sa.UniqueConstraint("issuer", "subject"),
     )
+    op.create_table(
+        "agent_owner",
+        sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["agent_id"],
+            ["agent.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("agent_id", "user_id"),
+    )
+    with op.batch_alter_table("agent_owner", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_agent_owner_user_id"), ["user_id"], unique=False)
+
     op.create_table(
         "audit_link",
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -102,6 +172,8 @@ def upgrade() -> None:
         sa.Column("label", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("assurance", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("trusted", sa.Boolean(), nullable=False),
+        sa.Column("environment", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("may_grant", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
@@ -114,6 +186,34 @@ def upgrade() -> None:
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_installation_server"), ["server"], unique=False)
 
+    op.create_table(
+        "policy_load",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hash"],
+            ["policy_version.hash"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "rollout",
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("audience", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("mode", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.CheckConstraint("mode IN ('off', 'observe', 'enforce')", name="mode_known"),
+        sa.ForeignKeyConstraint(
+            ["server"],
+            ["server.name"],
+        ),
+        sa.PrimaryKeyConstraint("server", "tool", "audience"),
+    )
     op.create_table(
         "sign_in_link",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -188,6 +288,7 @@ def upgrade() -> None:
         sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("secret_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("label", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("scopes", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
@@ -239,6 +340,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_gate_session_installation_id"), ["installation_id"], unique=False)
 
     op.create_table(
+        "freeze_confirmation",
+        sa.Column("freeze_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["freeze_id"],
+            ["freeze.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["gate_session.id"],
+        ),
+        sa.PrimaryKeyConstraint("freeze_id", "session_id"),
+    )
+    op.create_table(
         "request",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -262,11 +378,19 @@ def upgrade() -> None:
         sa.Column("reviewed", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("on_behalf_of", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("agent_session", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("trace_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("rule", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("policy_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("risk", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("quorum", sa.Integer(), nullable=False),
+        sa.Column("reviewers", sa.Text(), nullable=False),
+        sa.Column("grants", sa.Text(), nullable=False),
+        sa.Column("rollout", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("nudges", sa.Text(), nullable=False),
+        sa.Column("nudge_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("execute_within", sa.Integer(), nullable=False),
@@ -283,6 +407,7 @@ def upgrade() -> None:
         sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
+        sa.CheckConstraint("rollout IN ('off', 'observe', 'enforce')", name="rollout_known"),
         sa.CheckConstraint(
             "state IN ('pending', 'approved', 'executing', 'succeeded', 'failed', 'unknown', 'not_executed', 'denied', 'expired', 'withdrawn', 'lapsed', 'revoked')",
             name="state_known",
@@ -311,17 +436,32 @@ def upgrade() -> None:
         sa.UniqueConstraint("attach_key"),
     )
     with op.batch_alter_table("request", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_request_agent_id"), ["agent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_request_installation_id"), ["installation_id"], unique=False)
+        batch_op.create_index("request_by_agent", ["agent_id", "id"], unique=False)
         batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
         batch_op.create_index("request_by_change", ["changed_at"], unique=False)
+        batch_op.create_index("request_by_rule", ["rule", "id"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "request_pending",
+            ["agent_id", "installation_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
         batch_op.create_index(
             "request_to_erase",
             ["ended_at"],
             unique=False,
             sqlite_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
+        )
+        batch_op.create_index(
+            "request_to_nudge",
+            ["nudge_at"],
+            unique=False,
+            sqlite_where=sa.text("nudge_at IS NOT NULL"),
+            postgresql_where=sa.text("nudge_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -345,6 +485,7 @@ def upgrade() -> None:
         sa.Column("verdict", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("may_ask_again", sa.Boolean(), nullable=False),
+        sa.Column("grant_terms", sa.Text(), nullable=False),
         sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("auth_method", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("auth_at", sa.BigInteger(), nullable=False),
@@ -390,14 +531,34 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_delivery_request_id"), ["request_id"], unique=False)
 
     op.create_table(
-        "permission",
+        "standing_grant",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("source", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("content_version", sa.Integer(), nullable=False),
-        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.Column("rule", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("reviewers", sa.Text(), nullable=False),
+        sa.Column("quorum", sa.Integer(), nullable=False),
+        sa.Column("max_uses", sa.Integer(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("source IN ('quorum', 'grant', 'policy', 'rollout')", name="source_known"),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("granted_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.CheckConstraint("used >= 0 AND used <= max_uses", name="counted"),
+        sa.ForeignKeyConstraint(
+            ["agent_id"],
+            ["agent.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["installation_id"],
+            ["installation.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["request_id"],
             ["request.id"],
@@ -405,6 +566,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("request_id"),
     )
+    with op.batch_alter_table("standing_grant", schema=None) as batch_op:
+        batch_op.create_index("grant_by_tool", ["server", "tool", "agent_id", "expires_at"], unique=False)
+
     op.create_table(
         "waiting_call",
         sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -423,6 +587,30 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("waiting_call", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_waiting_call_request_id"), ["request_id"], unique=False)
+
+    op.create_table(
+        "permission",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("source", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("grant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("source IN ('quorum', 'grant', 'policy', 'rollout')", name="source_known"),
+        sa.ForeignKeyConstraint(
+            ["grant_id"],
+            ["standing_grant.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("request_id"),
+    )
+    with op.batch_alter_table("permission", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_permission_grant_id"), ["grant_id"], unique=False)
 
     op.create_table(
         "execution",
@@ -507,11 +695,18 @@ def downgrade() -> None:
         batch_op.drop_index("execution_by_lease")
 
     op.drop_table("execution")
+    with op.batch_alter_table("permission", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_permission_grant_id"))
+
+    op.drop_table("permission")
     with op.batch_alter_table("waiting_call", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_waiting_call_request_id"))
 
     op.drop_table("waiting_call")
-    op.drop_table("permission")
+    with op.batch_alter_table("standing_grant", schema=None) as batch_op:
+        batch_op.drop_index("grant_by_tool")
+
+    op.drop_table("standing_grant")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
         batch_op.drop_index("delivery_by_due")
@@ -521,17 +716,27 @@ def downgrade() -> None:
     op.drop_table("session_tool")
     with op.batch_alter_table("request", schema=None) as batch_op:
         batch_op.drop_index(
+            "request_to_nudge",
+            sqlite_where=sa.text("nudge_at IS NOT NULL"),
+            postgresql_where=sa.text("nudge_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "request_to_erase",
             sqlite_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NOT NULL AND erased_at IS NULL"),
         )
+        batch_op.drop_index(
+            "request_pending", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
+        )
         batch_op.drop_index("request_by_state")
+        batch_op.drop_index("request_by_rule")
         batch_op.drop_index("request_by_change")
         batch_op.drop_index("request_by_call")
+        batch_op.drop_index("request_by_agent")
         batch_op.drop_index(batch_op.f("ix_request_installation_id"))
-        batch_op.drop_index(batch_op.f("ix_request_agent_id"))
 
     op.drop_table("request")
+    op.drop_table("freeze_confirmation")
     with op.batch_alter_table("gate_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gate_session_installation_id"))
 
@@ -549,16 +754,30 @@ def downgrade() -> None:
     op.drop_table("tool_definition")
     op.drop_table("tool")
     op.drop_table("sign_in_link")
+    op.drop_table("rollout")
+    op.drop_table("policy_load")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_installation_server"))
 
     op.drop_table("installation")
     op.drop_table("audit_payload")
     op.drop_table("audit_link")
+    with op.batch_alter_table("agent_owner", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_agent_owner_user_id"))
+
+    op.drop_table("agent_owner")
     op.drop_table("user_account")
+    op.drop_table("sign_in_attempts")
     op.drop_table("server")
     op.drop_table("policy_version")
+    op.drop_table("notice")
     op.drop_table("meta")
+    with op.batch_alter_table("freeze", schema=None) as batch_op:
+        batch_op.drop_index(
+            "freeze_in_force", sqlite_where=sa.text("lifted_at IS NULL"), postgresql_where=sa.text("lifted_at IS NULL")
+        )
+
+    op.drop_table("freeze")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_event_subject"))
 

@@ -4,11 +4,12 @@ answers what the reference model of the promises answers, and its tables never s
 import copy
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from approvals.errors import ApprovalsError, Unauthenticated
 from approvals.people import Person, require_user
 from approvals.policy import Action, CallFacts, Judgement, ToolFacts
 from approvals.principals import agent_named
+from approvals.reviewers import Reviewers
 from approvals.status import WITH_EXECUTION
 from approvals.wire import Claim, Decision, Outcome, RequestStatus, Verdict
 
@@ -60,6 +62,7 @@ class ModelPolicy:
     """Two people for one of the calls; everything refused while an admin says so."""
 
     text = "of the model"
+    groups: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.refused = False
@@ -71,7 +74,7 @@ class ModelPolicy:
         return Judgement(
             Action.DENY if self.refused else Action.REQUIRE_APPROVAL,
             "model",
-            quorum=quorum_of(call.arguments["order_id"]),
+            reviewers=Reviewers(quorum=quorum_of(call.arguments["order_id"])),
             ttl=TTL,
             execute_within=EXECUTE_WITHIN,
             cool_down=COOL_DOWN,

@@ -26,7 +26,7 @@ def facts(*, read_only=False, trusted=True, destructive=True):
 def test_p1_without_a_policy_file_only_trusted_reads_run(tool, hidden, verdict, action):
     default = DefaultPolicy()
     assert default.verdict(tool) is verdict
-    assert default.judge(CallFacts(tool, {}, "scout", "enforced", hidden)).action is action
+    assert default.judge(CallFacts(tool, {}, "scout", hidden, now=0)).action is action
 
 
 class Changeable(DefaultPolicy):

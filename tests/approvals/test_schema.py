@@ -23,8 +23,8 @@ def test_migrating_twice_changes_nothing(database_url):
     [
         (
             "p3 one permission a request",
-            "INSERT INTO permission SELECT 'x', request_id, source, content_version, digest,"
-            " created_at FROM permission LIMIT 1",
+            "INSERT INTO permission (id, request_id, source, content_version, digest, created_at)"
+            " SELECT 'x', request_id, source, content_version, digest, created_at FROM permission LIMIT 1",
         ),
         (
             "p3 one execution a permission",
@@ -34,9 +34,11 @@ def test_migrating_twice_changes_nothing(database_url):
         ("p3 one open request a call", "UPDATE request SET attach_key = 'same'"),
         (
             "p1 one vote a person and content",
-            "INSERT INTO decision SELECT 'x', request_id, content_version, digest,"
-            " user_id, verdict, comment, may_ask_again, channel, auth_method, auth_at, session_id, address, card_hash,"
-            " looked_ms, decided_at FROM decision LIMIT 1",
+            "INSERT INTO decision (id, request_id, content_version, digest, user_id, verdict, comment, may_ask_again,"
+            " grant_terms, channel, auth_method, auth_at, session_id, address, card_hash, decided_at)"
+            " SELECT 'x', request_id, content_version, digest, user_id, verdict, comment, may_ask_again,"
+            " grant_terms, channel, auth_method, auth_at, session_id, address, card_hash, decided_at"
+            " FROM decision LIMIT 1",
         ),
         ("p1 a key belongs to one principal", "UPDATE credential SET user_id = (SELECT id FROM user_account LIMIT 1)"),
         ("a known state", "UPDATE request SET state = 'maybe'"),

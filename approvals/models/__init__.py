@@ -1,0 +1,57 @@
+"""The tables. Columns that end in `_at`, `_by` or `_until` and hold a number are instants (`approvals.instant`).
+
+Documents (arguments, definitions, payloads) are stored as canonical JSON text: what was hashed is what is stored.
+Constraints say what discipline would forget: who owns a credential, one permission per request, one execution per
+permission, one open request per call, one vote per person and content.
+"""
+
+from approvals.models.audit import AuditEvent, AuditLink, AuditPayload
+from approvals.models.gates import GateSession, Rollout, SessionTool, Tool, ToolDefinitionRow
+from approvals.models.principals import (
+    Agent,
+    AgentOwner,
+    Credential,
+    Installation,
+    Meta,
+    Notice,
+    Server,
+    SignInAttempts,
+    SignInLink,
+    User,
+    WebSession,
+)
+from approvals.models.requests import DecisionRow, Delivery, Execution, Permission, Request, WaitingCall
+from approvals.models.rules import Freeze, FreezeConfirmation, PolicyLoad, PolicyVersion, StandingGrant
+
+__all__ = [
+    "Agent",
+    "AgentOwner",
+    "AuditEvent",
+    "AuditLink",
+    "AuditPayload",
+    "Credential",
+    "DecisionRow",
+    "Delivery",
+    "Execution",
+    "Freeze",
+    "FreezeConfirmation",
+    "GateSession",
+    "Installation",
+    "Meta",
+    "Notice",
+    "Permission",
+    "PolicyLoad",
+    "PolicyVersion",
+    "Request",
+    "Rollout",
+    "Server",
+    "SessionTool",
+    "SignInAttempts",
+    "SignInLink",
+    "StandingGrant",
+    "Tool",
+    "ToolDefinitionRow",
+    "User",
+    "WaitingCall",
+    "WebSession",
+]

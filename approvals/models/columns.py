@@ -1,0 +1,28 @@
+"""What the tables' columns are made of."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, text
+from sqlmodel import Field
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""Given by the database; only INTEGER counts up by itself on SQLite."""
+
+
+def instant(**options: Any) -> Any:
+    return Field(sa_type=BigInteger, **options)
+
+
+def long_text(**options: Any) -> Any:
+    return Field(sa_type=Text, **options)
+
+
+def one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def index_where(name: str, columns: str | tuple[str, ...], condition: str) -> Index:
+    """An index over the few rows that still await something."""
+    over = (columns,) if isinstance(columns, str) else columns
+    return Index(name, *over, sqlite_where=text(condition), postgresql_where=text(condition))
