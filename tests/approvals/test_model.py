@@ -568,9 +568,12 @@ def fresh(request, migrated, tmp_path):
 
 
 BOTH = pytest.mark.parametrize("fresh", ["sqlite", "postgres"], indirect=True)
+SLOW_ON_POSTGRES = pytest.mark.parametrize(
+    "fresh", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
 
 
-@BOTH
+@SLOW_ON_POSTGRES
 @pytest.mark.parametrize(("examples", "steps"), BUDGETS)
 def test_p1_p2_p3_any_order_of_moves_keeps_the_promises(fresh, open_house, examples, steps):
     prove(fresh, open_house, examples=examples, steps=steps)
@@ -583,7 +586,7 @@ def check(machine: Machine) -> None:
     machine.what_has_ended_stays_ended()
 
 
-@BOTH
+@SLOW_ON_POSTGRES
 def test_p1_p2_p3_whatever_comes_between_two_steps_of_a_call(fresh, open_house):
     machine = machine_of(fresh, open_house)()
     machine.build()
