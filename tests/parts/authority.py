@@ -1,0 +1,137 @@
+"""Who may do what: the table that the tests walk cell by cell, and that docs/authority.md shows.
+
+A route that is not in the table fails the test, and so does a principal whom the table does not let in and the service
+does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from approvals.wire import State
+
+HEAD = """# Who may do what
+
+Every route against every kind of principal. The tests walk this table cell by cell (`tests/web/test_authority.py`):
+whoever has no "yes" is refused, and nothing has changed then. A route that is missing here fails the tests.
+"""
+BETWEEN = """## In which state
+
+What changes a request is possible in these states only; in every other one it is refused with the present state, and
+nothing changes."""
+
+PRINCIPALS = {
+    "anonymous": "nobody: no key, no session",
+    "gate": "the key of the installation that filed the request",
+    "other gate": "the key of another server's installation",
+    "agent": "the key of the agent that asked",
+    "other agent": "the key of another agent",
+    "token": "a person's token that reads",
+    "deciding token": "a person's short-lived token with the scope `decide`",
+    "viewer": "a signed-in person with the role `viewer`",
+    "auditor": "… `auditor`",
+    "reviewer": "… `reviewer`",
+    "owner": "… `reviewer`, who owns the agent that asked",
+    "admin": "… `admin` and `reviewer`",
+}
+EVERYBODY = frozenset(PRINCIPALS)
+SIGNED_IN = frozenset({"viewer", "auditor", "reviewer", "owner", "admin"})
+REVIEWERS = frozenset({"reviewer", "owner", "admin"})
+ADMIN = frozenset({"admin"})
+GATES = frozenset({"gate", "other gate"})
+TOKENS = frozenset({"token", "deciding token"})
+AGENT = frozenset({"agent"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route, who may use it, and why when that is not plain."""
+
+    who: frozenset[str]
+    note: str = ""
+
+
+ROUTES: dict[str, Route] = {
+    "GET /api/v1/openapi.json": Route(EVERYBODY),
+    "PUT /api/v1/servers/{name}/tools": Route(frozenset({"gate"}), "its own server's only"),
+    "POST /api/v1/requests": Route(GATES, "for agents that the service verified to this very installation"),
+    "GET /api/v1/requests": Route(TOKENS),
+    "GET /api/v1/requests/{request_id}": Route(frozenset({"gate"}) | AGENT | TOKENS, "its own only"),
+    "GET /api/v1/requests/unsettled": Route(GATES, "its own only"),
+    "PUT /api/v1/requests/{request_id}/verification": Route(frozenset({"gate"})),
+    "DELETE /api/v1/requests/{request_id}/callers/{call_id}": Route(frozenset({"gate"})),
+    "PUT /api/v1/requests/{request_id}/claim": Route(frozenset({"gate"})),
+    "PUT /api/v1/requests/{request_id}/lease": Route(frozenset({"gate"})),
+    "PUT /api/v1/requests/{request_id}/outcome": Route(frozenset({"gate"})),
+    "POST /api/v1/requests/events": Route(frozenset({"gate"}), "its own processes' only"),
+    "POST /api/v1/calls": Route(frozenset({"gate"}), "its own processes' only"),
+    "POST /api/v1/agents/verify": Route(GATES),
+    "POST /api/v1/requests/{request_id}/withdrawal": Route(AGENT, "its own only"),
+    "POST /api/v1/requests/{request_id}/decisions": Route(
+        frozenset({"deciding token"}), "where the rule allows the channel, never for high or critical risk"
+    ),
+    "GET /": Route(SIGNED_IN),
+    "GET /history": Route(SIGNED_IN),
+    "GET /events": Route(SIGNED_IN),
+    "GET /requests/{request_id}": Route(SIGNED_IN),
+    "POST /requests/{request_id}/decisions": Route(
+        frozenset({"reviewer", "admin"}), "whoever the rule names; an owner of the agent may deny, not approve"
+    ),
+    "POST /requests/{request_id}/settlement": Route(REVIEWERS),
+    "POST /requests/{request_id}/withdrawal": Route(ADMIN),
+    "POST /requests/{request_id}/revocation": Route(REVIEWERS),
+    "POST /requests/{request_id}/acknowledgement": Route(REVIEWERS),
+    "GET /servers": Route(SIGNED_IN),
+    "POST /servers/{server}/tools/{name}/acceptance": Route(ADMIN),
+    "GET /agents": Route(SIGNED_IN),
+    "GET /audit": Route(SIGNED_IN),
+    "GET /login": Route(EVERYBODY),
+    "POST /login": Route(EVERYBODY, "with a password that is right"),
+    "GET /setup": Route(EVERYBODY, "with a link that is live"),
+    "POST /setup": Route(EVERYBODY, "with a link that is live"),
+    "POST /logout": Route(SIGNED_IN),
+    "GET /static/{digest}/{name}": Route(EVERYBODY),
+    "GET /healthz": Route(EVERYBODY),
+    "GET /readyz": Route(EVERYBODY),
+    "GET /metrics": Route(EVERYBODY, "figures without names"),
+}
+
+
+ACTS: dict[str, frozenset[str]] = {
+    "POST /requests/{request_id}/decisions": frozenset({"pending"}),
+    "POST /api/v1/requests/{request_id}/decisions": frozenset({"pending"}),
+    "POST /requests/{request_id}/withdrawal": frozenset({"pending", "approved"}),
+    "POST /api/v1/requests/{request_id}/withdrawal": frozenset({"pending", "approved"}),
+    "POST /requests/{request_id}/revocation": frozenset({"approved"}),
+    "PUT /api/v1/requests/{request_id}/claim": frozenset({"approved"}),
+    "PUT /api/v1/requests/{request_id}/lease": frozenset({"executing"}),
+    "POST /requests/{request_id}/settlement": frozenset({"unknown"}),
+}
+"""In which states what a route does can be done; whoever may use it is refused in every other."""
+
+
+def acts() -> str:
+    """docs/authority.md's table of states."""
+    lines = [f"| route | {' | '.join(State)} |", "|---" * (len(State) + 1) + "|"]
+    for route, states in ACTS.items():
+        lines.append(f"| `{route}` | {' | '.join('yes' if state in states else '' for state in State)} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """docs/authority.md."""
+    who = "\n".join(f"- **{name}**: {words}" for name, words in PRINCIPALS.items())
+    return f"{HEAD}\n{who}\n\n{table()}\n{BETWEEN}\n\n{acts()}"
+
+
+def table() -> str:
+    """docs/authority.md's table of routes."""
+    short = list(PRINCIPALS)
+    lines = [f"| route | {' | '.join(short)} | |", "|---" * (len(short) + 2) + "|"]
+    for route, of in ROUTES.items():
+        cells = ["yes" if name in of.who else "" for name in short]
+        lines.append(f"| `{route}` | {' | '.join(cells)} | {of.note} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parents[2] / "docs" / "authority.md").write_text(page())

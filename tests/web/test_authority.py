@@ -1,0 +1,271 @@
+"""Every route against every principal: whoever the table does not let in is refused, and nothing has changed then."""
+
+import itertools
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+from authority import ACTS, PRINCIPALS, ROUTES, page
+
+from approvals import credentials
+from approvals.instant import SECOND
+from approvals.people import require_user
+from approvals.wire import WIRE_HEADER, WIRE_VERSION, State
+from approvals_web.app import create_app
+from approvals_web.assets import address
+
+OPEN = {"POST /login", "GET /setup", "POST /setup"}
+"""Whoever has the password or the link is let in: that a wrong one is not says nothing of the route."""
+STATES = {
+    "PUT /api/v1/requests/{request_id}/claim": "approved",
+    "PUT /api/v1/requests/{request_id}/lease": "executing",
+    "PUT /api/v1/requests/{request_id}/outcome": "executing",
+    "PUT /api/v1/requests/{request_id}/verification": "unknown",
+    "POST /requests/{request_id}/settlement": "unknown",
+    "POST /requests/{request_id}/revocation": "approved",
+    "POST /requests/{request_id}/acknowledgement": "contradicted",
+}
+TO: dict[str, tuple[str, ...]] = {
+    "pending": (),
+    "approved": ("approve",),
+    "denied": ("deny",),
+    "expired": ("expire",),
+    "withdrawn": ("withdraw",),
+    "lapsed": ("approve", "expire"),
+    "revoked": ("approve", "withdraw"),
+    "executing": ("approve", "claim"),
+    "succeeded": ("approve", "claim", "succeed"),
+    "failed": ("approve", "claim", "fail"),
+    "not_executed": ("approve", "claim", "skip"),
+    "unknown": ("approve", "claim", "lose"),
+    "contradicted": ("approve", "claim", "lose", "settle", "succeed"),
+}
+"""How a request comes to a state."""
+SHORT_LIVED = 3600
+
+
+class World:
+    """A house with one of every principal, and requests in any state."""
+
+    def __init__(self, served) -> None:
+        self.served, self.house = served, served.house
+        self._numbers = itertools.count(1)
+
+    async def build(self) -> None:
+        house = self.house
+        for name, roles in {"vic": "viewer", "aud": "auditor", "rev": "reviewer", "own": "reviewer"}.items():
+            house.add_user(name, roles)
+        house.add_server("bank")
+        house.keys["other agent"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "stranger"))
+        house.run(
+            "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
+            " WHERE a.name = 'scout' AND u.subject = 'own'"
+        )
+        self.bearers = {
+            "gate": house.keys["shop"],
+            "other gate": house.keys["bank"],
+            "agent": house.keys["agent"],
+            "other agent": house.keys["other agent"],
+            "token": self._token("read"),
+            "deciding token": self._token("read decide"),
+        }
+        names = {"viewer": "vic", "auditor": "aud", "reviewer": "rev", "owner": "own", "admin": "ann"}
+        self.cookies = {principal: self.session(name) for principal, name in names.items()}
+
+    def session(self, name: str) -> str:
+        user = self.house.read(lambda reader: require_user(reader, name))
+        return self.house.write(
+            lambda tx: self.house.service.people.sign_in(tx, user, "password", "127.0.0.1", "tests")
+        )
+
+    def client(self, principal: str) -> httpx2.AsyncClient:
+        headers = {"Sec-Fetch-Site": "same-origin", WIRE_HEADER: str(WIRE_VERSION)}
+        if principal in self.bearers:
+            headers["Authorization"] = f"Bearer {self.bearers[principal]}"
+        http = httpx2.AsyncClient(base_url=self.served.url, headers=headers, trust_env=False)
+        if principal in self.cookies:
+            http.cookies.set("approvals", self.cookies[principal])
+        return http
+
+    @property
+    def number(self) -> int:
+        """Of the request made last."""
+        return self._last
+
+    def request(self, state: str) -> str:
+        """A request of the agent's, in that state. The policy of the house lets the API decide on low risk."""
+        house, number = self.house, next(self._numbers)
+        self._last = number
+        request_id = house.file(house.filing({"order_id": number, "amount_cents": 5})).request_id
+        for step in TO[state]:
+            getattr(self, f"_{step}")(request_id, f"claim-{number:04}")
+        return request_id
+
+    def _approve(self, request_id: str, _: str) -> None:
+        self.house.decide(request_id, who="rev")
+
+    def _deny(self, request_id: str, _: str) -> None:
+        self.house.decide(request_id, "deny", who="rev", comment="no")
+
+    def _expire(self, request_id: str, _: str) -> None:
+        self.house.run("UPDATE request SET expires_at = 1, execute_by = 1 WHERE id = :id", id=request_id)
+        self.house.sweep()
+
+    def _withdraw(self, request_id: str, _: str) -> None:
+        self.house.withdraw(request_id)
+
+    def _claim(self, request_id: str, claim: str) -> None:
+        assert self.house.claim(request_id, claim) is None
+
+    def _lose(self, request_id: str, _: str) -> None:
+        self.house.run("UPDATE execution SET lease_until = 0 WHERE request_id = :id", id=request_id)
+        self.house.sweep()
+
+    def _succeed(self, request_id: str, claim: str) -> None:
+        self.house.report(request_id, "succeeded", claim)
+
+    def _fail(self, request_id: str, claim: str) -> None:
+        self.house.report(request_id, "failed", claim)
+
+    def _skip(self, request_id: str, claim: str) -> None:
+        self.house.report(request_id, "not_executed", claim)
+
+    def _settle(self, request_id: str, _: str) -> None:
+        self.house.settle(request_id, "not_executed", who="rev")
+
+    def records(self) -> list[tuple]:
+        """What a refused attempt must leave as it is."""
+        return self.house.rows(
+            "SELECT (SELECT count(*) FROM audit_event), (SELECT max(changed_at) FROM request),"
+            " (SELECT max(lease_until) FROM execution)"
+        )
+
+    def _token(self, scopes: str) -> str:
+        user = self.house.read(lambda reader: require_user(reader, "rev"))
+        until = self.house.clock.now() + SHORT_LIVED * SECOND
+        return self.house.write(lambda tx: credentials.mint(tx, "user", user.id, scopes=scopes, expires_at=until))
+
+
+def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
+    """What a rightful caller would send; JSON for the API, forms for the pages."""
+    house = world.house
+    row = house.row(request_id)
+    content = {"content_version": row.content_version, "digest": row.digest}
+    claim = {"claim_id": f"claim-{number:04}"}
+    tool = house.tool(name="refund_order").model_dump(mode="json")
+    api = "/api/v1/requests/{request_id}"
+    return {
+        "PUT /api/v1/servers/{name}/tools": {"json": {"session": f"session-{number:06}", "tools": [tool]}},
+        "POST /api/v1/requests": {
+            "json": house.filing({"order_id": number, "amount_cents": 9}).model_dump(mode="json")
+        },
+        f"PUT {api}/verification": {"json": {"session": house.session, "outcome": "unclear"}},
+        f"PUT {api}/claim": {
+            "json": {**claim, "session": house.session, "tool_hash": row.tool_hash, "digest": row.digest}
+        },
+        f"PUT {api}/lease": {"json": claim},
+        f"PUT {api}/outcome": {"json": {**claim, "outcome": "succeeded", "result": "done"}},
+        "POST /api/v1/requests/events": {"json": {"session": house.session, "waiting": []}},
+        "POST /api/v1/calls": {"json": {"session": house.session, "calls": [], "high_water": 0}},
+        "POST /api/v1/agents/verify": {"json": {"key": house.keys["agent"]}},
+        f"POST {api}/withdrawal": {"json": {"comment": "no longer needed"}},
+        f"POST {api}/decisions": {"json": {"verdict": "approve", "comment": "", **content}},
+        "POST /requests/{request_id}/settlement": {"data": {"truth": "succeeded", "note": "looked it up"}},
+        "POST /requests/{request_id}/withdrawal": {"data": {"comment": "no longer needed"}},
+        "POST /requests/{request_id}/revocation": {"data": {"comment": "no longer wanted"}},
+        "POST /login": {"data": {"name": "nobody", "password": "wrong password"}},
+        "POST /setup": {"data": {"t": "no link", "name": "nobody", "password": "long enough, that"}},
+    }
+
+
+DIGEST = address("app.css").split("/")[2]
+NAMES = {
+    "POST /servers/{server}/tools/{name}/acceptance": "refund_order",
+    "GET /static/{digest}/{name}": "app.css",
+}
+QUERIES = {
+    "GET /api/v1/requests/unsettled": "?session=session-0001",
+    "DELETE /api/v1/requests/{request_id}/callers/{call_id}": "?session=session-0001",
+    "GET /setup": "?t=no-link",
+}
+
+
+def routes_of(app) -> set[str]:
+    """Every method and path that the application answers."""
+    found = set()
+    for route in app.routes:
+        inner = getattr(route, "original_router", None)
+        prefix = route.include_context.prefix if inner is not None else ""
+        for each in inner.routes if inner is not None else [route]:
+            found |= {f"{method} {prefix}{each.path}" for method in each.methods - {"HEAD"}}
+    return found
+
+
+def test_p1_every_route_is_in_the_table_and_no_other(service):
+    assert routes_of(create_app(service)) == set(ROUTES)
+
+
+def test_the_table_in_the_docs_is_the_one_that_is_tested():
+    assert page() == (Path(__file__).parents[2] / "docs" / "authority.md").read_text()
+
+
+@pytest.fixture
+async def world(served):
+    world = World(served)
+    await world.build()
+    return world
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_p1_whoever_the_table_does_not_let_in_is_refused(world, route):
+    for principal in PRINCIPALS:
+        answer, changed, _ = await attempt(world, route, principal, STATES.get(route, "pending"))
+        said = refused(answer) and route not in OPEN
+        assert said is (principal not in ROUTES[route].who), (principal, answer.status_code)
+        assert not (said and changed), principal
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("route", ACTS)
+async def test_p1_nobody_does_in_a_state_what_cannot_be_done_in_it(world, route, state):
+    for principal in PRINCIPALS:
+        answer, changed, after = await attempt(world, route, principal, state)
+        may = principal in ROUTES[route].who and state in ACTS[route]
+        assert changed is may, (principal, answer.status_code, after)
+        assert answer.status_code < 500
+
+
+async def attempt(world: World, route: str, principal: str, state: str) -> tuple[httpx2.Response, bool, str]:
+    """The answer, whether anything changed, and the state of the request afterwards."""
+    method, path = route.split(" ", 1)
+    request_id = world.request(state)
+    where = path.format(
+        request_id=request_id, name=NAMES.get(route, "shop"), server="shop", call_id="call-0001", digest=DIGEST
+    )
+    async with world.client(principal) as http:
+        body = dict(bodies(world, request_id, world.number).get(route, {}))
+        if route == "POST /requests/{request_id}/decisions":
+            body = {"data": await form(world, http, request_id)}
+        before = world.records()
+        world.house.clock.forward(0.001)  # so that whatever is written shows
+        async with http.stream(method, where + QUERIES.get(route, ""), **body) as response:
+            pass
+    return response, world.records() != before, world.house.row(request_id).state
+
+
+async def form(world: World, http: httpx2.AsyncClient, request_id: str) -> dict[str, str]:
+    """The card's own form, as far as this principal is shown one; else one of their own making."""
+    page = (await http.get(f"/requests/{request_id}")).text
+    row = world.house.row(request_id)
+    made_up = {"content_version": str(row.content_version), "digest": row.digest}
+    return (
+        made_up | dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)) | {"verdict": "approve"}
+    )
+
+
+def refused(response: httpx2.Response) -> bool:
+    """By its key, its role, or as none of its business; a page sends a stranger to the sign-in page."""
+    to_sign_in = response.status_code == 303 and response.headers["location"].startswith("/login?")
+    return response.status_code in {401, 403, 404} or to_sign_in
