@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, null, select, update
 
 from approvals import assertion, credentials, identifier, people
 from approvals.audit import SYSTEM
-from approvals.database import Reader, Row, Statement, Transaction
-from approvals.decision import on_content
+from approvals.authority import Authority
+from approvals.database import Row, Statement, Transaction
 from approvals.errors import ApprovalsError, NotFound, NotPossible, Stale, Unauthenticated
 from approvals.fingerprint import encode
 from approvals.instant import SECOND
@@ -49,10 +49,11 @@ _CONTRADICT = Statement(
 class Claims:
     """Executions, from the claim to the outcome."""
 
-    def __init__(self, transitions: Transitions, registry: Registry, policy: Policy) -> None:
+    def __init__(self, transitions: Transitions, registry: Registry, policy: Policy, authority: Authority) -> None:
         self._transitions = transitions
         self._registry = registry
         self._policy = policy
+        self._authority = authority
 
     def claim(self, tx: Transaction, installation: Row, request_id: str, claim: Claim) -> ApprovalsError | None:
         """Consume the permission for `claim.claim_id`; the same claim_id again changes nothing.
@@ -125,7 +126,7 @@ class Claims:
         if permission is None or (permission.digest, permission.content_version) != (row.digest, row.content_version):
             raise NotPossible("There is no permission for this content.", state=row.state)
         if permission.source == "quorum":
-            check_quorum(tx, row)
+            self._authority.check_quorum(tx, row)
         facts = facts_of(installation, tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
         judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
@@ -190,11 +191,3 @@ def _kept(outcome: Outcome, until: int) -> dict[str, Any]:
         "sealed_until": until if outcome.sealed_result else None,
         "duration_ms": outcome.duration_ms,
     }
-
-
-def check_quorum(reader: Reader, row: Row) -> None:
-    """Raises NotPossible unless enough of those who approved are still eligible."""
-    votes = [vote for vote in on_content(reader, row) if vote.verdict == "approve"]
-    eligible = {vote.user_id for vote in votes if people.may_review(people.find(reader, vote.user_id))}
-    if len(eligible) < row.quorum:
-        raise NotPossible("Somebody who approved it may no longer do so.", state=row.state)

@@ -2,26 +2,18 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
-
-from approvals import identifier, people
-from approvals.database import Reader, Row, Statement, Transaction
-from approvals.errors import Conflict, Forbidden, Invalid, NotPossible, Stale
+from approvals import identifier
+from approvals.authority import Authority, on_content
+from approvals.database import Row, Transaction
+from approvals.eligibility import Act
+from approvals.errors import Conflict, Invalid, NotPossible, Stale
 from approvals.filing import grant_permission
 from approvals.instant import SECOND
 from approvals.models import DecisionRow
 from approvals.people import Person
-from approvals.state import Move, Vote, resolve
+from approvals.state import Move
 from approvals.transition import Transitions, seen_state
 from approvals.wire import MAX_REASON, Decision, State
-
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
-
-_OF_CONTENT = Statement(
-    select(_decisions)
-    .where(_decisions.c.request_id == bindparam("request_id"), _decisions.c.content_version == bindparam("version"))
-    .order_by(_decisions.c.decided_at, _decisions.c.id)
-)
 
 
 @dataclass(frozen=True)
@@ -35,30 +27,32 @@ class Seen:
 class Decisions:
     """Takes verdicts."""
 
-    def __init__(self, transitions: Transitions) -> None:
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
         self._transitions = transitions
+        self._authority = authority
 
     def decide(self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen) -> Row:
         """Record a verdict and make the move it leads to; the request's row afterwards.
 
-        Raises Forbidden (not a reviewer), Invalid (no reason given), NotPossible (not pending any more), Stale (the
-        content is not what the person saw), Conflict (this person has voted on this content).
+        Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
+        (the content is not what the person saw), Conflict (this person has voted on this content).
         """
         row = self._transitions.take(tx, request_id)
-        before = on_content(tx, row)
-        self._check(tx, row, person, decision, before)
+        self._check(tx, row, person, decision)
         self._write(tx, row, person, decision, seen)
-        votes = [Vote(vote.user_id, vote.verdict == "approve") for vote in before]
-        move = resolve([*votes, Vote(person.id, decision.verdict == "approve")], row.quorum)
-        if move is None:
-            self._transitions.woken(tx, row.id)
-            return row
-        if move is Move.APPROVE:
+        if decision.verdict == "deny":
+            return self._deny(tx, row, person, decision)
+        if self._authority.enough(tx, row):
             return self._approve(tx, row, person, decision)
+        self._transitions.woken(tx, row.id)
+        return row
+
+    def _deny(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
+        """One denial denies."""
         return self._transitions.move(
             tx,
             row,
-            move,
+            Move.DENY,
             person.actor,
             because=decision.comment,
             comment=decision.comment,
@@ -67,8 +61,8 @@ class Decisions:
             may_ask_again=decision.may_ask_again,
         )
 
-    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision, before: list[Row]) -> None:
-        check_may_decide(tx, row, person)
+    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> None:
+        self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
         state = seen_state(row, tx.now)
         if state is not State.PENDING:
             by = f" by {row.decided_by}" if row.decided_by else ""
@@ -81,7 +75,7 @@ class Decisions:
             raise Invalid("A denial needs a reason.", hint="Say what the agent should do instead; it is told.")
         if len(decision.comment) > MAX_REASON:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
-        if any(vote.user_id == person.id for vote in before):
+        if any(vote.user_id == person.id for vote in on_content(tx, row)):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen) -> None:
@@ -130,16 +124,3 @@ class Decisions:
             decided_by=person.name,
             execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND),
         )
-
-
-def on_content(reader: Reader, row: Row) -> list[Row]:
-    """The decisions on a request's present content, oldest first."""
-    return reader.all(_OF_CONTENT, request_id=row.id, version=row.content_version)
-
-
-def check_may_decide(reader: Reader, row: Row, person: Person) -> None:
-    """Raises Forbidden unless this person may decide this request. The one place that says who may."""
-    if person.channel == "api":
-        raise Forbidden("Its rule does not allow decisions through the API.", hint="Decide in the web app.")
-    if not people.may_review(people.find(reader, person.id)):
-        raise Forbidden("Only reviewers decide.", hint="Ask an admin for the role 'reviewer'.")

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import headline, identifier, presence, secret_paths
+from approvals import headline, identifier, nudges, presence, secret_paths
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import Invalid, Stale, TooLarge
 from approvals.fingerprint import attach_key, canonical, check_encoded, digest
-from approvals.instant import SECOND
+from approvals.instant import SECOND, Instant
 from approvals.keyring import Keyring
 from approvals.models import Permission, PolicyVersion, Request
 from approvals.policy import Action, CallFacts, GrantLimits, Judgement, Policy, policy_hash
@@ -162,6 +162,7 @@ class Filings:
             rule=call.judgement.rule,
             facts=canonical(call.judgement.facts).decode(),
             policy_hash=self._keep_policy(tx),
+            **_asked_of(call.judgement, row.created_at),
         )
 
     def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
@@ -195,12 +196,7 @@ class Filings:
             rule=judgement.rule,
             facts=canonical(judgement.facts).decode(),
             policy_hash=self._keep_policy(tx),
-            risk=judgement.risk,
-            quorum=judgement.reviewers.quorum,
-            reviewers=judgement.reviewers.dump(),
-            grants=_dumped(judgement.grants),
-            nudges=canonical([asdict(nudge) for nudge in judgement.nudges]).decode(),
-            nudge_at=tx.now + min(nudge.after for nudge in judgement.nudges) * SECOND if judgement.nudges else None,
+            **_asked_of(judgement, tx.now),
             on_behalf_of=filing.on_behalf_of,
             agent_session=filing.agent_session,
             trace_id=filing.trace_id,
@@ -265,6 +261,18 @@ def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
     elif ask_again_in(row, tx.now):
         return Filed(row.id, created=False)
     return None
+
+
+def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
+    """Who is asked, as the rule says: the columns of a request that hang on its content's judgement."""
+    return {
+        "risk": judgement.risk,
+        "quorum": judgement.reviewers.quorum,
+        "reviewers": judgement.reviewers.dump(),
+        "grants": _dumped(judgement.grants),
+        "nudges": nudges.dump(judgement.nudges),
+        "nudge_at": nudges.next_at(judgement.nudges, filed_at),
+    }
 
 
 def _dumped(limits: GrantLimits | None) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select
 
 from approvals import chain, credentials, people, presence
 from approvals.audit import AuditLog
+from approvals.authority import Authority
 from approvals.bus import Bus
 from approvals.calls import Calls
 from approvals.claim import Claims
@@ -25,6 +26,7 @@ from approvals.gate_stream import GateStream, GateStreams
 from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
+from approvals.nudges import Nudges
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
 from approvals.policy_in_force import PolicyInForce
@@ -81,12 +83,14 @@ class Service:
         self.transitions = Transitions(self.log, self.bus.wake, self._moved)
         self.registry = Registry(self.log, self.policy, self.public_url)
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy)
-        self.decisions = Decisions(self.transitions)
-        self.claims = Claims(self.transitions, self.registry, self.policy)
-        self.settlements = Settlements(self.transitions)
+        self.authority = Authority(self.policy)
+        self.decisions = Decisions(self.transitions, self.authority)
+        self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
+        self.settlements = Settlements(self.transitions, self.authority)
         self.verifications = Verifications(self.transitions)
-        self.withdrawals = Withdrawals(self.transitions)
+        self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.expiry = Expiry(self.transitions)
+        self.nudges = Nudges(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
         self.erasures = Erasures(self.transitions, retention or Retention())
@@ -158,6 +162,7 @@ class Service:
                 due = await self.read(next_due)
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
+                    await self.write(self.nudges.sweep)
                 await self._watch_gates()
             await self._pause(1.0)
 

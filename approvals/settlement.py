@@ -4,9 +4,10 @@ from typing import Literal
 
 from sqlalchemy import bindparam, update
 
+from approvals.authority import Authority
 from approvals.claim import EXECUTION
 from approvals.database import Row, Statement, Transaction
-from approvals.decision import check_may_decide
+from approvals.eligibility import Act
 from approvals.errors import Forbidden, Invalid, NotPossible
 from approvals.instant import SECOND, seconds_until
 from approvals.people import Person
@@ -34,14 +35,15 @@ _SEEN = Statement(
 class Settlements:
     """Settles executions whose outcome was lost, and takes note of what contradicts them."""
 
-    def __init__(self, transitions: Transitions) -> None:
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
         self._transitions = transitions
+        self._authority = authority
 
     def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> Row:
         """Record what a person found out. Raises Forbidden, Invalid (no note), NotPossible (not unknown, or too early
         to say that it did not run)."""
         row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
-        check_may_decide(tx, row, person)
+        self._authority.check_may_decide(tx, row, person, Act.TEND)
         if row.state != State.UNKNOWN:
             raise NotPossible(f"The request is {row.state}: there is nothing to settle.", state=row.state)
         if not note.strip():

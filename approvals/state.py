@@ -11,7 +11,6 @@ pending ─┬─ denied
                                     └─ unknown ── succeeded | failed | not_executed
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -94,19 +93,3 @@ def due(state: State, deadlines: Deadlines, now: Instant) -> Move | None:
     }
     at, move = by_state.get(state, (None, None))
     return move if at is not None and now >= at else None
-
-
-@dataclass(frozen=True)
-class Vote:
-    """One person's latest verdict on the present content."""
-
-    user: str
-    approves: bool
-
-
-def resolve(votes: Iterable[Vote], quorum: int) -> Move | None:
-    """What the votes on one content_version amount to: one denial denies, a quorum of distinct people approves."""
-    by_person = {vote.user: vote.approves for vote in votes}
-    if not all(by_person.values()):
-        return Move.DENY
-    return Move.APPROVE if quorum > 0 and len(by_person) >= quorum else None

@@ -44,6 +44,12 @@ _CHANGEABLE = (
     "rule",
     "facts",
     "policy_hash",
+    "risk",
+    "quorum",
+    "reviewers",
+    "grants",
+    "nudges",
+    "nudge_at",
 )
 _SWAP = Statement(
     update(requests)
@@ -101,6 +107,7 @@ class Transitions:
         """Make one move; the row as it is afterwards. Raises NotPossible when the state has no such move, or the row
         has changed under us."""
         to = state.after(State(row.state), move)
+        changes |= {"nudge_at": None}  # nobody is reminded of what no longer waits for them
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
             changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}

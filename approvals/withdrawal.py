@@ -1,7 +1,8 @@
 """Taking a request back: by its agent, by an admin, or an approval by a reviewer. Never because a client hung up."""
 
+from approvals.authority import Authority
 from approvals.database import Row, Transaction
-from approvals.decision import check_may_decide
+from approvals.eligibility import Act
 from approvals.errors import Invalid, NotFound
 from approvals.people import Person
 from approvals.state import Move
@@ -12,8 +13,9 @@ from approvals.wire import MAX_REASON
 class Withdrawals:
     """Withdraws pending requests, and approved ones that nobody has claimed."""
 
-    def __init__(self, transitions: Transitions) -> None:
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
         self._transitions = transitions
+        self._authority = authority
 
     def by_agent(self, tx: Transaction, request_id: str, agent: Row, comment: str) -> Row:
         """Raises NotFound for another's request, NotPossible once it was claimed or ended."""
@@ -31,7 +33,7 @@ class Withdrawals:
         """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
         NotPossible (not approved, or claimed)."""
         row = self._transitions.take(tx, request_id)
-        check_may_decide(tx, row, person)
+        self._authority.check_may_decide(tx, row, person, Act.TEND)
         if len(comment) > MAX_REASON:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
         because = f"{person.name} took the approval back{': ' if comment.strip() else ''}{comment.strip()}"

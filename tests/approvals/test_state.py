@@ -3,7 +3,7 @@
 import pytest
 
 from approvals.errors import NotPossible
-from approvals.state import MOVES, Deadlines, Move, Vote, after, due, resolve
+from approvals.state import MOVES, Deadlines, Move, after, due
 from approvals.wire import OPEN, State
 
 
@@ -32,20 +32,3 @@ def test_p5_time_moves_at_the_instant_itself():
     assert [due(State.APPROVED, deadlines, now) for now in (19, 20)] == [None, Move.LAPSE]
     assert [due(State.EXECUTING, deadlines, now) for now in (29, 30)] == [None, Move.LOSE]
     assert due(State.SUCCEEDED, deadlines, 99) is None
-
-
-@pytest.mark.parametrize(
-    ("votes", "quorum", "move"),
-    [
-        ([], 1, None),
-        ([("ann", True)], 1, Move.APPROVE),
-        ([("ann", True)], 2, None),
-        ([("ann", True), ("ann", True)], 2, None),
-        ([("ann", True), ("bob", True)], 2, Move.APPROVE),
-        ([("ann", True), ("bob", False)], 2, Move.DENY),
-        ([("ann", False)], 1, Move.DENY),
-        ([("ann", True)], 0, None),
-    ],
-)
-def test_p1_a_quorum_is_distinct_people_and_one_denial_denies(votes, quorum, move):
-    assert resolve([Vote(*vote) for vote in votes], quorum) is move

@@ -117,7 +117,7 @@ class World:
         ask.votes[who] = verdict
         if verdict == "deny":
             ask.to("denied", self.now)
-        elif len(ask.votes) >= quorum_of(ask.call):
+        elif len(set(ask.votes) & self.reviewers) >= quorum_of(ask.call):  # who left meanwhile counts no more
             ask.execute_by = min(ask.created + TTL * SECOND, self.now + EXECUTE_WITHIN * SECOND)
             ask.to("approved", self.now)
         return DONE

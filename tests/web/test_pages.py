@@ -237,10 +237,12 @@ async def test_the_second_reviewer_is_told_who_was_first(served, ann, visitors):
 
 
 async def test_p1_whoever_is_no_reviewer_does_not_decide_and_no_admin_does_not_administer(served, visitors):
-    served.house.add_user("vera", "viewer")
+    served.house.add_user("vera", "reviewer")
     filed = served.house.file()
     vera = await visitors.signed_in("vera")
-    assert (await vera.decide(filed.request_id)).status_code == 403
+    form = await vera.form(filed.request_id) | {"verdict": "approve"}
+    served.house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'vera'")
+    assert (await vera.http.post(f"/requests/{filed.request_id}/decisions", data=form)).status_code == 403
     assert (await vera.http.post(f"/requests/{filed.request_id}/withdrawal", data={})).status_code == 403
     accept = {"tool_hash": served.house.row(filed.request_id).tool_hash}
     assert (await vera.http.post("/servers/shop/tools/refund_order/acceptance", data=accept)).status_code == 403

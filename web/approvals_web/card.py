@@ -9,7 +9,6 @@ from sqlalchemy import bindparam, select
 from approvals import credentials, people, presence
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
-from approvals.decision import on_content
 from approvals.instant import SECOND
 from approvals.models import AuditEvent, AuditPayload
 from approvals.people import Person
@@ -18,6 +17,7 @@ from approvals.settlement import MARGIN_SECONDS
 from approvals.wire import State
 from approvals_web import evidence
 from approvals_web.argument_tree import Line, lines
+from approvals_web.deciding import deciding
 from approvals_web.rendering import fragment
 
 _events = AuditEvent.__table__  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
         "waiting": presence.waiting(reader, row.id),
-        "votes": on_content(reader, row),
+        "deciding": deciding(service, reader, row, person),
         "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
         "execution": execution,
         "evidence": evidence.lines(reader, execution) if execution else [],

@@ -1,0 +1,206 @@
+"""Who may decide, through the pages and the API: forms for those who may, tokens within their bounds (P1, P6)."""
+
+import re
+from types import MappingProxyType
+
+import pytest
+
+from approvals import credentials
+from approvals.instant import SECOND
+from approvals.policy import Action, Judgement, Nudge
+from approvals.reviewers import Channels, Reviewers
+from approvals.wire import Verdict
+
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+
+class Rules:
+    """Lets the API decide."""
+
+    text = "of a test"
+    groups = MappingProxyType({"oncall": frozenset({"cat"})})
+
+    def __init__(self):
+        self.reviewers = Reviewers(quorum=2, channels=Channels(api="decide"))
+        self.risk = "medium"
+        self.nudges = ()
+
+    def verdict(self, tool):
+        return Verdict.ASK
+
+    def judge(self, call):
+        return Judgement(
+            Action.REQUIRE_APPROVAL, "test", risk=self.risk, reviewers=self.reviewers, nudges=self.nudges
+        )  # fmt: skip
+
+
+@pytest.fixture
+def rules(served, house):
+    rules = house.service.policy.present = Rules()
+    house.add_user("cat", "reviewer")
+    house.run("UPDATE user_account SET handle = subject")
+    return rules
+
+
+@pytest.fixture
+def token(house):
+    """Makes a person's token."""
+
+    def make(who="ann", scopes="decide", life=HOUR):
+        until = None if life is None else house.clock.now() + life
+        return house.write(
+            lambda tx: credentials.mint(tx, "user", house.person(who).id, scopes=scopes, expires_at=until)
+        )
+
+    return make
+
+
+async def by_token(served, key, request_id, verdict="approve", **changes):
+    row = served.house.row(request_id)
+    seen = {"content_version": row.content_version, "digest": row.digest}
+    async with served.client(key) as client:
+        return await client.post(
+            f"/requests/{request_id}/decisions", json={"verdict": verdict, "comment": "seen"} | seen | changes
+        )
+
+
+async def text_of(visitor, filed):
+    return (await visitor.http.get(f"/requests/{filed.request_id}")).text
+
+
+async def test_p1_one_person_through_the_web_and_two_tokens_is_one_vote(served, house, rules, ann, token):
+    filed = house.file()
+    assert (await ann.decide(filed.request_id)).status_code == 303
+    for key in (token(), token()):
+        answer = await by_token(served, key, filed.request_id)
+        assert (answer.status_code, "already decided" in answer.text) == (409, True)
+    assert house.status(filed.request_id).state == "pending"
+    assert (await by_token(served, token("bob"), filed.request_id)).json()["state"] == "approved"
+    assert house.rows("SELECT count(*) FROM decision") == [(2,)]
+    assert house.claim(filed.request_id) is None
+
+
+@pytest.mark.parametrize(
+    ("risk", "api", "scopes", "life", "allowed"),
+    [
+        ("low", "decide", "decide", HOUR, True),
+        ("medium", "decide", "decide", DAY, True),
+        ("medium", "decide", "read decide", 1, True),
+        ("high", "decide", "decide", HOUR, False),
+        ("critical", "decide", "decide", HOUR, False),
+        ("medium", "off", "decide", HOUR, False),
+        ("medium", "notify_only", "decide", HOUR, False),
+        ("medium", "decide", "", HOUR, False),
+        ("medium", "decide", "read", HOUR, False),
+        ("medium", "decide", "decide", None, False),
+        ("medium", "decide", "decide", DAY + 1, False),
+    ],
+)
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+async def test_p1_a_token_decides_within_its_bounds_only(
+    served, house, rules, token, risk, api, scopes, life, allowed, verdict
+):
+    rules.risk, rules.reviewers = risk, Reviewers(channels=Channels(api=api))
+    filed = house.file()
+    answer = await by_token(served, token(scopes=scopes, life=life), filed.request_id, verdict)
+    assert answer.status_code == (200 if allowed else 403), answer.text
+    assert (house.status(filed.request_id).state == "pending") is not allowed
+    if not allowed:
+        assert answer.json()["detail"].startswith(("This token", "Its rule does not allow"))
+
+
+async def test_p1_a_token_says_no_more_than_its_person_may(served, house, rules, token):
+    rules.reviewers = Reviewers(people=("bob",), channels=Channels(api="decide"))
+    filed = house.file()
+    refused = await by_token(served, token("ann"), filed.request_id)
+    assert (refused.status_code, refused.json()["detail"]) == (403, "Its rule leaves this to bob.")
+    house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'bob'")
+    assert (await by_token(served, token("bob"), filed.request_id)).status_code == 403
+    house.run("UPDATE user_account SET roles = 'reviewer' WHERE subject = 'bob'")
+    stale = await by_token(served, token("bob"), filed.request_id, content_version=2)
+    assert stale.status_code == 409
+    assert (await by_token(served, token("bob"), filed.request_id)).status_code == 200
+
+
+async def test_p1_a_token_that_is_revoked_while_it_decides_decides_nothing(served, house, rules, token):
+    key = token()
+    filed, person = house.file(), house.person("ann")
+    house.write(lambda tx: credentials.revoke(tx, "user", person.id))
+    assert (await by_token(served, key, filed.request_id)).status_code == 401
+    row = house.row(filed.request_id)
+    for session in (key.split("_")[1], "", house.keys["agent"].split("_")[1]):
+        late = type(person)(**vars(person) | {"channel": "api", "session_id": session})
+        fault = house.read(lambda reader, late=late: house.service.authority.fault(reader, row, late, "approve"))
+        assert fault == "This token was revoked or has run out."
+
+
+@pytest.mark.parametrize("roles", ["viewer", "auditor", "admin", "viewer auditor admin"])
+async def test_p1_p6_the_card_has_no_form_for_those_who_may_not_decide(served, house, rules, visitors, roles):
+    house.add_user("vera", roles)
+    vera = await visitors.signed_in("vera")
+    rules.reviewers = Reviewers()
+    pending, approved = (house.file(house.filing({"order_id": order})) for order in range(2))
+    house.decide(approved.request_id)
+    lost = house.lose(house.filing({"order_id": 9}))
+    for filed in (pending.request_id, approved.request_id, lost):
+        page = (await vera.http.get(f"/requests/{filed}")).text
+        forms = [form for form in re.findall(r'action="([^"]+)"', page) if form.startswith("/requests/")]
+        assert forms == []
+        assert 'name="seen"' not in page
+    assert "Only reviewers decide." in (await vera.http.get(f"/requests/{pending.request_id}")).text
+
+
+async def test_the_card_says_who_decides_and_how_far_it_is(served, house, rules, ann, visitors):
+    rules.reviewers = Reviewers(people=("ann", "bob"), groups=("oncall",), quorum=2)
+    filed = house.file()
+    assert "ann, bob, members of oncall" in await text_of(ann, filed)
+    await ann.decide(filed.request_id)
+    page = await text_of(ann, filed)
+    assert "2 different people; 1 so far" in page
+    assert "You have approved this already" in page
+    assert 'name="verdict"' not in page
+    bob = await visitors.signed_in("bob")
+    assert page.count("Ann <span") == (await text_of(bob, filed)).count("Ann <span") == 1
+    assert (await text_of(bob, filed)).count('name="verdict"') == 2
+    rules.groups = {}
+    house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'ann'")
+    assert "does not count any more" in await text_of(bob, filed)
+    assert "; 0 so far" in await text_of(bob, filed)
+
+
+async def test_p1_an_owner_sees_why_they_may_not_approve_and_may_still_deny(served, house, rules, ann):
+    house.run(
+        "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
+        " WHERE a.name = 'scout' AND u.subject = 'ann'"
+    )
+    filed = house.file()
+    page = await text_of(ann, filed)
+    assert "You may not approve this. You own this agent" in page
+    assert re.findall(r'name="verdict" value="(\w+)"', page) == ["deny"]
+    refused = await ann.decide(filed.request_id)
+    assert (refused.status_code, "You own this agent" in refused.text) == (403, True)
+    assert (await ann.decide(filed.request_id, "deny", comment="not mine to run")).status_code == 303
+    assert house.status(filed.request_id).state == "denied"
+
+
+async def test_an_escalation_shows_on_the_card_and_gives_the_form(served, house, rules, visitors):
+    rules.reviewers, rules.nudges = Reviewers(people=("ann",)), (Nudge(60, ("oncall",)),)
+    filed = house.file()
+    cat = await visitors.signed_in("cat")
+    page = await text_of(cat, filed)
+    assert "You may not decide this. Its rule leaves this to ann." in page
+    assert 'name="verdict"' not in page
+    house.clock.forward(60)
+    house.write(house.service.nudges.sweep)
+    assert "escalated to oncall" in await text_of(cat, filed)
+    assert (await cat.decide(filed.request_id)).status_code == 303
+
+
+@pytest.mark.parametrize("web", ["notify_only", "off"])
+async def test_a_rule_that_closes_the_web_leaves_no_form_there(served, house, rules, ann, web):
+    rules.reviewers = Reviewers(channels=Channels(web=web))
+    filed = house.file()
+    page = await text_of(ann, filed)
+    assert "does not allow decisions of medium risk through the web app" in page
+    assert 'name="verdict"' not in page
