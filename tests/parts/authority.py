@@ -11,8 +11,9 @@ from approvals.wire import State
 
 HEAD = """# Who may do what
 
-Every route against every kind of principal. The tests walk this table cell by cell (`tests/web/test_authority.py`):
-whoever has no "yes" is refused, and nothing has changed then. A route that is missing here fails the tests.
+Every route against every kind of principal. The tests walk this table cell by cell
+(`tests/web/test_matrix_of_authority.py`): whoever has no "yes" is refused, and nothing has changed then. A route that
+is missing here fails the tests.
 """
 BETWEEN = """## In which state
 
