@@ -123,6 +123,8 @@ def test_what_no_longer_waits_is_never_nudged(house, rules, end):
         house.withdraw(filed.request_id)
     else:
         house.decide(filed.request_id, end.removesuffix("d") if end == "approved" else "deny", comment="so")
+    if end != "expired":
+        assert house.row(filed.request_id).nudge_at is None
     house.clock.forward(60)
     nudge(house)
     assert nudged(house, filed) == []
