@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from approvals import identifier, people
+from approvals import grants, identifier, people
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Conflict, Forbidden, Invalid, NotPossible, Stale
 from approvals.filing import grant_permission
@@ -38,8 +38,11 @@ class Decisions:
     def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
 
-    def decide(self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen) -> Row:
-        """Record a verdict and make the move it leads to; the request's row afterwards.
+    def decide(
+        self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen, grant: str = ""
+    ) -> Row:
+        """Record a verdict and make the move it leads to; the request's row afterwards. With the verdict to approve may
+        come the terms of a standing grant (`approvals.grant_terms`), which a quorum has to agree on.
 
         Raises Forbidden (not a reviewer), Invalid (no reason given), NotPossible (not pending any more), Stale (the
         content is not what the person saw), Conflict (this person has voted on this content).
@@ -47,7 +50,9 @@ class Decisions:
         row = self._transitions.take(tx, request_id)
         before = on_content(tx, row)
         self._check(tx, row, person, decision, before)
-        self._write(tx, row, person, decision, seen)
+        if grant:
+            grants.check(tx, row, person, decision.verdict, grant, before)
+        self._write(tx, row, person, decision, seen, grant)
         votes = [Vote(vote.user_id, vote.verdict == "approve") for vote in before]
         move = resolve([*votes, Vote(person.id, decision.verdict == "approve")], row.quorum)
         if move is None:
@@ -84,7 +89,7 @@ class Decisions:
         if any(vote.user_id == person.id for vote in before):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
 
-    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen) -> None:
+    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
         tx.insert(
             DecisionRow,
             id=identifier.new(tx.now),
@@ -95,6 +100,7 @@ class Decisions:
             verdict=decision.verdict,
             comment=decision.comment,
             may_ask_again=decision.may_ask_again,
+            grant_terms=grant,
             channel=person.channel,
             auth_method=person.method,
             auth_at=person.authenticated_at,
@@ -116,10 +122,12 @@ class Decisions:
             method=person.method,
             address=person.address,
             card=seen.card_hash,
+            **({"grant": grants.name_of(grant)} if grant else {}),
         )
 
     def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
         grant_permission(tx, row, "quorum")
+        grants.make(tx, self._transitions.log, row, person, on_content(tx, row))
         return self._transitions.move(
             tx,
             row,

@@ -22,6 +22,7 @@ from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
 from approvals.gate_stream import GateStream, GateStreams
+from approvals.grant_revocation import GrantRevocations
 from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
@@ -86,6 +87,7 @@ class Service:
         self.settlements = Settlements(self.transitions)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
+        self.grant_revocations = GrantRevocations(self.transitions)
         self.expiry = Expiry(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
