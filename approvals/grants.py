@@ -205,7 +205,7 @@ def _granters(reader: Reader, votes: list[Row], quorum: int) -> list[str] | None
     voters = [(vote.user_id, people.find(reader, vote.user_id)) for vote in votes]
     counted = {user_id: user.name for user_id, user in voters if user is not None and people.may_review(user)}
     agreed = resolve([Vote(user_id, approves=True) for user_id in counted], quorum) is Move.APPROVE
-    return list(counted.values()) if agreed else None
+    return sorted(counted.values()) if agreed else None
 
 
 def _is_upheld(reader: Reader, grant: Row) -> bool:

@@ -116,14 +116,14 @@ def test_terms_are_what_was_written(terms):
 def test_a_sentence_says_everything():
     of = {
         "order": Equal(7),
-        "amount": Between(0, 5000),
+        "amount": Between(0, 50),
         "note": Anything(),
         "to": OneOf(("a", "b")),
         "k y": Equal(None),
     }
     assert sentence(GrantTerms(5, 15, of), "scout", "shop", "refund") == (
         "scout may call shop.refund up to 5 more times, for 15 minutes, with exactly these arguments: "
-        'amount any whole number from 0 to 5000; "k y" exactly null; note ANY VALUE; order exactly 7; to one of "a", "b".'
+        'amount any whole number from 0 to 50; "k y" exactly null; note ANY VALUE; order exactly 7; to one of "a", "b".'
     )
     assert sentence(GrantTerms(1, 1, {}), "scout", "shop", "sync\u202e") == (
         "scout may call shop.sync\\u202e once more, for 1 minute, without any arguments."
