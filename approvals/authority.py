@@ -58,19 +58,21 @@ class Authority:
             return wrong
         return why_not(required(row), asked(reader, row), self._candidate(user), act, person.channel)
 
-    def votes(self, reader: Reader, row: Row) -> list[Vote]:
-        """The approvals of a request's present content, oldest first, each judged as of now."""
+    def votes(self, reader: Reader, row: Row, grant_terms: str | None = None) -> list[Vote]:
+        """The approvals of a request's present content, oldest first, each judged as of now; or of those only that came
+        with the very terms of a standing grant."""
         wanted, about = required(row), asked(reader, row)
         found = ((given, people.find(reader, given.user_id)) for given in on_content(reader, row))
         return [
             self._vote(wanted, about, given, user)
             for given, user in found
-            if given.verdict == "approve" and user is not None
+            if given.verdict == "approve" and user is not None and grant_terms in (None, given.grant_terms)
         ]
 
-    def enough(self, reader: Reader, row: Row) -> bool:
-        """Whether the approvals that count now make a quorum."""
-        counted = {vote.row.user_id: vote.groups for vote in self.votes(reader, row) if vote.fault is None}
+    def enough(self, reader: Reader, row: Row, grant_terms: str | None = None) -> bool:
+        """Whether the approvals that count now make a quorum; of the terms of a standing grant, if given."""
+        votes = self.votes(reader, row, grant_terms)
+        counted = {vote.row.user_id: vote.groups for vote in votes if vote.fault is None}
         return satisfied(required(row), counted)
 
     def check_quorum(self, reader: Reader, row: Row) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, null, select, update
 
-from approvals import assertion, credentials, identifier, people
+from approvals import assertion, credentials, grants, identifier, people
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
 from approvals.database import Row, Statement, Transaction
@@ -132,6 +132,8 @@ class Claims:
         judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
         if judgement.action is Action.DENY:
             raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
+        if permission.source == "grant":
+            grants.check_again(tx, self._authority, row, permission.grant_id, known, judgement)
         return permission
 
     def _start(self, tx: Transaction, installation: Row, row: Row, permission: Row, claim: Claim) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from approvals import identifier
+from approvals import grants, identifier
 from approvals.authority import Authority, on_content
 from approvals.database import Row, Transaction
 from approvals.eligibility import Act
@@ -31,19 +31,24 @@ class Decisions:
         self._transitions = transitions
         self._authority = authority
 
-    def decide(self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen) -> Row:
-        """Record a verdict and make the move it leads to; the request's row afterwards.
+    def decide(
+        self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen, grant: str = ""
+    ) -> Row:
+        """Record a verdict and make the move it leads to; the request's row afterwards. With the verdict to approve may
+        come the terms of a standing grant (`approvals.grant_terms`), which a quorum has to agree on.
 
         Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
         (the content is not what the person saw), Conflict (this person has voted on this content).
         """
         row = self._transitions.take(tx, request_id)
         self._check(tx, row, person, decision)
-        self._write(tx, row, person, decision, seen)
+        if grant:
+            grants.check(tx, row, person, decision.verdict, grant, on_content(tx, row))
+        self._write(tx, row, person, decision, seen, grant)
         if decision.verdict == "deny":
             return self._deny(tx, row, person, decision)
         if self._authority.enough(tx, row):
-            return self._approve(tx, row, person, decision)
+            return self._approve(tx, row, person, decision, grant)
         self._transitions.woken(tx, row.id)
         return row
 
@@ -78,7 +83,7 @@ class Decisions:
         if any(vote.user_id == person.id for vote in on_content(tx, row)):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
 
-    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen) -> None:
+    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
         tx.insert(
             DecisionRow,
             id=identifier.new(tx.now),
@@ -89,6 +94,7 @@ class Decisions:
             verdict=decision.verdict,
             comment=decision.comment,
             may_ask_again=decision.may_ask_again,
+            grant_terms=grant,
             channel=person.channel,
             auth_method=person.method,
             auth_at=person.authenticated_at,
@@ -110,10 +116,12 @@ class Decisions:
             method=person.method,
             address=person.address,
             card=seen.card_hash,
+            **({"grant": grants.name_of(grant)} if grant else {}),
         )
 
-    def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
+    def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision, grant: str) -> Row:
         grant_permission(tx, row, "quorum")
+        grants.make(tx, self._transitions.log, self._authority, row, person, grant)
         return self._transitions.move(
             tx,
             row,

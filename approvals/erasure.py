@@ -6,12 +6,13 @@ A batch a transaction, found by an index or a bookmark: with nothing to do it co
 import json
 from typing import Any
 
-from sqlalchemy import bindparam, delete, null, or_, select, update
+from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 
+from approvals import grants
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import NotPossible
-from approvals.models import AuditEvent, AuditPayload, DecisionRow, Meta, SignInLink, WebSession
+from approvals.models import AuditEvent, AuditPayload, DecisionRow, Meta, SignInLink, StandingGrant, WebSession
 from approvals.retention import Retention
 from approvals.transition import Transitions, executions, requests
 
@@ -28,6 +29,7 @@ _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 _meta = Meta.__table__  # type: ignore[attr-defined]
 _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _links = SignInLink.__table__  # type: ignore[attr-defined]
+_grants = StandingGrant.__table__  # type: ignore[attr-defined]
 
 _UNSEAL = Statement(
     update(executions)
@@ -38,9 +40,11 @@ _UNSEAL = Statement(
     )
     .values(sealed_result=null(), sealed_until=null())
 )
+_is_live = (_grants.c.revoked_at.is_(None), _grants.c.expires_at > bindparam("now"))
 _OLD = Statement(
     select(requests.c.id, requests.c.server, requests.c.tool)
     .where(requests.c.ended_at <= bindparam("before"), requests.c.ended_at.is_not(None), requests.c.erased_at.is_(None))
+    .where(~exists().where(_grants.c.request_id == requests.c.id, *_is_live))
     .order_by(requests.c.ended_at)
     .limit(BATCH)
 )
@@ -54,7 +58,10 @@ _NOTHING = {name: null() for name in ("result", "error", "sealed_result", "seale
 _ERASE_EXECUTION = Statement(
     update(executions).where(executions.c.request_id == bindparam("of")).values(checked_note=null(), **_NOTHING)
 )
-_ERASE_DECISIONS = Statement(update(_decisions).where(_decisions.c.request_id == bindparam("of")).values(comment=""))
+_ERASE_DECISIONS = Statement(
+    update(_decisions).where(_decisions.c.request_id == bindparam("of")).values(comment="", grant_terms="")
+)
+_ERASE_TERMS = Statement(update(_grants).where(_grants.c.request_id == bindparam("of")).values(terms="{}"))
 _with_payload = select(_events.c.id, _events.c.at, _events.c.kind, _events.c.payload_hash, _payloads.c.body).join_from(
     _events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True
 )
@@ -96,17 +103,22 @@ class Erasures:
         return unsealed + self._sweep_contents(tx) + self._sweep_calls(tx) + self._sweep_sessions(tx)
 
     def contents(self, tx: Transaction, request_id: str, actor: str, because: str) -> None:
-        """Erase one ended request's contents; the facts stay. Raises NotFound, or NotPossible while it is open or when
-        it is done already."""
+        """Erase one ended request's contents; the facts stay. Raises NotFound, or NotPossible while it is open, while a
+        grant that was made with it lets calls pass, or when it is done already."""
         row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
         if row.ended_at is None:
             raise NotPossible(f"The request is {row.state}: only what has ended can be erased.", state=row.state)
+        grant = grants.of_request(tx, row.id)
+        if grant is not None and grants.is_live(grant, tx.now):
+            raise NotPossible(
+                "A grant that was made with it lets calls pass.", hint=f"First: approvals grant revoke {grant.id}"
+            )
         if not self._erase(tx, row, actor, because):
             raise NotPossible("Its contents were erased before.", state=row.state)
 
     def _sweep_contents(self, tx: Transaction) -> int:
         before = self._retention.before("contents", tx.now)
-        rows = [] if before is None else tx.all(_OLD, before=before)
+        rows = [] if before is None else tx.all(_OLD, before=before, now=tx.now)
         for row in rows:
             self._erase(tx, row, SYSTEM, "it was kept long enough")
         return len(rows)
@@ -117,6 +129,7 @@ class Erasures:
             return False
         tx.change(_ERASE_EXECUTION, of=row.id)
         tx.change(_ERASE_DECISIONS, of=row.id)
+        tx.change(_ERASE_TERMS, of=row.id)
         for event in tx.all(_ABOUT, subject=row.id):
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import headline, identifier, nudges, presence, secret_paths
+from approvals import grants, headline, identifier, nudges, presence, secret_paths
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
+from approvals.authority import Authority
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import Invalid, Stale, TooLarge
 from approvals.fingerprint import attach_key, canonical, check_encoded, digest
@@ -58,7 +59,10 @@ class _Call:
 class Filings:
     """Files calls."""
 
-    def __init__(self, transitions: Transitions, registry: Registry, keyring: Keyring, policy: Policy) -> None:
+    def __init__(
+        self, transitions: Transitions, registry: Registry, keyring: Keyring, policy: Policy, authority: Authority
+    ) -> None:
+        self._authority = authority
         self._transitions = transitions
         self._registry = registry
         self._keyring = keyring
@@ -218,12 +222,32 @@ class Filings:
             digest=call.digest,
             rule=judgement.rule,
         )
-        self._decide_by_policy(tx, request_id, judgement)
+        if judgement.action is Action.REQUIRE_APPROVAL:
+            self._approve_by_grant(tx, request_id, call)
+        else:
+            self._decide_by_policy(tx, request_id, judgement)
         return Filed(request_id, created=True)
 
-    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement) -> None:
-        if judgement.action is Action.REQUIRE_APPROVAL:
+    def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> None:
+        """Approve it at once if a standing grant lets it; never gets round a denial."""
+        if call.caller.agent_id is None:
             return
+        row = self._transitions.find(tx, request_id)
+        grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
+        if grant is None:
+            return
+        grant_permission(tx, row, "grant", grant_id=grant.id)
+        self._transitions.move(
+            tx,
+            row,
+            Move.APPROVE,
+            SYSTEM,
+            decided_at=tx.now,
+            decided_by=f"grant of {grant.granted_by} ({grant.used} of {grant.max_uses})",
+            execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND, grant.expires_at),
+        )
+
+    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement) -> None:
         row = self._transitions.find(tx, request_id)
         by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
         if judgement.action is Action.ALLOW:
@@ -279,13 +303,14 @@ def _dumped(limits: GrantLimits | None) -> str:
     return canonical({} if limits is None else asdict(limits)).decode()
 
 
-def grant_permission(tx: Transaction, row: Row, source: str) -> None:
+def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | None = None) -> None:
     """Write down what a claim will consume: bound to this content, once per request."""
     tx.insert(
         Permission,
         id=identifier.new(tx.now),
         request_id=row.id,
         source=source,
+        grant_id=grant_id,
         content_version=row.content_version,
         digest=row.digest,
         created_at=tx.now,

@@ -23,6 +23,9 @@ _OF_SERVER = Statement(
     .where(_installations.c.server == bindparam("server"), _installations.c.label == bindparam("label"))
     .where(_installations.c.disabled_at.is_(None))
 )
+_ALLOW_GRANTS = Statement(
+    update(_installations).where(_installations.c.id == bindparam("of")).values(may_grant=bindparam("may_grant"))
+)
 _AGENTS = Statement(select(_agents).order_by(_agents.c.name))
 _AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")))
 _DISABLE = {
@@ -54,9 +57,16 @@ class Principals:
             )
         installation = identifier.new(tx.now)
         facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
-        tx.insert(Installation, id=installation, server=name, created_at=tx.now, **facts)
+        may_grant = assurance is Assurance.ENFORCED
+        tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
         self._log.append(tx, "server.added", actor, f"installation:{installation}", server=name, **facts)
         return credentials.mint(tx, "installation", installation)
+
+    def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
+        """Whether standing grants may be made and used for an installation's calls, from now on."""
+        tx.change(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
+        kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
+        self._log.append(tx, kind, actor, f"installation:{installation.id}", server=installation.server)
 
     def add_agent(self, tx: Transaction, actor: str, name: str, *, owner: str = "") -> str:
         """A new agent; its key. Raises Invalid, or Duplicate for a name in use."""

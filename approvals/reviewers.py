@@ -63,6 +63,10 @@ class Reviewers:
         kept |= {name: tuple(kept[name]) for name in ("people", "groups", "escalated_to") if name in kept}
         return cls(**kept, channels=channels)
 
+    def as_ruled(self) -> "Reviewers":
+        """What the rule itself said, before any escalation."""
+        return replace(self, escalated_to=())
+
     def escalated(self, groups: tuple[str, ...]) -> "Reviewers":
         """The same, with groups that may decide from now on."""
         return replace(self, escalated_to=tuple(dict.fromkeys((*self.escalated_to, *groups))))

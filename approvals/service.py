@@ -23,6 +23,7 @@ from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
 from approvals.gate_stream import GateStream, GateStreams
+from approvals.grant_revocation import GrantRevocations
 from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
@@ -82,13 +83,14 @@ class Service:
         self.statuses = Statuses(self.public_url)
         self.transitions = Transitions(self.log, self.bus.wake, self._moved)
         self.registry = Registry(self.log, self.policy, self.public_url)
-        self.filings = Filings(self.transitions, self.registry, keyring, self.policy)
         self.authority = Authority(self.policy)
+        self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority)
         self.decisions = Decisions(self.transitions, self.authority)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
+        self.grant_revocations = GrantRevocations(self.transitions, self.authority)
         self.expiry = Expiry(self.transitions)
         self.nudges = Nudges(self.transitions)
         self.restorations = Restorations(self.transitions)

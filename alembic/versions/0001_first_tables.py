@@ -567,6 +567,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("request_id"),
     )
     with op.batch_alter_table("standing_grant", schema=None) as batch_op:
+        batch_op.create_index("grant_by_end", ["expires_at", "id"], unique=False)
         batch_op.create_index("grant_by_tool", ["server", "tool", "agent_id", "expires_at"], unique=False)
 
     op.create_table(
@@ -705,6 +706,7 @@ def downgrade() -> None:
     op.drop_table("waiting_call")
     with op.batch_alter_table("standing_grant", schema=None) as batch_op:
         batch_op.drop_index("grant_by_tool")
+        batch_op.drop_index("grant_by_end")
 
     op.drop_table("standing_grant")
     with op.batch_alter_table("delivery", schema=None) as batch_op:

@@ -40,7 +40,7 @@ class Installation(SQLModel, table=True):
     """Whether its tools' own annotations count."""
     environment: str = ""
     """What it acts on, as people call it: production, staging…"""
-    may_grant: bool = True
+    may_grant: bool = False
     """Whether standing grants may be made for its calls; an admin decides it for a cooperative one."""
     created_at: int = instant()
     disabled_at: int | None = instant(default=None)

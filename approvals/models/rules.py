@@ -35,6 +35,7 @@ class StandingGrant(SQLModel, table=True):
     __tablename__: ClassVar[str] = "standing_grant"
     __table_args__ = (
         Index("grant_by_tool", "server", "tool", "agent_id", "expires_at"),
+        Index("grant_by_end", "expires_at", "id"),
         CheckConstraint("used >= 0 AND used <= max_uses", name="counted"),
     )
     id: str = Field(primary_key=True)

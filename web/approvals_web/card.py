@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, people, presence
+from approvals import credentials, grants, people, presence
+from approvals.authority import on_content
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
+from approvals.grant_terms import parse, sentence
 from approvals.instant import SECOND
 from approvals.models import AuditEvent, AuditPayload
 from approvals.people import Person
@@ -37,41 +39,78 @@ async def context(service: Service, request_id: str, person: Person) -> dict[str
 
 
 def seen_token(
-    service: Service, person: Person, request_id: str, content_version: int, digest: str, card_hash: str
+    service: Service,
+    person: Person,
+    request_id: str,
+    content_version: int,
+    digest: str,
+    card_hash: str,
+    grant: str = "",
 ) -> str:
-    """Binds a form to the person, the session and the content it was rendered for."""
-    return service.keyring.seen(person.session_id, person.id, request_id, str(content_version), digest, card_hash)
+    """Binds a form to the person, the session and the content it was rendered for, and to the grant it shows."""
+    shown = (request_id, str(content_version), digest, card_hash, *((grants.name_of(grant),) if grant else ()))
+    return service.keyring.seen(person.session_id, person.id, *shown)
+
+
+def what(row: Row) -> dict[str, Any]:
+    """What `_what.html` needs, and the hash of what it shows."""
+    shown, more = lines(json.loads(row.arguments))
+    card_hash = hashlib.sha256(fragment("_what.html", row=row, lines=shown, more=more).encode()).hexdigest()
+    return {"row": row, "lines": shown, "more": more, "card_hash": card_hash}
 
 
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
-    shown, more = lines(json.loads(row.arguments))
-    card_hash = hashlib.sha256(fragment("_what.html", row=row, lines=shown, more=more).encode()).hexdigest()
+    content = what(row)
+    shown, card_hash = content["lines"], content["card_hash"]
+    votes = on_content(reader, row)
+    agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
-    return {
+    return content | {
         "person": person,
         "title": f"{status.state}: {row.headline} · Approvals",
-        "row": row,
         "status": status,
-        "lines": shown,
-        "more": more,
         "warnings": _warnings(row, status.state, shown, execution),
-        "agent": credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None,
+        "agent": agent,
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
         "waiting": presence.waiting(reader, row.id),
         "deciding": deciding(service, reader, row, person),
+        "further": further(service, reader, row, person, votes, agent, card_hash),
+        "granted_by": grants.behind(reader, row.id),
+        "granted": grants.of_request(reader, row.id),
         "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
         "execution": execution,
         "evidence": evidence.lines(reader, execution) if execution else [],
         "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
-        "card_hash": card_hash,
         "seen": seen_token(service, person, row.id, row.content_version, row.digest, card_hash),
         "notice": "",
         "draft": "",
     }
+
+
+def further(
+    service: Service, reader: Reader, row: Row, person: Person, votes: list[Row], agent: Row | None, card_hash: str
+) -> dict[str, str]:
+    """What this card offers beside the approval of its call alone: further calls to allow (`offered`), those that
+    others want to allow (`sentence`, `terms`, `names`, `seen`), or why none can be (`why_not`)."""
+    if row.state != State.PENDING or not grants.limits_of(row):
+        return {}
+    if why := grants.why_not(reader, row):
+        return {"why_not": why}
+    if not votes:
+        return {"offered": "yes"}
+    terms = {vote.grant_terms for vote in votes}
+    users = [people.find(reader, vote.user_id) for vote in votes]
+    names = ", ".join(user.name for user in users if user is not None)
+    if len(terms) > 1 or "" in terms or agent is None:
+        return {"why_not": f"{names} approved this call alone"}
+    (text,) = terms
+    words = sentence(parse(text), agent.name, row.server, row.tool)
+    seen = seen_token(service, person, row.id, row.content_version, row.digest, card_hash, text)
+    return {"sentence": words, "terms": text, "names": names, "seen": seen}
 
 
 def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) -> list[str]:

@@ -11,7 +11,7 @@ from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import audit
+from approvals_web.cli import audit, grants
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,6 +22,8 @@ app.add_typer(server, name="server")
 app.add_typer(agent, name="agent")
 app.add_typer(user, name="user")
 app.add_typer(audit.app, name="audit")
+app.add_typer(grants.app, name="grant")
+server.command("grants")(grants.server_grants)
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -88,7 +90,8 @@ def migrate(
         became = control.close_restored(service(database_url))
         counted = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
         print(f"It was restored from a back-up: that is on record. Requests that were open: {counted or 'none'}.")
-        print("Everybody is signed out. Revoke again whatever was revoked since the back-up.")
+        print("Everybody is signed out, and standing grants are revoked.")
+        print("Revoke again whatever else was revoked since the back-up.")
 
 
 @app.command()

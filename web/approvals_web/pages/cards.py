@@ -38,6 +38,8 @@ class DecisionForm(BaseModel):
     comment: str = Field("", max_length=4000)
     may_ask_again: str = Field("", max_length=3)
     looked_ms: str = Field("", pattern="^[0-9]{0,12}$")
+    grant: str = Field("", max_length=16_384)
+    """The terms of further calls to allow, as this person was shown them."""
 
 
 async def decision_form(request: Request) -> DecisionForm:
@@ -58,13 +60,13 @@ async def decide(
     form: Annotated[DecisionForm, Depends(decision_form)],
 ) -> Response:
     """Approve or deny what this person's own card showed."""
-    expected = seen_token(service, person, request_id, form.content_version, form.digest, form.card_hash)
+    expected = seen_token(service, person, request_id, form.content_version, form.digest, form.card_hash, form.grant)
     try:
         if not hmac.compare_digest(form.seen.encode(), expected.encode()):
             raise Stale("This form is not of the card you were shown.", hint="Look again before you decide.")
         looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms else None)
         decision = _decision(form)
-        await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked))
+        await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked, form.grant))
     except (Conflict, Invalid) as error:
         return await _again(request, service, request_id, person, error, form.comment)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)

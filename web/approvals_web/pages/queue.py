@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from approvals import principals, search
+from approvals import grants, principals, search
 from approvals.database import Reader, Row
 from approvals.service import Service
 from approvals.wire import OPEN
+from approvals_web import granting
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.rendering import page
 
@@ -30,7 +31,13 @@ def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     context = {name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
     title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
-    shown_too = {"person": person, "pending": pending, "title": title, "incidents": incidents}
+    granted = service.read_now(lambda reader: granting.listed(reader, grants.live(reader)))
+    shown_too = {"granted": granted[: grants.BANNER], "more_granted": len(granted) > grants.BANNER} | {
+        "person": person,
+        "pending": pending,
+        "title": title,
+        "incidents": incidents,
+    }
     return page(request, "queue.html", context | shown_too)
 
 

@@ -1,0 +1,45 @@
+"""`approvals grant`: what runs without asking, and taking it back; and whose calls may be granted at all."""
+
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
+
+DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
+
+
+@app.command("list")
+def grant_list(
+    every: Annotated[bool, typer.Option("--all", help="The last 200, those that ended too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Grants that can be used now, the one that ends first first."""
+    from approvals_web.cli.commands import show  # which imports this module
+
+    show(_ask(database_url, "grant list", every=every), as_json=as_json)
+
+
+@app.command("revoke")
+def grant_revoke(grant_id: str, database_url: DatabaseUrl = None) -> None:
+    """Take a grant back, with the approvals by it that nobody has claimed."""
+    print(f"{_ask(database_url, 'grant revoke', grant_id=grant_id)} is revoked.")
+
+
+def server_grants(
+    name: str,
+    allowed: Annotated[bool, typer.Option("--allow/--forbid", help="From now on, at each use.")],
+    label: Annotated[str, typer.Option(help="Tells installations of one server apart.")] = "main",
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Whether standing grants may be made and used for an installation's calls: forbidden for cooperative ones."""
+    _ask(database_url, "server grants", name=name, label=label, allowed=allowed)
+    print(f"Standing grants are {'allowed' if allowed else 'forbidden'} for {name} ({label}).")
+
+
+def _ask(database_url: str | None, command: str, **arguments: Any) -> Any:
+    from approvals_web.cli.commands import service  # which imports this module
+    from approvals_web.control import ask
+
+    return ask(service(database_url), command, **arguments)
