@@ -44,6 +44,8 @@ _CHANGEABLE = (
     "rule",
     "facts",
     "policy_hash",
+    "action",
+    "circumstances",
 )
 _SWAP = Statement(
     update(requests)
