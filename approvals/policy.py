@@ -133,13 +133,14 @@ class DefaultPolicy:
         facts = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
         if _is_trusted_read(call.tool) and not call.hidden:
             return Judgement(Action.ALLOW, "trusted-reads", facts, risk="low")
-        return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=_risk(call.tool), grants=GrantLimits())
+        return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=usual_risk(call.tool), grants=GrantLimits())
 
 
 def _is_trusted_read(tool: ToolFacts) -> bool:
     return tool.trusted and tool.annotations.read_only
 
 
-def _risk(tool: ToolFacts) -> str:
+def usual_risk(tool: ToolFacts) -> str:
+    """Of a call that no rule gives a risk."""
     destructive = tool.annotations.destructive or not tool.trusted
     return "high" if destructive else "medium"

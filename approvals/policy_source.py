@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml
-
+from approvals.conditions import Cel, Engine
 from approvals.errors import Invalid
-from approvals.policy import Action, ToolFacts
-from approvals.policy_rules import Rule, RulePolicy
+from approvals.policy import ToolFacts
+from approvals.policy_check import Check, Place
+from approvals.policy_rules import RulePolicy
+from approvals.yaml_tree import Unreadable, parse
+
+MAX_TEXT = 262_144
+"""Bytes of a policy file."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,13 @@ class Problem:
 
     def report(self, name: str = "policy") -> str:
         """Three lines for a terminal or a log: what, where, what to do."""
+        first = max(0, self.column - 100)  # a line may be as long as the file
+        shown = self.excerpt[first : self.column + 100].replace("\t", " ")
+        shown = "".join(letter if letter.isprintable() else "�" for letter in shown)
         lines = [
             f"{name}:{self.line}:{self.column}: {self.message}",
-            f"  {self.excerpt}",
-            f"  {' ' * (self.column - 1)}^ {self.suggestion}".rstrip(),
+            f"    {shown}",
+            f"    {' ' * (self.column - 1 - first)}^ {self.suggestion}".rstrip(),
         ]
         return "\n".join(lines)
 
@@ -47,12 +54,26 @@ class PolicyRefused(Invalid):
         return "\n".join(problem.report(name) for problem in self.problems)
 
 
-def read(text: str, tools: Sequence[ToolFacts] = ()) -> RulePolicy:
+def read(text: str, tools: Sequence[ToolFacts] = (), engine: Engine | None = None) -> RulePolicy:
     """The policy that a text says, its conditions checked against the known tools. Raises PolicyRefused."""
+    if len(text) > MAX_TEXT or len(text.encode(errors="replace")) > MAX_TEXT:
+        raise PolicyRefused([Problem(1, 1, f"A policy has at most {MAX_TEXT:,} bytes.", "Split its lists.", "")])
     try:
-        kept = yaml.safe_load(text)
-        rules = [Rule(rule["id"], "", 1, Action(rule["action"])) for rule in kept["rules"]]
-        groups = {name: frozenset(handles) for name, handles in kept.get("groups", {}).items()}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PolicyRefused([Problem(1, 1, f"This is no policy: {error}", "", text.split("\n")[0])]) from error
-    return RulePolicy(text, rules, groups)
+        root = parse(text)
+    except Unreadable as error:
+        place = Place(error.line, error.column, error.message, error.suggestion)
+        raise PolicyRefused(_problems(text, [place])) from error
+    check = Check(text, root, tools, engine or Cel())
+    policy = check.policy()
+    if policy is None:
+        raise PolicyRefused(_problems(text, check.places))
+    return policy
+
+
+def _problems(text: str, places: Sequence[Place]) -> list[Problem]:
+    lines = text.splitlines() or [""]
+    ordered = sorted(set(places), key=lambda place: (place.line, place.column))
+    return [
+        Problem(place.line, place.column, place.message, place.suggestion, lines[min(place.line, len(lines)) - 1])
+        for place in ordered[:200]
+    ]
