@@ -6,17 +6,19 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import grants, headline, identifier, nudges, presence, secret_paths
+from approvals import grants, headline, identifier, nudges, policy_versions, presence, secret_paths
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
+from approvals.circumstances import remember
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import Invalid, Stale, TooLarge
 from approvals.fingerprint import attach_key, canonical, check_encoded, digest
 from approvals.instant import SECOND, Instant
 from approvals.keyring import Keyring
-from approvals.models import Permission, PolicyVersion, Request
+from approvals.models import Permission, Request
 from approvals.policy import Action, CallFacts, GrantLimits, Judgement, Policy, policy_hash
+from approvals.policy_in_force import PolicyInForce
 from approvals.registry import SESSION, Registry, Standing, facts_of
 from approvals.state import Move
 from approvals.status import ask_again_in
@@ -33,7 +35,6 @@ _TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindp
 """Held while a call is filed, so that its twins are filed one after the other."""
 _OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
 _LATEST = Statement(_joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1))
-_POLICY = Statement(select(PolicyVersion.__table__).where(PolicyVersion.__table__.c.hash == bindparam("hash")))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,30 @@ class _Call:
     key: str
     digest: str
     judgement: Judgement
+    policy: Policy
+    """That judged it."""
+    known: CallFacts
+    """By what it was judged."""
 
 
 class Filings:
     """Files calls."""
 
     def __init__(
-        self, transitions: Transitions, registry: Registry, keyring: Keyring, policy: Policy, authority: Authority
+        self,
+        transitions: Transitions,
+        registry: Registry,
+        keyring: Keyring,
+        policy: PolicyInForce,
+        authority: Authority,
     ) -> None:
         self._authority = authority
         self._transitions = transitions
         self._registry = registry
         self._keyring = keyring
         self._policy = policy
-        self._kept_policy = ""
+        self._kept = ""
+        """The hash of a policy that is known to be on record."""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
@@ -102,6 +113,8 @@ class Filings:
         for path in secret_paths.shown(filing.arguments, tool.secret):
             raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
         caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        policy = self._policy.present  # once: what judges is what is named
+        known = _known(tx, installation, caller, tool, filing)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
             filing,
@@ -110,15 +123,10 @@ class Filings:
             tool,
             attach_key(caller=caller.identity, **of_call),
             digest(tool_hash=tool.tool_hash, **of_call),
-            self._judge(tx, installation, caller, tool, filing),
+            policy.judge(known),
+            policy,
+            known,
         )
-
-    def _judge(self, tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> Judgement:
-        facts = facts_of(installation, tool)
-        call = CallFacts(
-            facts, filing.arguments, caller.agent_name, filing.hidden, tx.now, agent_groups=caller.agent_groups
-        )
-        return self._policy.judge(call)
 
     def _continue(self, tx: Transaction, call: _Call) -> Filed | None:
         """The very request that a call waited for and came back to, in whatever state: no other is filed unseen."""
@@ -163,9 +171,11 @@ class Filings:
             sealed_arguments=call.filing.sealed_arguments,
             headline=words,
             reviewed=reviewed,
+            action=call.judgement.action.value,
             rule=call.judgement.rule,
+            circumstances=remember(call.known),
             facts=canonical(call.judgement.facts).decode(),
-            policy_hash=self._keep_policy(tx),
+            policy_hash=self._keep_policy(tx, call.policy),
             **_asked_of(call.judgement, row.created_at),
         )
 
@@ -197,9 +207,11 @@ class Filings:
             reviewed=reviewed,
             reason=filing.reason,
             client=filing.client.model_dump_json(),
+            action=judgement.action.value,
             rule=judgement.rule,
+            circumstances=remember(call.known),
             facts=canonical(judgement.facts).decode(),
-            policy_hash=self._keep_policy(tx),
+            policy_hash=self._keep_policy(tx, call.policy),
             **_asked_of(judgement, tx.now),
             on_behalf_of=filing.on_behalf_of,
             agent_session=filing.agent_session,
@@ -265,14 +277,21 @@ class Filings:
             return headline.render(template, arguments), True
         return headline.plain(call.installation.server, call.filing.tool, arguments), False
 
-    def _keep_policy(self, tx: Transaction) -> str:
-        """Its hash; its text is kept once, with the first request that it judged."""
-        name = policy_hash(self._policy)
-        if name != self._kept_policy:
-            if tx.one(_POLICY, hash=name) is None:
-                tx.insert(PolicyVersion, hash=name, text=self._policy.text, created_at=tx.now)
-            tx.after_commit.append(partial(setattr, self, "_kept_policy", name))
+    def _keep_policy(self, tx: Transaction, policy: Policy) -> str:
+        """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
+        name = policy_hash(policy)
+        if name != self._kept:
+            policy_versions.keep(tx, policy)
+            tx.after_commit.append(partial(setattr, self, "_kept", name))
         return name
+
+
+def _known(tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> CallFacts:
+    """What the policy may know of the call."""
+    facts = facts_of(installation, tool)
+    return CallFacts(
+        facts, filing.arguments, caller.agent_name, filing.hidden, tx.now, agent_groups=caller.agent_groups
+    )
 
 
 def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:

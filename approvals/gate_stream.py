@@ -18,6 +18,7 @@ class GateStream:
         self.installation_id = installation_id
         self.follows: set[str] = set()
         self._changed: dict[str, None] = {}
+        self._renewal = False
         self._bell = Bell()
 
     def poke(self, request_id: str) -> None:
@@ -29,6 +30,16 @@ class GateStream:
         """What changed since last asked, in order."""
         changed, self._changed = list(self._changed), {}
         return changed
+
+    def renew(self) -> None:
+        """Its verdicts may have changed: a lease is due at once."""
+        self._renewal = True
+        self._bell.ring()
+
+    def renewal(self) -> bool:
+        """Whether a lease became due since last asked."""
+        due, self._renewal = self._renewal, False
+        return due
 
     async def wait(self, seconds: float) -> bool:
         """Whether something happened within `seconds`; the end of the service counts."""
@@ -81,6 +92,12 @@ class GateStreams:
     def number(self) -> int:
         """How many streams are open here."""
         return sum(map(len, self._streams.values()))
+
+    def renew(self) -> None:
+        """Every gate with a stream here learns its verdicts anew."""
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.renew()
 
     def stop(self) -> None:
         for streams in self._streams.values():

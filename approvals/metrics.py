@@ -92,6 +92,12 @@ class Metrics:
         self.polls = Gauge(
             "approvals_long_polls", "Requests waited for by polling, of this process.", registry=registry
         )
+        self._broken = Gauge(
+            "approvals_policy_broken",
+            "1: the policy file cannot be used, an older policy is in force.",
+            registry=registry,
+        )
+        self._policy = Gauge("approvals_policy_info", "The policy in force.", ["hash"], registry=registry)
         self._moves = Counter("approvals_moves", "Moves of requests.", ["move"], registry=registry)
         self._decided = Histogram(
             "approvals_decision_seconds", "From filing to a person's decision.", buckets=LONG, registry=registry
@@ -111,6 +117,12 @@ class Metrics:
             self._decided.observe((moved.row.decided_at - moved.row.created_at) / SECOND)
         elif moved.was == State.EXECUTING:
             self._executions.labels(moved.row.state).inc()
+
+    def policy(self, name: str, *, broken: bool) -> None:
+        """The policy in force in this process, and whether its file says something that cannot be used."""
+        self._broken.set(broken)
+        self._policy.clear()
+        self._policy.labels(name[:16]).set(1)
 
     def text(self, now: Standing | None) -> bytes:
         """In Prometheus's text format; without a Standing, the database did not answer."""

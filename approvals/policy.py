@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -103,7 +104,12 @@ class Policy(Protocol):
 
 def policy_hash(policy: Policy) -> str:
     """Names a policy by its text."""
-    return sha256(policy.text.encode()).hexdigest()
+    return _hash(policy.text)
+
+
+@lru_cache(maxsize=8)
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 class DefaultPolicy:

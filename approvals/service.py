@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, people, presence
-from approvals.audit import AuditLog
+from approvals import chain, credentials, people, policy_versions, presence
+from approvals.audit import SYSTEM, AuditLog
 from approvals.authority import Authority
 from approvals.bus import Bus
 from approvals.calls import Calls
@@ -30,7 +30,9 @@ from approvals.models import Meta
 from approvals.nudges import Nudges
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
+from approvals.policy_file import PolicyFile
 from approvals.policy_in_force import PolicyInForce
+from approvals.policy_watch import LOOK_SECONDS, PolicyWatch
 from approvals.principals import Principals
 from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
@@ -64,6 +66,7 @@ class Service:
         public_url: str,
         *,
         policy: Policy | None = None,
+        policy_file: PolicyFile | None = None,
         retention: Retention | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
     ) -> None:
@@ -88,6 +91,9 @@ class Service:
         self.decisions = Decisions(self.transitions, self.authority)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)
+        self.policy_watch = (
+            PolicyWatch(policy_file, database, self.log, self.registry.known_tools) if policy_file else None
+        )
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
@@ -100,6 +106,7 @@ class Service:
         """Set when the server begins to stop: streams and long-polls end."""
         self._look = asyncio.Event()
         """Set when there may be changes that nobody announced to this process."""
+        self._begun = False
         self._halted: set[str] = set()
         self._emit_head = emit_head or (lambda head, at: None)
 
@@ -123,6 +130,7 @@ class Service:
         except Unavailable:
             now = None
         self.metrics.streams.set(self.gates.number())
+        self.metrics.policy(self.policy.hash, broken=self.policy.trouble is not None)
         return self.metrics.text(now)
 
     def read_now(self, work: Callable[[Reader], T]) -> T:
@@ -139,6 +147,17 @@ class Service:
                 "This database belongs to another APPROVALS_SECRET_KEY.",
                 hint="Set the key it was made with (for SQLite: the file beside the database that ends in .key).",
             )
+
+    def begin_policy(self) -> None:
+        """Put the policy in force that the service starts with, once. Blocking. Raises Invalid for a file that
+        cannot be used. Nothing may be judged before."""
+        if self._begun:
+            return
+        self._begun = True
+        if self.policy_watch is not None:
+            self.policy.present = self.policy_watch.begin()
+        else:
+            self.database.write_now(lambda tx: policy_versions.load(tx, self.log, self.policy.present, SYSTEM))
 
     def known_key(self, reader: Reader) -> str | None:
         """The id of the key that this database belongs to; None while it belongs to nobody."""
@@ -183,6 +202,14 @@ class Service:
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def keep_policy(self) -> None:
+        """Look at the policy file, forever; the gates learn at once what it says anew."""
+        while self.policy_watch is not None and not self.stopping.is_set():
+            with self._going_on("the look at the policy file"):
+                if await self.policy_watch.look(self.policy):
+                    self.gates.renew()
+            await self._pause(LOOK_SECONDS)
 
     async def keep_retention(self) -> None:
         """Erase what was kept long enough, forever: batch by batch, others in between."""

@@ -50,6 +50,8 @@ _CHANGEABLE = (
     "grants",
     "nudges",
     "nudge_at",
+    "action",
+    "circumstances",
 )
 _SWAP = Statement(
     update(requests)

@@ -381,7 +381,9 @@ def upgrade() -> None:
         sa.Column("on_behalf_of", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("agent_session", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("trace_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("action", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("rule", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("circumstances", sa.Text(), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("policy_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("risk", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -406,6 +408,7 @@ def upgrade() -> None:
         sa.Column("replaces", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("action IN ('allow', 'require_approval', 'deny')", name="action_known"),
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
         sa.CheckConstraint("rollout IN ('off', 'observe', 'enforce')", name="rollout_known"),
         sa.CheckConstraint(

@@ -24,6 +24,7 @@ class Request(SQLModel, table=True):
         index_where("request_pending", ("agent_id", "installation_id"), "state = 'pending'"),
         index_where("request_to_nudge", "nudge_at", "nudge_at IS NOT NULL"),
         one_of("rollout", "off", "observe", "enforce"),
+        one_of("action", "allow", "require_approval", "deny"),
         index_where("request_to_erase", "ended_at", "ended_at IS NOT NULL AND erased_at IS NULL"),
     )
     id: str = Field(primary_key=True)
@@ -56,7 +57,11 @@ class Request(SQLModel, table=True):
     """For whom the agent says it acts: shown, never trusted; it may keep that person from deciding."""
     agent_session: str = ""
     trace_id: str = ""
+    action: str = "require_approval"
+    """What the rule said (`approvals.policy.Action`)."""
     rule: str
+    circumstances: str = long_text(default="{}")
+    """What the policy knew beyond the arguments (`approvals.circumstances`)."""
     facts: str = long_text(default="{}")
     policy_hash: str = Field(foreign_key="policy_version.hash")
     risk: str

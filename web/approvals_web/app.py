@@ -50,7 +50,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     timers: list[asyncio.Task[None]] = []
     try:
         await service.write(service.check_key)
-        kept = (service.keep_time(), service.keep_chain(), service.keep_up(), service.keep_retention())
+        await asyncio.to_thread(service.begin_policy)
+        kept = (
+            service.keep_time(),
+            service.keep_chain(),
+            service.keep_up(),
+            service.keep_retention(),
+            service.keep_policy(),
+        )
         timers += map(asyncio.create_task, kept)
         yield
     finally:
@@ -74,7 +81,17 @@ async def _ready(service: Service) -> Response:
         return JSONResponse({"status": "unavailable", "detail": "The database does not answer."}, status_code=503)
     except Unavailable as error:
         return JSONResponse({"status": "unavailable", "detail": error.detail}, status_code=503)
-    return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": "ready", "policy": _policy(service)})
+
+
+def _policy(service: Service) -> dict[str, str]:
+    """No replica is taken out for a broken file: what it judges by is as good as before. But it says so."""
+    said = {"in_force": service.policy.hash}
+    if service.policy.trouble is not None:
+        said["trouble"] = (
+            "The policy file cannot be used; the policy from before stays in force. /policy has the report."
+        )
+    return said
 
 
 async def _metrics(service: Service) -> Response:

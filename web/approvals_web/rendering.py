@@ -11,6 +11,7 @@ from jinja2_fragments.fastapi import Jinja2Blocks
 
 from approvals.headline import visible
 from approvals.instant import Instant, to_datetime
+from approvals.service import Service
 from approvals_web.assets import address
 
 _environment = Environment(
@@ -33,9 +34,15 @@ def page(
 ) -> Response:
     """The page, or only its live block when htmx asks for that."""
     block = "live" if request.headers.get("hx-request") == "true" and status == 200 else None
-    given = {"nonce": request.state.nonce, "person": None, "here": request.url.path} | dict(context)
+    given = {"nonce": request.state.nonce, "person": None, "here": request.url.path} | _trouble(request) | dict(context)
     vary = {"Vary": "HX-Request"} | dict(headers or {})
     return _templates.TemplateResponse(request, name, given, status_code=status, headers=vary, block_name=block)
+
+
+def _trouble(request: Request) -> dict[str, Any]:
+    """What every page says to whoever is signed in."""
+    service: Service = request.app.state.service
+    return {"policy_trouble": service.policy.trouble}
 
 
 def fragment(name: str, **context: Any) -> str:

@@ -15,7 +15,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from approvals import schema
 from approvals.chain import Head
 from approvals.database import Database
-from approvals.errors import Invalid, Unavailable
+from approvals.errors import Unavailable
 from approvals.service import Service, head_line
 from approvals.sqlite import Sqlite
 from approvals_web import control, logs
@@ -63,17 +63,20 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
     logs.configure(settings.log, settings.log_level)
-    if settings.policy:
-        raise Invalid(
-            f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
-            hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
-        )
     retention = settings.keeps()
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
-        service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter(), retention=retention)
+        service = Service(
+            database,
+            settings.keyring(),
+            settings.url(),
+            policy_file=settings.policy_file(),
+            emit_head=_emitter(),
+            retention=retention,
+        )
         database.write_now(service.check_key)
+        service.begin_policy()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(settings, service, listener, demo=demo))
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
+from approvals.policy_file import PolicyFile
 from approvals.retention import Retention
 from approvals.secret_reference import resolve
 from approvals.sqlite import Sqlite, path_of
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
     secret_key: str = ""
     policy: str = ""
+    """Path of the policy file."""
     retention: str = ""
     log: str = "auto"
     """`json`, `text`, or `auto`: text on a terminal."""
@@ -60,6 +62,9 @@ class Settings(BaseSettings):
     def keeps(self) -> Retention:
         """How long what is kept. Raises Invalid."""
         return Retention.parse(self.retention)
+
+    def policy_file(self) -> PolicyFile | None:
+        return PolicyFile(Path(self.policy)) if self.policy else None
 
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without

@@ -66,12 +66,13 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="With a shop MCP server and one waiting call.")] = False,
     host: Annotated[str | None, typer.Option(help="Instead of APPROVALS_HOST (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Instead of APPROVALS_PORT (8700).")] = None,
+    policy: Annotated[str | None, typer.Option(help="The policy file. Instead of APPROVALS_POLICY.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Migrate the database and serve the queue and the API."""
     from approvals_web.serving import serve as serve_forever  # takes half a second, which other commands can spare
 
-    serve_forever(settings(database_url, host=host, port=port), demo=demo)
+    serve_forever(settings(database_url, host=host, port=port, policy=policy), demo=demo)
 
 
 @app.command()

@@ -1,0 +1,208 @@
+"""The policy file while the service runs: what comes into force, what stays, and what is on record of it."""
+
+import os
+
+import anyio
+import pytest
+
+from approvals import policy_versions
+from approvals.database import Transaction
+from approvals.errors import Invalid, Unavailable
+from approvals.policy import DefaultPolicy, policy_hash
+from approvals.policy_file import MOST, PolicyFile
+from approvals.service import Service
+
+ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
+DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"
+BROKEN = "version: 1\nrulez: []\n"
+
+
+@pytest.fixture
+async def ruled(database_url, open_house, tmp_path):
+    """A house whose policy is a file that says ASK, and its path."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(ASK)
+    house = open_house(database_url, policy_file=PolicyFile(path))
+    house.build()
+    house.service.begin_policy()
+    house.service.database.start()
+    yield house, path
+    house.service.database.stop()
+
+
+async def look(house, times=2):
+    """Whether it was news: a file is taken when two looks found the same."""
+    return [await house.service.policy_watch.look(house.service.policy) for _ in range(times)][-1]
+
+
+def loads(house):
+    return [(row.hash, row.by) for row in house.read(policy_versions.loads)]
+
+
+async def test_what_the_file_says_anew_judges_the_next_call(ruled):
+    house, path = ruled
+    first = house.file()
+    path.write_text(DENY)
+    assert await look(house)
+    second = house.file(house.filing({"order_id": 7, "amount_cents": 1}))
+    rows = [house.row(filed.request_id) for filed in (first, second)]
+    kept = dict(house.rows("SELECT hash, text FROM policy_version"))
+    assert [kept[row.policy_hash] for row in rows] == [ASK, DENY]
+
+
+async def test_each_coming_into_force_is_on_record_once_with_its_event(ruled):
+    house, path = ruled
+    path.write_text(DENY)
+    await look(house, 4)
+    by = f"file:{path}"
+    names = [house.service.policy.hash, policy_hash_of(ASK)]
+    assert loads(house) == [(name, by) for name in names]
+    events = house.rows("SELECT subject, actor FROM audit_event WHERE kind = 'policy.loaded' ORDER BY id DESC")
+    assert events == [(name, by) for name in names]
+
+
+@pytest.mark.parametrize("trouble", ["broken", "gone", "folder", "closed", "long", "bytes", "pipe"])
+async def test_p5_a_file_that_cannot_be_used_leaves_the_old_policy_in_force_and_says_so_once(ruled, caplog, trouble):
+    house, path = ruled
+    if trouble == "closed" and os.getuid() == 0:
+        pytest.skip("root reads everything")
+    path.unlink()
+    match trouble:
+        case "broken":
+            path.write_text(BROKEN)
+        case "folder":
+            path.mkdir()
+        case "closed":
+            path.write_text(ASK)
+            path.chmod(0)
+        case "long":
+            path.write_text("#" * (MOST + 1))
+        case "bytes":
+            path.write_bytes(b"\xff")
+        case "pipe":
+            os.mkfifo(path)
+    assert not await look(house, 5)
+    assert house.service.policy.text == ASK
+    assert house.service.policy.trouble is not None
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "cannot be used" in said.getMessage()
+    assert len(loads(house)) == 1
+    assert house.row(house.file().request_id).policy_hash == policy_hash_of(ASK)
+
+
+async def test_a_mended_file_ends_the_trouble_whether_it_says_the_same_or_something_new(ruled):
+    house, path = ruled
+    for mended, news in ((ASK, False), (DENY, True)):
+        path.write_text(BROKEN)
+        await look(house)
+        assert house.service.policy.trouble is not None
+        path.write_text(mended)
+        assert await look(house) is news
+        assert house.service.policy.trouble is None
+        assert house.service.policy.text == mended
+    assert len(loads(house)) == 2
+
+
+async def test_a_second_broken_content_is_said_too(ruled, caplog):
+    house, path = ruled
+    for content in (BROKEN, BROKEN + "more: 1\n", ASK, BROKEN):
+        path.write_text(content)
+        await look(house, 3)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 3
+
+
+async def test_p1_half_of_a_file_that_is_being_written_is_no_policy(ruled):
+    house, path = ruled
+    for half in (DENY[:12], DENY.replace("no", "half"), DENY):
+        path.write_text(half)
+        assert not await look(house, 1)
+        assert house.service.policy.text == ASK
+    assert await look(house, 1)
+    assert house.service.policy.text == DENY
+
+
+async def test_p5_a_reader_that_crashes_leaves_the_old_policy_in_force(ruled, monkeypatch):
+    house, path = ruled
+    path.write_text(DENY)
+    monkeypatch.setattr("approvals.policy_watch.read", lambda text, tools: 1 / 0)
+    assert not await look(house)
+    assert "ZeroDivisionError" in house.service.policy.trouble.report
+    assert house.service.policy.text == ASK
+
+
+async def test_a_policy_that_cannot_be_put_on_record_does_not_come_into_force(ruled, monkeypatch):
+    house, path = ruled
+    path.write_text(DENY)
+
+    def away(*_):
+        raise Unavailable("The database is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(policy_versions, "load", away)
+        with pytest.raises(Unavailable):
+            await look(house)
+    assert house.service.policy.text == ASK
+    assert await look(house, 1), "the next look tries again"
+
+
+async def test_a_transaction_that_meets_a_reload_halfway_names_what_judged_it(ruled):
+    house, path = ruled
+    policies = house.service.policy
+    old, path_text = policies.present, DENY
+    path.write_text(path_text)
+    await look(house)
+    new = policies.present
+    policies.present = old
+    insert = Transaction.insert
+    met = []
+
+    def halfway(tx, table, **values):
+        policies.present = new  # after the judgement, before the row
+        met.append(table)
+        insert(tx, table, **values)
+
+    filing = house.filing()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "insert", halfway)
+        row = house.row(house.file(filing).request_id)
+    assert met
+    assert row.policy_hash == policy_hash(old) != policy_hash(new)
+
+
+async def test_replicas_that_load_the_same_file_make_one_record_of_it(ruled, open_house):
+    house, path = ruled
+    other = open_house(house.url, house.clock, house.keys, policy_file=PolicyFile(path))
+    other.service.begin_policy()
+    other.service.database.start()
+    try:
+        path.write_text(DENY)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look, house)
+            tasks.start_soon(look, other)
+        assert house.service.policy.text == other.service.policy.text == DENY
+        assert len(loads(house)) == 2
+    finally:
+        other.service.database.stop()
+
+
+def test_p5_the_service_does_not_start_with_a_file_that_cannot_be_used(house, tmp_path):
+    path = tmp_path / "policy.yaml"
+    for content in (None, BROKEN, ""):
+        if content is not None:
+            path.write_text(content)
+        service = Service(house.service.database, house.service.keyring, "http://x", policy_file=PolicyFile(path))
+        with pytest.raises(Invalid, match="cannot be used") as refused:
+            service.begin_policy()
+        assert str(path) in refused.value.detail
+    assert not house.read(policy_versions.loads)
+
+
+def test_without_a_file_the_built_in_policy_is_on_record(house):
+    for _ in range(2):
+        Service(house.service.database, house.service.keyring, "http://x").begin_policy()
+    assert loads(house) == [(policy_hash(DefaultPolicy()), "system")]
+    assert house.rows("SELECT text FROM policy_version") == [(DefaultPolicy.text,)]
+
+
+def policy_hash_of(text):
+    return policy_hash(type("Text", (), {"text": text})())
