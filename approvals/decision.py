@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from approvals import identifier, people
+from approvals import freezes, identifier, levers, people
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Conflict, Forbidden, Invalid, NotPossible, Stale
 from approvals.filing import grant_permission
@@ -42,8 +42,9 @@ class Decisions:
         """Record a verdict and make the move it leads to; the request's row afterwards.
 
         Raises Forbidden (not a reviewer), Invalid (no reason given), NotPossible (not pending any more), Stale (the
-        content is not what the person saw), Conflict (this person has voted on this content).
+        content is not what the person saw), Conflict (this person has voted on this content), Frozen (to approve).
         """
+        levers.keep(tx)
         row = self._transitions.take(tx, request_id)
         before = on_content(tx, row)
         self._check(tx, row, person, decision, before)
@@ -83,6 +84,8 @@ class Decisions:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
         if any(vote.user_id == person.id for vote in before):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
+        if decision.verdict == "approve":
+            freezes.check(tx, levers.standing(tx, row.server), row.agent_id)
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen) -> None:
         tx.insert(

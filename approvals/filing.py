@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import headline, identifier, presence, secret_paths
+from approvals import audience, freezes, headline, identifier, levers, presence, rollouts, secret_paths
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
@@ -53,6 +53,8 @@ class _Call:
     key: str
     digest: str
     judgement: Judgement
+    standing: levers.Levers
+    rollout: str
 
 
 class Filings:
@@ -66,7 +68,9 @@ class Filings:
         self._kept_policy = ""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again),
+        NotInAudience, Frozen (it would have been filed anew)."""
+        levers.keep(tx)
         call = self._examine(tx, installation, filing)
         tx.hold(_TWINS, key=call.key)
         joined = self._continue(tx, call) or self._attach(tx, call)
@@ -98,6 +102,9 @@ class Filings:
         for path in secret_paths.shown(filing.arguments, tool.secret):
             raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
         caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        standing = levers.standing(tx, installation.server)
+        audience.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
+        rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
             filing,
@@ -107,6 +114,8 @@ class Filings:
             attach_key(caller=caller.identity, **of_call),
             digest(tool_hash=tool.tool_hash, **of_call),
             self._judge(tx, installation, caller, tool, filing),
+            standing,
+            rollouts.ENFORCE if filing.hidden else rollout,
         )
 
     def _judge(self, tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> Judgement:
@@ -165,8 +174,11 @@ class Filings:
         )
 
     def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
+        holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
         request_id = identifier.new(tx.now)
         judgement, filing = call.judgement, call.filing
+        source = rollouts.source(judgement.action is Action.ALLOW, call.rollout, filing.hidden)
+        held = holding is not None and bool(source)
         words, reviewed = self._headline(call)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         tx.insert(
@@ -201,6 +213,9 @@ class Filings:
             grants=_dumped(judgement.grants),
             nudges=canonical([asdict(nudge) for nudge in judgement.nudges]).decode(),
             nudge_at=tx.now + min(nudge.after for nudge in judgement.nudges) * SECOND if judgement.nudges else None,
+            rollout=call.rollout,
+            judged=judgement.action.value,
+            held=held,
             on_behalf_of=filing.on_behalf_of,
             agent_session=filing.agent_session,
             trace_id=filing.trace_id,
@@ -222,16 +237,18 @@ class Filings:
             digest=call.digest,
             rule=judgement.rule,
         )
-        self._decide_by_policy(tx, request_id, judgement)
+        if not held:
+            self._decide_by_policy(tx, request_id, judgement, source)
         return Filed(request_id, created=True)
 
-    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement) -> None:
-        if judgement.action is Action.REQUIRE_APPROVAL:
+    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement, source: str) -> None:
+        if judgement.action is Action.REQUIRE_APPROVAL and not source:
             return
         row = self._transitions.find(tx, request_id)
         by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
-        if judgement.action is Action.ALLOW:
-            grant_permission(tx, row, "policy")
+        if source:
+            grant_permission(tx, row, source)
+            by["decided_by"] = f"rule {judgement.rule}" if source == "policy" else f"rollout {row.rollout}"
             by |= {"execute_by": min(row.expires_at, tx.now + row.execute_within * SECOND)}
             self._transitions.move(tx, row, Move.APPROVE, SYSTEM, **by)
         else:

@@ -18,6 +18,7 @@ class GateStream:
         self.installation_id = installation_id
         self.follows: set[str] = set()
         self._changed: dict[str, None] = {}
+        self._renew = False
         self._bell = Bell()
 
     def poke(self, request_id: str) -> None:
@@ -29,6 +30,16 @@ class GateStream:
         """What changed since last asked, in order."""
         changed, self._changed = list(self._changed), {}
         return changed
+
+    def renew(self) -> None:
+        """Its verdict lease says something else by now."""
+        self._renew = True
+        self._bell.ring()
+
+    def renewal(self) -> bool:
+        """Whether a fresh lease was called for since last asked."""
+        wanted, self._renew = self._renew, False
+        return wanted
 
     async def wait(self, seconds: float) -> bool:
         """Whether something happened within `seconds`; the end of the service counts."""
@@ -81,6 +92,12 @@ class GateStreams:
     def number(self) -> int:
         """How many streams are open here."""
         return sum(map(len, self._streams.values()))
+
+    def renew(self) -> None:
+        """Every stream sends a fresh lease."""
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.renew()
 
     def stop(self) -> None:
         for streams in self._streams.values():

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, people, presence
+from approvals import chain, credentials, freezes, levers, people, presence, release
+from approvals.audience import Audiences
 from approvals.audit import AuditLog
 from approvals.bus import Bus
 from approvals.calls import Calls
@@ -21,6 +22,7 @@ from approvals.erasure import Erasures
 from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
+from approvals.freezes import Freezes
 from approvals.gate_stream import GateStream, GateStreams
 from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
@@ -30,9 +32,11 @@ from approvals.policy import DefaultPolicy, Policy
 from approvals.policy_in_force import PolicyInForce
 from approvals.principals import Principals
 from approvals.registry import Registry
+from approvals.release import Releases
 from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.restoration import Restorations
 from approvals.retention import Retention
+from approvals.rollouts import Rollouts
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
@@ -72,7 +76,7 @@ class Service:
         self.bus = Bus()
         self.sightings = Sightings()
         self.gates = GateStreams(self.bus, self._stream_ended)
-        self.replicas = Replicas(self.bus, self.gates)
+        self.replicas = Replicas(self.bus, self.gates, self._levers_moved)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
@@ -83,6 +87,10 @@ class Service:
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy)
         self.decisions = Decisions(self.transitions)
         self.claims = Claims(self.transitions, self.registry, self.policy)
+        self.freezes = Freezes(self.transitions, self._levers_moved)
+        self.releases = Releases(self.transitions, self.registry, self.policy)
+        self.rollouts = Rollouts(self.log, self._levers_moved)
+        self.audiences = Audiences(self.log, self._levers_moved)
         self.settlements = Settlements(self.transitions)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions)
@@ -158,8 +166,16 @@ class Service:
                 due = await self.read(next_due)
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
+                await self.heed_levers()
                 await self._watch_gates()
             await self._pause(1.0)
+
+    async def heed_levers(self) -> None:
+        """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
+        while await self.read(freezes.unclaimed):
+            await self.write(self.freezes.sweep)
+        while await self.read(release.waiting):
+            await self.write(self.releases.sweep)
 
     async def keep_up(self) -> None:
         """Hear what other processes over this database do, and look for what was not heard, forever."""
@@ -198,6 +214,11 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
             self._emit_head(head, self.database.clock.now())
+
+    def _levers_moved(self) -> None:
+        """Gates get a fresh lease at once, pages a poke."""
+        self.gates.renew()
+        self.bus.wake(levers.MOVED)
 
     def _moved(self, moved: Moved) -> None:
         self.metrics.moved(moved)

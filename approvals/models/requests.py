@@ -24,6 +24,9 @@ class Request(SQLModel, table=True):
         index_where("request_pending", ("agent_id", "installation_id"), "state = 'pending'"),
         index_where("request_to_nudge", "nudge_at", "nudge_at IS NOT NULL"),
         one_of("rollout", "off", "observe", "enforce"),
+        one_of("judged", "allow", "require_approval", "deny"),
+        index_where("request_observed", ("server", "id"), "rollout = 'observe'"),
+        index_where("request_held", "id", "held AND state = 'pending'"),
         index_where("request_to_erase", "ended_at", "ended_at IS NOT NULL AND erased_at IS NULL"),
     )
     id: str = Field(primary_key=True)
@@ -67,6 +70,10 @@ class Request(SQLModel, table=True):
     """What may be granted from this card (`approvals.policy.GrantLimits`); empty for nothing."""
     rollout: str = "enforce"
     """`off` and `observe`: it ran without asking, and the rule says what would have been asked."""
+    judged: str = "require_approval"
+    """What its rule says of it, whatever the rollout made of that."""
+    held: bool = False
+    """Filed as pending only because of a freeze: its rule or the rollout would have let it run."""
     nudges: str = long_text(default="[]")
     """Reminders and escalations yet to come (`approvals.policy.Nudge`), the next one at `nudge_at`."""
     nudge_at: int | None = instant(default=None)

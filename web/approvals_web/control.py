@@ -23,6 +23,7 @@ from approvals.instant import to_datetime
 from approvals.service import Service
 from approvals.sqlite import Sqlite
 from approvals.wire import Assurance
+from approvals_web import control_levers
 
 MAX_PATH = 100
 MAX_LINE = 65_536
@@ -113,6 +114,7 @@ COMMANDS: dict[str, Command] = {
     "user invite": user_invite,
     "user disable": user_disable,
     "erase": erase,
+    **control_levers.COMMANDS,
 }
 
 

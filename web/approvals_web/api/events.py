@@ -57,7 +57,9 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
                     service.gates.forget(stream.session, status.id)
                 yield f"event: request\ndata: {status.model_dump_json()}\n\n"
             await stream.wait(max(0.0, renew_at - now()))
-            if now() >= renew_at and await service.read(lambda r: credentials.still_counts(r, gate)):
+            if (stream.renewal() or now() >= renew_at) and await service.read(
+                lambda r: credentials.still_counts(r, gate)
+            ):
                 renew_at = now() + RENEW_SECONDS
                 yield await _lease(service, gate.row, stream.session)
     yield "event: bye\ndata: {}\n\n"
