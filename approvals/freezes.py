@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
-from approvals import credentials, identifier, levers, people
+from approvals import audience, credentials, identifier, levers, people
 from approvals.audit import SYSTEM
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Frozen, Invalid, NotFound
@@ -117,12 +117,13 @@ class Freezes:
     def make(self, tx: Transaction, actor: str, scope: str, of: str, mode: str, reason: str) -> Made:
         """Stop writes: `all`, those to the `server`, or by the `agent` (its id). From the commit on nothing of them is
         approved, granted or claimed. The same again is no error; another mode takes the place of the one before.
-        Raises Invalid."""
+        Raises Invalid, or NotFound for a server or agent that there is not."""
         if scope not in SCOPES or mode not in {REFUSE, HOLD} or len(reason) > MAX_REASON:
             raise Invalid(
                 "This freeze cannot be made.", hint=f"Scope: {', '.join(SCOPES)}; mode: refuse or hold; a short reason."
             )
         levers.take(tx)
+        _check_of(tx, scope, of)
         before = tx.one(_ONE, scope=scope, of=of)
         if before is not None and before.mode == mode:
             if reason and reason != before.reason:
@@ -192,6 +193,15 @@ class Freezes:
         return len(ids)
 
 
+def _check_of(reader: Reader, scope: str, of: str) -> None:
+    if scope == "server":
+        audience.known_server(reader, of)
+    elif scope == "agent" and credentials.principal(reader, "agent", of) is None:
+        raise NotFound("There is no such agent.", hint="List them: approvals agent list")
+    elif scope == "all" and of:
+        raise Invalid("A freeze of all writes names nobody.")
+
+
 def stopping(freezes: Iterable[Row], agent_id: str | None) -> Row | None:
     """Of the freezes over a server, the one that stops this agent's writes: one that refuses before one that holds."""
     meant = [freeze for freeze in freezes if freeze.scope != "agent" or freeze.of == agent_id]
@@ -219,6 +229,11 @@ def check(reader: Reader, standing: Levers, agent_id: str | None, *, filing: boo
 def in_force(reader: Reader) -> list[Row]:
     """The freezes that stand, oldest first."""
     return reader.all(_IN_FORCE)
+
+
+def shown(reader: Reader) -> list[Row]:
+    """As `in_force`, each with its sentence in `words`."""
+    return [Row(row | {"words": sentence(reader, row)}) for row in in_force(reader)]
 
 
 def number(reader: Reader) -> int:
