@@ -9,18 +9,36 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
-from approvals.errors import ApprovalsError, Forbidden, Invalid, NotConfigured, TooLarge, Unauthenticated, WireTooOld
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    Frozen,
+    Invalid,
+    NotConfigured,
+    NotInAudience,
+    TooLarge,
+    Unauthenticated,
+    WireTooOld,
+)
 from approvals.wire import RequestStatus, State
 
 AGAIN = "Call the same tool again with identical arguments"
 TELL = "Tell the person who runs this MCP server; calling again will not help."
+THAW = (
+    "Do not try another way. Go on with what needs no write, tell your user, and call the same tool again with "
+    "identical arguments later."
+)
+OUTSIDE = "Do not call this server again; do what you can without it, or ask a person."
 RETRY_SECONDS = 5
+FROZEN_RETRY_SECONDS = 60
 META = "mcp-approvals/replayed"
 
 
-def of_status(status: RequestStatus) -> CallToolResult:
-    """The answer for a request that has no result to hand back."""
+def of_status(status: RequestStatus, *, held: str = "") -> CallToolResult:
+    """The answer for a request that has no result to hand back. `held` says what is frozen while it waits."""
     words, executed, following = _TABLE[status.state](status)
+    if held:
+        words = f"{words} {held}: nobody can approve it until the freeze is lifted."
     facts: dict[str, Any] = {
         "status": status.state.value,
         "request_id": status.id,
@@ -35,6 +53,8 @@ def of_status(status: RequestStatus) -> CallToolResult:
     if status.state is State.DENIED:
         facts |= {"reason": status.comment or status.ended_because or "", "decided_by": status.decided_by}
         facts["ask_again_in_seconds"] = round(status.ask_again_in or 0)
+    if held:
+        facts["frozen"] = held
     if status.replaces:
         facts["replaces"] = status.replaces
     return error(f"{words}\n{following}", facts)
@@ -73,13 +93,23 @@ def failed(result: CallToolResult, request_id: str) -> CallToolResult:
     return result.model_copy(update={"structured_content": facts})
 
 
+def frozen(status: RequestStatus, words: str) -> CallToolResult:
+    """A freeze refuses writes; the request waits for its end, but its caller need not."""
+    facts = {"status": "frozen", "request_id": status.id, "review_url": status.review_url, "executed": False}
+    facts |= {"reason": words, "next": THAW, "retry_after_seconds": FROZEN_RETRY_SECONDS}
+    said = f"NOT EXECUTED: {words}. Request {status.id} stays open: it can be decided once the freeze is lifted."
+    return error(f"{said}\n{THAW}", facts)
+
+
 def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
     """The answer when the call could not be put to anybody, or the claim was refused: nothing ran."""
     kinds: list[tuple[type[ApprovalsError], str, str]] = [
+        (Frozen, "frozen", THAW),
         (Invalid, "invalid", "Correct the arguments and call again."),
         (TooLarge, "too-large", "Send less and call again."),
         (NotConfigured, "not_configured", TELL),
         (Unauthenticated, "unauthenticated", TELL),
+        (NotInAudience, "not-in-audience", OUTSIDE),
         (Forbidden, "forbidden", TELL),
         (WireTooOld, "wire-too-old", TELL),
     ]
@@ -89,6 +119,8 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     facts = {"status": status, "executed": False, "reason": failure.detail, "next": following}
     if request_id is not None:
         facts["request_id"] = request_id
+    if isinstance(failure, Frozen):
+        facts["retry_after_seconds"] = FROZEN_RETRY_SECONDS
     return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
 
 

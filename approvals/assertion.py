@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from approvals import credentials
+from approvals import audience, credentials
 from approvals.database import Reader, Row
 from approvals.errors import Unauthenticated
 from approvals.instant import SECOND
@@ -25,8 +25,10 @@ class Caller:
 
 
 def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) -> VerifiedAgent:
-    """Whose key is this? Raises Unauthenticated unless it is a live agent's."""
+    """Whose key is this? Raises Unauthenticated unless it is a live agent's, NotInAudience for one that the server is
+    not for."""
     agent = credentials.authenticate(reader, key, "agent")
+    audience.check_server(reader, installation.server, agent.row.name, agent.row.groups.split())
     claims = {
         "agent": agent.id,
         "credential": agent.credential.id,

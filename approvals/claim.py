@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, null, select, update
 
-from approvals import assertion, credentials, grants, identifier, people
+from approvals import assertion, audience, credentials, freezes, grants, identifier, levers, people, rollouts
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
-from approvals.database import Row, Statement, Transaction
-from approvals.errors import ApprovalsError, NotFound, NotPossible, Stale, Unauthenticated
+from approvals.database import Reader, Row, Statement, Transaction
+from approvals.errors import ApprovalsError, NotFound, NotInAudience, NotPossible, Stale, Unauthenticated
 from approvals.fingerprint import encode
 from approvals.instant import SECOND
 from approvals.models import Execution, Permission
@@ -61,6 +61,7 @@ class Claims:
         What no longer holds is *returned*, because refusing it also revokes the approval, and that must be kept.
         Raises NotFound (not this installation's), NotPossible (nothing to claim), Stale (another content).
         """
+        levers.keep(tx)
         row = self._own(tx, installation, request_id)
         _keep(tx, row)
         execution = tx.one(EXECUTION, request_id=row.id)
@@ -73,7 +74,7 @@ class Claims:
             raise Stale("This is not the content that was approved.", hint="Call again with the approved arguments.")
         try:
             permission = self._check_again(tx, installation, row, claim)
-        except (Stale, Unauthenticated, NotPossible) as error:
+        except (Stale, Unauthenticated, NotInAudience, NotPossible) as error:
             self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=error.detail)
             return error
         self._start(tx, installation, row, permission, claim)
@@ -129,8 +130,9 @@ class Claims:
             self._authority.check_quorum(tx, row)
         facts = facts_of(installation, tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
+        _check_levers(tx, row, permission, name, groups)
         judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
-        if judgement.action is Action.DENY:
+        if judgement.action is Action.DENY and permission.source != "rollout":
             raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
         if permission.source == "grant":
             grants.check_again(tx, self._authority, row, permission.grant_id, known, judgement)
@@ -173,6 +175,17 @@ class Claims:
         said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
         tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
         self._transitions.woken(tx, row.id)
+
+
+def _check_levers(reader: Reader, row: Row, permission: Row, agent: str | None, groups: tuple[str, ...]) -> None:
+    """Raises Frozen, NotInAudience, or NotPossible when the rollout no longer lets it run unasked."""
+    standing = levers.standing(reader, row.server)
+    freezes.check(reader, standing, row.agent_id)
+    audience.check(standing.audience, row.server, agent, groups)
+    if permission.source == "rollout":
+        rollout = rollouts.mode(standing.rollouts, row.tool, agent, groups)
+        if rollouts.source(False, rollout, row.hidden) != "rollout":
+            raise NotPossible("It needs an approval by now: its rollout was changed.", state=row.state)
 
 
 def _keep(tx: Transaction, row: Row) -> None:

@@ -17,6 +17,7 @@ from approvals.wire import (
     Claim,
     Claimed,
     Filing,
+    HeardFreezes,
     Lease,
     Leased,
     Outcome,
@@ -84,6 +85,9 @@ class ServiceClient:
 
     async def left(self, request_id: str, session: str, call_id: str) -> None:
         await self._send("DELETE", f"/requests/{request_id}/callers/{call_id}?session={session}", None)
+
+    async def heard(self, session: str, freezes: HeardFreezes) -> None:
+        await self._send("PUT", f"/gates/{session}/freezes", freezes)
 
     async def record(self, batch: CallRecords) -> Recorded:
         return await self._ask("POST", "/calls", batch, Recorded)

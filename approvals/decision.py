@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from approvals import grants, identifier
+from approvals import freezes, grants, identifier, levers
 from approvals.authority import Authority, on_content
 from approvals.database import Row, Transaction
 from approvals.eligibility import Act
@@ -38,8 +38,9 @@ class Decisions:
         come the terms of a standing grant (`approvals.grant_terms`), which a quorum has to agree on.
 
         Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
-        (the content is not what the person saw), Conflict (this person has voted on this content).
+        (the content is not what the person saw), Conflict (this person has voted on this content), Frozen (to approve).
         """
+        levers.keep(tx)
         row = self._transitions.take(tx, request_id)
         self._check(tx, row, person, decision)
         if grant:
@@ -82,6 +83,8 @@ class Decisions:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
         if any(vote.user_id == person.id for vote in on_content(tx, row)):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
+        if decision.verdict == "approve":
+            freezes.check(tx, levers.standing(tx, row.server), row.agent_id)
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
         tx.insert(

@@ -4,10 +4,12 @@
     ├── BadRequest                 400  the message cannot be read
     ├── Unauthenticated            401  no live credential came with it
     ├── Forbidden                  403  this principal may never do this
+    │   └── NotInAudience          403  this server is not for this agent
     ├── NotFound                   404  it does not exist, or is none of the caller's business
     ├── Conflict                   409  the world moved on
     │   ├── Stale                  409  the content is no longer what was seen
     │   ├── NotPossible            409  the request's state has no such move
+    │   │   └── Frozen             409  writes are stopped
     │   └── Duplicate              409  the name is taken
     ├── TooLarge                   413  over a documented size
     ├── Invalid                    422  readable, but not acceptable
@@ -62,6 +64,10 @@ class Forbidden(ApprovalsError):
     status, problem, title = 403, "forbidden", "Not allowed"
 
 
+class NotInAudience(Forbidden):
+    problem, title = "not-in-audience", "This server is not for this agent"
+
+
 class NotFound(ApprovalsError):
     status, problem, title = 404, "not-found", "Not found"
 
@@ -76,6 +82,10 @@ class Stale(Conflict):
 
 class NotPossible(Conflict):
     problem, title = "not-possible", "Not possible in this state"
+
+
+class Frozen(NotPossible):
+    problem, title = "frozen", "Writes are frozen"
 
 
 class Duplicate(Conflict):

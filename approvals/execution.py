@@ -66,8 +66,10 @@ class Runner:
         arguments: dict[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[Any]],
         unchanged: Callable[[], bool],
+        stopped: Callable[[], bool] = lambda: False,
     ) -> CallToolResult:
-        """The tool's own result, or what it raises. Raises NotPossible when there is nothing (more) to claim."""
+        """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came. Raises
+        NotPossible when there is nothing (more) to claim."""
         with self._hold(status.id):
             before = boot_clock()
             claim = Claim(
@@ -77,6 +79,8 @@ class Runner:
             why = None
             if claimed.request.digest != status.digest or not unchanged():
                 why = "what would run is not what was approved any more"
+            elif stopped():
+                why = "writes were frozen at the moment of starting"
             elif boot_clock() - before >= claimed.start_within:
                 why = "the permission came too late to start safely"
             if why is not None:

@@ -6,7 +6,19 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import grants, headline, identifier, nudges, policy_versions, presence, secret_paths
+from approvals import (
+    audience,
+    freezes,
+    grants,
+    headline,
+    identifier,
+    levers,
+    nudges,
+    policy_versions,
+    presence,
+    rollouts,
+    secret_paths,
+)
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
@@ -59,6 +71,8 @@ class _Call:
     """That judged it."""
     known: CallFacts
     """By what it was judged."""
+    standing: levers.Levers
+    rollout: str
 
 
 class Filings:
@@ -81,7 +95,9 @@ class Filings:
         """The hash of a policy that is known to be on record."""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again),
+        NotInAudience, Frozen (it would have been filed anew)."""
+        levers.keep(tx)
         call = self._examine(tx, installation, filing)
         tx.hold(_TWINS, key=call.key)
         joined = self._continue(tx, call) or self._attach(tx, call)
@@ -115,6 +131,9 @@ class Filings:
         caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
         policy = self._policy.present  # once: what judges is what is named
         known = _known(tx, installation, caller, tool, filing)
+        standing = levers.standing(tx, installation.server)
+        audience.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
+        rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
             filing,
@@ -126,6 +145,8 @@ class Filings:
             policy.judge(known),
             policy,
             known,
+            standing,
+            rollouts.ENFORCE if filing.hidden else rollout,
         )
 
     def _continue(self, tx: Transaction, call: _Call) -> Filed | None:
@@ -180,8 +201,11 @@ class Filings:
         )
 
     def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
+        holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
         request_id = identifier.new(tx.now)
         judgement, filing = call.judgement, call.filing
+        source = rollouts.source(judgement.action is Action.ALLOW, call.rollout, filing.hidden)
+        held = holding is not None and bool(source)
         words, reviewed = self._headline(call)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         tx.insert(
@@ -213,6 +237,8 @@ class Filings:
             facts=canonical(judgement.facts).decode(),
             policy_hash=self._keep_policy(tx, call.policy),
             **_asked_of(judgement, tx.now),
+            rollout=call.rollout,
+            held=held,
             on_behalf_of=filing.on_behalf_of,
             agent_session=filing.agent_session,
             trace_id=filing.trace_id,
@@ -234,14 +260,16 @@ class Filings:
             digest=call.digest,
             rule=judgement.rule,
         )
-        if judgement.action is Action.REQUIRE_APPROVAL:
+        if held:
+            return Filed(request_id, created=True)
+        if source or judgement.action is Action.DENY:
+            self._decide_by_policy(tx, request_id, judgement, source)
+        elif holding is None:
             self._approve_by_grant(tx, request_id, call)
-        else:
-            self._decide_by_policy(tx, request_id, judgement)
         return Filed(request_id, created=True)
 
     def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> None:
-        """Approve it at once if a standing grant lets it; never gets round a denial."""
+        """Approve it at once if a standing grant lets it; never gets round a denial or a freeze."""
         if call.caller.agent_id is None:
             return
         row = self._transitions.find(tx, request_id)
@@ -259,11 +287,12 @@ class Filings:
             execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND, grant.expires_at),
         )
 
-    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement) -> None:
+    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement, source: str) -> None:
         row = self._transitions.find(tx, request_id)
         by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
-        if judgement.action is Action.ALLOW:
-            grant_permission(tx, row, "policy")
+        if source:
+            grant_permission(tx, row, source)
+            by["decided_by"] = f"rule {judgement.rule}" if source == "policy" else f"rollout {row.rollout}"
             by |= {"execute_by": min(row.expires_at, tx.now + row.execute_within * SECOND)}
             self._transitions.move(tx, row, Move.APPROVE, SYSTEM, **by)
         else:

@@ -63,10 +63,12 @@ class Gate:
             except ApprovalsError as error:
                 return answers.of_error(error)
 
-    async def observe(self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller) -> Any:
-        """Let a message that needs no approval through, on record."""
+    async def observe(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool = False
+    ) -> Any:
+        """Let a message that needs no approval through, on record; `free`, also for whom the server is not for."""
         async with self.running():
-            return await self.session.recorded(method, target, act, caller, "")
+            return await self.session.observe(method, target, act, caller, free=free)
 
     async def agent_of(self, key: str) -> str | None:
         """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""

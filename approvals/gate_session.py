@@ -9,6 +9,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -20,7 +21,16 @@ from approvals.call import Answer, Call, Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
-from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.errors import (
+    ApprovalsError,
+    NotInAudience,
+    NotPossible,
+    Stale,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
 from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
 from approvals.known_agents import KnownAgents
@@ -31,9 +41,11 @@ from approvals.verifying import Verifier
 from approvals.wire import (
     MAX_ARGUMENTS,
     Filing,
+    HeardFreezes,
     Registered,
     Registration,
     RequestStatus,
+    StandingFreeze,
     State,
     ToolDefinition,
     ToolVerdict,
@@ -62,6 +74,8 @@ class Session:
         self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
         self._lease: Registered | None = None
         self._lease_until = 0.0
+        self._confirmed: set[str] = set()
+        self._confirming: asyncio.Task[None] | None = None
         self._registered: tuple[ToolDefinition, ...] | None = None
         self._hashes: dict[str, str] = {}
         self._registering = asyncio.Lock()
@@ -75,9 +89,10 @@ class Session:
         ]
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._confirming] if self._confirming is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._verifier.close()
         await self._runner.close()
         await self._recorder.close()
@@ -87,6 +102,7 @@ class Session:
         started = time.monotonic()
         try:
             verdict = await self._verdict(call.tool)
+            await self._admit(call.caller)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self.refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
@@ -101,6 +117,21 @@ class Session:
             self.refused(call.tool, started, error.detail, call.caller)
             raise
         return await self._see_through(call, *filed)
+
+    async def observe(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool
+    ) -> Any:
+        """As `recorded`, for a message that is no call of a tool; unless `free`, only for who may use the server."""
+        if not free:
+            started = time.monotonic()
+            try:
+                await self._admit(caller)
+            except ApprovalsError as error:
+                agent = self._agents.known(caller)
+                why = redact.text(error.detail, 2000)
+                self._recorder.add(method, target, "refused", started, agent=agent, error=why)
+                raise
+        return await self.recorded(method, target, act, caller, "")
 
     async def recorded(
         self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, arguments: str
@@ -148,8 +179,42 @@ class Session:
         return status
 
     def _renew(self, lease: Registered, asked: float | None = None) -> None:
-        self._lease = lease
+        before, self._lease = self._lease, lease
         self._lease_until = (boot_clock() if asked is None else asked) + lease.lease_seconds
+
+        if before is None or before.audience != lease.audience:
+            self._agents.forget()
+        heard = {freeze.id for freeze in lease.freezes}
+        if before is None or before.freezes != lease.freezes:
+            self._stream.nudge()
+        if heard - self._confirmed and (self._confirming is None or self._confirming.done()):
+            self._confirming = asyncio.create_task(self._confirm(heard))
+
+    async def _confirm(self, heard: set[str]) -> None:
+        """Say that nothing they stop is started here. Unheard, it is said again with the next lease."""
+        with contextlib.suppress(ApprovalsError):
+            await self._client.heard(self.id, HeardFreezes(freezes=tuple(sorted(heard))))
+            self._confirmed = heard
+
+    def _freeze(self, caller: Caller, *modes: str) -> StandingFreeze | None:
+        """The freeze, as far as this process has heard, that stops a caller's writes."""
+        freezes = self._lease.freezes if self._lease is not None else ()
+        who = self._agents.id_of(caller)
+        meant = [freeze for freeze in freezes if freeze.agent_id in ("", who) and freeze.mode in modes]
+        return meant[0] if meant else None
+
+    async def _admit(self, caller: Caller) -> None:
+        """Raises NotInAudience for a caller that the server is not for, Unavailable while nobody can say."""
+        if self._lease is None or boot_clock() >= self._lease_until:
+            await self.register()
+        if self._lease is None or not self._lease.audience:
+            return
+        if caller.agent_key is None:
+            raise NotInAudience(
+                "This server is for certain agents only, and this caller has no agent's key.",
+                hint="Set APPROVALS_AGENT_KEY, or send the agent's key as bearer token.",
+            )
+        await self._agents.assertion(caller.agent_key)
 
     async def _verdict(self, tool: str) -> ToolVerdict:
         if self._lease is None or boot_clock() >= self._lease_until or self._changed():
@@ -257,9 +322,13 @@ class Session:
                 continue
             if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
                 return self._final(status)
+            waits = status.state is State.PENDING
+            if waits and (freeze := self._freeze(call.caller, "refuse")) is not None:
+                return answers.frozen(status, freeze.words)
             now = time.monotonic()
             if now >= deadline or not await call.is_attached():
-                return call.next_round(status) or answers.of_status(status)
+                held = self._freeze(call.caller, "hold") if waits else None
+                return call.next_round(status) or answers.of_status(status, held=held.words if held else "")
             if call.progress is not None and call.budget.beat is not None and now >= beat:
                 words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
                 await call.progress(now - started, words)
@@ -288,12 +357,17 @@ class Session:
             try:
                 if self._changed():
                     await self.register()  # then the claim meets what is served now, and is refused
-                answer = await self._runner.claim_and_run(status, call.arguments, call.run, call.unchanged)
+                answer = await self._runner.claim_and_run(
+                    status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller)
+                )
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)
             except ApprovalsError as error:
                 answer = answers.of_error(error, request_id=status.id)
         return answer
+
+    def _stopped(self, caller: Caller) -> bool:
+        return self._freeze(caller, "refuse", "hold") is not None
 
     async def _overtaken(self, error: NotPossible, waiter: Waiter) -> CallToolResult | None:
         try:

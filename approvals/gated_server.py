@@ -176,7 +176,9 @@ class GatedServer(MCPServer[Any]):
     async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
         try:
-            result: CallToolResult = await self.gate.observe("tools/call", GET_APPROVAL, look, self._caller(context))
+            result: CallToolResult = await self.gate.observe(
+                "tools/call", GET_APPROVAL, look, self._caller(context), free=True
+            )
         except ApprovalsError as error:
             return answers.of_error(error)
         return result
@@ -237,7 +239,7 @@ class GatedServer(MCPServer[Any]):
         context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
         try:
             result: HandlerResult = await self.gate.observe(
-                ctx.method, target, lambda: call_next(ctx), self._caller(context)
+                ctx.method, target, lambda: call_next(ctx), self._caller(context), free=ctx.method in _LISTS
             )
         except ApprovalsError as error:
             raise _protocol_error(error) from error

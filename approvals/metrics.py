@@ -10,7 +10,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from sqlalchemy import bindparam, func, or_, select
 
-from approvals import presence
+from approvals import freezes, presence
 from approvals.audit import SYSTEM
 from approvals.database import Database, Reader, Row, Statement
 from approvals.instant import SECOND, Instant
@@ -48,6 +48,7 @@ class Standing:
     callers: int
     unlinked: int
     oldest_unlinked: Instant | None
+    freezes: int
 
 
 def standing(reader: Reader) -> Standing:
@@ -60,6 +61,7 @@ def standing(reader: Reader) -> Standing:
         presence.callers(reader),
         tail.n,
         tail.oldest,
+        freezes.number(reader),
     )
 
 
@@ -87,6 +89,8 @@ class Metrics:
         self._unlinked_age = Gauge(
             "approvals_audit_unlinked_seconds", "Age of the oldest event after the chain's end.", registry=registry
         )
+
+        self._frozen = Gauge("approvals_frozen", "Freezes in force.", registry=registry)
 
         self.streams = Gauge("approvals_gate_streams", "Event streams of gates, of this process.", registry=registry)
         self.polls = Gauge(
@@ -134,6 +138,7 @@ class Metrics:
             self._oldest.set(_age(now, now.oldest))
             self._callers.set(now.callers)
             self._unlinked.set(now.unlinked)
+            self._frozen.set(now.freezes)
             self._unlinked_age.set(_age(now, now.oldest_unlinked))
         return generate_latest(self.registry)
 

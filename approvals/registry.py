@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, select, update
 
-from approvals import headline
+from approvals import audience, freezes, headline, levers, rollouts
 from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Conflict, Invalid, NotFound, Stale
@@ -101,14 +101,17 @@ class Registry:
         server = reader.one(SERVER, name=installation.server)
         if server is None:
             raise NotFound(f"There is no server {installation.server!r}.")
+        moved = levers.standing(reader, installation.server)
         return Registered(
             server=installation.server,
             installation=installation.id,
             assurance=installation.assurance,
             pepper=server.pepper,
             lease_seconds=LEASE_SECONDS,
-            tools={name: self._verdict(installation, tool) for name, tool in standing.items()},
+            tools={name: self._verdict(installation, tool, moved) for name, tool in standing.items()},
             public_url=self._public_url,
+            freezes=freezes.told(reader, moved.freezes),
+            audience=audience.name_of(moved.audience),
         )
 
     def standing(self, reader: Reader, server: str, session: str, name: str) -> Standing:
@@ -247,12 +250,14 @@ class Registry:
         nothing = {"offered_hash": None, "offered_at": None, "loosens": ""}
         tx.change(_SET_TOOL, of_server=server, of_name=name, **accepted, **nothing)
 
-    def _verdict(self, installation: Row, tool: Standing) -> ToolVerdict:
+    def _verdict(self, installation: Row, tool: Standing, moved: levers.Levers) -> ToolVerdict:
         facts = facts_of(installation, tool)
         verdict = self._policy.verdict(facts)
         reason = "" if tool.accepted else "a person has yet to accept this definition"
         if verdict is Verdict.RUN and not tool.accepted:
             verdict = Verdict.ASK
+        if verdict is Verdict.REFUSE and rollouts.relaxed(moved.rollouts, tool.definition.name):
+            verdict = Verdict.DEPENDS
         return ToolVerdict(verdict=verdict, tool_hash=tool.tool_hash, secret=tool.secret, reason=reason)
 
 

@@ -9,6 +9,7 @@ from approvals.database import Reader, Row, Statement
 from approvals.filing import FOLLOW
 from approvals.gate_stream import GateStreams
 from approvals.instant import SECOND, Instant
+from approvals.levers import MOVED
 from approvals.models import WaitingCall
 from approvals.transition import WAKE, requests
 
@@ -38,13 +39,17 @@ _CHANGED = Statement(
 class Replicas:
     """Event loop only, but for `changes`."""
 
-    def __init__(self, bus: Bus, gates: GateStreams) -> None:
+    def __init__(self, bus: Bus, gates: GateStreams, levers_moved: Callable[[], None]) -> None:
         self._bus = bus
         self._gates = gates
         self._after: Instant = 0
         self._looked_at: Instant = 0
         self._seen: dict[str, Instant] = {}
-        self._deeds: dict[tuple[str, int], Callable[..., None]] = {(WAKE, 1): bus.wake, (FOLLOW, 2): self._follow}
+        self._deeds: dict[tuple[str, int], Callable[..., None]] = {
+            (WAKE, 1): bus.wake,
+            (FOLLOW, 2): self._follow,
+            (MOVED, 0): levers_moved,
+        }
         """By the deed and the number of its words."""
 
     def hear(self, message: str) -> None:

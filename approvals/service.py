@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, people, policy_versions, presence
+from approvals import chain, credentials, freezes, levers, people, policy_versions, presence, release
+from approvals.audience import Audiences
 from approvals.audit import SYSTEM, AuditLog
 from approvals.authority import Authority
 from approvals.bus import Bus
@@ -22,6 +23,7 @@ from approvals.erasure import Erasures
 from approvals.errors import ApprovalsError, Invalid, Unavailable
 from approvals.expiry import Expiry, next_due
 from approvals.filing import Filings
+from approvals.freezes import Freezes
 from approvals.gate_stream import GateStream, GateStreams
 from approvals.grant_revocation import GrantRevocations
 from approvals.keyring import Keyring
@@ -35,9 +37,11 @@ from approvals.policy_in_force import PolicyInForce
 from approvals.policy_watch import LOOK_SECONDS, PolicyWatch
 from approvals.principals import Principals
 from approvals.registry import Registry
+from approvals.release import Releases
 from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.restoration import Restorations
 from approvals.retention import Retention
+from approvals.rollouts import Rollouts
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
@@ -78,7 +82,7 @@ class Service:
         self.bus = Bus()
         self.sightings = Sightings()
         self.gates = GateStreams(self.bus, self._stream_ended)
-        self.replicas = Replicas(self.bus, self.gates)
+        self.replicas = Replicas(self.bus, self.gates, self._levers_moved)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
@@ -94,6 +98,10 @@ class Service:
         self.policy_watch = (
             PolicyWatch(policy_file, database, self.log, self.registry.known_tools) if policy_file else None
         )
+        self.freezes = Freezes(self.transitions, self._levers_moved)
+        self.releases = Releases(self.transitions, self.registry, self.policy)
+        self.rollouts = Rollouts(self.log, self._levers_moved)
+        self.audiences = Audiences(self.log, self._levers_moved)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
@@ -184,8 +192,16 @@ class Service:
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
                     await self.write(self.nudges.sweep)
+                await self.heed_levers()
                 await self._watch_gates()
             await self._pause(1.0)
+
+    async def heed_levers(self) -> None:
+        """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
+        while await self.read(freezes.unclaimed):
+            await self.write(self.freezes.sweep)
+        while await self.read(release.waiting):
+            await self.write(self.releases.sweep)
 
     async def keep_up(self) -> None:
         """Hear what other processes over this database do, and look for what was not heard, forever."""
@@ -232,6 +248,11 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
             self._emit_head(head, self.database.clock.now())
+
+    def _levers_moved(self) -> None:
+        """Gates get a fresh lease at once, pages a poke."""
+        self.gates.renew()
+        self.bus.wake(levers.MOVED)
 
     def _moved(self, moved: Moved) -> None:
         self.metrics.moved(moved)

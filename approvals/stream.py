@@ -111,6 +111,10 @@ class EventStream:
 
     def _broke(self) -> None:
         self.connected = False
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Every call that waits looks again."""
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.nudge()

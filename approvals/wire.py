@@ -129,6 +129,17 @@ class ToolVerdict(Message):
     """Why it is refused, or that a person must accept the definition."""
 
 
+class StandingFreeze(Message):
+    """Writes are stopped: every one that this gate could make, or one agent's."""
+
+    id: Identifier
+    agent_id: str = ""
+    """Whose; empty for every caller's."""
+    mode: Literal["refuse", "hold"]
+    words: str
+    """What is frozen, since when, by whom and why, for the agent."""
+
+
 class Registered(Message):
     server: str
     installation: str
@@ -138,6 +149,16 @@ class Registered(Message):
     lease_seconds: Seconds
     tools: dict[str, ToolVerdict]
     public_url: str
+    freezes: tuple[StandingFreeze, ...] = ()
+    """Those that concern this gate; it confirms each (`HeardFreezes`)."""
+    audience: str = ""
+    """Names the agents that may use this server, so that a change shows; empty while all may."""
+
+
+class HeardFreezes(Message):
+    """`PUT /gates/{session}/freezes`: this gate process has heard of them, and starts nothing that they stop."""
+
+    freezes: tuple[Identifier, ...] = Field(max_length=1000)
 
 
 class ClientInfo(Message):

@@ -61,8 +61,8 @@ def upgrade() -> None:
     with op.batch_alter_table("freeze", schema=None) as batch_op:
         batch_op.create_index(
             "freeze_in_force",
-            ["scope"],
-            unique=False,
+            ["scope", "of"],
+            unique=True,
             sqlite_where=sa.text("lifted_at IS NULL"),
             postgresql_where=sa.text("lifted_at IS NULL"),
         )
@@ -391,6 +391,7 @@ def upgrade() -> None:
         sa.Column("reviewers", sa.Text(), nullable=False),
         sa.Column("grants", sa.Text(), nullable=False),
         sa.Column("rollout", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("nudges", sa.Text(), nullable=False),
         sa.Column("nudge_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -445,6 +446,20 @@ def upgrade() -> None:
         batch_op.create_index("request_by_change", ["changed_at"], unique=False)
         batch_op.create_index("request_by_rule", ["rule", "id"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "request_held",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("held AND state = 'pending'"),
+            postgresql_where=sa.text("held AND state = 'pending'"),
+        )
+        batch_op.create_index(
+            "request_observed",
+            ["server", "id"],
+            unique=False,
+            sqlite_where=sa.text("rollout = 'observe'"),
+            postgresql_where=sa.text("rollout = 'observe'"),
+        )
         batch_op.create_index(
             "request_pending",
             ["agent_id", "installation_id"],
@@ -732,6 +747,16 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "request_pending", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
+        )
+        batch_op.drop_index(
+            "request_observed",
+            sqlite_where=sa.text("rollout = 'observe'"),
+            postgresql_where=sa.text("rollout = 'observe'"),
+        )
+        batch_op.drop_index(
+            "request_held",
+            sqlite_where=sa.text("held AND state = 'pending'"),
+            postgresql_where=sa.text("held AND state = 'pending'"),
         )
         batch_op.drop_index("request_by_state")
         batch_op.drop_index("request_by_rule")

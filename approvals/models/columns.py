@@ -22,7 +22,7 @@ def one_of(column: str, *values: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
-def index_where(name: str, columns: str | tuple[str, ...], condition: str) -> Index:
+def index_where(name: str, columns: str | tuple[str, ...], condition: str, *, unique: bool = False) -> Index:
     """An index over the few rows that still await something."""
     over = (columns,) if isinstance(columns, str) else columns
-    return Index(name, *over, sqlite_where=text(condition), postgresql_where=text(condition))
+    return Index(name, *over, unique=unique, sqlite_where=text(condition), postgresql_where=text(condition))

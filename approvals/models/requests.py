@@ -25,6 +25,8 @@ class Request(SQLModel, table=True):
         index_where("request_to_nudge", "nudge_at", "nudge_at IS NOT NULL"),
         one_of("rollout", "off", "observe", "enforce"),
         one_of("action", "allow", "require_approval", "deny"),
+        index_where("request_observed", ("server", "id"), "rollout = 'observe'"),
+        index_where("request_held", "id", "held AND state = 'pending'"),
         index_where("request_to_erase", "ended_at", "ended_at IS NOT NULL AND erased_at IS NULL"),
     )
     id: str = Field(primary_key=True)
@@ -58,7 +60,7 @@ class Request(SQLModel, table=True):
     agent_session: str = ""
     trace_id: str = ""
     action: str = "require_approval"
-    """What the rule said (`approvals.policy.Action`)."""
+    """What the rule said (`approvals.policy.Action`), whatever the rollout made of that."""
     rule: str
     circumstances: str = long_text(default="{}")
     """What the policy knew beyond the arguments (`approvals.circumstances`)."""
@@ -72,6 +74,8 @@ class Request(SQLModel, table=True):
     """What may be granted from this card (`approvals.policy.GrantLimits`); empty for nothing."""
     rollout: str = "enforce"
     """`off` and `observe`: it ran without asking, and the rule says what would have been asked."""
+    held: bool = False
+    """Filed as pending only because of a freeze: its rule or the rollout would have let it run."""
     nudges: str = long_text(default="[]")
     """Reminders and escalations yet to come (`approvals.policy.Nudge`), the next one at `nudge_at`."""
     nudge_at: int | None = instant(default=None)

@@ -69,7 +69,7 @@ class Freeze(SQLModel, table=True):
     __table_args__ = (
         one_of("scope", "all", "server", "agent"),
         one_of("mode", "refuse", "hold"),
-        index_where("freeze_in_force", "scope", "lifted_at IS NULL"),
+        index_where("freeze_in_force", ("scope", "of"), "lifted_at IS NULL", unique=True),
     )
     id: str = Field(primary_key=True)
     scope: str

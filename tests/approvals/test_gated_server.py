@@ -235,7 +235,7 @@ async def test_p8_secrets_never_leave_the_gates_process(served, shop):
         assert text(result) == "hunter2 hunter2 is set"
         assert shop.ran == [(f"x {key}", "hunter2 hunter2")]
         assert row.hidden == len(f"x {key}")
-    everything = [served.house.rows(f"SELECT * FROM {table}") for table in SQLModel.metadata.tables]
+    everything = [served.house.rows(f'SELECT * FROM "{table}"') for table in SQLModel.metadata.tables]
     assert key not in str(everything)
     assert '"password":{"$redacted"' in row.arguments
 

@@ -59,7 +59,7 @@ def test_p5_a_retention_that_cannot_be_read_is_refused_before_anything_starts(te
 
 def everything(house):
     """All that the tables hold, as text."""
-    return "".join(repr(house.rows(f"SELECT * FROM {name}")) for name in SQLModel.metadata.tables)
+    return "".join(repr(house.rows(f'SELECT * FROM "{name}"')) for name in SQLModel.metadata.tables)
 
 
 def sweep(house):

@@ -11,7 +11,7 @@ from approvals.database import Statement
 from approvals.models import DecisionRow
 from approvals_web import assets
 
-PAGES = ["/", "/history", "/servers", "/agents", "/audit"]
+PAGES = ["/", "/history", "/servers", "/agents", "/audit", "/freeze", "/rollout"]
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -105,6 +105,10 @@ async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
         f"/setup?t={link}",
         "/login?next=/",
         "/logout",
+        "/freeze?over=all&mode=refuse&confirm=yes",
+        "/freeze/lift?scope=all&confirm=yes",
+        "/rollout?server=shop&mode=off",
+        "/rollout/audience?server=shop&entries=group:x",
         "/slack/actions",
         "/nothing",
         f"/api/v1/requests/{filed.request_id}/decisions?{query}",

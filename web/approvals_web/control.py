@@ -23,7 +23,7 @@ from approvals.instant import to_datetime
 from approvals.service import Service
 from approvals.sqlite import Sqlite
 from approvals.wire import Assurance
-from approvals_web import grant_commands
+from approvals_web import control_levers, grant_commands
 
 MAX_PATH = 100
 MAX_LINE = 65_536
@@ -115,6 +115,7 @@ COMMANDS: dict[str, Command] = {
     "user disable": user_disable,
     "erase": erase,
     **grant_commands.COMMANDS,
+    **control_levers.COMMANDS,
 }
 
 

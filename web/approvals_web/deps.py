@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from approvals import credentials
+from approvals import credentials, freezes
 from approvals.credentials import Principal
 from approvals.database import Row
 from approvals.errors import Forbidden, Unauthenticated, WireTooOld
@@ -68,6 +68,8 @@ async def signed_in(request: Request) -> Person:
     person = await visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
+    if request.url.path != "/events":
+        request.state.freezes = await service.read(freezes.shown)
     if request.url.path != "/events" and request.headers.get("hx-request") != "true":
         service.sightings.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
     return person

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments.fastapi import Jinja2Blocks
 
+from approvals.freezes import concerning
 from approvals.headline import visible
 from approvals.instant import Instant, to_datetime
 from approvals.service import Service
@@ -34,7 +35,9 @@ def page(
 ) -> Response:
     """The page, or only its live block when htmx asks for that."""
     block = "live" if request.headers.get("hx-request") == "true" and status == 200 else None
-    given = {"nonce": request.state.nonce, "person": None, "here": request.url.path} | _trouble(request) | dict(context)
+    always = {"nonce": request.state.nonce, "person": None, "here": request.url.path}
+    standing = {"freezes": getattr(request.state, "freezes", [])} | _trouble(request)
+    given = always | standing | dict(context)
     vary = {"Vary": "HX-Request"} | dict(headers or {})
     return _templates.TemplateResponse(request, name, given, status_code=status, headers=vary, block_name=block)
 
@@ -68,4 +71,4 @@ def _shown(text: str) -> str:
 
 
 _environment.filters |= {"when": when, "span": _span, "visible": _shown}
-_environment.globals["asset"] = address
+_environment.globals |= {"asset": address, "concerning": concerning}

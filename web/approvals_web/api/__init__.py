@@ -8,6 +8,7 @@ from approvals_web.api import (
     decisions,
     events,
     executions,
+    gates,
     requests,
     servers,
     verifications,
@@ -20,5 +21,5 @@ PREFIX = "/api/v1"
 def mount(app: FastAPI) -> None:
     """Add every route, flat: each level of nested routers costs every request a search. Fixed addresses come before
     those with an id."""
-    for part in (verifications, requests, executions, events, calls, agents, servers, withdrawals, decisions):
+    for part in (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions):
         app.include_router(part.router, prefix=PREFIX)

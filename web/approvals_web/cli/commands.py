@@ -1,18 +1,16 @@
 """Every subcommand: parse, ask, print."""
 
-import json
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from approvals import schema
 from approvals.errors import ApprovalsError
-from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import audit, grants
-from approvals_web.settings import Settings
+from approvals_web.cli import audit, grants, levers
+from approvals_web.cli.common import AsJson, DatabaseUrl, service, settings, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 server = typer.Typer(no_args_is_help=True, help="MCP servers behind a gate, and their keys.")
@@ -24,9 +22,11 @@ app.add_typer(user, name="user")
 app.add_typer(audit.app, name="audit")
 app.add_typer(grants.app, name="grant")
 server.command("grants")(grants.server_grants)
+app.add_typer(levers.rollout, name="rollout")
+app.command("freeze")(levers.freeze)
+app.command("unfreeze")(levers.unfreeze)
+server.command("audience")(levers.audience)
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Label = Annotated[str, typer.Option(help="Tells installations of one server apart.")]
 
 
@@ -37,18 +37,6 @@ def run() -> None:
     except ApprovalsError as error:
         print(f"approvals: {error.detail} {error.hint}".rstrip(), file=sys.stderr)
         sys.exit(1)
-
-
-def settings(database_url: str | None, **more: Any) -> Settings:
-    given = {"database_url": database_url} | more
-    return Settings(**{name: value for name, value in given.items() if value is not None})
-
-
-def service(database_url: str | None) -> Service:
-    """The service's parts over a migrated database, without serving."""
-    chosen = settings(database_url)
-    schema.upgrade(chosen.migration_url)
-    return Service(chosen.database(), chosen.keyring(), chosen.url())
 
 
 @app.callback(invoke_without_command=True)
@@ -185,17 +173,3 @@ def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
     print(f"{control.ask(service(database_url), 'user disable', name=name)} is disabled.")
-
-
-def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """An aligned table, or JSON."""
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        print("None yet.")
-        return
-    table = [list(rows[0]), *[[str(value) for value in row.values()] for row in rows]]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -4,20 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
+from approvals_web import control
+from approvals_web.cli.common import AsJson, DatabaseUrl, service, show
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
+app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
 
 
 @app.command("list")
 def grant_list(
     every: Annotated[bool, typer.Option("--all", help="The last 200, those that ended too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Grants that can be used now, the one that ends first first."""
-    from approvals_web.cli.commands import show  # which imports this module
-
     show(_ask(database_url, "grant list", every=every), as_json=as_json)
 
 
@@ -39,7 +38,4 @@ def server_grants(
 
 
 def _ask(database_url: str | None, command: str, **arguments: Any) -> Any:
-    from approvals_web.cli.commands import service  # which imports this module
-    from approvals_web.control import ask
-
-    return ask(service(database_url), command, **arguments)
+    return control.ask(service(database_url), command, **arguments)

@@ -1,7 +1,7 @@
 // One event stream for all of this browser's tabs: whoever holds the lock listens and tells the others. A poke says only
 // that something changed; each page asks for its own part again, and the server checks who asks.
 (() => {
-  if (!document.querySelector("#live")) return;
+  if (!document.querySelector("#live, #frozen")) return;
   const changed = () => document.body.dispatchEvent(new CustomEvent("approvals-changed"));
   const channel = new BroadcastChannel("approvals");
   channel.onmessage = changed;
@@ -29,7 +29,8 @@
     details().forEach((one, i) => {
       if (open[i]) one.open = true;
     });
-    document.title = document.querySelector("#live").dataset.title;
+    const live = document.querySelector("#live");
+    if (live) document.title = live.dataset.title;
   });
   if (navigator.locks) navigator.locks.request("approvals-events", listen);
   else listen();

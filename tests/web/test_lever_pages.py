@@ -1,0 +1,200 @@
+"""The pages and commands of the owner on call: freeze, rollout, audience."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from approvals import freezes
+from approvals.errors import NotFound
+from approvals.principals import agent_named
+from approvals_web import control
+from approvals_web.cli.commands import app
+
+FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confirm": "yes"}
+
+
+async def test_an_admin_freezes_and_every_page_says_so_until_it_is_lifted(served, ann):
+    filed = served.house.file()
+    made = await ann.http.post("/freeze", data=FREEZE)
+    assert (made.status_code, made.headers["location"]) == (303, "/freeze")
+    for path in (
+        "/",
+        "/history",
+        "/servers",
+        "/agents",
+        "/audit",
+        "/rollout",
+        "/freeze",
+        f"/requests/{filed.request_id}",
+    ):
+        page = (await ann.http.get(path)).text
+        assert "All writes are frozen since just now, by Ann: bad &lt;b&gt;deploy&lt;/b&gt;" in page, path
+    card = (await ann.http.get(f"/requests/{filed.request_id}")).text
+    assert "❄ frozen" in card
+    assert 'value="approve"' not in card
+    assert 'value="deny"' in card
+    assert "❄ frozen" in (await ann.http.get("/")).text
+    assert "0 of 1 live gates have confirmed" in (await ann.http.get("/freeze")).text
+    await ann.http.post("/freeze/lift", data={"scope": "all", "confirm": "yes"})
+    assert "All writes are frozen" not in (await ann.http.get("/")).text
+    assert "Lifted" in (await ann.http.get("/freeze")).text
+
+
+async def test_p1_approving_while_frozen_is_refused_with_the_reason(served, ann):
+    filed = served.house.file()
+    form = await ann.form(filed.request_id)
+    await ann.http.post("/freeze", data=FREEZE)
+    answer = await ann.http.post(f"/requests/{filed.request_id}/decisions", data=form | {"verdict": "approve"})
+    assert answer.status_code == 409
+    assert "All writes are frozen" in answer.text
+    assert served.house.status(filed.request_id).state == "pending"
+
+
+POSTS = {
+    "/freeze": FREEZE,
+    "/freeze/lift": {"scope": "all", "confirm": "yes"},
+    "/rollout": {"server": "shop", "mode": "off"},
+    "/rollout/clear": {"server": "shop"},
+    "/rollout/audience": {"server": "shop", "entries": "group:pilots"},
+}
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_p1_only_a_signed_in_admin_moves_a_lever_and_only_from_its_own_pages(served, visitors, path):
+    served.house.add_user("rex", "reviewer")
+    rex = await visitors.signed_in("rex")
+    assert (await rex.http.post(path, data=POSTS[path])).status_code == 403
+    assert (await visitors.stranger().http.post(path, data=POSTS[path])).status_code in {303, 401}
+    ann = await visitors.signed_in()
+    elsewhere = await ann.http.post(path, data=POSTS[path], headers={"Sec-Fetch-Site": "cross-site"})
+    assert elsewhere.status_code == 403
+    for key in ("agent", "shop"):
+        bearer = {"Authorization": f"Bearer {served.house.keys[key]}"}
+        stranger = visitors.stranger(**bearer)
+        assert (await stranger.http.post(path, data=POSTS[path])).status_code in {303, 401}
+    assert served.house.read(freezes.in_force) == []
+    assert served.house.rows("SELECT count(*) FROM rollout") == [(0,)]
+    assert served.house.rows("SELECT audience FROM server") == [("",)]
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "status"),
+    [
+        ("/freeze", {"confirm": ""}, 422),
+        ("/freeze", {"mode": "maybe"}, 422),
+        ("/freeze", {"over": "everything"}, 422),
+        ("/freeze", {"over": "server:nowhere"}, 404),
+        ("/freeze", {"over": "agent:nobody"}, 404),
+        ("/freeze/lift", {}, 404),
+        ("/freeze/lift", {"confirm": ""}, 422),
+        ("/rollout", {"mode": "on"}, 422),
+        ("/rollout", {"server": "nowhere"}, 404),
+        ("/rollout", {"server": "A B"}, 422),
+        ("/rollout/clear", {}, 404),
+        ("/rollout/audience", {"entries": "scout"}, 422),
+    ],
+)
+async def test_a_lever_that_cannot_be_moved_so_says_why(served, ann, path, changes, status):
+    assert (await ann.http.post(path, data=POSTS[path] | changes)).status_code == status
+
+
+async def test_the_rollout_page_sets_counts_and_forgets(served, ann):
+    await ann.http.post("/rollout", data={"server": "shop", "mode": "observe", "whom": "agent:scout"})
+    served.house.file()
+    page = (await ann.http.get("/rollout")).text
+    assert "agent:scout" in page
+    assert "refund_order: of the last 1 calls in observe, 1 would have waited and 0 would have been refused" in page
+    await ann.http.post("/rollout/clear", data={"server": "shop", "whom": "agent:scout"})
+    await ann.http.post("/rollout/audience", data={"server": "shop", "entries": "group:pilots agent:scout"})
+    page = (await ann.http.get("/rollout")).text
+    assert "Nothing: everything is enforced." in page
+    assert "For: agent:scout group:pilots" in page
+
+
+async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
+    stranger = visitors.stranger()
+    assert "approvals_frozen 0.0" in (await stranger.http.get("/metrics")).text
+    served.house.write(lambda tx: served.house.service.freezes.make(tx, "cli:ops", "all", "", "hold", ""))
+    assert "approvals_frozen 1.0" in (await stranger.http.get("/metrics")).text
+    assert (await stranger.http.get("/readyz")).status_code == 200
+
+
+@pytest.fixture
+def run(house, capsys, monkeypatch):
+    """The `approvals` command over the house's database, its output."""
+    monkeypatch.setattr("approvals_web.cli.common.service", lambda _: house.service)
+
+    def command(*words):
+        app(list(words), standalone_mode=False)
+        return capsys.readouterr().out
+
+    return command
+
+
+def test_an_operator_freezes_lists_and_lifts_while_no_service_runs(house, run):
+    filed = house.file()
+    house.decide(filed.request_id)
+    said = run("freeze", "--server", "shop", "--reason", "bad deploy")
+    assert "Writes to the server shop are frozen since just now, by the operator" in said
+    assert "Approvals taken back: 1." in said
+    assert "It stood already" in run("freeze", "--server", "shop")
+    run("freeze", "--agent", "scout", "--hold")
+    listed = run("freeze", "--list")
+    assert ("Writes to the server shop" in listed, "0 of 1 confirmed" in listed) == (True, True)
+    with pytest.raises(NotFound):
+        run("unfreeze")
+    with pytest.raises(NotFound):
+        run("freeze", "--agent", "nobody")
+    assert "Writes to the server shop are no longer frozen." in run("unfreeze", "--server", "shop")
+    assert "Writes by the agent scout are no longer frozen." in run("unfreeze", "--all")
+    assert house.read(freezes.in_force) == []
+    scout = house.read(lambda reader: agent_named(reader, "scout")).id
+    assert house.events(f"freeze:agent:{scout}") == ["freeze.made", "freeze.lifted"]
+
+
+def test_an_operator_sets_rollout_and_audience(house, run):
+    assert "enforce" not in run("rollout", "list")
+    run("rollout", "set", "shop", "observe", "--tool", "refund_order", "--group", "pilots")
+    assert "group:pilots" in run("rollout", "list")
+    run("rollout", "clear", "shop", "--tool", "refund_order", "--group", "pilots")
+    assert "None yet." in run("rollout", "list")
+    assert "agent:scout group:pilots" in run("server", "audience", "shop", "--agent", "scout", "--group", "pilots")
+    assert "agent:scout group:pilots" in run("server", "audience", "shop")
+    assert "every agent" in run("server", "audience", "shop", "--everyone")
+
+
+async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, house, until):
+    if house.service.database.shared:
+        pytest.skip("commands reach PostgreSQL themselves")
+    async with control.listening(house.service), served.client() as gate:
+        body = {"session": house.session, "waiting": []}
+        async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
+            lines = stream.aiter_lines()
+            await anext(lines)
+            asking = asyncio.to_thread(
+                control.ask, house.service, "freeze", server="", agent="", mode="refuse", reason="bad deploy"
+            )
+            assert (await asking)["new"]
+            async for line in lines:
+                if '"words":"All writes are frozen' in line:
+                    break
+
+
+async def test_the_banner_comes_and_goes_by_itself(served, visitors, browser):
+    context = await browser.new_context(base_url=served.url)
+    ann = await visitors.signed_in()
+    await context.add_cookies([{"name": "approvals", "value": ann.http.cookies["approvals"], "url": served.url}])
+    page = await context.new_page()
+    faults = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    service = served.house.service
+    for path in ("/agents", "/"):
+        await page.goto(path)
+        await page.wait_for_function("() => window.htmx !== undefined")
+        await service.write(lambda tx: service.freezes.make(tx, "cli:ops", "all", "", "refuse", "bad deploy"))
+        await expect(page.locator("p.frozen")).to_contain_text("All writes are frozen")
+        await service.write(lambda tx: service.freezes.lift(tx, "cli:ops", "all"))
+        await expect(page.locator("p.frozen")).to_have_count(0)
+    await context.close()
+    assert faults == []

@@ -1,0 +1,20 @@
+"""What a gate process says of itself."""
+
+from fastapi import APIRouter
+
+from approvals import levers
+from approvals.wire import HeardFreezes, Identifier
+from approvals_web.api.documented import problems
+from approvals_web.deps import Installation, TheService
+from approvals_web.strict_json import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["gates"])
+
+
+@router.put("/gates/{session}/freezes", status_code=204, responses=problems(400, 404, 413, 426))
+async def heard_freezes(
+    session: Identifier, body: HeardFreezes, installation: Installation, service: TheService
+) -> None:
+    """It has heard of these freezes, and starts nothing that they stop."""
+    await service.write(lambda tx: service.freezes.confirm(tx, installation, session, body.freezes))
+    service.bus.wake(levers.MOVED)  # pages show who confirmed

@@ -1,0 +1,119 @@
+"""`approvals freeze`, `unfreeze`, `rollout`, `server audience`: what the owner on call moves."""
+
+from typing import Annotated
+
+import typer
+
+from approvals.service import Service
+from approvals_web import control
+from approvals_web.cli import common
+
+rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
+
+Server = Annotated[str, typer.Option(help="Only the writes to this server.")]
+Agent = Annotated[str, typer.Option(help="Only this agent's writes.")]
+Tool = Annotated[str, typer.Option(help="Only this tool; else all of the server's.")]
+Someone = Annotated[str, typer.Option(help="Only this agent's calls.")]
+Group = Annotated[str, typer.Option(help="Only the calls of agents in this group.")]
+
+
+def freeze(
+    server: Server = "",
+    agent: Agent = "",
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Let new writes wait for the end instead of refusing them.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Told to agents and shown on every page.")] = "",
+    listing: Annotated[bool, typer.Option("--list", help="Only say what is frozen.")] = False,
+    as_json: common.AsJson = False,
+    database_url: common.DatabaseUrl = None,
+) -> None:
+    """Stop all writes at once, or one server's, or one agent's. Approvals that nobody has used are taken back."""
+    here = common.service(database_url)
+    if listing:
+        common.show(control.ask(here, "freeze list"), as_json=as_json)
+        return
+    mode = "hold" if hold else "refuse"
+    made = control.ask(here, "freeze", server=server, agent=agent, mode=mode, reason=reason)
+    revoked = made["revoked"] + _sweep(here, "revoked")
+    print(f"{made['words']}.{'' if made['new'] else ' It stood already.'} Approvals taken back: {revoked}.")
+    print(
+        "See which gates have confirmed: approvals freeze --list. Lift it: approvals unfreeze, with the same options."
+    )
+
+
+def unfreeze(
+    server: Server = "",
+    agent: Agent = "",
+    everything: Annotated[bool, typer.Option("--all", help="Lift every freeze that stands.")] = False,
+    database_url: common.DatabaseUrl = None,
+) -> None:
+    """Lift one freeze: without options that of all writes. Others stay."""
+    here = common.service(database_url)
+    lifted = control.ask(here, "unfreeze", server=server, agent=agent, everything=everything)
+    released = _sweep(here, "released")
+    for words in lifted or ["No writes were"]:
+        print(f"{words} no longer frozen." if lifted else f"{words} frozen.")
+    if released:
+        print(f"Calls that it held, and that go on: {released}.")
+
+
+@rollout.command("set")
+def rollout_set(
+    server: str,
+    mode: Annotated[str, typer.Argument(help="off, observe or enforce.")],
+    tool: Tool = "",
+    agent: Someone = "",
+    group: Group = "",
+    database_url: common.DatabaseUrl = None,
+) -> None:
+    """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
+    whom = _whom(agent, group)
+    control.ask(common.service(database_url), "rollout set", server=server, tool=tool, whom=whom, mode=mode)
+    print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
+
+
+@rollout.command("clear")
+def rollout_clear(
+    server: str, tool: Tool = "", agent: Someone = "", group: Group = "", database_url: common.DatabaseUrl = None
+) -> None:
+    """Forget what was set for exactly this: what is less specific counts again, and else enforce."""
+    whom = _whom(agent, group)
+    control.ask(common.service(database_url), "rollout clear", server=server, tool=tool, whom=whom)
+    print("Forgotten.")
+
+
+@rollout.command("list")
+def rollout_list(as_json: common.AsJson = False, database_url: common.DatabaseUrl = None) -> None:
+    """Everything that is set. What is not listed is enforced."""
+    common.show(control.ask(common.service(database_url), "rollout list"), as_json=as_json)
+
+
+def audience(
+    name: str,
+    agent: Annotated[list[str] | None, typer.Option(help="An agent that may use it; more than once for more.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="A group of agents that may.")] = None,
+    everyone: Annotated[bool, typer.Option("--everyone", help="Let every agent use it.")] = False,
+    database_url: common.DatabaseUrl = None,
+) -> None:
+    """Say which agents may use a server at all, reads included; without options, who may now."""
+    entries = [*(f"agent:{one}" for one in agent or ()), *(f"group:{one}" for one in group or ())]
+    if everyone and entries:
+        raise typer.BadParameter("--everyone leaves nobody to name")
+    given = entries if entries or everyone else None
+    said = control.ask(common.service(database_url), "server audience", name=name, entries=given)
+    print(f"{name} may be used by: {said or 'every agent'}")
+
+
+def _whom(agent: str, group: str) -> str:
+    if agent and group:
+        raise typer.BadParameter("give --agent or --group")
+    return f"agent:{agent}" if agent else f"group:{group}" if group else ""
+
+
+def _sweep(here: Service, what: str) -> int:
+    """The rest, batch by batch."""
+    done = 0
+    while any((batch := control.ask(here, "freeze sweep")).values()):
+        done += batch[what]
+    return done

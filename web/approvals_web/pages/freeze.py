@@ -1,0 +1,80 @@
+"""Stopping all writes, one server's or one agent's: what is frozen, which gates have heard, what still runs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from approvals import freezes, principals
+from approvals.database import Reader
+from approvals.errors import Invalid
+from approvals_web.deps import Admin, SignedIn, TheService
+from approvals_web.rendering import fragment, page
+
+router = APIRouter()
+
+Scope = Annotated[str, Form(max_length=10)]
+Of = Annotated[str, Form(max_length=100)]
+Confirmed = Annotated[str, Form(alias="confirm", max_length=3)]
+
+
+@router.get("/freeze")
+async def frozen(request: Request, person: SignedIn, service: TheService) -> Response:
+    """What is frozen, and the form to freeze more."""
+    return page(request, "freeze.html", await service.read(_shown) | {"person": person})
+
+
+@router.get("/freeze/banner")
+async def banner(request: Request, person: SignedIn, service: TheService) -> Response:
+    """The red line on every page."""
+    shown = fragment("_frozen.html", freezes=request.state.freezes, nonce=request.state.nonce)
+    return HTMLResponse(shown, headers={"Vary": "HX-Request"})
+
+
+@router.post("/freeze")
+async def freeze(
+    admin: Admin,
+    service: TheService,
+    over: Annotated[str, Form(max_length=110)],
+    mode: Annotated[str, Form(max_length=10)],
+    confirm: Confirmed = "",
+    reason: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Stop writes over `all`, `server:NAME` or `agent:ID`, from this moment on."""
+    _check(confirm)
+    scope, _, of = over.partition(":")
+    await service.write(lambda tx: service.freezes.make(tx, admin.actor, scope, of, mode, reason.strip()))
+    await service.heed_levers()
+    return RedirectResponse("/freeze", status_code=303)
+
+
+@router.post("/freeze/lift")
+async def lift(admin: Admin, service: TheService, scope: Scope, of: Of = "", confirm: Confirmed = "") -> Response:
+    """Lift one freeze; others stay."""
+    _check(confirm)
+    await service.write(lambda tx: service.freezes.lift(tx, admin.actor, scope, of))
+    await service.heed_levers()
+    return RedirectResponse("/freeze", status_code=303)
+
+
+def _check(confirm: str) -> None:
+    if confirm != "yes":
+        raise Invalid("This was not confirmed.", hint="Tick the box that says so.")
+
+
+def _shown(reader: Reader) -> dict[str, Any]:
+    return {
+        "standing": [{"row": row, "gates": freezes.gates(reader, row)} for row in freezes.shown(reader)],
+        "running": freezes.running(reader),
+        "ended": [
+            {
+                "row": row,
+                "what": freezes.what(reader, row).rpartition(" ")[0],
+                "by": freezes.by(reader, row.made_by),
+                "lifted_by": freezes.by(reader, row.lifted_by),
+            }
+            for row in freezes.lifted(reader)
+        ],
+        "servers": sorted({row.server for row in principals.installations(reader)}),
+        "agents": [row for row in principals.agents(reader) if row.disabled_at is None],
+    }

@@ -1,0 +1,72 @@
+"""How far gates are rolled out, what `observe` would have asked, and which agents a server is for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import audience, freezes, principals, rollouts
+from approvals.database import Reader
+from approvals.wire import ServerName
+from approvals_web.deps import Admin, SignedIn, TheService
+from approvals_web.rendering import page
+
+router = APIRouter()
+
+Server = Annotated[ServerName, Form()]
+Tool = Annotated[str, Form(max_length=128)]
+Whom = Annotated[str, Form(max_length=80)]
+
+
+@router.get("/rollout")
+async def rollout(request: Request, person: SignedIn, service: TheService) -> Response:
+    """Everything that is set."""
+    return page(request, "rollout.html", await service.read(_shown) | {"person": person})
+
+
+@router.post("/rollout")
+async def set_rollout(
+    admin: Admin,
+    service: TheService,
+    server: Server,
+    mode: Annotated[str, Form(max_length=10)],
+    tool: Tool = "",
+    whom: Whom = "",
+) -> Response:
+    """Set one; it counts from the next call on."""
+    await service.write(lambda tx: service.rollouts.set(tx, admin.actor, server, tool.strip(), whom.strip(), mode))
+    return RedirectResponse("/rollout", status_code=303)
+
+
+@router.post("/rollout/clear")
+async def clear_rollout(
+    admin: Admin, service: TheService, server: Server, tool: Tool = "", whom: Whom = ""
+) -> Response:
+    """Forget one; what is less specific counts again."""
+    await service.write(lambda tx: service.rollouts.clear(tx, admin.actor, server, tool, whom))
+    return RedirectResponse("/rollout", status_code=303)
+
+
+@router.post("/rollout/audience")
+async def set_audience(
+    admin: Admin, service: TheService, server: Server, entries: Annotated[str, Form(max_length=10_000)] = ""
+) -> Response:
+    """Say which agents a server is for; none named, every one."""
+    await service.write(lambda tx: service.audiences.set(tx, admin.actor, server, entries.split()))
+    return RedirectResponse("/rollout", status_code=303)
+
+
+def _shown(reader: Reader) -> dict[str, object]:
+    servers = sorted({row.server for row in principals.installations(reader)})
+    return {
+        "rows": [{"row": row, "by": freezes.by(reader, row.set_by)} for row in rollouts.listed(reader)],
+        "servers": [
+            {
+                "name": name,
+                "audience": audience.known_server(reader, name).audience,
+                "observed": rollouts.observed(reader, name),
+            }
+            for name in servers
+        ],
+        "modes": rollouts.MODES,
+    }
