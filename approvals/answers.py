@@ -9,7 +9,17 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
-from approvals.errors import ApprovalsError, Forbidden, Invalid, NotConfigured, TooLarge, Unauthenticated, WireTooOld
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    Invalid,
+    NotConfigured,
+    OutOfScope,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    WireTooOld,
+)
 from approvals.wire import RequestStatus, State
 
 AGAIN = "Call the same tool again with identical arguments"
@@ -80,8 +90,14 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
         (TooLarge, "too-large", "Send less and call again."),
         (NotConfigured, "not_configured", TELL),
         (Unauthenticated, "unauthenticated", TELL),
+        (
+            OutOfScope,
+            "out_of_scope",
+            "Do not call it with this key again; do what you can without it.",
+        ),
         (Forbidden, "forbidden", TELL),
         (WireTooOld, "wire-too-old", TELL),
+        (TooMany, "too_many_requests", "Do not ask for more now; call again with identical arguments later."),
     ]
     default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
     status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
@@ -89,6 +105,8 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     facts = {"status": status, "executed": False, "reason": failure.detail, "next": following}
     if request_id is not None:
         facts["request_id"] = request_id
+    if isinstance(failure, TooMany):
+        facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
     return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
 
 

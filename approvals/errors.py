@@ -4,6 +4,7 @@
     ├── BadRequest                 400  the message cannot be read
     ├── Unauthenticated            401  no live credential came with it
     ├── Forbidden                  403  this principal may never do this
+    │   └── OutOfScope             403  this key does not cover it
     ├── NotFound                   404  it does not exist, or is none of the caller's business
     ├── Conflict                   409  the world moved on
     │   ├── Stale                  409  the content is no longer what was seen
@@ -60,6 +61,10 @@ class Unauthenticated(ApprovalsError):
 
 class Forbidden(ApprovalsError):
     status, problem, title = 403, "forbidden", "Not allowed"
+
+
+class OutOfScope(Forbidden):
+    problem, title = "out-of-scope", "Not covered by this key"
 
 
 class NotFound(ApprovalsError):

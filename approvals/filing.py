@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import headline, identifier, presence, secret_paths
+from approvals import headline, identifier, presence, scopes, secret_paths
+from approvals.allowance import Allowances
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
@@ -58,15 +59,24 @@ class _Call:
 class Filings:
     """Files calls."""
 
-    def __init__(self, transitions: Transitions, registry: Registry, keyring: Keyring, policy: Policy) -> None:
+    def __init__(
+        self,
+        transitions: Transitions,
+        registry: Registry,
+        keyring: Keyring,
+        policy: Policy,
+        allowances: Allowances,
+    ) -> None:
         self._transitions = transitions
         self._registry = registry
         self._keyring = keyring
         self._policy = policy
+        self._allowances = allowances
         self._kept_policy = ""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again)."""
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, TooMany, Stale
+        (register again)."""
         call = self._examine(tx, installation, filing)
         tx.hold(_TWINS, key=call.key)
         joined = self._continue(tx, call) or self._attach(tx, call)
@@ -98,6 +108,8 @@ class Filings:
         for path in secret_paths.shown(filing.arguments, tool.secret):
             raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
         caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        if not scopes.allows(caller.scopes, installation.server, filing.tool):
+            raise scopes.refusal(installation.server, filing.tool)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
             filing,
@@ -165,6 +177,8 @@ class Filings:
         )
 
     def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
+        waits = call.judgement.action is Action.REQUIRE_APPROVAL
+        self._allowances.check(tx, call.caller, call.installation, waits=waits)
         request_id = identifier.new(tx.now)
         judgement, filing = call.judgement, call.filing
         words, reviewed = self._headline(call)

@@ -20,7 +20,16 @@ from approvals.call import Answer, Call, Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.definition import definition_hash
-from approvals.errors import ApprovalsError, NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.errors import (
+    ApprovalsError,
+    NotPossible,
+    OutOfScope,
+    Stale,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
 from approvals.execution import Runner, running
 from approvals.fingerprint import canonical, digest, encode
 from approvals.known_agents import KnownAgents
@@ -86,6 +95,7 @@ class Session:
     async def call(self, call: Call) -> Answer:
         started = time.monotonic()
         try:
+            await self._agents.check(call.caller, self._gate.server, call.tool)
             verdict = await self._verdict(call.tool)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self.refused(call.tool, started, verdict.reason, call.caller)
@@ -213,10 +223,13 @@ class Session:
                 sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {digest(**of_call)}"),
                 assertion=None
                 if call.caller.agent_key is None
-                else (await self._agents.assertion(call.caller.agent_key))[0],
+                else (await self._agents.of(call.caller.agent_key)).assertion,
                 subject=call.caller.subject,
                 reason=redact.text(call.reason, 2000) if call.reason else None,
                 client=call.caller.client,
+                on_behalf_of=call.origin.on_behalf_of,
+                agent_session=call.origin.agent_session,
+                trace_id=call.origin.trace_id,
                 repeat_of=call.repeat_of,
                 continues=call.continues,
             )
@@ -256,7 +269,7 @@ class Session:
                     return answer
                 continue
             if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
-                return self._final(status)
+                return await self._if_still_known(call, status) or self._final(status)
             now = time.monotonic()
             if now >= deadline or not await call.is_attached():
                 return call.next_round(status) or answers.of_status(status)
@@ -301,6 +314,20 @@ class Session:
         except ApprovalsError:
             return answers.of_error(error, request_id=waiter.status.id)
         return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+
+    async def _if_still_known(self, call: Call, status: RequestStatus) -> CallToolResult | None:
+        """What a call is told whose request ended because its agent, or the agent's key, no longer counts: asking again
+        would not help."""
+        if call.caller.agent_key is None or status.state not in {State.WITHDRAWN, State.REVOKED}:
+            return None
+        self._agents.forget()
+        try:
+            await self._agents.check(call.caller, self._gate.server, call.tool)
+        except (Unauthenticated, OutOfScope) as error:
+            return answers.of_error(error, request_id=status.id)
+        except ApprovalsError:
+            pass  # the request's own end is answer enough
+        return None
 
     def _final(self, status: RequestStatus) -> CallToolResult:
         if status.state in {State.SUCCEEDED, State.FAILED}:

@@ -1,13 +1,27 @@
 """The agents that call through this gate process, by their keys: what the service said of each, for a while."""
 
 import hashlib
+from dataclasses import dataclass
 
+from approvals import scopes
 from approvals.call import Caller
 from approvals.client import ServiceClient
 from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError
 
 ASSERTION_MARGIN = 60.0
+LONGEST = 15.0
+"""Seconds for which an answer counts, as for a verdict: a key that was taken back, or narrowed, reads no longer."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """An agent, as the service said."""
+
+    name: str
+    assertion: str
+    tools: tuple[str, ...]
+    until: float
 
 
 class KnownAgents:
@@ -15,28 +29,34 @@ class KnownAgents:
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
-        self._assertions: dict[str, tuple[str, str, float]] = {}
+        self._known: dict[str, Known] = {}
 
-    async def assertion(self, key: str) -> tuple[str, str]:
-        """A live assertion and the agent's name. Raises Unauthenticated for a key that is nobody's."""
+    async def of(self, key: str) -> Known:
+        """Who it is, with a live assertion. Raises Unauthenticated for a key that is nobody's."""
         name = hashlib.sha256(key.encode()).hexdigest()
-        known = self._assertions.get(name)
-        if known is not None and boot_clock() < known[2]:
-            return known[0], known[1]
+        known = self._known.get(name)
+        if known is not None and boot_clock() < known.until:
+            return known
         asked = boot_clock()
         verified = await self._client.verify_agent(key)
-        until = asked + max(0.0, min(30.0, verified.expires_in - ASSERTION_MARGIN))
-        self._assertions[name] = (verified.assertion, verified.agent, until)
-        return verified.assertion, verified.agent
+        until = asked + max(0.0, min(LONGEST, verified.expires_in - ASSERTION_MARGIN))
+        self._known[name] = known = Known(verified.agent, verified.assertion, verified.tools, until)
+        return known
+
+    async def check(self, caller: Caller, server: str, tool: str) -> None:
+        """Raises OutOfScope for a tool that the caller's key does not cover, Unauthenticated for a key that is
+        nobody's, Unavailable while the service cannot be asked."""
+        if caller.agent_key is not None and not scopes.covers((await self.of(caller.agent_key)).tools, tool):
+            raise scopes.refusal(server, tool)
 
     def forget(self) -> None:
         """Ask anew from now on."""
-        self._assertions.clear()
+        self._known.clear()
 
     async def name_of(self, key: str) -> str | None:
         """None for a key that is nobody's. Raises Unavailable."""
         try:
-            return (await self.assertion(key))[1]
+            return (await self.of(key)).name
         except ApprovalsError as error:
             if error.status >= 500:
                 raise
@@ -46,5 +66,5 @@ class KnownAgents:
         """The caller's name as far as it was asked for before, else nothing."""
         if caller.agent_key is None:
             return ""
-        found = self._assertions.get(hashlib.sha256(caller.agent_key.encode()).hexdigest())
-        return found[1] if found else ""
+        found = self._known.get(hashlib.sha256(caller.agent_key.encode()).hexdigest())
+        return found.name if found else ""

@@ -10,6 +10,7 @@ from approvals.filing import FOLLOW
 from approvals.gate_stream import GateStreams
 from approvals.instant import SECOND, Instant
 from approvals.models import WaitingCall
+from approvals.orphan import TAKEN_BACK
 from approvals.transition import WAKE, requests
 
 POLL_SECONDS = 2.0
@@ -38,13 +39,17 @@ _CHANGED = Statement(
 class Replicas:
     """Event loop only, but for `changes`."""
 
-    def __init__(self, bus: Bus, gates: GateStreams) -> None:
+    def __init__(self, bus: Bus, gates: GateStreams, taken_back: Callable[[], None]) -> None:
         self._bus = bus
         self._gates = gates
         self._after: Instant = 0
         self._looked_at: Instant = 0
         self._seen: dict[str, Instant] = {}
-        self._deeds: dict[tuple[str, int], Callable[..., None]] = {(WAKE, 1): bus.wake, (FOLLOW, 2): self._follow}
+        self._deeds: dict[tuple[str, int], Callable[..., None]] = {
+            (WAKE, 1): bus.wake,
+            (FOLLOW, 2): self._follow,
+            (TAKEN_BACK, 0): taken_back,
+        }
         """By the deed and the number of its words."""
 
     def hear(self, message: str) -> None:

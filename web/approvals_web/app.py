@@ -50,7 +50,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     timers: list[asyncio.Task[None]] = []
     try:
         await service.write(service.check_key)
-        kept = (service.keep_time(), service.keep_chain(), service.keep_up(), service.keep_retention())
+        kept = (
+            service.keep_time(),
+            service.keep_chain(),
+            service.keep_up(),
+            service.keep_retention(),
+            service.keep_keys(),
+        )
         timers += map(asyncio.create_task, kept)
         yield
     finally:

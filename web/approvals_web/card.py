@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, people, presence
+from approvals import credentials, ownership, people, presence
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
 from approvals.decision import on_content
@@ -58,6 +58,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "more": more,
         "warnings": _warnings(row, status.state, shown, execution),
         "agent": credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None,
+        "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),

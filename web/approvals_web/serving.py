@@ -68,11 +68,18 @@ def serve(settings: Settings, *, demo: bool) -> None:
             f"APPROVALS_POLICY names {settings.policy}, but this version reads no policy file.",
             hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
         )
-    retention = settings.keeps()
+    retention, allowance = settings.keeps(), settings.allowance()
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
-        service = Service(database, settings.keyring(), settings.url(), emit_head=_emitter(), retention=retention)
+        service = Service(
+            database,
+            settings.keyring(),
+            settings.url(),
+            emit_head=_emitter(),
+            retention=retention,
+            allowance=allowance,
+        )
         database.write_now(service.check_key)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(settings, service, listener, demo=demo))

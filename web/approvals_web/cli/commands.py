@@ -1,25 +1,22 @@
 """Every subcommand: parse, ask, print."""
 
-import json
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from approvals import schema
 from approvals.errors import ApprovalsError
-from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import audit
-from approvals_web.settings import Settings
+from approvals_web.cli import agents, audit
+from approvals_web.cli.asking import service, settings, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 server = typer.Typer(no_args_is_help=True, help="MCP servers behind a gate, and their keys.")
-agent = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 user = typer.Typer(no_args_is_help=True, help="People who sign in.")
 app.add_typer(server, name="server")
-app.add_typer(agent, name="agent")
+app.add_typer(agents.app, name="agent")
 app.add_typer(user, name="user")
 app.add_typer(audit.app, name="audit")
 
@@ -35,18 +32,6 @@ def run() -> None:
     except ApprovalsError as error:
         print(f"approvals: {error.detail} {error.hint}".rstrip(), file=sys.stderr)
         sys.exit(1)
-
-
-def settings(database_url: str | None, **more: Any) -> Settings:
-    given = {"database_url": database_url} | more
-    return Settings(**{name: value for name, value in given.items() if value is not None})
-
-
-def service(database_url: str | None) -> Service:
-    """The service's parts over a migrated database, without serving."""
-    chosen = settings(database_url)
-    schema.upgrade(chosen.migration_url)
-    return Service(chosen.database(), chosen.keyring(), chosen.url())
 
 
 @app.callback(invoke_without_command=True)
@@ -105,11 +90,13 @@ def server_add(
         str, typer.Option(help="enforced: the agent cannot reach it. cooperative: it can.")
     ] = "cooperative",
     untrusted: Annotated[bool, typer.Option("--untrusted", help="Do not believe its tools' annotations.")] = False,
+    expires: Annotated[str, typer.Option(help="30d, 12h, 15m, or never.")] = "never",
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an MCP server's gate. It is shown once."""
     here = service(database_url)
-    key = control.ask(here, "server add", name=name, label=label, assurance=assurance, trusted=not untrusted)
+    given = {"label": label, "assurance": assurance, "trusted": not untrusted, "expires": expires}
+    key = control.ask(here, "server add", name=name, **given)
     print(f"APPROVALS_URL={here.public_url}")
     print(f"APPROVALS_SERVER_KEY={key}")
     if not untrusted:
@@ -134,32 +121,6 @@ def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = 
     print(f"{control.ask(service(database_url), 'server revoke', name=name, label=label)} keys revoked.")
 
 
-@agent.command("add")
-def agent_add(
-    name: str, owner: Annotated[str, typer.Option(help="Who answers for it.")] = "", database_url: DatabaseUrl = None
-) -> None:
-    """Make a key for an agent. It is shown once."""
-    print(f"APPROVALS_AGENT_KEY={control.ask(service(database_url), 'agent add', name=name, owner=owner)}")
-
-
-@agent.command("list")
-def agent_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Agents and their keys."""
-    show(control.ask(service(database_url), "agent list"), as_json=as_json)
-
-
-@agent.command("rotate")
-def agent_rotate(name: str, database_url: DatabaseUrl = None) -> None:
-    """A second key; both work until you rotate again, or revoke."""
-    print(f"APPROVALS_AGENT_KEY={control.ask(service(database_url), 'agent rotate', name=name)}")
-
-
-@agent.command("revoke")
-def agent_revoke(name: str, database_url: DatabaseUrl = None) -> None:
-    """End an agent: its keys stop working at once, approvals of its calls too."""
-    print(f"{control.ask(service(database_url), 'agent revoke', name=name)} keys revoked.")
-
-
 @user.command("add")
 @user.command("invite")
 def user_invite(
@@ -181,17 +142,3 @@ def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
     print(f"{control.ask(service(database_url), 'user disable', name=name)} is disabled.")
-
-
-def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """An aligned table, or JSON."""
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        print("None yet.")
-        return
-    table = [list(rows[0]), *[[str(value) for value in row.values()] for row in rows]]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
