@@ -123,7 +123,7 @@ class Allowances:
         oldest = lately.oldest if lately is not None else None
         again = (identifier.instant(oldest) + MINUTE - tx.now) / SECOND if oldest else 60
         words = f"{minute} requests a minute are the most"
-        raise self._refusal(tx, caller, kind, of, words, "Slow down.", max(1, round(again + 0.5)))
+        raise self._refusal(tx, caller, kind, of, words, "Slow down.", max(1, int(again) + 1))
 
     def _refusal(
         self, tx: Transaction, caller: Caller, kind: str, of: str, words: str, hint: str, again: int

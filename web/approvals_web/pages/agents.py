@@ -45,12 +45,12 @@ async def add(
 ) -> Response:
     """A new agent; its key is in the answer, and nowhere else."""
     try:
-        given = {
-            "owners": owners.split(),
-            "covers": scopes,
-            "life": key_life.seconds(expires.strip() or key_life.NEVER),
-        }
-        key = await service.write(lambda tx: service.principals.add_agent(tx, admin.actor, name.strip(), **given))
+        life = key_life.seconds(expires.strip() or key_life.NEVER)
+        key = await service.write(
+            lambda tx: service.principals.add_agent(
+                tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life
+            )
+        )
     except _REFUSED as error:
         return await _again(request, service, admin, error)
     return await _with_key(request, service, admin, name.strip(), key)
