@@ -95,8 +95,8 @@ class Session:
     async def call(self, call: Call) -> Answer:
         started = time.monotonic()
         try:
+            verdict = await self._verdict(call.tool)  # registers first, so that a refusal can be put on record
             await self._agents.check(call.caller, self._gate.server, call.tool)
-            verdict = await self._verdict(call.tool)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self.refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)

@@ -11,6 +11,7 @@ from mcp import Client
 from over_http import http_client, http_server
 
 from approvals import Budgets, agents, allowance, identifier, orphan, ownership, search
+from approvals import service as service_module
 from approvals.allowance import Allowance
 from approvals.credentials import live
 from approvals.errors import Conflict, Invalid, NotFound, OutOfScope, TooMany, Unauthenticated
@@ -125,6 +126,12 @@ async def test_p8_a_call_out_of_scope_is_on_record(served, log):
 # keys that end
 
 
+@pytest.fixture
+def no_looking(monkeypatch):
+    """The service ends a revoked key's requests because it is told, not because it looks."""
+    monkeypatch.setattr(service_module, "ORPHAN_SECONDS", 600)
+
+
 async def while_waiting(served, log, act, agent="agent"):
     """What a waiting call is told when this happens."""
     gate = served.gate(agent=agent)
@@ -136,7 +143,7 @@ async def while_waiting(served, log, act, agent="agent"):
             return row, await call
 
 
-async def test_p7_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(served, log):
+async def test_p7_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(no_looking, served, log):
     house = served.house
     row, result = await while_waiting(served, log, lambda: revoke_key(house, keys(house)[0].id))
     facts = told(result, "unauthenticated")
@@ -147,13 +154,13 @@ async def test_p7_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(served,
     assert not log.exists()
 
 
-async def test_p7_a_call_that_waits_for_a_revoked_agent_hears_of_it_at_once(served, log):
+async def test_p7_a_call_that_waits_for_a_revoked_agent_hears_of_it_at_once(no_looking, served, log):
     row, result = await while_waiting(served, log, served.house.revoke_agent)
     told(result, "unauthenticated")
     assert served.house.status(row.id).ended_because == "the agent was revoked"
 
 
-async def test_p7_over_http_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(served, log):
+async def test_p7_over_http_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(no_looking, served, log):
     house = served.house
     async with (
         http_server(effects.create(log, gate=served.gate(agent=None))) as url,
@@ -165,6 +172,21 @@ async def test_p7_over_http_a_call_that_waits_by_a_revoked_key_hears_of_it_at_on
         house.revoke_agent()
         with anyio.fail_after(10):
             told(await call, "unauthenticated")
+
+
+async def test_p7_a_key_revoked_by_another_replica_or_a_command_ends_its_calls_at_once(
+    no_looking, served, log, open_house
+):
+    other = open_house(served.house.url, served.house.clock, served.house.keys)
+
+    def elsewhere():
+        revoke_key(other, keys(other)[0].id)
+        if not served.house.service.database.shared:
+            served.house.service.replicas.hear(orphan.TAKEN_BACK)  # one process serves a file: its own socket tells it
+
+    _, result = await while_waiting(served, log, elsewhere)
+    other.service.database.stop()
+    told(result, "unauthenticated")
 
 
 async def test_a_withdrawal_by_the_agent_is_told_as_one(served, log):
