@@ -16,7 +16,9 @@ from approvals.errors import (
     Invalid,
     NotConfigured,
     NotInAudience,
+    OutOfScope,
     TooLarge,
+    TooMany,
     Unauthenticated,
     WireTooOld,
 )
@@ -110,8 +112,14 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
         (NotConfigured, "not_configured", TELL),
         (Unauthenticated, "unauthenticated", TELL),
         (NotInAudience, "not-in-audience", OUTSIDE),
+        (
+            OutOfScope,
+            "out_of_scope",
+            "Do not call it with this key again; do what you can without it.",
+        ),
         (Forbidden, "forbidden", TELL),
         (WireTooOld, "wire-too-old", TELL),
+        (TooMany, "too_many_requests", "Do not ask for more now; call again with identical arguments later."),
     ]
     default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
     status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
@@ -121,6 +129,8 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
         facts["request_id"] = request_id
     if isinstance(failure, Frozen):
         facts["retry_after_seconds"] = FROZEN_RETRY_SECONDS
+    if isinstance(failure, TooMany):
+        facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
     return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
 
 

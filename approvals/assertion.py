@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from approvals import audience, credentials
+from approvals import audience, credentials, scopes
 from approvals.database import Reader, Row
 from approvals.errors import Unauthenticated
 from approvals.instant import SECOND
@@ -22,11 +22,14 @@ class Caller:
     credential_id: str | None = None
     agent_name: str | None = None
     agent_groups: tuple[str, ...] = ()
+    scopes: str = ""
+    """What the key that it came with covers."""
+    agent: Row | None = None
 
 
 def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) -> VerifiedAgent:
-    """Whose key is this? Raises Unauthenticated unless it is a live agent's, NotInAudience for one that the server is
-    not for."""
+    """Whose key is this, and what of this installation's server does it cover? Raises Unauthenticated unless it is a
+    live agent's, NotInAudience for one that the server is not for."""
     agent = credentials.authenticate(reader, key, "agent")
     audience.check_server(reader, installation.server, agent.row.name, agent.row.groups.split())
     claims = {
@@ -36,7 +39,11 @@ def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) 
         "until": reader.now + LIFE_SECONDS * SECOND,
     }
     return VerifiedAgent(
-        agent=agent.row.name, agent_id=agent.id, assertion=keyring.sign(claims), expires_in=LIFE_SECONDS
+        agent=agent.row.name,
+        agent_id=agent.id,
+        assertion=keyring.sign(claims),
+        expires_in=LIFE_SECONDS,
+        tools=scopes.tools_of(agent.credential.scopes, installation.server),
     )
 
 
@@ -50,18 +57,17 @@ def caller_of(
     claims = keyring.verify(assertion)
     if claims is None or claims["installation"] != installation.id or reader.now >= claims["until"]:
         raise Unauthenticated("The agent's assertion does not count here.", hint="Verify the agent's key again.")
-    agent = live_agent(reader, claims["agent"], claims["credential"])
-    return Caller(
-        f"{installation.id}/{agent.id}", agent.id, claims["credential"], agent.name, tuple(agent.groups.split())
-    )
+    agent, key = live_agent(reader, claims["agent"], claims["credential"])
+    groups = tuple(agent.groups.split())
+    return Caller(f"{installation.id}/{agent.id}", agent.id, key.id, agent.name, groups, key.scopes, agent)
 
 
-def live_agent(reader: Reader, agent_id: str, credential_id: str) -> Row:
-    """The agent, if it and the key that it came with still count. Raises Unauthenticated."""
+def live_agent(reader: Reader, agent_id: str, credential_id: str) -> tuple[Row, Row]:
+    """The agent and the key that it came with, if both still count. Raises Unauthenticated."""
     agent = credentials.principal(reader, "agent", agent_id)
     credential = credentials.find(reader, credential_id)
     if agent is None or agent.disabled_at is not None or credential is None:
         raise Unauthenticated("This agent is not, or no longer, known here.", hint="Ask for a new key.")
     if not credentials.is_live(credential, reader.now):
         raise Unauthenticated("This agent's key was revoked or has run out.", hint="Ask for a new key.")
-    return agent
+    return agent, credential

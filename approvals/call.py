@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp_types import CallToolResult, InputRequiredResult
 
+from approvals.origin import Origin
 from approvals.rounds import Round
 from approvals.waiting import Budget
 from approvals.wire import ClientInfo, RequestStatus
@@ -42,6 +43,7 @@ class Call:
     progress: Progress | None = None
     is_there: Callable[[], Awaitable[bool]] | None = None
     """Whether the caller is still connected, where the transport can tell."""
+    origin: Origin = field(default_factory=Origin)
     reason: str | None = None
     repeat_of: str | None = None
     unchanged: Callable[[], bool] = lambda: True

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, null, select, update
 
-from approvals import assertion, audience, credentials, freezes, grants, identifier, levers, people, rollouts
+from approvals import assertion, audience, credentials, freezes, grants, identifier, levers, people, rollouts, scopes
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
 from approvals.database import Reader, Row, Statement, Transaction
-from approvals.errors import ApprovalsError, NotFound, NotInAudience, NotPossible, Stale, Unauthenticated
+from approvals.errors import ApprovalsError, NotFound, NotInAudience, NotPossible, OutOfScope, Stale, Unauthenticated
 from approvals.fingerprint import encode
 from approvals.instant import SECOND
 from approvals.models import Execution, Permission
@@ -74,7 +74,7 @@ class Claims:
             raise Stale("This is not the content that was approved.", hint="Call again with the approved arguments.")
         try:
             permission = self._check_again(tx, installation, row, claim)
-        except (Stale, Unauthenticated, NotInAudience, NotPossible) as error:
+        except (Stale, Unauthenticated, NotInAudience, OutOfScope, NotPossible) as error:
             self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=error.detail)
             return error
         self._start(tx, installation, row, permission, claim)
@@ -122,7 +122,9 @@ class Claims:
             raise Stale("The tool's definition changed after it was approved.", hint="Call again: it is asked anew.")
         agent = None
         if row.agent_id is not None:
-            agent = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            if not scopes.allows(key.scopes, row.server, row.tool):
+                raise scopes.refusal(row.server, row.tool)
         permission = tx.one(_PERMISSION, request_id=row.id)
         if permission is None or (permission.digest, permission.content_version) != (row.digest, row.content_version):
             raise NotPossible("There is no permission for this content.", state=row.state)

@@ -41,6 +41,15 @@ _LIVE = {
     )
     for kind in PREFIXES
 }
+_NEWEST = {
+    kind: Statement(
+        select(_credentials)
+        .where(_credentials.c[f"{kind}_id"] == bindparam("id"))
+        .order_by(_credentials.c.created_at.desc(), _credentials.c.id.desc())
+        .limit(1)
+    )
+    for kind in PREFIXES
+}
 _REVOKE = Statement(
     update(_credentials).where(_credentials.c.id == bindparam("of")).values(revoked_at=bindparam("revoked_at"))
 )
@@ -128,6 +137,16 @@ def revoke(tx: Transaction, kind: str, principal_id: str, *, credential_id: str 
 def keep(tx: Transaction, kind: str, of: str) -> None:
     """Whoever takes this `installation`, `agent` or `key` back waits until this transaction has ended."""
     tx.hold(_KEEP[kind], id=of)
+
+
+def hold(tx: Transaction, kind: str, of: str) -> None:
+    """Nobody else changes this `installation`, `agent` or `user` or its keys, nor claims by it, until this ends."""
+    tx.hold(_HOLD[kind], id=of)
+
+
+def newest(reader: Reader, kind: str, principal_id: str) -> Row | None:
+    """The key that was made last, whether or not it still counts."""
+    return reader.one(_NEWEST[kind], id=principal_id)
 
 
 def live(reader: Reader, kind: str, principal_id: str) -> list[Row]:

@@ -4,7 +4,8 @@
     ├── BadRequest                 400  the message cannot be read
     ├── Unauthenticated            401  no live credential came with it
     ├── Forbidden                  403  this principal may never do this
-    │   └── NotInAudience          403  this server is not for this agent
+    │   ├── NotInAudience          403  this server is not for this agent
+    │   └── OutOfScope             403  this key does not cover it
     ├── NotFound                   404  it does not exist, or is none of the caller's business
     ├── Conflict                   409  the world moved on
     │   ├── Stale                  409  the content is no longer what was seen
@@ -66,6 +67,10 @@ class Forbidden(ApprovalsError):
 
 class NotInAudience(Forbidden):
     problem, title = "not-in-audience", "This server is not for this agent"
+
+
+class OutOfScope(Forbidden):
+    problem, title = "out-of-scope", "Not covered by this key"
 
 
 class NotFound(ApprovalsError):

@@ -17,8 +17,10 @@ from approvals import (
     policy_versions,
     presence,
     rollouts,
+    scopes,
     secret_paths,
 )
+from approvals.allowance import Allowances
 from approvals.assertion import Caller, caller_of
 from approvals.audit import SYSTEM
 from approvals.authority import Authority
@@ -85,8 +87,10 @@ class Filings:
         keyring: Keyring,
         policy: PolicyInForce,
         authority: Authority,
+        allowances: Allowances,
     ) -> None:
         self._authority = authority
+        self._allowances = allowances
         self._transitions = transitions
         self._registry = registry
         self._keyring = keyring
@@ -95,8 +99,8 @@ class Filings:
         """The hash of a policy that is known to be on record."""
 
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), Stale (register again),
-        NotInAudience, Frozen (it would have been filed anew)."""
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, NotInAudience,
+        Stale (register again); and Frozen or TooMany for what would have been filed anew."""
         levers.keep(tx)
         call = self._examine(tx, installation, filing)
         tx.hold(_TWINS, key=call.key)
@@ -129,6 +133,8 @@ class Filings:
         for path in secret_paths.shown(filing.arguments, tool.secret):
             raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
         caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        if not scopes.allows(caller.scopes, installation.server, filing.tool):
+            raise scopes.refusal(installation.server, filing.tool)
         policy = self._policy.present  # once: what judges is what is named
         known = _known(tx, installation, caller, tool, filing)
         standing = levers.standing(tx, installation.server)
@@ -206,6 +212,8 @@ class Filings:
         judgement, filing = call.judgement, call.filing
         source = rollouts.source(judgement.action is Action.ALLOW, call.rollout, filing.hidden)
         held = holding is not None and bool(source)
+        waits = held or (judgement.action is Action.REQUIRE_APPROVAL and not source)
+        self._allowances.check(tx, call.caller, call.installation, waits=waits)
         words, reviewed = self._headline(call)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         tx.insert(

@@ -25,6 +25,7 @@ from approvals.errors import (
     ApprovalsError,
     NotInAudience,
     NotPossible,
+    OutOfScope,
     Stale,
     TooLarge,
     Unauthenticated,
@@ -101,8 +102,9 @@ class Session:
     async def call(self, call: Call) -> Answer:
         started = time.monotonic()
         try:
-            verdict = await self._verdict(call.tool)
+            verdict = await self._verdict(call.tool)  # registers first, so that a refusal can be put on record
             await self._admit(call.caller)
+            await self._agents.check(call.caller, self._gate.server, call.tool)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self.refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
@@ -214,7 +216,7 @@ class Session:
                 "This server is for certain agents only, and this caller has no agent's key.",
                 hint="Set APPROVALS_AGENT_KEY, or send the agent's key as bearer token.",
             )
-        await self._agents.assertion(caller.agent_key)
+        await self._agents.of(caller.agent_key)
 
     async def _verdict(self, tool: str) -> ToolVerdict:
         if self._lease is None or boot_clock() >= self._lease_until or self._changed():
@@ -278,10 +280,13 @@ class Session:
                 sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {digest(**of_call)}"),
                 assertion=None
                 if call.caller.agent_key is None
-                else (await self._agents.assertion(call.caller.agent_key))[0],
+                else (await self._agents.of(call.caller.agent_key)).assertion,
                 subject=call.caller.subject,
                 reason=redact.text(call.reason, 2000) if call.reason else None,
                 client=call.caller.client,
+                on_behalf_of=call.origin.on_behalf_of,
+                agent_session=call.origin.agent_session,
+                trace_id=call.origin.trace_id,
                 repeat_of=call.repeat_of,
                 continues=call.continues,
             )
@@ -321,7 +326,7 @@ class Session:
                     return answer
                 continue
             if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
-                return self._final(status)
+                return await self._if_still_known(call, status) or self._final(status)
             waits = status.state is State.PENDING
             if waits and (freeze := self._freeze(call.caller, "refuse")) is not None:
                 return answers.frozen(status, freeze.words)
@@ -375,6 +380,20 @@ class Session:
         except ApprovalsError:
             return answers.of_error(error, request_id=waiter.status.id)
         return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+
+    async def _if_still_known(self, call: Call, status: RequestStatus) -> CallToolResult | None:
+        """What a call is told whose request ended because its agent, or the agent's key, no longer counts: asking again
+        would not help."""
+        if call.caller.agent_key is None or status.state not in {State.WITHDRAWN, State.REVOKED}:
+            return None
+        self._agents.forget()
+        try:
+            await self._agents.check(call.caller, self._gate.server, call.tool)
+        except (Unauthenticated, OutOfScope) as error:
+            return answers.of_error(error, request_id=status.id)
+        except ApprovalsError:
+            pass  # the request's own end is answer enough
+        return None
 
     def _final(self, status: RequestStatus) -> CallToolResult:
         if status.state in {State.SUCCEEDED, State.FAILED}:

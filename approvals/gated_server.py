@@ -163,6 +163,7 @@ class GatedServer(MCPServer[Any]):
             progress=mcp_context.progress(context) if token is not None else None,
             is_there=mcp_context.presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
+            origin=mcp_context.origin(context),
             reason=words.get(REASON),
             repeat_of=words.get(REPEAT),
         )

@@ -17,3 +17,15 @@ def new(now: Instant) -> str:
     fraction = micro * 4096 // 1000
     value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62
     return str(uuid.UUID(int=value | secrets.randbits(62)))
+
+
+def first(at: Instant) -> str:
+    """The lowest that can be made at this instant: where a search by time begins."""
+    milliseconds, micro = divmod(at, 1000)
+    value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | (micro * 4096 // 1000) << 64 | 0b10 << 62
+    return str(uuid.UUID(int=value))
+
+
+def instant(made: str) -> Instant:
+    """When it was made, to the millisecond."""
+    return (uuid.UUID(made).int >> 80) * 1000

@@ -6,6 +6,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from starlette.requests import Request
 
+from approvals.origin import Origin
 from approvals.rounds import Round
 from approvals.wire import ClientInfo
 
@@ -23,6 +24,15 @@ def client_info(context: Context[Any, Any]) -> ClientInfo:
         protocol=wire.protocol_version[:200],
         transport="http" if isinstance(wire.request, Request) else "stdio",
     )
+
+
+def origin(context: Context[Any, Any]) -> Origin:
+    """For whom and in which session and trace, as the agent's side says."""
+    wire = context._request_context
+    if wire is None:
+        return Origin()
+    headers = wire.request.headers if isinstance(wire.request, Request) else {}
+    return Origin.of(dict(wire.meta or {}), headers)
 
 
 def round_of(context: Context[Any, Any]) -> Round:

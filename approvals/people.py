@@ -102,6 +102,7 @@ class People:
             id=user_id,
             issuer=LOCAL,
             subject=subject,
+            handle=subject,
             name=name or subject,
             roles=roles,
             password_hash=password_hash,

@@ -2,14 +2,17 @@
 
 import re
 import secrets
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import bindparam, select, update
 
-from approvals import credentials, identifier
+from approvals import credentials, identifier, ownership, scopes
 from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
-from approvals.errors import Duplicate, Invalid, NotFound
+from approvals.errors import Conflict, Duplicate, Invalid, NotFound
+from approvals.instant import SECOND
 from approvals.models import Agent, Installation, Server
+from approvals.orphan import TAKEN_BACK
 from approvals.registry import HOLD_SERVER, SERVER
 from approvals.wire import Assurance
 
@@ -39,11 +42,20 @@ _DISABLE = {
 class Principals:
     """Installations and agents. Keys are returned once, here, and never again."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(self, log: AuditLog, taken_back: Callable[[], None]) -> None:
         self._log = log
+        self._taken_back = taken_back
 
     def add_server(
-        self, tx: Transaction, actor: str, name: str, *, label: str, assurance: Assurance, trusted: bool
+        self,
+        tx: Transaction,
+        actor: str,
+        name: str,
+        *,
+        label: str,
+        assurance: Assurance,
+        trusted: bool,
+        life: int | None = None,
     ) -> str:
         """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
         _check(name)
@@ -60,7 +72,7 @@ class Principals:
         may_grant = assurance is Assurance.ENFORCED
         tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
         self._log.append(tx, "server.added", actor, f"installation:{installation}", server=name, **facts)
-        return credentials.mint(tx, "installation", installation)
+        return credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
 
     def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
         """Whether standing grants may be made and used for an installation's calls, from now on."""
@@ -68,31 +80,73 @@ class Principals:
         kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
         self._log.append(tx, kind, actor, f"installation:{installation.id}", server=installation.server)
 
-    def add_agent(self, tx: Transaction, actor: str, name: str, *, owner: str = "") -> str:
-        """A new agent; its key. Raises Invalid, or Duplicate for a name in use."""
+    def add_agent(
+        self,
+        tx: Transaction,
+        actor: str,
+        name: str,
+        *,
+        owners: Iterable[str] = (),
+        covers: str = "",
+        life: int | None = None,
+    ) -> str:
+        """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
+        live account), or Duplicate for a name in use."""
         _check(name)
         if tx.one(_AGENT, name=name) is not None:
             raise Duplicate(
                 f"There is an agent {name!r}.", hint=f"Make it a new key instead: approvals agent rotate {name}"
             )
+        known, kept = ownership.accounts(tx, owners), scopes.check(covers)
         agent = identifier.new(tx.now)
-        tx.insert(Agent, id=agent, name=name, owner=owner, created_at=tx.now)
-        self._log.append(tx, "agent.added", actor, f"agent:{agent}", name=name, owner=owner)
-        return credentials.mint(tx, "agent", agent)
+        tx.insert(Agent, id=agent, name=name, created_at=tx.now)
+        ownership.replace(tx, agent, known)
+        facts = {"name": name, "owners": list(known), "scopes": kept}
+        self._log.append(tx, "agent.added", actor, f"agent:{agent}", **facts)
+        return credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
 
-    def rotate(self, tx: Transaction, actor: str, kind: str, principal: Row) -> str:
-        """A second key beside the present one; the oldest goes when there would be three."""
-        key = credentials.mint(tx, kind, principal.id)
-        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", credential=key.split("_")[1])
+    def rotate(
+        self,
+        tx: Transaction,
+        actor: str,
+        kind: str,
+        principal: Row,
+        *,
+        covers: str | None = None,
+        life: int | None = None,
+        forever: bool = False,
+    ) -> str:
+        """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
+        last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
+        credentials.hold(tx, kind, principal.id)
+        row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
+        if row is None or row.disabled_at is not None:
+            raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint="Add a new one.")
+        kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
+        if life is None and not forever and last is not None and last.expires_at is not None:
+            life = (last.expires_at - last.created_at) // SECOND
+        key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
+        facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
+        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", **facts)
+        self._tell(tx)
         return key
 
     def revoke(self, tx: Transaction, actor: str, kind: str, principal: Row, credential_id: str | None = None) -> int:
         """Revoke one key, or all and the principal with them; how many keys there were."""
-        revoked = credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
-        if credential_id is None:
+        credentials.hold(tx, kind, principal.id)
+        whole = credential_id is None
+        keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
+        revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
+        if whole:
             tx.change(_DISABLE[kind], of=principal.id, at=tx.now)
         self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", credentials=revoked)
+        self._tell(tx)
         return len(revoked)
+
+    def _tell(self, tx: Transaction) -> None:
+        """Calls that wait by a revoked key hear of it as soon as this is durable."""
+        tx.after_commit.append(self._taken_back)
+        tx.announce(TAKEN_BACK)
 
 
 def installations(reader: Reader) -> list[Row]:
@@ -120,6 +174,10 @@ def installation_named(reader: Reader, server: str, label: str) -> Row:
             hint="List them: approvals server list",
         )
     return row
+
+
+def _until(tx: Transaction, life: int | None) -> int | None:
+    return None if life is None else tx.now + life * SECOND
 
 
 def _check(name: str) -> None:

@@ -4,7 +4,7 @@ import json
 
 from sqlalchemy import not_, select
 
-from approvals import assertion, audience, credentials, levers, rollouts
+from approvals import assertion, audience, credentials, levers, rollouts, scopes
 from approvals.audit import SYSTEM
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import ApprovalsError, Stale, Unauthenticated
@@ -63,14 +63,18 @@ class Releases:
 
     def _source(self, tx: Transaction, row: Row) -> str:
         """What permits it now, without asking anybody; nothing if nothing does. Raises Stale, Unauthenticated,
-        NotInAudience."""
+        NotInAudience, OutOfScope."""
         installation = credentials.principal(tx, "installation", row.installation_id)
         if installation is None or installation.disabled_at is not None:
             raise Unauthenticated("Its installation was revoked.")
         tool = self._registry.standing(tx, row.server, row.session_id, row.tool)
         if tool.tool_hash != row.tool_hash:
             raise Stale("The tool's definition has changed.")
-        agent = assertion.live_agent(tx, row.agent_id, row.agent_credential_id) if row.agent_id is not None else None
+        agent = None
+        if row.agent_id is not None:
+            agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            if not scopes.allows(key.scopes, row.server, row.tool):
+                raise scopes.refusal(row.server, row.tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
         standing = levers.standing(tx, row.server)
         audience.check(standing.audience, row.server, name, groups)

@@ -11,6 +11,7 @@ from approvals.gate_stream import GateStreams
 from approvals.instant import SECOND, Instant
 from approvals.levers import MOVED
 from approvals.models import WaitingCall
+from approvals.orphan import TAKEN_BACK
 from approvals.transition import WAKE, requests
 
 POLL_SECONDS = 2.0
@@ -39,7 +40,9 @@ _CHANGED = Statement(
 class Replicas:
     """Event loop only, but for `changes`."""
 
-    def __init__(self, bus: Bus, gates: GateStreams, levers_moved: Callable[[], None]) -> None:
+    def __init__(
+        self, bus: Bus, gates: GateStreams, levers_moved: Callable[[], None], taken_back: Callable[[], None]
+    ) -> None:
         self._bus = bus
         self._gates = gates
         self._after: Instant = 0
@@ -49,6 +52,7 @@ class Replicas:
             (WAKE, 1): bus.wake,
             (FOLLOW, 2): self._follow,
             (MOVED, 0): levers_moved,
+            (TAKEN_BACK, 0): taken_back,
         }
         """By the deed and the number of its words."""
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
 from approvals.database import Reader, Row, Statement
 from approvals.status import WITH_EXECUTION
@@ -11,6 +11,8 @@ from approvals.wire import State
 
 _WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
 LONGEST_QUEUE = 200
+ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
+"""What agents' sides say of themselves, and may be searched by."""
 
 _CONTRADICTED = Statement(
     select(requests.c.id, requests.c.headline, requests.c.state, executions.c.contradiction)
@@ -27,11 +29,15 @@ def page(
     state: str | None = None,
     server: str | None = None,
     tool: str | None = None,
+    on_behalf_of: str | None = None,
+    agent_session: str | None = None,
+    trace_id: str | None = None,
     before: str | None = None,
     limit: int = 50,
 ) -> list[Row]:
     """Up to `limit` requests older than `before`, newest first, joined with their executions."""
     given = {"state": state, "server": server, "tool": tool}
+    given |= {"on_behalf_of": on_behalf_of, "agent_session": agent_session, "trace_id": trace_id}
     filters = {name: str(value) for name, value in given.items() if value is not None}
     start = {"before": before} if before is not None else {}
     return reader.all(_page(tuple(filters), before is not None), **filters, **start, limit=limit)
@@ -52,6 +58,8 @@ def _page(filters: tuple[str, ...], continued: bool) -> Statement:
     statement = WITH_EXECUTION.order_by(requests.c.id.desc()).limit(bindparam("limit"))
     for name in filters:
         statement = statement.where(requests.c[name] == bindparam(name))
+        if name in ORIGIN:
+            statement = statement.where(requests.c[name] != literal_column("''"))  # else its index does not serve
     return Statement(statement.where(requests.c.id < bindparam("before")) if continued else statement)
 
 

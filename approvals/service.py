@@ -10,19 +10,21 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, freezes, levers, people, policy_versions, presence, release
+from approvals import chain, credentials, freezes, levers, orphan, people, policy_versions, presence, release
+from approvals.agents import Agents
+from approvals.allowance import Allowance, Allowances
 from approvals.audience import Audiences
 from approvals.audit import SYSTEM, AuditLog
 from approvals.authority import Authority
 from approvals.bus import Bus
 from approvals.calls import Calls
 from approvals.claim import Claims
-from approvals.database import Database, Reader, Statement, Transaction
+from approvals.database import Database, Reader, Row, Statement, Transaction
 from approvals.decision import Decisions
 from approvals.erasure import Erasures
-from approvals.errors import ApprovalsError, Invalid, Unavailable
+from approvals.errors import ApprovalsError, Invalid, TooMany, Unavailable
 from approvals.expiry import Expiry, next_due
-from approvals.filing import Filings
+from approvals.filing import Filed, Filings
 from approvals.freezes import Freezes
 from approvals.gate_stream import GateStream, GateStreams
 from approvals.grant_revocation import GrantRevocations
@@ -30,6 +32,7 @@ from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
 from approvals.nudges import Nudges
+from approvals.orphan import Orphans
 from approvals.people import People
 from approvals.policy import DefaultPolicy, Policy
 from approvals.policy_file import PolicyFile
@@ -47,12 +50,15 @@ from approvals.sightings import Sightings
 from approvals.status import Statuses
 from approvals.transition import Moved, Transitions
 from approvals.verification import Verifications
+from approvals.wire import Filing
 from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
 logger = logging.getLogger("approvals")
 
 SWEEP_SECONDS = 60.0
+ORPHAN_SECONDS = 5.0
+"""How soon the requests of a key that ran out end; those of one that was revoked end at once."""
 FAR_LOOK = 20
 """Of so many looks for events to link (10 s), one looks as far back as any can come from."""
 
@@ -72,6 +78,7 @@ class Service:
         policy: Policy | None = None,
         policy_file: PolicyFile | None = None,
         retention: Retention | None = None,
+        allowance: Allowance | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
     ) -> None:
         self.policy = PolicyInForce(policy or DefaultPolicy())
@@ -82,16 +89,20 @@ class Service:
         self.bus = Bus()
         self.sightings = Sightings()
         self.gates = GateStreams(self.bus, self._stream_ended)
-        self.replicas = Replicas(self.bus, self.gates, self._levers_moved)
+        self._taken_back = asyncio.Event()
+        """Set when keys or agents may have been revoked."""
+        self.replicas = Replicas(self.bus, self.gates, self._levers_moved, self._taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
-        self.principals = Principals(self.log)
+        self.principals = Principals(self.log, self._taken_back.set)
+        self.agents = Agents(self.log)
+        self.allowances = Allowances(self.log, allowance or Allowance())
         self.statuses = Statuses(self.public_url)
         self.transitions = Transitions(self.log, self.bus.wake, self._moved)
         self.registry = Registry(self.log, self.policy, self.public_url)
         self.authority = Authority(self.policy)
-        self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority)
+        self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
         self.decisions = Decisions(self.transitions, self.authority)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)
@@ -107,6 +118,7 @@ class Service:
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
         self.expiry = Expiry(self.transitions)
         self.nudges = Nudges(self.transitions)
+        self.orphans = Orphans(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
         self.erasures = Erasures(self.transitions, retention or Retention())
@@ -125,6 +137,16 @@ class Service:
         if isinstance(result, ApprovalsError):
             raise result
         return result
+
+    async def file(self, installation: Row, filing: Filing) -> Filed:
+        """File a call, or attach it. Raises as `Filings.file`; of an agent that asks too much its owners are told."""
+        try:
+            return await self.write(lambda tx: self.filings.file(tx, installation, filing))
+        except TooMany as error:
+            agent = error.extra.get("agent")
+            if agent is not None:
+                await self.write(lambda tx: self.allowances.tell(tx, agent))
+            raise
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Run a short, indexed read."""
@@ -176,6 +198,7 @@ class Service:
         """End streams, long-polls and timers."""
         self.stopping.set()
         self._look.set()
+        self._taken_back.set()
         self.gates.stop()
         self.bus.wake_all()
 
@@ -202,6 +225,17 @@ class Service:
             await self.write(self.freezes.sweep)
         while await self.read(release.waiting):
             await self.write(self.releases.sweep)
+
+    async def keep_keys(self) -> None:
+        """End the requests of agents and keys that no longer count, forever."""
+        while not self.stopping.is_set():
+            self._taken_back.clear()
+            with self._going_on("the end of revoked agents' requests"):
+                if await self.read(orphan.left):
+                    while await self.write(self.orphans.sweep) and not self.stopping.is_set():
+                        pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._taken_back.wait(), ORPHAN_SECONDS)
 
     async def keep_up(self) -> None:
         """Hear what other processes over this database do, and look for what was not heard, forever."""

@@ -37,6 +37,7 @@ ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 ToolName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
 Handle = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Somebody or something as the agent's side names it: one line, shown and searched, never trusted."""
+TraceId = Annotated[str, Field(pattern=r"^([0-9a-f]{32}|\(unreadable\))?$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_-]{8,64}$")]
 
@@ -193,8 +194,8 @@ class Filing(Message):
     """For whom the agent says it acts."""
     agent_session: Handle = ""
     """The agent's own session or run, so that its calls can be seen together."""
-    trace_id: Handle = ""
-    """W3C Trace Context trace-id of the call, or whatever the client sends in its place."""
+    trace_id: TraceId = ""
+    """W3C Trace Context trace-id of the call."""
     client: ClientInfo = ClientInfo()
     repeat_of: Identifier | None = None
     """A finished request of the same call, to run it again on purpose."""
@@ -320,6 +321,8 @@ class VerifiedAgent(Message):
     agent_id: str
     assertion: str
     expires_in: Seconds
+    tools: tuple[str, ...]
+    """Patterns (`approvals.scopes`) of this server's tools that the key covers; the gate refuses all others."""
 
 
 class CallRecord(Message):

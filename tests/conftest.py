@@ -22,6 +22,7 @@ from serving import SECRET, serving
 from sqlalchemy import text
 
 from approvals import Gate, GateSettings, identifier, presence, schema, search
+from approvals.allowance import Allowance
 from approvals.assertion import assert_agent
 from approvals.bus import EVERYTHING
 from approvals.database import Reader, Row, Statement, Transaction, database_at
@@ -51,6 +52,8 @@ from approvals.wire import (
 
 T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
+UNLIMITED = Allowance(None, None)
+"""Most tests are about other things than how much an agent may ask."""
 
 
 ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
@@ -145,7 +148,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def service(database_url: str, clock: HandClock) -> Iterator[Service]:
     """A service whose transactions run where they are called: `house.write`."""
-    service = Service(database_at(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700")
+    service = Service(database_at(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700", allowance=UNLIMITED)
     yield service
     service.database.stop()
 
@@ -365,7 +368,7 @@ def open_house() -> Callable[..., House]:
 
     def make(url: str, clock: HandClock | None = None, keys: dict[str, str] | None = None, **options: Any) -> House:
         clock = clock or HandClock()
-        service = Service(database_at(url, clock), Keyring(SECRET), HERE, **options)
+        service = Service(database_at(url, clock), Keyring(SECRET), HERE, **{"allowance": UNLIMITED} | options)
         return House(service, clock, url, {} if keys is None else keys)
 
     return make
@@ -440,7 +443,7 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
 
     @contextlib.asynccontextmanager
     async def run(url: str = "") -> AsyncIterator[Served]:
-        fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE)
+        fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE, allowance=UNLIMITED)
         house.service.database.stop()
         house.service = fresh
         async with serving(fresh, int(url.rpartition(":")[2]) if url else 0) as where:

@@ -15,7 +15,6 @@ def upgrade() -> None:
         "agent",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("pending_limit", sa.Integer(), nullable=True),
         sa.Column("minute_limit", sa.Integer(), nullable=True),
@@ -289,7 +288,7 @@ def upgrade() -> None:
         sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("secret_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("label", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("scopes", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
@@ -442,10 +441,24 @@ def upgrade() -> None:
     with op.batch_alter_table("request", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_request_installation_id"), ["installation_id"], unique=False)
         batch_op.create_index("request_by_agent", ["agent_id", "id"], unique=False)
+        batch_op.create_index(
+            "request_by_agent_session",
+            ["agent_session", "id"],
+            unique=False,
+            sqlite_where=sa.text("agent_session <> ''"),
+            postgresql_where=sa.text("agent_session <> ''"),
+        )
         batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
         batch_op.create_index("request_by_change", ["changed_at"], unique=False)
         batch_op.create_index("request_by_rule", ["rule", "id"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "request_by_trace",
+            ["trace_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("trace_id <> ''"),
+            postgresql_where=sa.text("trace_id <> ''"),
+        )
         batch_op.create_index(
             "request_held",
             ["id"],
@@ -459,6 +472,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("rollout = 'observe'"),
             postgresql_where=sa.text("rollout = 'observe'"),
+        )
+        batch_op.create_index(
+            "request_on_behalf_of",
+            ["on_behalf_of", "id"],
+            unique=False,
+            sqlite_where=sa.text("on_behalf_of <> ''"),
+            postgresql_where=sa.text("on_behalf_of <> ''"),
         )
         batch_op.create_index(
             "request_pending",
@@ -749,6 +769,11 @@ def downgrade() -> None:
             "request_pending", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
         )
         batch_op.drop_index(
+            "request_on_behalf_of",
+            sqlite_where=sa.text("on_behalf_of <> ''"),
+            postgresql_where=sa.text("on_behalf_of <> ''"),
+        )
+        batch_op.drop_index(
             "request_observed",
             sqlite_where=sa.text("rollout = 'observe'"),
             postgresql_where=sa.text("rollout = 'observe'"),
@@ -758,10 +783,18 @@ def downgrade() -> None:
             sqlite_where=sa.text("held AND state = 'pending'"),
             postgresql_where=sa.text("held AND state = 'pending'"),
         )
+        batch_op.drop_index(
+            "request_by_trace", sqlite_where=sa.text("trace_id <> ''"), postgresql_where=sa.text("trace_id <> ''")
+        )
         batch_op.drop_index("request_by_state")
         batch_op.drop_index("request_by_rule")
         batch_op.drop_index("request_by_change")
         batch_op.drop_index("request_by_call")
+        batch_op.drop_index(
+            "request_by_agent_session",
+            sqlite_where=sa.text("agent_session <> ''"),
+            postgresql_where=sa.text("agent_session <> ''"),
+        )
         batch_op.drop_index("request_by_agent")
         batch_op.drop_index(batch_op.f("ix_request_installation_id"))
 

@@ -52,8 +52,6 @@ class Agent(SQLModel, table=True):
     __tablename__: ClassVar[str] = "agent"
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
-    owner: str = ""
-    """Who answers for it: shown."""
     groups: str = ""
     """Space-separated, for rules, rollout and audiences."""
     pending_limit: int | None = None
@@ -120,7 +118,8 @@ class Credential(SQLModel, table=True):
     user_id: str | None = Field(default=None, foreign_key="user_account.id", index=True)
     secret_sha256: str
     label: str = ""
-    scopes: str = ""
+    scopes: str = long_text(default="")
+    """Of an agent's key: what it covers (`approvals.scopes`). Of a person's token: what it may do."""
     created_at: int = instant()
     expires_at: int | None = instant(default=None)
     last_used_at: int | None = instant(default=None)

@@ -3,6 +3,7 @@
 import pytest
 
 from approvals import policy
+from approvals.allowance import Allowance
 from approvals.database import database_at
 from approvals.policy import Action, CallFacts, DefaultPolicy, Judgement, ToolFacts
 from approvals.service import Service
@@ -47,7 +48,9 @@ def ruled(house):
     """The house under a policy that tests change."""
     rule = Changeable()
     database = database_at(house.url, house.clock)
-    house.service = Service(database, house.service.keyring, house.service.public_url, policy=rule)
+    house.service = Service(
+        database, house.service.keyring, house.service.public_url, policy=rule, allowance=Allowance(None, None)
+    )
     yield house, rule
     database.stop()
 

@@ -18,6 +18,7 @@ from serving import SECRET, serving
 
 from approvals import chain, replicas
 from approvals import service as service_module
+from approvals.allowance import Allowance
 from approvals.bus import EVERYTHING
 from approvals.database import database_at
 from approvals.decision import Seen
@@ -45,7 +46,12 @@ class Replicas:
         self._open = [None, None, None]
 
     def _service(self):
-        return Service(database_at(self.house.url, self.house.clock), Keyring(SECRET), "http://127.0.0.1:8700")
+        return Service(
+            database_at(self.house.url, self.house.clock),
+            Keyring(SECRET),
+            "http://127.0.0.1:8700",
+            allowance=Allowance(None, None),
+        )
 
     async def start(self, number):
         port = int(self.urls[number].rpartition(":")[2] or 0)

@@ -10,6 +10,7 @@ import uvicorn
 import uvloop
 
 from approvals import credentials, schema
+from approvals.allowance import Allowance
 from approvals.database import database_at
 from approvals.keyring import Keyring
 from approvals.people import find
@@ -66,7 +67,7 @@ async def main(database: str, *, replica: bool) -> None:
     schema.upgrade(database)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    service = Service(database_at(database), Keyring("bench" * 10), url)
+    service = Service(database_at(database), Keyring("bench" * 10), url, allowance=Allowance(None, None))
     print(json.dumps({"url": url} | ({} if replica else furnish(service))), flush=True)
     config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
     server = Server(config, service)

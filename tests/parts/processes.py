@@ -24,8 +24,16 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+UNLIMITED = {"APPROVALS_AGENT_PENDING": "none", "APPROVALS_AGENT_MINUTE": "none"}
+"""For a service: most tests are about other things than how much an agent may ask."""
+
+
 def clean_environment(**more: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("APPROVALS_", "SHOP_"))} | more
+    return (
+        {name: value for name, value in os.environ.items() if not name.startswith(("APPROVALS_", "SHOP_"))}
+        | UNLIMITED
+        | more
+    )
 
 
 class Child:

@@ -60,7 +60,7 @@ def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(inst
 def test_commands_work_with_and_without_a_running_service_and_are_on_record(installed):
     assert "newest schema" in installed.cli("migrate")
     assert stat.S_IMODE(installed.database.stat().st_mode) == 0o600
-    first = installed.key("agent", "add", "scout", "--owner", "ann@example.com")
+    first = installed.key("agent", "add", "scout", "--scopes", "shop/*")
     service = installed.serve()
     second = installed.key("agent", "rotate", "scout")
     server_key = installed.key("server", "add", "shop")
@@ -74,7 +74,7 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
     assert "2 keys revoked" in installed.cli("agent", "revoke", "scout")
     assert (whose(first), whose(second)) == (None, None)
     (listed,) = json.loads(installed.cli("agent", "list", "--json"))
-    assert (listed["name"], listed["owner"], listed["state"]) == ("scout", "ann@example.com", "disabled")
+    assert (listed["name"], listed["owners"], listed["state"]) == ("scout", "", "disabled")
     assert "shop" in installed.cli("server", "list")
     assert "/setup?t=" in installed.cli("user", "invite", "bob")
     assert "bob" not in installed.cli("user", "list")

@@ -57,6 +57,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             service.keep_up(),
             service.keep_retention(),
             service.keep_policy(),
+            service.keep_keys(),
         )
         timers += map(asyncio.create_task, kept)
         yield

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, grants, people, presence
+from approvals import credentials, grants, ownership, people, presence
 from approvals.authority import on_content
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
@@ -73,6 +73,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "status": status,
         "warnings": _warnings(row, status.state, shown, execution),
         "agent": agent,
+        "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),

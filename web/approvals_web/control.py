@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from approvals import credentials, people, principals
+from approvals import credentials, key_life, people, principals
 from approvals.database import Database, Row, Transaction
 from approvals.errors import ApprovalsError, BadRequest, Forbidden, Invalid, Unavailable, from_document
 from approvals.instant import to_datetime
@@ -24,6 +24,7 @@ from approvals.service import Service
 from approvals.sqlite import Sqlite
 from approvals.wire import Assurance
 from approvals_web import control_levers, grant_commands
+from approvals_web.agent_commands import AGENT_COMMANDS
 
 MAX_PATH = 100
 MAX_LINE = 65_536
@@ -32,15 +33,26 @@ PATIENCE = 15.0
 Command = Callable[..., Any]
 
 
-def server_add(s: Service, tx: Transaction, actor: str, name: str, label: str, assurance: str, trusted: bool) -> Any:
+def server_add(
+    s: Service,
+    tx: Transaction,
+    actor: str,
+    name: str,
+    label: str,
+    assurance: str,
+    trusted: bool,
+    expires: str = key_life.NEVER,
+) -> Any:
     known = {item.value: item for item in Assurance}
     if assurance not in known:
         raise Invalid(f"{assurance!r} is no assurance.", hint="enforced or cooperative")
-    return s.principals.add_server(tx, actor, name, label=label, assurance=known[assurance], trusted=trusted)
+    return s.principals.add_server(
+        tx, actor, name, label=label, assurance=known[assurance], trusted=trusted, life=key_life.seconds(expires)
+    )
 
 
 def server_list(s: Service, tx: Transaction, actor: str) -> Any:
-    return [_listed(tx, "installation", row) for row in principals.installations(tx)]
+    return [_listed(tx, row) for row in principals.installations(tx)]
 
 
 def server_rotate(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
@@ -49,22 +61,6 @@ def server_rotate(s: Service, tx: Transaction, actor: str, name: str, label: str
 
 def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
     return s.principals.revoke(tx, actor, "installation", principals.installation_named(tx, name, label))
-
-
-def agent_add(s: Service, tx: Transaction, actor: str, name: str, owner: str) -> Any:
-    return s.principals.add_agent(tx, actor, name, owner=owner)
-
-
-def agent_list(s: Service, tx: Transaction, actor: str) -> Any:
-    return [_listed(tx, "agent", row) for row in principals.agents(tx)]
-
-
-def agent_rotate(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    return s.principals.rotate(tx, actor, "agent", principals.agent_named(tx, name))
-
-
-def agent_revoke(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    return s.principals.revoke(tx, actor, "agent", principals.agent_named(tx, name))
 
 
 def user_list(s: Service, tx: Transaction, actor: str) -> Any:
@@ -106,16 +102,13 @@ COMMANDS: dict[str, Command] = {
     "server list": server_list,
     "server rotate": server_rotate,
     "server revoke": server_revoke,
-    "agent add": agent_add,
-    "agent list": agent_list,
-    "agent rotate": agent_rotate,
-    "agent revoke": agent_revoke,
     "user list": user_list,
     "user invite": user_invite,
     "user disable": user_disable,
     "erase": erase,
     **grant_commands.COMMANDS,
     **control_levers.COMMANDS,
+    **AGENT_COMMANDS,
 }
 
 
@@ -230,9 +223,9 @@ def _link(service: Service, token: str) -> str:
     return f"{service.public_url}/setup?t={token}"
 
 
-def _listed(tx: Transaction, kind: str, row: Row) -> dict[str, Any]:
-    names = ("server", "label", "assurance") if kind == "installation" else ("name", "owner")
-    keys = credentials.live(tx, kind, row.id)
+def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+    names = ("server", "label", "assurance")
+    keys = credentials.live(tx, "installation", row.id)
     used = [key.last_used_at for key in keys if key.last_used_at]
     last = to_datetime(max(used)).isoformat(timespec="seconds") if used else ""
     return {name: row[name] for name in names} | {"keys": len(keys), "last used": last} | _times(row)

@@ -74,7 +74,7 @@ class Demo:
         if known and known[0].disabled_at is None:
             return self._service.principals.rotate(tx, ACTOR, "agent", known[0])
         name = AGENT if not known else f"{AGENT}-{tx.now}"
-        return self._service.principals.add_agent(tx, ACTOR, name, owner="the demo")
+        return self._service.principals.add_agent(tx, ACTOR, name)
 
     async def _may_file(self) -> bool:
         """Only when no call waits; the demo's own is taken up again."""

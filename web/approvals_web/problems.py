@@ -24,7 +24,8 @@ def install(app: FastAPI) -> None:
 
 def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApprovalsError)  # noqa: S101 — the handler is registered for this class
-    return render(request, error)
+    again = error.extra.get("retry_after_seconds")
+    return render(request, error, headers=None if again is None else {"Retry-After": str(again)})
 
 
 def _unreadable(request: Request, error: Exception) -> Response:

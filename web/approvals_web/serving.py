@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
     logs.configure(settings.log, settings.log_level)
-    retention = settings.keeps()
+    retention, allowance = settings.keeps(), settings.allowance()
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
@@ -74,6 +74,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
             policy_file=settings.policy_file(),
             emit_head=_emitter(),
             retention=retention,
+            allowance=allowance,
         )
         database.write_now(service.check_key)
         service.begin_policy()

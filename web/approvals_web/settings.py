@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from approvals.allowance import Allowance
 from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
     policy: str = ""
     """Path of the policy file."""
     retention: str = ""
+    agent_pending: str = "20"
+    """How many requests of one agent may wait at once; `none` for no limit."""
+    agent_minute: str = "60"
+    """How many requests one agent may file a minute; `none` for no limit."""
     log: str = "auto"
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
@@ -66,6 +71,12 @@ class Settings(BaseSettings):
     def policy_file(self) -> PolicyFile | None:
         return PolicyFile(Path(self.policy)) if self.policy else None
 
+    def allowance(self) -> Allowance:
+        """What agents may ask that have no limits of their own. Raises Invalid."""
+        return Allowance(
+            _limit("APPROVALS_AGENT_PENDING", self.agent_pending), _limit("APPROVALS_AGENT_MINUTE", self.agent_minute)
+        )
+
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
         one for a database that several processes share."""
@@ -77,3 +88,11 @@ class Settings(BaseSettings):
                 hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",
             )
         return Keyring(keep_beside(self.beside))
+
+
+def _limit(name: str, given: str) -> int | None:
+    if given == "none":
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) < 8):
+        raise Invalid(f"{name} is {given!r:.40}, which is no limit.", hint="Use a whole number, or none.")
+    return int(given)

@@ -26,6 +26,7 @@ _WORDS = {
     413: "Too large",
     422: "Not acceptable",
     426: "The gate is too old",
+    429: "Asked too much; `retry_after_seconds` and the header Retry-After say when to come back",
 }
 
 

@@ -31,13 +31,14 @@ class Page(BaseModel):
 @router.post(
     "/requests",
     status_code=201,
-    responses=problems(400, 409, 413, 426) | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
+    responses=problems(400, 409, 413, 426, 429)
+    | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
 )
 async def file_request(
     filing: Filing, installation: Installation, service: TheService, response: Response
 ) -> RequestStatus:
     """File a call, or join the request that the same call already has."""
-    filed = await service.write(lambda tx: service.filings.file(tx, installation, filing))
+    filed = await service.file(installation, filing)
     service.gates.follow(filing.session, filed.request_id)
     response.status_code = 201 if filed.created else 200
     status = await service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
@@ -53,12 +54,16 @@ async def search_requests(
     state: State | None = None,
     server: Annotated[str | None, Query(max_length=63)] = None,
     tool: Annotated[str | None, Query(max_length=128)] = None,
+    on_behalf_of: Annotated[str | None, Query(max_length=200)] = None,
+    agent_session: Annotated[str | None, Query(max_length=200)] = None,
+    trace_id: Annotated[str | None, Query(max_length=200)] = None,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page:
     """Search, newest first."""
+    said = {"on_behalf_of": on_behalf_of, "agent_session": agent_session, "trace_id": trace_id}
     found = await service.read(
-        lambda reader: search.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit)
+        lambda reader: search.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit, **said)
     )
     statuses = [service.statuses.of(row, service.database.clock.now()) for row in found]
     return Page(requests=statuses, cursor=found[-1].id if len(found) == limit else None)

@@ -9,15 +9,14 @@ import typer
 from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals_web import control
-from approvals_web.cli import audit, grants, levers
-from approvals_web.cli.common import AsJson, DatabaseUrl, service, settings, show
+from approvals_web.cli import agents, audit, grants, levers
+from approvals_web.cli.asking import AsJson, DatabaseUrl, service, settings, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 server = typer.Typer(no_args_is_help=True, help="MCP servers behind a gate, and their keys.")
-agent = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 user = typer.Typer(no_args_is_help=True, help="People who sign in.")
 app.add_typer(server, name="server")
-app.add_typer(agent, name="agent")
+app.add_typer(agents.app, name="agent")
 app.add_typer(user, name="user")
 app.add_typer(audit.app, name="audit")
 app.add_typer(grants.app, name="grant")
@@ -97,11 +96,13 @@ def server_add(
         str, typer.Option(help="enforced: the agent cannot reach it. cooperative: it can.")
     ] = "cooperative",
     untrusted: Annotated[bool, typer.Option("--untrusted", help="Do not believe its tools' annotations.")] = False,
+    expires: Annotated[str, typer.Option(help="30d, 12h, 15m, or never.")] = "never",
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an MCP server's gate. It is shown once."""
     here = service(database_url)
-    key = control.ask(here, "server add", name=name, label=label, assurance=assurance, trusted=not untrusted)
+    given = {"label": label, "assurance": assurance, "trusted": not untrusted, "expires": expires}
+    key = control.ask(here, "server add", name=name, **given)
     print(f"APPROVALS_URL={here.public_url}")
     print(f"APPROVALS_SERVER_KEY={key}")
     if not untrusted:
@@ -124,32 +125,6 @@ def server_rotate(name: str, label: Label = "main", database_url: DatabaseUrl = 
 def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """End an installation: its keys stop working at once."""
     print(f"{control.ask(service(database_url), 'server revoke', name=name, label=label)} keys revoked.")
-
-
-@agent.command("add")
-def agent_add(
-    name: str, owner: Annotated[str, typer.Option(help="Who answers for it.")] = "", database_url: DatabaseUrl = None
-) -> None:
-    """Make a key for an agent. It is shown once."""
-    print(f"APPROVALS_AGENT_KEY={control.ask(service(database_url), 'agent add', name=name, owner=owner)}")
-
-
-@agent.command("list")
-def agent_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """Agents and their keys."""
-    show(control.ask(service(database_url), "agent list"), as_json=as_json)
-
-
-@agent.command("rotate")
-def agent_rotate(name: str, database_url: DatabaseUrl = None) -> None:
-    """A second key; both work until you rotate again, or revoke."""
-    print(f"APPROVALS_AGENT_KEY={control.ask(service(database_url), 'agent rotate', name=name)}")
-
-
-@agent.command("revoke")
-def agent_revoke(name: str, database_url: DatabaseUrl = None) -> None:
-    """End an agent: its keys stop working at once, approvals of its calls too."""
-    print(f"{control.ask(service(database_url), 'agent revoke', name=name)} keys revoked.")
 
 
 @user.command("add")

@@ -1,11 +1,10 @@
 """`approvals grant`: what runs without asking, and taking it back; and whose calls may be granted at all."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from approvals_web import control
-from approvals_web.cli.common import AsJson, DatabaseUrl, service, show
+from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show
 
 app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
 
@@ -17,13 +16,13 @@ def grant_list(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Grants that can be used now, the one that ends first first."""
-    show(_ask(database_url, "grant list", every=every), as_json=as_json)
+    show(ask(database_url, "grant list", every=every), as_json=as_json)
 
 
 @app.command("revoke")
 def grant_revoke(grant_id: str, database_url: DatabaseUrl = None) -> None:
     """Take a grant back, with the approvals by it that nobody has claimed."""
-    print(f"{_ask(database_url, 'grant revoke', grant_id=grant_id)} is revoked.")
+    print(f"{ask(database_url, 'grant revoke', grant_id=grant_id)} is revoked.")
 
 
 def server_grants(
@@ -33,9 +32,5 @@ def server_grants(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Whether standing grants may be made and used for an installation's calls: forbidden for cooperative ones."""
-    _ask(database_url, "server grants", name=name, label=label, allowed=allowed)
+    ask(database_url, "server grants", name=name, label=label, allowed=allowed)
     print(f"Standing grants are {'allowed' if allowed else 'forbidden'} for {name} ({label}).")
-
-
-def _ask(database_url: str | None, command: str, **arguments: Any) -> Any:
-    return control.ask(service(database_url), command, **arguments)

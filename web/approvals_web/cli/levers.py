@@ -6,7 +6,7 @@ import typer
 
 from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import common
+from approvals_web.cli import asking
 
 rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
 
@@ -25,13 +25,13 @@ def freeze(
     ] = False,
     reason: Annotated[str, typer.Option(help="Told to agents and shown on every page.")] = "",
     listing: Annotated[bool, typer.Option("--list", help="Only say what is frozen.")] = False,
-    as_json: common.AsJson = False,
-    database_url: common.DatabaseUrl = None,
+    as_json: asking.AsJson = False,
+    database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Stop all writes at once, or one server's, or one agent's. Approvals that nobody has used are taken back."""
-    here = common.service(database_url)
+    here = asking.service(database_url)
     if listing:
-        common.show(control.ask(here, "freeze list"), as_json=as_json)
+        asking.show(control.ask(here, "freeze list"), as_json=as_json)
         return
     mode = "hold" if hold else "refuse"
     made = control.ask(here, "freeze", server=server, agent=agent, mode=mode, reason=reason)
@@ -46,10 +46,10 @@ def unfreeze(
     server: Server = "",
     agent: Agent = "",
     everything: Annotated[bool, typer.Option("--all", help="Lift every freeze that stands.")] = False,
-    database_url: common.DatabaseUrl = None,
+    database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Lift one freeze: without options that of all writes. Others stay."""
-    here = common.service(database_url)
+    here = asking.service(database_url)
     lifted = control.ask(here, "unfreeze", server=server, agent=agent, everything=everything)
     released = _sweep(here, "released")
     for words in lifted or ["No writes were"]:
@@ -65,28 +65,28 @@ def rollout_set(
     tool: Tool = "",
     agent: Someone = "",
     group: Group = "",
-    database_url: common.DatabaseUrl = None,
+    database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
     whom = _whom(agent, group)
-    control.ask(common.service(database_url), "rollout set", server=server, tool=tool, whom=whom, mode=mode)
+    control.ask(asking.service(database_url), "rollout set", server=server, tool=tool, whom=whom, mode=mode)
     print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
 
 
 @rollout.command("clear")
 def rollout_clear(
-    server: str, tool: Tool = "", agent: Someone = "", group: Group = "", database_url: common.DatabaseUrl = None
+    server: str, tool: Tool = "", agent: Someone = "", group: Group = "", database_url: asking.DatabaseUrl = None
 ) -> None:
     """Forget what was set for exactly this: what is less specific counts again, and else enforce."""
     whom = _whom(agent, group)
-    control.ask(common.service(database_url), "rollout clear", server=server, tool=tool, whom=whom)
+    control.ask(asking.service(database_url), "rollout clear", server=server, tool=tool, whom=whom)
     print("Forgotten.")
 
 
 @rollout.command("list")
-def rollout_list(as_json: common.AsJson = False, database_url: common.DatabaseUrl = None) -> None:
+def rollout_list(as_json: asking.AsJson = False, database_url: asking.DatabaseUrl = None) -> None:
     """Everything that is set. What is not listed is enforced."""
-    common.show(control.ask(common.service(database_url), "rollout list"), as_json=as_json)
+    asking.show(control.ask(asking.service(database_url), "rollout list"), as_json=as_json)
 
 
 def audience(
@@ -94,14 +94,14 @@ def audience(
     agent: Annotated[list[str] | None, typer.Option(help="An agent that may use it; more than once for more.")] = None,
     group: Annotated[list[str] | None, typer.Option(help="A group of agents that may.")] = None,
     everyone: Annotated[bool, typer.Option("--everyone", help="Let every agent use it.")] = False,
-    database_url: common.DatabaseUrl = None,
+    database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Say which agents may use a server at all, reads included; without options, who may now."""
     entries = [*(f"agent:{one}" for one in agent or ()), *(f"group:{one}" for one in group or ())]
     if everyone and entries:
         raise typer.BadParameter("--everyone leaves nobody to name")
     given = entries if entries or everyone else None
-    said = control.ask(common.service(database_url), "server audience", name=name, entries=given)
+    said = control.ask(asking.service(database_url), "server audience", name=name, entries=given)
     print(f"{name} may be used by: {said or 'every agent'}")
 
 

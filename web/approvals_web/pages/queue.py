@@ -1,11 +1,11 @@
 """The queue, and the history."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from approvals import grants, principals, search
+from approvals import allowance, grants, principals, search
 from approvals.database import Reader, Row
 from approvals.service import Service
 from approvals.wire import OPEN
@@ -28,9 +28,13 @@ def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     )
     waiting.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
     shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
-    context = {name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
+    context: dict[str, Any] = {
+        name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()
+    }
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
     title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
+    own = partial(allowance.flooding, user_id=person.id, everybody="admin" in person.roles)
+    context["flooding"] = service.read_now(own)
     granted = service.read_now(lambda reader: granting.listed(reader, grants.live(reader)))
     shown_too = {"granted": granted[: grants.BANNER], "more_granted": len(granted) > grants.BANNER} | {
         "person": person,
@@ -47,12 +51,15 @@ def history(
     person: SignedIn,
     service: TheService,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
+    by: Literal["on_behalf_of", "agent_session", "trace_id"] = "agent_session",
+    value: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Everything, newest first."""
-    rows = service.read_now(lambda reader: search.page(reader, before=cursor, limit=PAGE))
+    """Everything, or what came from one session, trace or person as agents say, newest first."""
+    said = {by: value} if value else {}
+    rows = service.read_now(lambda reader: search.page(reader, before=cursor, limit=PAGE, **said))
     listed = service.read_now(lambda reader: items(reader, service, rows))
     older = rows[-1].id if len(rows) == PAGE else None
-    return page(request, "history.html", {"person": person, "items": listed, "cursor": older})
+    return page(request, "history.html", {"person": person, "items": listed, "cursor": older, "by": by, "value": value})
 
 
 def items(reader: Reader, service: Service, rows: list[Row]) -> list[dict[str, Any]]:

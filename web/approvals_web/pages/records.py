@@ -1,11 +1,10 @@
-"""Agents, and the audit record."""
+"""The audit record."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import bindparam, select
 
-from approvals import principals
 from approvals.database import Statement
 from approvals.instant import to_datetime
 from approvals.models import AuditEvent
@@ -19,18 +18,6 @@ _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _BEFORE = Statement(select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE))
 
 router = APIRouter()
-
-
-@router.get("/agents")
-def agents(request: Request, person: SignedIn, service: TheService) -> Response:
-    """Agents with a key of their own."""
-    rows = [
-        (row.name, row.owner, "disabled" if row.disabled_at else "live", to_datetime(row.created_at).date().isoformat())
-        for row in service.read_now(principals.agents)
-    ]
-    columns = ("Agent", "Owner", "State", "Since")
-    shown = {"heading": "Agents", "columns": columns, "rows": rows, "hint": "approvals agent add NAME", "older": ""}
-    return page(request, "table.html", shown | {"person": person})
 
 
 @router.get("/audit")

@@ -1,4 +1,4 @@
-"""What every subcommand shares: its settings, the service's parts, a table on the screen."""
+"""What commands share: the settings, the service's parts, asking them, and showing what they say."""
 
 import json
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from approvals import schema
 from approvals.service import Service
+from approvals_web import control
 from approvals_web.settings import Settings
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
@@ -23,6 +24,11 @@ def service(database_url: str | None) -> Service:
     chosen = settings(database_url)
     schema.upgrade(chosen.migration_url)
     return Service(chosen.database(), chosen.keyring(), chosen.url())
+
+
+def ask(database_url: str | None, command: str, **given: Any) -> Any:
+    """The answer to a command (`approvals_web.control`)."""
+    return control.ask(service(database_url), command, **given)
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -1,0 +1,447 @@
+"""Agents: what their keys cover and how long they count, who owns them, and how much they may ask."""
+
+import asyncio
+import threading
+
+import anyio
+import effects
+import pytest
+from answer_table import told
+from mcp import Client
+from over_http import http_client, http_server
+
+from approvals import Budgets, agents, allowance, identifier, orphan, ownership, search
+from approvals import service as service_module
+from approvals.allowance import Allowance
+from approvals.credentials import live
+from approvals.errors import Conflict, Invalid, NotFound, OutOfScope, TooMany, Unauthenticated
+from approvals.instant import SECOND
+from approvals.principals import agent_named
+from approvals.wire import Assurance
+
+CALL = {"order_id": 7}
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "effects.log"
+
+
+def agent(house, name="scout"):
+    return house.read(lambda reader: agent_named(reader, name))
+
+
+def keys(house, name="scout"):
+    return house.read(lambda reader: live(reader, "agent", agent_named(reader, name).id))
+
+
+def narrow(house, scopes):
+    row, key = agent(house), keys(house)[-1].id
+    return house.write(lambda tx: house.service.agents.set_scopes(tx, "test", row, key, scopes))
+
+
+def revoke_key(house, key):
+    row = agent(house)
+    return house.write(lambda tx: house.service.principals.revoke(tx, "test", "agent", row, key))
+
+
+def rotate(house, **given):
+    row = agent(house)
+    house.clock.forward(1)  # keys are told apart by when they were made
+    return house.write(lambda tx: house.service.principals.rotate(tx, "test", "agent", row, **given))
+
+
+def sweep(house):
+    return house.write(house.service.orphans.sweep)
+
+
+def limit(house, pending=None, minute=None):
+    row = agent(house)
+    house.write(lambda tx: house.service.agents.set_limits(tx, "test", row, pending=pending, minute=minute))
+
+
+def number(house, n):
+    return house.filing({"order_id": n, "amount_cents": 1})
+
+
+# what a key covers
+
+
+def test_p1_a_key_files_nothing_that_it_does_not_cover(house):
+    narrow(house, "shop/get_* pg/*")
+    with pytest.raises(OutOfScope, match=r"does not cover shop\.refund_order"):
+        house.file()
+    assert house.rows("SELECT count(*) FROM request") == [(0,)]
+    narrow(house, "shop/refund_*")
+    assert house.file().created
+
+
+def test_p1_an_approval_is_not_claimed_by_a_key_that_was_narrowed_since(house):
+    filed = house.file()
+    house.decide(filed.request_id)
+    narrow(house, "shop/get_*")
+    assert isinstance(house.claim(filed.request_id), OutOfScope)
+    assert house.status(filed.request_id).state == "revoked"
+    assert house.rows("SELECT count(*) FROM execution") == [(0,)]
+
+
+def test_a_rotated_key_covers_and_lives_no_more_than_the_last_one(house):
+    first = rotate(house, covers="shop/refund_*", life=3600).split("_")[1]
+    house.clock.forward(10)
+    revoke_key(house, first)
+    rotate(house)
+    newest = keys(house)[-1]
+    assert (newest.scopes, newest.expires_at - newest.created_at) == ("shop/refund_*", 3600 * SECOND)
+    rotate(house, covers="", forever=True)
+    assert (keys(house)[-1].scopes, keys(house)[-1].expires_at) == ("", None)
+
+
+def test_only_a_live_key_of_the_agents_own_gets_scopes(house):
+    house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
+    row, others = agent(house), keys(house, "other")[0].id
+    with pytest.raises(NotFound):
+        house.write(lambda tx: house.service.agents.set_scopes(tx, "test", row, others, "shop/*"))
+
+
+async def test_p1_the_gate_refuses_also_a_read_that_the_key_does_not_cover(served, log):
+    narrow(served.house, "shop/*_write")
+    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+        facts = told(await client.call_tool("look", {"order_id": 1}), "out_of_scope")
+        assert facts["reason"] == "This key does not cover shop.look."
+        told(await client.call_tool("refund_order", CALL), "out_of_scope")
+        told(await client.call_tool("async_write", CALL), "pending")
+    assert [row.tool for row in served.house.read(lambda reader: search.page(reader))] == ["async_write"]
+
+
+async def test_p8_a_call_out_of_scope_is_on_record(served, log):
+    narrow(served.house, "pg/*")
+    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+        told(await client.call_tool("look", {"order_id": 1}), "out_of_scope")
+    bodies = served.house.rows(
+        "SELECT p.body FROM audit_event e JOIN audit_payload p USING (payload_hash) WHERE kind = 'calls.recorded'"
+    )
+    assert any('"refused"' in body and "does not cover shop.look" in body for (body,) in bodies)
+
+
+# keys that end
+
+
+@pytest.fixture
+def no_looking(monkeypatch):
+    """The service ends a revoked key's requests because it is told, not because it looks."""
+    monkeypatch.setattr(service_module, "ORPHAN_SECONDS", 600)
+
+
+async def while_waiting(served, log, act, agent="agent"):
+    """What a waiting call is told when this happens."""
+    gate = served.gate(agent=agent)
+    async with Client(effects.create(log, gate=gate), mode="legacy") as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("async_write", CALL))
+        row = await served.pending()
+        act()
+        with anyio.fail_after(10):
+            return row, await call
+
+
+async def test_p7_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(no_looking, served, log):
+    house = served.house
+    row, result = await while_waiting(served, log, lambda: revoke_key(house, keys(house)[0].id))
+    facts = told(result, "unauthenticated")
+    assert facts["request_id"] == row.id
+    assert house.status(row.id).state == "withdrawn"
+    assert house.status(row.id).ended_because == "the agent's key was revoked"
+    assert house.events(row.id) == ["request.filed", "request.withdrawn"]
+    assert not log.exists()
+
+
+async def test_p7_a_call_that_waits_for_a_revoked_agent_hears_of_it_at_once(no_looking, served, log):
+    row, result = await while_waiting(served, log, served.house.revoke_agent)
+    told(result, "unauthenticated")
+    assert served.house.status(row.id).ended_because == "the agent was revoked"
+
+
+async def test_p7_over_http_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(no_looking, served, log):
+    house = served.house
+    async with (
+        http_server(effects.create(log, gate=served.gate(agent=None))) as url,
+        http_client(url, served, "legacy") as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        call = tasks.create_task(client.call_tool("async_write", CALL))
+        await served.pending()
+        house.revoke_agent()
+        with anyio.fail_after(10):
+            told(await call, "unauthenticated")
+
+
+async def test_p7_a_key_revoked_by_another_replica_or_a_command_ends_its_calls_at_once(
+    no_looking, served, log, open_house
+):
+    other = open_house(served.house.url, served.house.clock, served.house.keys)
+
+    def elsewhere():
+        revoke_key(other, keys(other)[0].id)
+        if not served.house.service.database.shared:
+            served.house.service.replicas.hear(orphan.TAKEN_BACK)  # one process serves a file: its own socket tells it
+
+    _, result = await while_waiting(served, log, elsewhere)
+    other.service.database.stop()
+    told(result, "unauthenticated")
+
+
+async def test_a_withdrawal_by_the_agent_is_told_as_one(served, log):
+    house = served.house
+    _, result = await while_waiting(
+        served, log, lambda: house.withdraw(house.read(lambda reader: search.page(reader))[0].id)
+    )
+    told(result, "withdrawn")
+
+
+def test_p1_a_key_that_ran_out_while_its_call_waited_ends_it(house):
+    house.keys["agent"] = rotate(house, life=60)
+    filed, approved = house.file(), house.file(number(house, 2))
+    house.decide(approved.request_id)
+    house.clock.forward(59)
+    assert sweep(house) == 0
+    house.clock.forward(1)
+    with pytest.raises(Unauthenticated):
+        house.assertion()
+    assert house.read(orphan.left)
+    assert sweep(house) == 2
+    assert house.status(filed.request_id).state == "withdrawn"
+    assert house.status(approved.request_id).state == "revoked"
+    assert house.status(filed.request_id).ended_because == "the agent's key ran out"
+    assert not house.read(orphan.left)
+
+
+def test_p1_an_approval_is_not_claimed_by_a_key_that_ran_out(house):
+    house.keys["agent"] = rotate(house, life=60)
+    filed = house.file()
+    house.decide(filed.request_id)
+    house.clock.forward(61)
+    assert isinstance(house.claim(filed.request_id), Unauthenticated)
+
+
+def test_revoking_one_key_leaves_what_was_asked_by_the_other(house):
+    by_first = house.file()
+    house.keys["agent"] = rotate(house)
+    by_second = house.file(number(house, 2))
+    revoke_key(house, keys(house)[0].id)
+    assert sweep(house) == 1
+    assert house.status(by_first.request_id).state == "withdrawn"
+    assert house.status(by_second.request_id).state == "pending"
+
+
+def test_what_runs_already_is_left_to_end_by_itself(house):
+    filed = house.file()
+    house.decide(filed.request_id)
+    house.claim(filed.request_id)
+    house.revoke_agent()
+    sweep(house)
+    assert house.status(filed.request_id).state == "executing"
+    house.report(filed.request_id)
+    assert house.status(filed.request_id).state == "succeeded"
+
+
+def test_many_requests_end_in_bounded_batches(house, monkeypatch):
+    monkeypatch.setattr(orphan, "BATCH", 3)
+    for n in range(7):
+        house.file(number(house, n))
+    house.revoke_agent()
+    assert [sweep(house) for _ in range(4)] == [3, 3, 1, 0]
+
+
+def test_a_revoked_agent_gets_no_key_any_more_and_one_without_keys_can_be_revoked(house):
+    revoke_key(house, keys(house)[0].id)
+    house.revoke_agent()
+    assert agent(house).disabled_at is not None
+    with pytest.raises(Conflict):
+        rotate(house)
+    row = agent(house)
+    with pytest.raises(Conflict):
+        house.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["ann"]))
+
+
+def test_an_installations_key_may_run_out(house):
+    house.write(
+        lambda tx: house.service.principals.add_server(
+            tx, "test", "pg", label="main", assurance=Assurance.ENFORCED, trusted=True, life=60
+        )
+    )
+    (key,) = house.rows("SELECT expires_at - created_at FROM credential WHERE expires_at IS NOT NULL")
+    assert key == (60 * SECOND,)
+
+
+# owners and groups
+
+
+def test_owners_are_accounts_and_every_change_is_on_record(house):
+    row = agent(house)
+    house.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["ann", "Bob "]))
+    assert [one.handle for one in house.read(lambda r: ownership.owners(r, row.id))] == ["ann", "bob"]
+    left = house.write(lambda tx: house.service.agents.change_owners(tx, "test", row, add=["ann"], remove=["bob"]))
+    assert left == ["ann"]
+    for unknown in (["carol"], ["ann", "nobody"]):
+        with pytest.raises(Invalid, match="no live account"):
+            house.write(lambda tx, who=unknown: house.service.agents.set_owners(tx, "test", row, who))
+    assert house.events(f"agent:{row.id}") == ["agent.added", "agent.owners_set", "agent.owners_set"]
+
+
+def test_an_agent_of_unknown_owners_is_not_added(house):
+    with pytest.raises(Invalid):
+        house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other", owners=["carol"]))
+    assert house.rows("SELECT count(*) FROM agent WHERE name = 'other'") == [(0,)]
+
+
+def test_groups_are_names(house):
+    row = agent(house)
+    assert house.write(lambda tx: house.service.agents.set_groups(tx, "test", row, ["b", "a", "b"])) == ["a", "b"]
+    assert agent(house).groups == "a b"
+    with pytest.raises(Invalid):
+        house.write(lambda tx: house.service.agents.set_groups(tx, "test", row, ["No Group"]))
+
+
+def test_agents_are_listed_page_by_page_with_what_belongs_to_each(house):
+    for name in ("a1", "b2", "c3"):
+        house.write(lambda tx, name=name: house.service.principals.add_agent(tx, "test", name, owners=["ann"]))
+    house.file()
+    first = house.read(lambda reader: agents.page(reader, limit=2))
+    second = house.read(lambda reader: agents.page(reader, after="b2", limit=2))
+    assert [one["row"].name for one in first + second] == ["a1", "b2", "c3", "scout"]
+    assert [one["owners"] for one in first + second] == [["ann"], ["ann"], ["ann"], []]
+    assert [len(one["keys"]) for one in first + second] == [1, 1, 1, 1]
+    assert [one["pending"] for one in first + second] == [0, 0, 0, 1]
+
+
+# how much an agent may ask
+
+
+def test_a_looping_agent_is_stopped_at_its_pending_limit_and_goes_on_when_people_decided(house):
+    limit(house, pending=2)
+    first, _ = house.file(), house.file(number(house, 2))
+    with pytest.raises(TooMany, match="2 of its requests wait"):
+        house.file(number(house, 3))
+    assert not house.file().created, "joining what waits is free"
+    house.decide(first.request_id, "deny", comment="no")
+    assert house.file(number(house, 3)).created
+
+
+def test_what_expired_counts_no_more_even_if_no_timer_came_round(house):
+    limit(house, pending=1)
+    house.file()
+    house.clock.forward(3601)
+    assert house.file(number(house, 2)).created
+
+
+def test_a_looping_agent_is_stopped_at_its_limit_a_minute_and_told_when_to_come_back(house):
+    limit(house, minute=2)
+    house.file(number(house, 1))
+    house.clock.forward(20)
+    house.file(number(house, 2))
+    with pytest.raises(TooMany) as refused:
+        house.file(number(house, 3))
+    again = refused.value.extra["retry_after_seconds"]
+    assert 40 < again <= 41
+    house.clock.forward(again)
+    assert house.file(number(house, 3)).created
+
+
+def test_the_limit_zero_lets_nothing_be_asked(house):
+    limit(house, pending=0)
+    with pytest.raises(TooMany):
+        house.file()
+    limit(house, minute=0)
+    with pytest.raises(TooMany):
+        house.file()
+
+
+def test_one_agents_limit_is_not_anothers_and_unidentified_callers_share_their_installations(house):
+    house.service.allowances._allowance = Allowance(pending=1, minute=None)
+    house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
+    house.file()
+    assert house.file(house.filing(assertion=house.assertion(house.keys["other"]))).created
+    assert house.file(house.filing(assertion=None, subject="one")).created
+    with pytest.raises(TooMany, match="nobody identified"):
+        house.file(house.filing(assertion=None, subject="two"))
+
+
+def test_p5_limits_hold_under_concurrency_and_do_not_serialise_agents(house):
+    limit(house, pending=5)
+    filings = [number(house, n) for n in range(16)]
+    at, outcomes = house.installation(), []
+
+    def file(filing):
+        try:
+            house.write(lambda tx: house.service.filings.file(tx, at, filing))
+            outcomes.append("filed")
+        except TooMany:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=file, args=(filing,)) for filing in filings]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["filed"] * 5 + ["refused"] * 11
+
+
+async def test_p7_a_flood_is_answered_and_its_owners_are_told_once_an_hour(served, log):
+    house = served.house
+    row = agent(house)
+    house.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["bob"]))
+    limit(house, pending=1)
+    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+        told(await client.call_tool("async_write", CALL), "pending")
+        for n in (1, 2, 3):
+            facts = told(await client.call_tool("async_write", {"order_id": n}), "too_many_requests")
+            assert facts["retry_after_seconds"] == 60
+        assert house.events(f"agent:{row.id}").count("agent.flooding") == 1
+        house.clock.forward(3601)
+        told(await client.call_tool("async_write", CALL), "pending")
+        told(await client.call_tool("async_write", {"order_id": 1}), "too_many_requests")
+        assert house.events(f"agent:{row.id}").count("agent.flooding") == 2
+    bob, ann = (house.person(name).id for name in ("bob", "ann"))
+    assert house.read(lambda r: allowance.flooding(r, bob, everybody=False)) == ["scout"]
+    assert house.read(lambda r: allowance.flooding(r, ann, everybody=False)) == []
+    assert house.read(lambda r: allowance.flooding(r, ann, everybody=True)) == ["scout"]
+    assert not log.exists()
+
+
+def test_identifiers_begin_where_their_instant_does(house):
+    now = house.clock.now()
+    assert identifier.first(now) <= identifier.new(now) < identifier.first(now + 1000)
+    assert identifier.instant(identifier.new(now)) == now // 1000 * 1000
+
+
+# where a call says that it comes from
+
+
+def test_p1_whom_an_agent_says_it_acts_for_changes_neither_who_calls_nor_whether_calls_are_the_same(house):
+    filed = house.file(house.filing(on_behalf_of="ann", agent_session="run 7", trace_id="a" * 32))
+    again = house.file(house.filing(on_behalf_of="bob", agent_session="run 8"))
+    assert (again.request_id, again.created) == (filed.request_id, False)
+    row = house.row(filed.request_id)
+    assert (row.on_behalf_of, row.agent_session, row.trace_id) == ("ann", "run 7", "a" * 32)
+    assert row.agent_id == agent(house).id
+
+
+def test_requests_are_found_by_what_agents_said_through_an_index(house):
+    filed = house.file(house.filing(on_behalf_of="ann", agent_session="run 7", trace_id="a" * 32))
+    house.file(number(house, 2))
+    for said in ({"on_behalf_of": "ann"}, {"agent_session": "run 7"}, {"trace_id": "a" * 32}):
+        found = house.read(lambda reader, said=said: search.page(reader, **said))
+        assert [row.id for row in found] == [filed.request_id]
+    if not house.service.database.shared:
+        plan = house.rows(
+            "EXPLAIN QUERY PLAN SELECT id FROM request WHERE trace_id = :x AND trace_id != '' ORDER BY id DESC", x="a"
+        )
+        assert "request_by_trace" in str(plan)
+
+
+async def test_what_the_client_says_travels_to_the_card(served, log):
+    parent = f"00-{'a' * 32}-00f067aa0ba902b7-01"
+    meta = {"mcp-approvals/on_behalf_of": "ann", "mcp-approvals/session": "run 7", "traceparent": parent}
+    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+        told(await client.call_tool("async_write", CALL, meta=meta), "pending")
+    row = await served.pending()
+    assert (row.on_behalf_of, row.agent_session, row.trace_id) == ("ann", "run 7", "a" * 32)

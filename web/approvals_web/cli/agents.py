@@ -1,0 +1,94 @@
+"""`approvals agent`: agents, their keys, owners, groups and limits."""
+
+from typing import Annotated
+
+import typer
+
+from approvals import key_life
+from approvals_web.cli.asking import ask, show
+
+app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
+
+DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Owners = Annotated[list[str] | None, typer.Option("--owner", help="Who answers for it: an account. Repeatable.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="Repeatable.")]
+Scopes = Annotated[str | None, typer.Option(help="What the key covers, as SERVER/TOOL: 'shop/refund_* pg/*'.")]
+Expires = Annotated[str | None, typer.Option(help="30d, 12h, 15m, or never.")]
+Limit = Annotated[int | None, typer.Option(min=0, help="Without it: the service's own.")]
+
+
+@app.command()
+def add(
+    name: str,
+    owner: Owners = None,
+    group: Groups = None,
+    scopes: Scopes = None,
+    expires: Expires = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a key for an agent. It is shown once."""
+    given = {"owners": owner or [], "groups": group or [], "covers": scopes or "", "expires": expires or key_life.NEVER}
+    print(f"APPROVALS_AGENT_KEY={ask(database_url, 'agent add', name=name, **given)}")
+
+
+@app.command("list")
+def listed(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Agents, their owners, groups, keys and limits."""
+    show(ask(database_url, "agent list"), as_json=as_json)
+
+
+@app.command()
+def keys(name: str, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """An agent's keys, and what each covers."""
+    show(ask(database_url, "agent keys", name=name), as_json=as_json)
+
+
+@app.command()
+def rotate(name: str, scopes: Scopes = None, expires: Expires = None, database_url: DatabaseUrl = None) -> None:
+    """A second key, which covers and lives as the last one did; both work until you rotate again, or revoke."""
+    print(f"APPROVALS_AGENT_KEY={ask(database_url, 'agent rotate', name=name, covers=scopes, expires=expires)}")
+
+
+@app.command()
+def revoke(
+    name: str,
+    key: Annotated[str | None, typer.Option(help="Only this key (`approvals agent keys NAME`).")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """End an agent, or one key: it stops working at once, its waiting calls end, approvals of its calls too."""
+    print(f"{ask(database_url, 'agent revoke', name=name, key=key)} keys revoked.")
+
+
+@app.command()
+def owner(
+    name: str,
+    add: Annotated[list[str] | None, typer.Option("--add", help="An account. Repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="An account. Repeatable.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Who answers for an agent."""
+    owners = ask(database_url, "agent owner", name=name, add=add or [], remove=remove or [])
+    print(f"{name} is owned by: {' '.join(owners) or 'nobody'}")
+
+
+@app.command()
+def groups(
+    name: str, groups: Annotated[list[str] | None, typer.Argument()] = None, database_url: DatabaseUrl = None
+) -> None:
+    """Put an agent into these groups, and no others."""
+    kept = ask(database_url, "agent groups", name=name, names=groups or [])
+    print(f"{name} is in: {' '.join(kept) or 'no group'}")
+
+
+@app.command()
+def limits(name: str, pending: Limit = None, minute: Limit = None, database_url: DatabaseUrl = None) -> None:
+    """How many of its requests may wait at once, and how many it may file a minute."""
+    print(f"The limits of {ask(database_url, 'agent limits', name=name, pending=pending, minute=minute)} are set.")
+
+
+@app.command()
+def scopes(name: str, key: str, scopes: str, database_url: DatabaseUrl = None) -> None:
+    """What one key covers from now on; '' for everything."""
+    kept = ask(database_url, "agent scopes", name=name, key=key, covers=scopes)
+    print(f"The key {key} covers: {kept or 'everything'}")

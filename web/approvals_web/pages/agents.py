@@ -1,0 +1,184 @@
+"""Agents: who owns them, what their keys cover, how much they may ask; admins change it here."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import agents, allowance, key_life
+from approvals.database import Reader
+from approvals.errors import ApprovalsError, Conflict, Invalid, NotFound
+from approvals.people import Person
+from approvals.principals import agent_named
+from approvals.service import Service
+from approvals.wire import Identifier
+from approvals.wire import ServerName as AgentName
+from approvals_web.deps import Admin, SignedIn, TheService
+from approvals_web.rendering import page
+
+PAGE = 50
+_REFUSED = (Conflict, Invalid, NotFound)
+
+Line = Annotated[str, Form(max_length=4000)]
+Limit = Annotated[str, Form(pattern="^[0-9]{0,7}$")]
+
+router = APIRouter()
+
+
+@router.get("/agents")
+def listed(
+    request: Request, person: SignedIn, service: TheService, after: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """Agents by name, with their owners, keys and limits."""
+    return page(request, "agents.html", service.read_now(lambda reader: _shown(reader, service, person, after)))
+
+
+@router.post("/agents")
+async def add(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    name: Annotated[str, Form(max_length=64)],
+    owners: Line = "",
+    scopes: Line = "",
+    expires: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """A new agent; its key is in the answer, and nowhere else."""
+    try:
+        life = key_life.seconds(expires.strip() or key_life.NEVER)
+        key = await service.write(
+            lambda tx: service.principals.add_agent(
+                tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life
+            )
+        )
+    except _REFUSED as error:
+        return await _again(request, service, admin, error)
+    return await _with_key(request, service, admin, name.strip(), key)
+
+
+@router.post("/agents/{name}/keys")
+async def rotate(
+    name: AgentName,
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    expires: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """A second key; it covers what the last one did, and lives as long unless said otherwise."""
+    try:
+        life = key_life.seconds(expires.strip()) if expires.strip() else None
+        forever = bool(expires.strip()) and life is None
+        key = await service.write(
+            lambda tx: service.principals.rotate(
+                tx, admin.actor, "agent", agent_named(tx, name), life=life, forever=forever
+            )
+        )
+    except _REFUSED as error:
+        return await _again(request, service, admin, error)
+    return await _with_key(request, service, admin, name, key)
+
+
+@router.post("/agents/{name}/keys/{key}/scopes")
+async def set_scopes(
+    name: AgentName, key: Identifier, request: Request, admin: Admin, service: TheService, scopes: Line = ""
+) -> Response:
+    """What one key covers from now on."""
+    return await _done(
+        request,
+        service,
+        admin,
+        lambda tx: service.agents.set_scopes(tx, admin.actor, agent_named(tx, name), key, scopes),
+    )
+
+
+@router.post("/agents/{name}/keys/{key}/revocation")
+async def revoke_key(name: AgentName, key: Identifier, request: Request, admin: Admin, service: TheService) -> Response:
+    """One key stops working at once."""
+    return await _done(
+        request,
+        service,
+        admin,
+        lambda tx: service.principals.revoke(tx, admin.actor, "agent", agent_named(tx, name), key),
+    )
+
+
+@router.post("/agents/{name}/revocation")
+async def revoke(name: AgentName, request: Request, admin: Admin, service: TheService) -> Response:
+    """The agent and all its keys stop working at once."""
+    return await _done(
+        request, service, admin, lambda tx: service.principals.revoke(tx, admin.actor, "agent", agent_named(tx, name))
+    )
+
+
+@router.post("/agents/{name}/owners")
+async def set_owners(
+    name: AgentName, request: Request, admin: Admin, service: TheService, owners: Line = ""
+) -> Response:
+    """Who answers for it."""
+    return await _done(
+        request,
+        service,
+        admin,
+        lambda tx: service.agents.set_owners(tx, admin.actor, agent_named(tx, name), owners.split()),
+    )
+
+
+@router.post("/agents/{name}/groups")
+async def set_groups(
+    name: AgentName, request: Request, admin: Admin, service: TheService, groups: Line = ""
+) -> Response:
+    """The groups that rules know it by."""
+    return await _done(
+        request,
+        service,
+        admin,
+        lambda tx: service.agents.set_groups(tx, admin.actor, agent_named(tx, name), groups.split()),
+    )
+
+
+@router.post("/agents/{name}/limits")
+async def set_limits(
+    name: AgentName, request: Request, admin: Admin, service: TheService, pending: Limit = "", minute: Limit = ""
+) -> Response:
+    """How much it may ask; empty for the service's own limits."""
+    wanted = {"pending": int(pending) if pending else None, "minute": int(minute) if minute else None}
+    return await _done(
+        request,
+        service,
+        admin,
+        lambda tx: service.agents.set_limits(tx, admin.actor, agent_named(tx, name), **wanted),
+    )
+
+
+async def _done(request: Request, service: Service, admin: Person, work: Any) -> Response:
+    try:
+        await service.write(work)
+    except _REFUSED as error:
+        return await _again(request, service, admin, error)
+    return RedirectResponse("/agents", status_code=303)
+
+
+async def _again(request: Request, service: Service, admin: Person, error: ApprovalsError) -> Response:
+    shown = await service.read(lambda reader: _shown(reader, service, admin, ""))
+    notice = f"{error.detail} {error.hint}".strip()
+    return page(request, "agents.html", shown | {"notice": notice}, status=error.status)
+
+
+async def _with_key(request: Request, service: Service, admin: Person, name: str, key: str) -> Response:
+    shown = await service.read(lambda reader: _shown(reader, service, admin, ""))
+    return page(request, "agents.html", shown | {"key": key, "key_of": name})
+
+
+def _shown(reader: Reader, service: Service, person: Person, after: str) -> dict[str, Any]:
+    found = agents.page(reader, after=after, limit=PAGE)
+    everybody = "admin" in person.roles
+    return {
+        "person": person,
+        "agents": [agent | {"limits": service.allowances.limits(agent["row"])} for agent in found],
+        "older": found[-1]["row"].name if len(found) == PAGE else "",
+        "flooding": allowance.flooding(reader, person.id, everybody=everybody),
+        "now": reader.now,
+        "notice": "",
+        "key": "",
+        "key_of": "",
+    }
