@@ -10,7 +10,7 @@ from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import Conflict, Invalid, NotFound, Stale
 from approvals.fingerprint import canonical, decode, encode, sha256
-from approvals.models import GateSession, Server, SessionTool, Tool, ToolDefinitionRow
+from approvals.models import GateSession, Installation, Server, SessionTool, Tool, ToolDefinitionRow
 from approvals.policy import Policy, ToolFacts
 from approvals.wire import Annotations, Registered, Registration, ToolDefinition, ToolVerdict, Verdict
 
@@ -21,6 +21,7 @@ _sessions = GateSession.__table__  # type: ignore[attr-defined]
 _session_tools = SessionTool.__table__  # type: ignore[attr-defined]
 _definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
 _tools = Tool.__table__  # type: ignore[attr-defined]
+_installations = Installation.__table__  # type: ignore[attr-defined]
 
 SERVER = Statement(select(_servers).where(_servers.c.name == bindparam("name")))
 HOLD_SERVER = Statement(
@@ -49,6 +50,7 @@ _DEFINITION = Statement(
     )
 )
 _TOOL = Statement(select(_tools).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name")))
+_INSTALLATIONS = Statement(select(_installations))
 _TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name))
 _SET_TOOL = Statement(
     update(_tools)
@@ -139,6 +141,36 @@ class Registry:
 
     def tools(self, reader: Reader) -> list[Row]:
         return reader.all(_TOOLS)
+
+    def known_tools(self, reader: Reader) -> list[ToolFacts]:
+        """Every tool of a live installation as it stands, or as it is offered while nothing stands: what the conditions
+        of a policy are checked against. One for each way in which a server's installations differ."""
+        kinds = {
+            (row.server, bool(row.trusted), row.assurance, row.environment)
+            for row in reader.all(_INSTALLATIONS)
+            if row.disabled_at is None
+        }
+        return [
+            self._known(reader, row, *kind)
+            for row in self.tools(reader)
+            for server, *kind in sorted(kinds)
+            if server == row.server and (row.accepted_hash or row.offered_hash)
+        ]
+
+    def _known(self, reader: Reader, row: Row, trusted: bool, assurance: str, environment: str) -> ToolFacts:
+        tool_hash = row.accepted_hash or row.offered_hash
+        definition = self.definition(reader, row.server, tool_hash)
+        return ToolFacts(
+            server=row.server,
+            tool=row.name,
+            annotations=definition.annotations if row.accepted_hash else Annotations(),
+            trusted=trusted,
+            assurance=assurance,
+            environment=environment,
+            tool_hash=tool_hash,
+            input_schema=definition.input_schema,
+            secret=definition.secret,
+        )
 
     def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
         """A person lets a loosening definition stand. Raises NotFound, or Stale when another one is offered by now."""
