@@ -15,6 +15,7 @@ from approvals.audit import AuditLog
 from approvals.bus import Bus
 from approvals.calls import Calls
 from approvals.claim import Claims
+from approvals.claimed_identity import Admissions
 from approvals.database import Database, Reader, Statement, Transaction
 from approvals.decision import Decisions
 from approvals.erasure import Erasures
@@ -26,6 +27,7 @@ from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
 from approvals.people import People
+from approvals.personal_tokens import PersonalTokens
 from approvals.policy import DefaultPolicy, Policy
 from approvals.policy_in_force import PolicyInForce
 from approvals.principals import Principals
@@ -33,11 +35,13 @@ from approvals.registry import Registry
 from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.restoration import Restorations
 from approvals.retention import Retention
+from approvals.roster import Roster
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
 from approvals.transition import Moved, Transitions
 from approvals.verification import Verifications
+from approvals.web_sessions import WebSessions
 from approvals.withdrawal import Withdrawals
 
 T = TypeVar("T")
@@ -76,6 +80,10 @@ class Service:
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
+        self.roster = Roster(self.log)
+        self.admissions = Admissions(self.log)
+        self.web_sessions = WebSessions(self.log)
+        self.personal_tokens = PersonalTokens(self.log)
         self.principals = Principals(self.log)
         self.statuses = Statuses(self.public_url)
         self.transitions = Transitions(self.log, self.bus.wake, self._moved)

@@ -69,6 +69,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
             hint="Unset it: trusted read-only tools then run, and everything else needs one reviewer.",
         )
     retention = settings.keeps()
+    settings.oidc()  # before anything is served: raises Invalid
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
@@ -80,7 +81,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
 
 async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
     config = uvicorn.Config(
-        create_app(service),
+        create_app(service, settings.oidc()),
         log_config=None,  # as everybody's
         log_level="warning",
         access_log=False,

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from approvals.claimed_identity import Admission
 from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
 from approvals.retention import Retention
 from approvals.secret_reference import resolve
 from approvals.sqlite import Sqlite, path_of
+from approvals_web.oidc import Client
 
 
 class Settings(BaseSettings):
@@ -35,6 +37,20 @@ class Settings(BaseSettings):
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
     demo_port: int = 8701
+    oidc_issuer: str = ""
+    """An OpenID Connect provider that people may sign in through, exactly as it names itself."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_scopes: str = "openid profile email"
+    oidc_groups_claim: str = "groups"
+    oidc_roles: str = ""
+    """Claimed groups and the roles they give: `approvals-admins=admin reviewer, staff=viewer`."""
+    oidc_require: str = ""
+    """Claims that everybody needs, such as `hd=example.org`, separated by commas."""
+    oidc_auto_create: bool = True
+    """Whether somebody without an account gets one."""
+    oidc_name: str = ""
+    """What the sign-in page calls it, instead of its host."""
 
     def database(self) -> Database:
         """Raises Invalid for a URL of no known database."""
@@ -61,6 +77,21 @@ class Settings(BaseSettings):
         """How long what is kept. Raises Invalid."""
         return Retention.parse(self.retention)
 
+    def oidc(self) -> Client | None:
+        """The identity provider, if there is one. Raises Invalid."""
+        if not self.oidc_issuer:
+            return None
+        return Client(
+            issuer=self.oidc_issuer,
+            client_id=resolve(self.oidc_client_id),
+            client_secret=resolve(self.oidc_client_secret),
+            scopes=self.oidc_scopes,
+            groups_claim=self.oidc_groups_claim,
+            required=_pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
+            admission=Admission(_pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), self.oidc_auto_create),
+            name=self.oidc_name,
+        )
+
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
         one for a database that several processes share."""
@@ -72,3 +103,11 @@ class Settings(BaseSettings):
                 hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",
             )
         return Keyring(keep_beside(self.beside))
+
+
+def _pairs(name: str, text: str) -> dict[str, str]:
+    """`a=b, c=d`. Raises Invalid."""
+    found = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(key.strip() and value.strip() for key, _, value in found):
+        raise Invalid(f"{name} is {text!r}.", hint="Write name=value, name=value.")
+    return {key.strip(): value.strip() for key, _, value in found}

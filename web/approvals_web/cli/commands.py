@@ -11,7 +11,7 @@ from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import audit
+from approvals_web.cli import audit, users
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -181,6 +181,9 @@ def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
     print(f"{control.ask(service(database_url), 'user disable', name=name)} is disabled.")
+
+
+users.mount(user, lambda database_url, command, **given: control.ask(service(database_url), command, **given))
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from approvals import principals, search
+from approvals import notices, principals, search
 from approvals.database import Reader, Row
 from approvals.service import Service
 from approvals.wire import OPEN
@@ -30,7 +30,16 @@ def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     context = {name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()}
     pending = sum(1 for item in context["open"] if item["status"].state == "pending")
     title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
-    shown_too = {"person": person, "pending": pending, "title": title, "incidents": incidents}
+    told = "admin" in person.roles
+    unseen = service.read_now(lambda reader: notices.unseen(reader, person.id)) if told else 0
+    shown_too = {
+        "unseen": unseen,
+        "most": notices.PAGE,
+        "person": person,
+        "pending": pending,
+        "title": title,
+        "incidents": incidents,
+    }
     return page(request, "queue.html", context | shown_too)
 
 
