@@ -16,6 +16,7 @@ import anyio.lowlevel
 import httpx2
 import pytest
 from chromium import chromium
+from fastapi import FastAPI
 from playwright.async_api import Browser
 from postgres import PostgresServer
 from serving import SECRET, serving
@@ -48,6 +49,7 @@ from approvals.wire import (
     ToolDefinition,
     Verification,
 )
+from approvals_web.app import create_app
 
 T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
@@ -370,6 +372,7 @@ class Served:
 
     url: str
     house: House
+    app: FastAPI | None = None
 
     def client(self, key: str = "shop", **headers: str) -> httpx2.AsyncClient:
         """A client with one of the house's keys, speaking the wire's version."""
@@ -436,8 +439,9 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
         fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE)
         house.service.database.stop()
         house.service = fresh
-        async with serving(fresh, int(url.rpartition(":")[2]) if url else 0) as where:
-            yield Served(where, house)
+        app = create_app(fresh)
+        async with serving(fresh, int(url.rpartition(":")[2]) if url else 0, app) as where:
+            yield Served(where, house, app)
 
     return run  # type: ignore[return-value]
 
