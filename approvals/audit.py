@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete
 from approvals.database import Row, Statement, Transaction
 from approvals.fingerprint import canonical
 from approvals.models import AuditEvent, AuditPayload
+from approvals.notices import notice
 
 SYSTEM = "system"
 """The actor of what time or the service itself does."""
@@ -42,6 +43,7 @@ class AuditLog:
         }
         tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
         tx.insert(AuditPayload, payload_hash=name, salt=salt, body=body.decode())
+        notice(tx, kind, actor, subject, payload)
 
     def erase(self, tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
         """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps

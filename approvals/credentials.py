@@ -53,6 +53,14 @@ _NEWEST = {
 _REVOKE = Statement(
     update(_credentials).where(_credentials.c.id == bindparam("of")).values(revoked_at=bindparam("revoked_at"))
 )
+_REVOKE_ALL = {
+    kind: Statement(
+        update(_credentials)
+        .where(_credentials.c[f"{kind}_id"] == bindparam("of"), _credentials.c.revoked_at.is_(None))
+        .values(revoked_at=bindparam("revoked_at"))
+    )
+    for kind in PREFIXES
+}
 _USED = Statement(
     update(_credentials).where(_credentials.c.id == bindparam("of")).values(last_used_at=bindparam("last_used_at"))
 )
@@ -109,6 +117,13 @@ def mint(tx: Transaction, kind: str, principal_id: str, *, expires_at: int | Non
     live = tx.all(_LIVE[kind], id=principal_id)
     for old in live[: max(0, len(live) - LIVE_AT_ONCE + 1)]:
         tx.change(_REVOKE, of=old.id, revoked_at=tx.now)
+    return issue(tx, kind, principal_id, expires_at=expires_at, scopes=scopes)
+
+
+def issue(
+    tx: Transaction, kind: str, principal_id: str, *, expires_at: int | None, scopes: str, label: str = ""
+) -> str:
+    """A new key, whatever others there are; the only time it is whole."""
     public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     tx.insert(
         Credential,
@@ -119,6 +134,7 @@ def mint(tx: Transaction, kind: str, principal_id: str, *, expires_at: int | Non
         created_at=tx.now,
         expires_at=expires_at,
         scopes=scopes,
+        label=label,
     )
     return f"{PREFIXES[kind]}_{public}_{secret}"
 
@@ -132,6 +148,11 @@ def revoke(tx: Transaction, kind: str, principal_id: str, *, credential_id: str 
     for public in ids:
         tx.change(_REVOKE, of=public, revoked_at=tx.now)
     return ids
+
+
+def revoke_all(tx: Transaction, kind: str, principal_id: str) -> int:
+    """Revoke whatever live keys a principal has; how many there were."""
+    return tx.swap(_REVOKE_ALL[kind], of=principal_id, revoked_at=tx.now)
 
 
 def keep(tx: Transaction, kind: str, of: str) -> None:

@@ -31,6 +31,7 @@ class Keyring:
         self.audit_id = hashlib.sha256(b"id" + self.audit).hexdigest()[:16]
         self._assertions = self._derive("assertions")
         self._seen = self._derive("seen")
+        self._handshakes = self._derive("handshakes")
 
     def sign(self, claims: dict[str, Any]) -> str:
         """A short-lived assertion: base64 JSON and its MAC."""
@@ -48,6 +49,10 @@ class Keyring:
     def seen(self, *parts: str) -> str:
         """Binds a form to what it was rendered for."""
         return _mac(self._seen, "\0".join(parts))
+
+    def handshake(self, *parts: str) -> str:
+        """What a sign-in through an identity provider is made of and recognized by."""
+        return _mac(self._handshakes, "\0".join(parts))
 
     def _derive(self, purpose: str) -> bytes:
         return HKDF(SHA256(), 32, salt=None, info=f"mcp-approvals {purpose}".encode()).derive(self._secret)

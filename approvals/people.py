@@ -1,15 +1,16 @@
 """People: accounts, one-time sign-in links, signed-in browsers."""
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select, update
 
-from approvals import identifier
+from approvals import credentials, identifier
 from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
-from approvals.errors import Duplicate, Invalid, NotFound, Unauthenticated
+from approvals.errors import Duplicate, Invalid, NotFound, NotPossible, Unauthenticated
 from approvals.instant import SECOND
 from approvals.models import DecisionRow, SignInLink, User, WebSession
 
@@ -21,6 +22,7 @@ INVITATION_LIFE = 7 * 24 * 3600
 SESSION_IDLE = 12 * 3600
 SESSION_LIFE = 7 * 24 * 3600
 MINIMUM_PASSWORD = 10
+_HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
 
 _users = User.__table__  # type: ignore[attr-defined]
 _links = SignInLink.__table__  # type: ignore[attr-defined]
@@ -31,7 +33,15 @@ _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
 _BY_SUBJECT = Statement(
     select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
 )
+_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")))
 _ALL = Statement(select(_users).order_by(_users.c.created_at))
+_ADMINS = (
+    select(_users.c.id, _users.c.roles)
+    .where(_users.c.disabled_at.is_(None), _users.c.roles.contains("admin"))
+    .order_by(_users.c.id)
+)
+_LIVE_ADMINS = Statement(_ADMINS)
+_HOLD_ADMINS = Statement(_ADMINS.with_for_update())
 _COUNT = Statement(select(func.count().label("n")).select_from(_users))
 _LINK = Statement(select(_links).where(_links.c.id == bindparam("id")))
 _SPEND = Statement(
@@ -75,6 +85,8 @@ class Person:
     authenticated_at: int
     session_id: str = ""
     address: str = ""
+    proved_at: int | None = None
+    """When they last proved who they are, where that is known: it opens what needs fresh authentication."""
 
     @property
     def actor(self) -> str:
@@ -91,11 +103,8 @@ class People:
         self, tx: Transaction, actor: str, *, subject: str, name: str, roles: str, password_hash: str | None
     ) -> str:
         """A new local account. Raises Invalid, or Duplicate when the sign-in name is taken."""
-        if not subject or len(subject) > 100 or subject != subject.strip().lower():
-            raise Invalid("A sign-in name is 1 to 100 lower-case characters.")
+        check_free(tx, subject)
         check_roles(roles)
-        if tx.one(_BY_SUBJECT, issuer=LOCAL, subject=subject) is not None:
-            raise Duplicate(f"The sign-in name {subject!r} is taken.", hint="Choose another one.")
         user_id = identifier.new(tx.now)
         tx.insert(
             User,
@@ -118,9 +127,12 @@ class People:
         self._log.append(tx, "user.password_set", actor, f"user:{user_id}")
 
     def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
-        """Disable an account: its sessions end, and its votes no longer count at a claim."""
+        """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
+        for the last admin."""
+        keep_an_admin(tx, user_id)
         tx.change(_DISABLE, of=user_id, disabled_at=tx.now)
         tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
+        credentials.revoke_all(tx, "user", user_id)
         self._log.append(tx, "user.disabled", actor, f"user:{user_id}")
 
     def link(
@@ -162,16 +174,31 @@ class People:
             raise _dead_link()
         return link
 
-    def sign_in(self, tx: Transaction, user: Row, method: str, address: str, user_agent: str) -> str:
-        """The cookie of a new session. Raises Unauthenticated for a disabled account."""
+    def sign_in(
+        self,
+        tx: Transaction,
+        user: Row,
+        method: str,
+        address: str,
+        user_agent: str,
+        *,
+        proved_at: int | None = None,
+        instead_of: str | None = None,
+    ) -> str:
+        """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
+        the person proved who they are, as an identity provider says it. Raises Unauthenticated for a disabled
+        account."""
         if user.disabled_at is not None:
             raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
+        if instead_of:
+            tx.change(_END, of=_hash(instead_of), revoked_at=tx.now)
         token = secrets.token_urlsafe(32)
         tx.insert(
             WebSession,
             id=_hash(token),
             user_id=user.id,
             method=method,
+            authenticated_at=proved_at if method == "oidc" else tx.now,
             created_at=tx.now,
             last_seen_at=tx.now,
             expires_at=tx.now + SESSION_LIFE * SECOND,
@@ -202,9 +229,10 @@ def person_of(reader: Reader, token: str, address: str) -> Person | None:
         roles=frozenset(user.roles.split()),
         channel="web",
         method=session.method,
-        authenticated_at=session.created_at,
+        authenticated_at=session.authenticated_at or session.created_at,
         session_id=session.id,
         address=address,
+        proved_at=session.authenticated_at,
     )
 
 
@@ -219,6 +247,10 @@ def find(reader: Reader, user_id: str) -> Row | None:
 
 def by_sign_in_name(reader: Reader, subject: str) -> Row | None:
     return reader.one(_BY_SUBJECT, issuer=LOCAL, subject=subject)
+
+
+def by_handle(reader: Reader, handle: str) -> Row | None:
+    return reader.one(_BY_HANDLE, handle=handle)
 
 
 def everyone(reader: Reader) -> list[Row]:
@@ -247,11 +279,35 @@ def check_roles(roles: str) -> None:
         raise Invalid(f"Unknown roles: {roles!r}.", hint=f"Roles: {', '.join(ROLES)}.")
 
 
-def require_user(reader: Reader, subject: str) -> Row:
-    """Raises NotFound."""
-    user = by_sign_in_name(reader, subject)
+def is_handle(text: str) -> bool:
+    """Whether rules and commands can call a person so."""
+    return _HANDLE.fullmatch(text) is not None
+
+
+def check_free(reader: Reader, subject: str) -> None:
+    """Raises Invalid for what cannot be a sign-in name, Duplicate when somebody is called so already."""
+    if not is_handle(subject):
+        raise Invalid(
+            f"{subject[:100]!r} cannot be a sign-in name.",
+            hint="1 to 100 of a-z, 0-9 and . _ % + @ -; a letter or digit first.",
+        )
+    if by_sign_in_name(reader, subject) is not None or by_handle(reader, subject) is not None:
+        raise Duplicate(f"The sign-in name {subject!r} is taken.", hint="Choose another one.")
+
+
+def keep_an_admin(tx: Transaction, without: str) -> None:
+    """Raises NotPossible when nobody but this person is an admin. Whoever takes another admin away waits for it."""
+    tx.hold(_HOLD_ADMINS)
+    admins = {row.id for row in tx.all(_LIVE_ADMINS) if "admin" in row.roles.split()}
+    if admins == {without}:
+        raise NotPossible("This is the last admin.", hint="Make somebody else an admin first.")
+
+
+def require_user(reader: Reader, name: str) -> Row:
+    """The person with that handle, or that id. Raises NotFound."""
+    user = by_handle(reader, name) or find(reader, name)
     if user is None:
-        raise NotFound(f"There is no user {subject!r}.", hint="List them: approvals user list")
+        raise NotFound(f"There is no user {name[:100]!r}.", hint="List them: approvals user list")
     return user
 
 

@@ -19,6 +19,7 @@ from approvals.authority import Authority
 from approvals.bus import Bus
 from approvals.calls import Calls
 from approvals.claim import Claims
+from approvals.claimed_identity import Admissions
 from approvals.database import Database, Reader, Row, Statement, Transaction
 from approvals.decision import Decisions
 from approvals.erasure import Erasures
@@ -34,6 +35,7 @@ from approvals.models import Meta
 from approvals.nudges import Nudges
 from approvals.orphan import Orphans
 from approvals.people import People
+from approvals.personal_tokens import PersonalTokens
 from approvals.policy import DefaultPolicy, Policy
 from approvals.policy_file import PolicyFile
 from approvals.policy_in_force import PolicyInForce
@@ -45,11 +47,13 @@ from approvals.replicas import POLL_SECONDS, Replicas
 from approvals.restoration import Restorations
 from approvals.retention import Retention
 from approvals.rollouts import Rollouts
+from approvals.roster import Roster
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
 from approvals.transition import Moved, Transitions
 from approvals.verification import Verifications
+from approvals.web_sessions import WebSessions
 from approvals.wire import Filing
 from approvals.withdrawal import Withdrawals
 
@@ -95,6 +99,10 @@ class Service:
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
+        self.roster = Roster(self.log)
+        self.admissions = Admissions(self.log)
+        self.web_sessions = WebSessions(self.log)
+        self.personal_tokens = PersonalTokens(self.log)
         self.principals = Principals(self.log, self._taken_back.set)
         self.agents = Agents(self.log)
         self.allowances = Allowances(self.log, allowance or Allowance())

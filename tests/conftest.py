@@ -16,6 +16,7 @@ import anyio.lowlevel
 import httpx2
 import pytest
 from chromium import chromium
+from fastapi import FastAPI
 from playwright.async_api import Browser
 from postgres import PostgresServer
 from serving import SECRET, serving
@@ -49,6 +50,7 @@ from approvals.wire import (
     ToolDefinition,
     Verification,
 )
+from approvals_web.app import create_app
 
 T = TypeVar("T")
 HERE = "http://127.0.0.1:8700"
@@ -380,6 +382,7 @@ class Served:
 
     url: str
     house: House
+    app: FastAPI | None = None
 
     def client(self, key: str = "shop", **headers: str) -> httpx2.AsyncClient:
         """A client with one of the house's keys, speaking the wire's version."""
@@ -446,8 +449,9 @@ def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManage
         fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE, allowance=UNLIMITED)
         house.service.database.stop()
         house.service = fresh
-        async with serving(fresh, int(url.rpartition(":")[2]) if url else 0) as where:
-            yield Served(where, house)
+        app = create_app(fresh)
+        async with serving(fresh, int(url.rpartition(":")[2]) if url else 0, app) as where:
+            yield Served(where, house, app)
 
     return run  # type: ignore[return-value]
 

@@ -105,6 +105,18 @@ def upgrade() -> None:
         sa.Column("since_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
+    with op.batch_alter_table("sign_in_attempts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_in_attempts_since_at"), ["since_at"], unique=False)
+
+    op.create_table(
+        "spent_handshake",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("spent_handshake", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spent_handshake_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "user_account",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -264,6 +276,7 @@ def upgrade() -> None:
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("method", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("authenticated_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
@@ -830,6 +843,13 @@ def downgrade() -> None:
 
     op.drop_table("agent_owner")
     op.drop_table("user_account")
+    with op.batch_alter_table("spent_handshake", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_spent_handshake_expires_at"))
+
+    op.drop_table("spent_handshake")
+    with op.batch_alter_table("sign_in_attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_in_attempts_since_at"))
+
     op.drop_table("sign_in_attempts")
     op.drop_table("server")
     op.drop_table("policy_version")

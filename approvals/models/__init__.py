@@ -17,6 +17,7 @@ from approvals.models.principals import (
     Server,
     SignInAttempts,
     SignInLink,
+    SpentHandshake,
     User,
     WebSession,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "SessionTool",
     "SignInAttempts",
     "SignInLink",
+    "SpentHandshake",
     "StandingGrant",
     "Tool",
     "ToolDefinitionRow",

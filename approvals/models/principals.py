@@ -134,6 +134,8 @@ class WebSession(SQLModel, table=True):
     user_id: str = Field(foreign_key="user_account.id", index=True)
     method: str
     """How the person authenticated: password, link, oidc."""
+    authenticated_at: int | None = instant(default=None)
+    """When the person proved who they are; None where the identity provider does not say."""
     created_at: int = instant()
     last_seen_at: int = instant()
     expires_at: int = instant()
@@ -164,7 +166,17 @@ class SignInAttempts(SQLModel, table=True):
     key: str = Field(primary_key=True)
     """SHA-256 of what is counted."""
     failures: int = 0
-    since_at: int = instant()
+    since_at: int = instant(index=True)
+    """When the last one was."""
+
+
+class SpentHandshake(SQLModel, table=True):
+    """A sign-in through the identity provider that came back: none comes back twice."""
+
+    __tablename__: ClassVar[str] = "spent_handshake"
+    id: str = Field(primary_key=True)
+    """SHA-256 of its state."""
+    expires_at: int = instant(index=True)
 
 
 class Notice(SQLModel, table=True):

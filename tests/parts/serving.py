@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from approvals.service import Service
 from approvals_web.app import create_app
@@ -13,10 +14,10 @@ SECRET = "a secret key for tests, long enough to count"
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
+async def serving(service: Service, port: int = 0, app: FastAPI | None = None) -> AsyncIterator[str]:
     """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app or create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -4,16 +4,24 @@ import asyncio
 
 import pytest
 
+from approvals import people, sign_in_limit
 from approvals.people import SESSION_IDLE, SESSION_LIFE
-from approvals_web import passwords
-from approvals_web.pages import accounts
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def no_failures_yet(monkeypatch):
-    monkeypatch.setattr(accounts, "attempts", passwords.Attempts())
+OUT = [
+    "//evil.example",
+    "https://evil.example",
+    "https:evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    " //evil.example",
+    "/%09/evil.example\r\nX: y",
+    "javascript:x",
+    "evil.example",
+    "",
+]
 
 
 def link(served, purpose, **more):
@@ -55,8 +63,9 @@ async def test_p6_looking_at_a_link_spends_nothing_and_posting_spends_it_once(se
     assert (await scanner.http.get(f"/setup?t={token}")).status_code == 401
 
 
-async def test_a_taken_name_is_said_and_the_link_stays_good(served, visitors):
-    token = link(served, "invite", name="ann", roles="reviewer")
+async def test_a_taken_name_is_said_and_the_first_accounts_link_stays_good(served, visitors, monkeypatch):
+    monkeypatch.setattr(people, "count", lambda reader: 0)
+    token = link(served, "setup", roles="reviewer")
     visitor = visitors.stranger()
     taken = await visitor.http.post("/setup", data={"t": token, "name": "ann", "password": PASSWORD})
     assert taken.status_code == 409
@@ -64,6 +73,16 @@ async def test_a_taken_name_is_said_and_the_link_stays_good(served, visitors):
     assert (
         await visitor.http.post("/setup", data={"t": token, "name": "anna", "password": PASSWORD})
     ).status_code == 303
+
+
+async def test_p1_whoever_is_invited_gets_the_name_they_were_invited_as_and_no_other(served, visitors):
+    token = link(served, "invite", name="carl", roles="reviewer")
+    form = {"t": token, "name": "the-boss", "password": PASSWORD}
+    assert (await visitors.stranger().http.post("/setup", data=form)).status_code == 303
+    names = served.house.rows("SELECT subject, name, handle FROM user_account WHERE subject IN ('carl', 'the-boss')")
+    assert names == [("carl", "carl", "carl")]
+    taken = link(served, "invite", name="carl", roles="admin")
+    assert (await visitors.stranger().http.post("/setup", data=form | {"t": taken})).status_code == 409
 
 
 async def test_p1_the_first_accounts_link_is_dead_once_there_is_an_account(served, visitors):
@@ -93,7 +112,7 @@ async def test_a_password_signs_in_and_a_wrong_one_does_not_say_which_part_was_w
     assert (good.status_code, good.headers["location"]) == (303, "/history")
 
 
-@pytest.mark.parametrize("following", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x"])
+@pytest.mark.parametrize("following", OUT)
 async def test_signing_in_leads_to_no_other_site(carl, visitors, following):
     answer = await visitors.stranger().http.post(
         "/login", data={"name": "carl", "password": PASSWORD, "next": following}
@@ -102,7 +121,7 @@ async def test_signing_in_leads_to_no_other_site(carl, visitors, following):
 
 
 async def test_guessing_is_slowed_down_and_the_right_password_waits_too(carl, visitors, monkeypatch):
-    monkeypatch.setattr(passwords, "TRIES", 2)
+    monkeypatch.setitem(sign_in_limit.FREE, "name", 2)
     visitor = visitors.stranger()
     wrong = {"name": "carl", "password": "wrong wrong wrong"}
     codes = [(await visitor.http.post("/login", data=wrong)).status_code for _ in range(3)]
@@ -155,14 +174,16 @@ async def test_behind_https_the_cookie_is_bound_to_the_host(served, visitors):
 
 async def test_guessing_many_at_once_is_slowed_down_as_well(carl, visitors):
     visitor = visitors.stranger()
-    guesses = [{"name": "carl", "password": f"guess number {number}"} for number in range(passwords.TRIES + 5)]
+    guesses = [
+        {"name": "carl", "password": f"guess number {number}"} for number in range(sign_in_limit.FREE["name"] + 5)
+    ]
     answers = await asyncio.gather(*(visitor.http.post("/login", data=guess, timeout=60) for guess in guesses))
     codes = sorted(answer.status_code for answer in answers)
-    assert codes == [401] * passwords.TRIES + [429] * 5
+    assert codes == [401] * sign_in_limit.FREE["name"] + [429] * 5
 
 
 async def test_signing_in_rightly_is_never_counted_against_anybody(carl, visitors, monkeypatch):
-    monkeypatch.setattr(passwords, "TRIES", 2)
+    monkeypatch.setitem(sign_in_limit.FREE, "name", 2)
     for _ in range(4):
         answer = await visitors.stranger().http.post("/login", data={"name": "carl", "password": PASSWORD})
         assert answer.status_code == 303

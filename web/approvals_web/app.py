@@ -15,14 +15,16 @@ from approvals.errors import Unavailable
 from approvals.service import Service
 from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
+from approvals_web.oidc import Client, Provider
 
 PACKAGE = Path(__file__).parent
 READY_SECONDS = 3.0
 """A database that has not answered a short read by then is not there."""
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application. Its lifespan starts the service's database and timers, and stops them."""
+def create_app(service: Service, oidc: Client | None = None) -> FastAPI:
+    """The application. Its lifespan starts the service's database and timers, and stops them. With `oidc`, people may
+    sign in through that identity provider, too."""
     app = FastAPI(
         title="mcp-approvals",
         version=version("mcp-approvals"),
@@ -33,6 +35,7 @@ def create_app(service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.provider = Provider(oidc, service.database.clock) if oidc else None
     problems.install(app)
     api.mount(app)
     pages.mount(app)

@@ -23,7 +23,7 @@ from approvals.instant import to_datetime
 from approvals.service import Service
 from approvals.sqlite import Sqlite
 from approvals.wire import Assurance
-from approvals_web import control_levers, grant_commands
+from approvals_web import control_levers, grant_commands, user_control
 from approvals_web.agent_commands import AGENT_COMMANDS
 
 MAX_PATH = 100
@@ -64,14 +64,18 @@ def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str
 
 
 def user_list(s: Service, tx: Transaction, actor: str) -> Any:
-    shown = ("subject", "name", "roles")
-    return [{key: row[key] for key in shown} | _times(row) for row in people.everyone(tx)]
+    shown = ("name", "roles", "groups", "claimed_groups")
+    return [
+        {"handle": row.handle or row.id} | {key: row[key] for key in shown} | _times(row) for row in people.everyone(tx)
+    ]
 
 
 def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
     """A link for a new account, or for an existing one to sign in with."""
     user = people.by_sign_in_name(tx, name)
-    if user is not None:
+    if user is None:
+        people.check_free(tx, name)
+    else:
         return _link(s, s.people.link(tx, actor, "sign_in", user_id=user.id))
     people.check_roles(roles)
     return _link(s, s.people.link(tx, actor, "invite", name=name, roles=roles))
@@ -98,6 +102,7 @@ def erase(s: Service, tx: Transaction, actor: str, request_id: str) -> Any:
 
 
 COMMANDS: dict[str, Command] = {
+    **user_control.COMMANDS,
     "server add": server_add,
     "server list": server_list,
     "server rotate": server_rotate,

@@ -89,6 +89,13 @@ async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:
     return person
 
 
+async def overseer(person: Annotated[Person, Depends(signed_in)]) -> Person:
+    """A signed-in admin or auditor."""
+    if not person.roles & {"admin", "auditor"}:
+        raise Forbidden("Only admins and auditors may look at this.", hint="Ask an admin.")
+    return person
+
+
 def _check_wire(spoken: str) -> None:
     if not spoken.isdigit() or not OLDEST_WIRE <= int(spoken) <= WIRE_VERSION:
         raise WireTooOld(
@@ -104,4 +111,5 @@ Agent = Annotated[Row, Depends(agent)]
 UserToken = Annotated[Principal, Depends(user_token)]
 AnyKey = Annotated[Principal, Depends(any_key)]
 SignedIn = Annotated[Person, Depends(signed_in)]
+Overseer = Annotated[Person, Depends(overseer)]
 Admin = Annotated[Person, Depends(admin)]

@@ -14,6 +14,7 @@ from approvals.headline import visible
 from approvals.instant import Instant, to_datetime
 from approvals.service import Service
 from approvals_web.assets import address
+from approvals_web.navigation import navigation
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -71,4 +72,4 @@ def _shown(text: str) -> str:
 
 
 _environment.filters |= {"when": when, "span": _span, "visible": _shown}
-_environment.globals |= {"asset": address, "concerning": concerning}
+_environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation}

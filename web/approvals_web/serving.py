@@ -64,6 +64,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
     logs.configure(settings.log, settings.log_level)
     retention, allowance = settings.keeps(), settings.allowance()
+    settings.oidc()  # before anything is served: raises Invalid
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
@@ -84,7 +85,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
 
 async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
     config = uvicorn.Config(
-        create_app(service),
+        create_app(service, settings.oidc()),
         log_config=None,  # as everybody's
         log_level="warning",
         access_log=False,

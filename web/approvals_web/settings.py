@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from approvals.allowance import Allowance
+from approvals.claimed_identity import Admission
 from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
 from approvals.keyring import Keyring, keep_beside
@@ -15,6 +16,7 @@ from approvals.policy_file import PolicyFile
 from approvals.retention import Retention
 from approvals.secret_reference import resolve
 from approvals.sqlite import Sqlite, path_of
+from approvals_web.oidc import Client
 
 
 class Settings(BaseSettings):
@@ -42,6 +44,20 @@ class Settings(BaseSettings):
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
     demo_port: int = 8701
+    oidc_issuer: str = ""
+    """An OpenID Connect provider that people may sign in through, exactly as it names itself."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_scopes: str = "openid profile email"
+    oidc_groups_claim: str = "groups"
+    oidc_roles: str = ""
+    """Claimed groups and the roles they give: `approvals-admins=admin reviewer, staff=viewer`."""
+    oidc_require: str = ""
+    """Claims that everybody needs, such as `hd=example.org`, separated by commas."""
+    oidc_auto_create: bool = True
+    """Whether somebody without an account gets one."""
+    oidc_name: str = ""
+    """What the sign-in page calls it, instead of its host."""
 
     def database(self) -> Database:
         """Raises Invalid for a URL of no known database."""
@@ -77,6 +93,21 @@ class Settings(BaseSettings):
             _limit("APPROVALS_AGENT_PENDING", self.agent_pending), _limit("APPROVALS_AGENT_MINUTE", self.agent_minute)
         )
 
+    def oidc(self) -> Client | None:
+        """The identity provider, if there is one. Raises Invalid."""
+        if not self.oidc_issuer:
+            return None
+        return Client(
+            issuer=self.oidc_issuer,
+            client_id=resolve(self.oidc_client_id),
+            client_secret=resolve(self.oidc_client_secret),
+            scopes=self.oidc_scopes,
+            groups_claim=self.oidc_groups_claim,
+            required=_pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
+            admission=Admission(_pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), self.oidc_auto_create),
+            name=self.oidc_name,
+        )
+
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
         one for a database that several processes share."""
@@ -96,3 +127,11 @@ def _limit(name: str, given: str) -> int | None:
     if not (given.isascii() and given.isdigit() and len(given) < 8):
         raise Invalid(f"{name} is {given!r:.40}, which is no limit.", hint="Use a whole number, or none.")
     return int(given)
+
+
+def _pairs(name: str, text: str) -> dict[str, str]:
+    """`a=b, c=d`. Raises Invalid."""
+    found = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(key.strip() and value.strip() for key, _, value in found):
+        raise Invalid(f"{name} is {text!r}.", hint="Write name=value, name=value.")
+    return {key.strip(): value.strip() for key, _, value in found}

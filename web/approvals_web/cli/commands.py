@@ -9,7 +9,7 @@ import typer
 from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals_web import control
-from approvals_web.cli import agents, audit, grants, levers, policy
+from approvals_web.cli import agents, audit, grants, levers, policy, users
 from approvals_web.cli.asking import AsJson, DatabaseUrl, service, settings, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -149,3 +149,6 @@ def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
     print(f"{control.ask(service(database_url), 'user disable', name=name)} is disabled.")
+
+
+users.mount(user)

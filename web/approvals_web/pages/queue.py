@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from approvals import allowance, grants, principals, search
+from approvals import allowance, grants, notices, principals, search
 from approvals.database import Reader, Row
 from approvals.service import Service
 from approvals.wire import OPEN
@@ -36,7 +36,11 @@ def queue(request: Request, person: SignedIn, service: TheService) -> Response:
     own = partial(allowance.flooding, user_id=person.id, everybody="admin" in person.roles)
     context["flooding"] = service.read_now(own)
     granted = service.read_now(lambda reader: granting.listed(reader, grants.live(reader)))
+    told = "admin" in person.roles
+    unseen = service.read_now(lambda reader: notices.unseen(reader, person.id)) if told else 0
     shown_too = {"granted": granted[: grants.BANNER], "more_granted": len(granted) > grants.BANNER} | {
+        "unseen": unseen,
+        "most": notices.PAGE,
         "person": person,
         "pending": pending,
         "title": title,

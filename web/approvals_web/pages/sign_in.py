@@ -5,17 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import people
+from approvals import people, sign_in_limit
 from approvals.database import Row, Transaction
 from approvals.errors import ApprovalsError, Duplicate, Invalid, TooMany, Unauthenticated
 from approvals.service import Service
-from approvals_web import passwords
+from approvals_web import browser_session, passwords
+from approvals_web.browser_session import address_of
 from approvals_web.deps import SignedIn, TheService
+from approvals_web.local_path import local_path
 from approvals_web.rendering import page
-from approvals_web.session_cookie import clear_session, set_session
+from approvals_web.session_cookie import clear_session
 
 router = APIRouter()
-attempts = passwords.Attempts()
 
 Token = Annotated[str, Form(max_length=100)]
 Name = Annotated[str, Form(max_length=100)]
@@ -25,7 +26,7 @@ Password = Annotated[str, Form(max_length=1000)]
 @router.get("/login")
 def login_page(request: Request, following: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
     """The form."""
-    return page(request, "login.html", {"next": _local(following), "name": "", "notice": ""})
+    return form(request, following)
 
 
 @router.post("/login")
@@ -37,16 +38,12 @@ async def login(
     following: Annotated[str, Form(alias="next", max_length=500)] = "/",
 ) -> Response:
     """Sign in with a password."""
-    now, address = service.database.clock.now(), _address(request)
+    name = name.strip().lower()
     try:
-        attempts.take(name, address, now)
-        user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
-        await passwords.check(password, user.password_hash if user else None)
-        attempts.succeeded(name, address, now)
-        return await _signed_in(request, service, user, "password", following)
+        user = await by_password(request, service, name, password)
+        return await browser_session.begin(request, service, user.id, "password", following)
     except (TooMany, Unauthenticated) as error:
-        shown = {"next": _local(following), "name": name, "notice": f"{error.detail} {error.hint}"}
-        return page(request, "login.html", shown, status=error.status)
+        return form(request, following, name, error)
 
 
 @router.get("/setup")
@@ -61,10 +58,10 @@ async def setup(request: Request, service: TheService, t: Token, name: Name = ""
     link = await service.read(lambda reader: service.people.look_at(reader, t))
     try:
         known = await passwords.hashed(password) if link.user_id is None else None
-        user = await service.write(lambda tx: _spend(service, tx, t, name, known))
+        user_id = await service.write(lambda tx: _spend(service, tx, t, name, known))
     except (Invalid, Duplicate) as error:
         return await _setup(request, service, t, name, error)
-    return await _signed_in(request, service, user, "link", "/")
+    return await browser_session.begin(request, service, user_id, "link", "/")
 
 
 @router.post("/logout")
@@ -76,25 +73,44 @@ async def logout(request: Request, person: SignedIn, service: TheService) -> Res
     return response
 
 
-def _spend(service: Service, tx: Transaction, token: str, name: str, password_hash: str | None) -> Row | None:
+async def by_password(request: Request, service: Service, name: str, password: str) -> Row:
+    """The local account with this name and password. Raises TooMany, or Unauthenticated, which does not say which of
+    them was wrong."""
+    address = address_of(request)
+    await service.write(lambda tx: sign_in_limit.take(tx, name, address))
+    user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
+    await passwords.check(password, user.password_hash if user else None)
+    await service.write(lambda tx: sign_in_limit.succeeded(tx, name, address))
+    assert user is not None  # noqa: S101 — nobody has no password
+    return user
+
+
+def form(request: Request, following: str, name: str = "", error: ApprovalsError | None = None) -> Response:
+    """The sign-in page, with what went wrong."""
+    provider = request.app.state.provider
+    shown = {
+        "next": local_path(following),
+        "name": name,
+        "notice": f"{error.detail} {error.hint}" if error else "",
+        "provider": provider.client.shown if provider else "",
+    }
+    return page(request, "login.html", shown, status=error.status if error else 200)
+
+
+def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> str | None:
+    """The id of whose link it is. Only the very first person chooses their name: rules call people by it."""
     link = service.people.spend(tx, token)
     if link.user_id is not None:
-        return people.find(tx, link.user_id)
-    actor = f"link:{link.purpose}"
-    user_id = service.people.add(
-        tx, actor, subject=name, name=name, roles=link.roles or people.FIRST_ROLES, password_hash=password_hash
+        return str(link.user_id)
+    name = link.name if link.purpose == "invite" else chosen
+    return service.people.add(
+        tx,
+        f"link:{link.purpose}",
+        subject=name,
+        name=name,
+        roles=link.roles or people.FIRST_ROLES,
+        password_hash=password_hash,
     )
-    return people.find(tx, user_id)
-
-
-async def _signed_in(request: Request, service: Service, user: Row | None, method: str, following: str) -> Response:
-    if user is None:
-        raise Unauthenticated("This account is gone.", hint="Ask an admin for a new link.")
-    agent = request.headers.get("user-agent", "")
-    token = await service.write(lambda tx: service.people.sign_in(tx, user, method, _address(request), agent))
-    response = RedirectResponse(_local(following), status_code=303)
-    set_session(request, response, token)
-    return response
 
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
@@ -103,12 +119,3 @@ async def _setup(request: Request, service: Service, token: str, name: str, erro
     notice = f"{error.detail} {error.hint}" if error else ""
     shown = {"link": link, "user": user, "token": token, "name": name, "notice": notice}
     return page(request, "setup.html", shown, status=error.status if error else 200)
-
-
-def _local(address: str) -> str:
-    """Only a path of this app: never a way out to another site."""
-    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

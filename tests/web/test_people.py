@@ -1,0 +1,455 @@
+"""People as admins manage them, one's own account, and what every admin is told."""
+
+import re
+
+import pytest
+
+from approvals import credentials, personal_tokens, sign_in_limit
+from approvals.errors import Duplicate, Forbidden, Invalid, NotPossible, TooMany
+from approvals.people import require_user
+from approvals.personal_tokens import DECIDE, FRESH, HOUR, READ
+from approvals_web import passwords
+
+PASSWORD = "correct horse battery"
+EVERY_POST = [
+    ("/users/invitations", {"name": "eve", "roles": "admin"}),
+    ("/users/{bob}/roles", {"roles": "admin"}),
+    ("/users/{bob}/groups", {"groups": "payments"}),
+    ("/users/{bob}/state", {"state": "disabled"}),
+    ("/users/{bob}/sign-out", {}),
+    ("/notices/seen", {"up_to": "1"}),
+    ("/account/password", {"new": PASSWORD, "present": PASSWORD}),
+    ("/account/confirmation", {"present": PASSWORD}),
+    ("/account/other-sessions/revocation", {}),
+    ("/account/sessions/" + "0" * 64 + "/revocation", {}),
+    ("/account/tokens", {"label": "x", "scopes": "read", "hours": "1"}),
+    ("/account/tokens/abc/revocation", {}),
+]
+
+
+def user_of(house, name):
+    return house.read(lambda reader: require_user(reader, name))
+
+
+def fresh(house, name="ann", ago=0):
+    person = house.person(name)
+    return type(person)(**vars(person) | {"proved_at": house.clock.now() - ago})
+
+
+@pytest.fixture
+async def carl(served, visitors):
+    """A local account with a password, signed in by it."""
+    known = await passwords.hashed(PASSWORD)
+    people = served.house.service.people
+    await served.house.service.write(
+        lambda tx: people.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
+    )
+    visitor = visitors.stranger()
+    assert (await visitor.http.post("/login", data={"name": "Carl ", "password": PASSWORD})).status_code == 303
+    return visitor
+
+
+# what admins do
+
+
+async def test_an_admin_invites_gives_roles_and_groups_and_takes_them_back(served, visitors, ann):
+    house = served.house
+    shown = await ann.http.post(
+        "/users/invitations", data={"name": "Dora", "roles": ["reviewer", "auditor"]}, headers={"Host": "evil.example"}
+    )
+    link = re.search(r"http://\S+/setup\?t=[\w-]+", shown.text).group()
+    assert link.startswith(house.service.public_url + "/"), "never from the Host header"
+    assert link not in (await ann.http.get("/users")).text
+    dora = visitors.stranger()
+    token = link.partition("?t=")[2]
+    assert (await dora.http.post("/setup", data={"t": token, "password": PASSWORD})).status_code == 303
+    user = user_of(house, "dora")
+    assert user.roles == "reviewer auditor"
+    where = f"/users/{user.id}"
+    for path, form in (
+        ("roles", {"roles": ["viewer"]}),
+        ("groups", {"groups": "payments  on-call payments"}),
+        ("sign-out", {}),
+        ("state", {"state": "disabled"}),
+        ("state", {"state": "enabled"}),
+    ):
+        answer = await ann.http.post(f"{where}/{path}", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, where), path
+    user = user_of(house, "dora")
+    assert (user.roles, user.groups, user.disabled_at) == ("viewer", "on-call payments", None)
+    assert (await dora.http.get("/")).status_code == 303, "signed out"
+    kinds = house.events(f"user:{user.id}")
+    assert kinds[-5:] == [
+        "user.roles_set",
+        "user.groups_set",
+        "user.signed_out_everywhere",
+        "user.disabled",
+        "user.enabled",
+    ]
+    page = (await ann.http.get(where)).text
+    assert "Let in again" not in page
+    assert "on-call payments" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/users/invitations", {"name": "ann", "roles": "reviewer"}),
+        ("/users/invitations", {"name": "two words", "roles": "reviewer"}),
+        ("/users/invitations", {"name": "eve"}),
+        ("/users/invitations", {"name": "eve", "roles": "king"}),
+        ("/users/{bob}/roles", {}),
+        ("/users/{bob}/roles", {"roles": "king"}),
+        ("/users/{bob}/groups", {"groups": "<b>"}),
+        ("/users/{bob}/groups", {"groups": " ".join(f"g{i}" for i in range(51))}),
+        ("/users/{bob}/state", {"state": "king"}),
+        ("/users/nobody/roles", {"roles": "viewer"}),
+    ],
+)
+async def test_what_makes_no_sense_gets_a_clear_error_and_changes_nothing(served, ann, path, form):
+    before = dict(user_of(served.house, "bob"))
+    answer = await ann.http.post(path.format(bob=before["id"]), data=form)
+    assert answer.status_code in {404, 409, 422}
+    assert dict(user_of(served.house, "bob")) == before
+
+
+async def test_p1_only_admins_manage_and_only_admins_and_auditors_look(served, visitors):
+    house = served.house
+    house.add_user("rex", "reviewer viewer")
+    house.add_user("aud", "auditor")
+    bob = user_of(house, "bob").id
+    rex, aud = await visitors.signed_in("rex"), await visitors.signed_in("aud")
+    managing = [(path, form) for path, form in EVERY_POST if path.startswith(("/users", "/notices"))]
+    for visitor in (rex, aud):
+        for path, form in managing:
+            assert (await visitor.http.post(path.format(bob=bob), data=form)).status_code == 403, path
+        assert (await visitor.http.get("/notices")).status_code == 403
+    for path, codes in (("/users", (403, 200)), (f"/users/{bob}", (403, 200))):
+        assert ((await rex.http.get(path)).status_code, (await aud.http.get(path)).status_code) == codes
+    assert "Set the roles" not in (await aud.http.get(f"/users/{bob}")).text
+    assert 'href="/users"' not in (await rex.http.get("/")).text
+
+
+@pytest.mark.parametrize(("path", "form"), EVERY_POST)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+async def test_p6_a_post_from_elsewhere_changes_nothing(served, visitors, ann, path, form, headers):
+    ann.http.headers.pop("Sec-Fetch-Site")
+    before = served.house.rows("SELECT COUNT(*) FROM audit_event")
+    answer = await ann.http.post(path.format(bob=user_of(served.house, "bob").id), data=form, headers=headers)
+    assert answer.status_code == 403
+    assert served.house.rows("SELECT COUNT(*) FROM audit_event") == before
+
+
+@pytest.mark.parametrize(("path", "form"), EVERY_POST)
+async def test_strangers_and_keys_do_none_of_it(served, visitors, path, form):
+    path = path.format(bob=user_of(served.house, "bob").id)
+    for key in ("shop", "agent"):
+        stranger = visitors.stranger(Authorization=f"Bearer {served.house.keys[key]}")
+        assert (await stranger.http.post(path, data=form)).status_code == 401
+        assert (await stranger.http.get(path)).status_code in {303, 404, 405}
+
+
+def test_p1_the_last_admin_stays_one(house):
+    service = house.service
+    ann, bob = user_of(house, "ann"), user_of(house, "bob")
+    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "user:x"))
+    for change in (
+        lambda tx: service.roster.set_roles(tx, ann, "reviewer auditor", "user:x"),
+        lambda tx: service.people.disable(tx, ann.id, "user:x"),
+    ):
+        with pytest.raises(NotPossible, match="last admin"):
+            house.write(change)
+    house.write(lambda tx: service.roster.set_roles(tx, ann, "admin", "user:x"))
+    house.write(lambda tx: service.people.disable(tx, bob.id, "user:x"))
+    assert user_of(house, "ann").roles == "admin"
+
+
+def test_a_handle_is_nobodys_choice_and_nobodys_twice(house):
+    people = house.service.people
+    house.run("UPDATE user_account SET handle = 'zoe@example.org' WHERE subject = 'bob'")
+
+    def add(name):
+        people_add = {"subject": name, "name": name, "roles": "viewer", "password_hash": None}
+        house.write(lambda tx: people.add(tx, "test", **people_add))
+
+    for name in ("zoe@example.org", "ann"):
+        with pytest.raises(Duplicate):
+            add(name)
+    for name in ("", "Zoe", "z oe", " zoe", "z\u00f6e", "-zoe", "z" * 101, "zoe\n"):
+        with pytest.raises(Invalid):
+            add(name)
+    add("zoe")
+    assert user_of(house, "zoe").handle == "zoe"
+
+
+def test_a_group_that_is_taken_away_is_gone_at_once(house):
+    ann = user_of(house, "ann")
+    house.write(lambda tx: house.service.roster.set_groups(tx, ann, ["b", "a"], "test"))
+    assert user_of(house, "ann").groups == "a b"
+    house.write(lambda tx: house.service.roster.set_groups(tx, ann, [], "test"))
+    assert user_of(house, "ann").groups == ""
+
+
+# one's own account
+
+
+async def test_a_new_password_needs_the_present_one_and_ends_all_other_sessions(served, visitors, carl):
+    other = visitors.stranger()
+    await other.http.post("/login", data={"name": "carl", "password": PASSWORD})
+    wrong = await carl.http.post("/account/password", data={"new": "a new long password", "present": "wrong"})
+    assert wrong.status_code == 401
+    assert (await other.http.get("/")).status_code == 200
+    short = await carl.http.post("/account/password", data={"new": "short", "present": PASSWORD})
+    assert short.status_code == 422
+    done = await carl.http.post("/account/password", data={"new": "a new long password", "present": PASSWORD})
+    assert done.status_code == 303
+    assert (await carl.http.get("/account")).status_code == 200
+    assert (await other.http.get("/")).status_code == 303
+    for password, code in ((PASSWORD, 401), ("a new long password", 303)):
+        answer = await visitors.stranger().http.post("/login", data={"name": "carl", "password": password})
+        assert answer.status_code == code
+
+
+async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(served, visitors, carl):
+    house = served.house
+    user = user_of(house, "carl")
+    links = [
+        house.write(lambda tx: house.service.people.link(tx, "test", "sign_in", user_id=user.id)) for _ in range(2)
+    ]
+    visitor = visitors.stranger()
+    await visitor.http.post("/setup", data={"t": links[0]})
+    house.clock.forward(601)
+    late = await visitor.http.post("/account/password", data={"new": "a new long password"})
+    assert late.status_code == 401
+    house.clock.set_back(601)
+    again = house.write(lambda tx: house.service.people.link(tx, "test", "sign_in", user_id=user.id))
+    await visitor.http.post("/setup", data={"t": again})
+    assert (await visitor.http.post("/account/password", data={"new": "a new long password"})).status_code == 303
+
+
+async def test_ones_own_sessions_are_listed_and_ended_and_nobody_elses(served, visitors, carl):
+    other, bob = visitors.stranger(**{"User-Agent": "Phone <b>"}), await visitors.signed_in("bob")
+    await other.http.post("/login", data={"name": "carl", "password": PASSWORD})
+    page = (await carl.http.get("/account")).text
+    assert "Phone &lt;b&gt;" in page
+    assert page.count("/revocation") == 2, "one other session, and all others"
+    sessions = served.house.rows("SELECT id, user_agent, user_id FROM web_session")
+    bobs = next(one for one, _, user in sessions if user == user_of(served.house, "bob").id)
+    assert (await carl.http.post(f"/account/sessions/{bobs}/revocation")).status_code == 404
+    assert (await bob.http.get("/")).status_code == 200
+    phone = next(one for one, agent, _ in sessions if agent.startswith("Phone"))
+    assert (await carl.http.post(f"/account/sessions/{phone}/revocation")).status_code == 303
+    assert (await other.http.get("/")).status_code == 303
+    await other.http.post("/login", data={"name": "carl", "password": PASSWORD})
+    assert (await carl.http.post("/account/other-sessions/revocation")).status_code == 303
+    assert [(await one.http.get("/")).status_code for one in (other, carl, bob)] == [303, 200, 200]
+
+
+async def test_an_event_stream_ends_with_its_session(served, visitors, carl):
+    async with carl.http.stream("GET", "/events") as stream:
+        lines = stream.aiter_lines()
+        assert (await anext(lines)) == "retry: 1000"
+        user = user_of(served.house, "carl")
+        await served.house.service.write(lambda tx: served.house.service.roster.sign_out_everywhere(tx, user, "test"))
+        served.house.service.bus.wake("anything")
+        assert [line async for line in lines if line] == []
+
+
+async def test_a_personal_token_is_shown_once_works_and_is_revoked(served, carl):
+    form = {"label": "my <script>", "scopes": READ, "hours": "24"}
+    shown = (await carl.http.post("/account/tokens", data=form)).text
+    token = re.search(r"mcpu_[0-9a-f]+_[\w-]+", shown).group()
+    page = (await carl.http.get("/account")).text
+    assert token not in page
+    assert "my &lt;script&gt;" in page
+    async with served.client(token) as api:
+        assert (await api.get("/requests")).status_code == 200
+        public = token.split("_")[1]
+        assert (await carl.http.post(f"/account/tokens/{public}/revocation")).status_code == 303
+        assert (await api.get("/requests")).status_code == 401
+    assert (await carl.http.post(f"/account/tokens/{public}/revocation")).status_code == 404
+
+
+async def test_a_token_that_decides_needs_the_password_again(served, visitors, carl):
+    form = {"label": "night shift", "scopes": DECIDE, "hours": "24"}
+    served.house.clock.forward(601)
+    assert (await carl.http.post("/account/tokens", data=form)).status_code == 403
+    assert (await carl.http.post("/account/confirmation", data={"present": "wrong"})).status_code == 401
+    before = carl.http.cookies["approvals"]
+    assert (await carl.http.post("/account/confirmation", data={"present": PASSWORD})).status_code == 303
+    assert carl.http.cookies["approvals"] != before
+    shown = await carl.http.post("/account/tokens", data=form)
+    assert "mcpu_" in shown.text
+    ((created, expires, scopes),) = served.house.rows(
+        "SELECT created_at, expires_at, scopes FROM credential WHERE user_id IS NOT NULL"
+    )
+    assert (expires - created, scopes) == (24 * HOUR, "read decide")
+
+
+def test_p1_tokens_that_decide_are_fresh_short_and_few(house):
+    tokens = house.service.personal_tokens
+
+    def make(scopes=DECIDE, life=HOUR, label="x", ago=0):
+        return house.write(lambda tx: tokens.make(tx, fresh(house, ago=ago), label, scopes, life))
+
+    make(ago=FRESH)
+    with pytest.raises(Forbidden):
+        make(ago=FRESH + 1)
+    with pytest.raises(Forbidden):
+        house.write(lambda tx: tokens.make(tx, house.person(), "x", DECIDE, HOUR))
+    for scopes, life in ((DECIDE, 24 * HOUR + 1), (READ, 365 * 24 * HOUR + 1), (READ, 0), (READ, -1), ("decide", HOUR)):
+        with pytest.raises(Invalid):
+            make(scopes, life)
+    for label in ("", "  ", "x" * 61):
+        with pytest.raises(Invalid):
+            make(label=label)
+    for _ in range(personal_tokens.AT_MOST - 1):
+        make(READ)
+    with pytest.raises(TooMany):
+        make(READ)
+    house.clock.forward(3600)
+    make(READ)
+
+
+def test_disabling_and_signing_out_end_tokens_for_good(house):
+    service = house.service
+    person = house.person("bob")
+    token = house.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
+    house.read(lambda reader: credentials.authenticate(reader, token, "user"))
+    house.write(lambda tx: service.people.disable(tx, person.id, "test"))
+    house.write(lambda tx: service.roster.enable(tx, user_of(house, "bob"), "test"))
+    assert house.read(lambda reader: personal_tokens.live(reader, person.id)) == []
+    house.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
+    house.write(lambda tx: service.roster.sign_out_everywhere(tx, user_of(house, "bob"), "test"))
+    assert house.read(lambda reader: personal_tokens.live(reader, person.id)) == []
+
+
+# guessing
+
+
+def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(house, open_house):
+    other = open_house(house.url, house.clock, house.keys)
+    houses = [house, other]
+
+    def take(which=0, name="ann", address="192.0.2.1"):
+        houses[which].write(lambda tx: sign_in_limit.take(tx, name, address))
+
+    for number in range(sign_in_limit.FREE["name"]):
+        take(number % 2)
+    for which in (0, 1):
+        with pytest.raises(TooMany, match="Too many"):
+            take(which)
+    take(name="bob")
+    waits = []
+    for _ in range(8):
+        waited = 0
+        while True:
+            try:
+                take(address=f"198.51.100.{len(waits)}")
+                break
+            except TooMany:
+                house.clock.forward(15)
+                waited += 15
+        waits.append(waited)
+    assert waits == [15, 30, 60, 120, 240, 480, 900, 900]
+    house.clock.forward(3601)
+    take()
+    assert house.rows("SELECT failures FROM sign_in_attempts") == [(1,), (1,)], "and the old ones are forgotten"
+    other.service.database.stop()
+
+
+def test_one_address_guesses_many_names_not_for_long(house):
+    for number in range(sign_in_limit.FREE["address"]):
+        house.write(lambda tx, number=number: sign_in_limit.take(tx, f"name-{number}", "192.0.2.1"))
+    with pytest.raises(TooMany):
+        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
+    house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.2"))
+
+
+def test_an_account_of_ones_own_does_not_undo_the_limit(house):
+    for _ in range(sign_in_limit.FREE["name"]):
+        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
+    house.write(lambda tx: sign_in_limit.take(tx, "eve", "192.0.2.1"))
+    house.write(lambda tx: sign_in_limit.succeeded(tx, "eve", "192.0.2.1"))
+    with pytest.raises(TooMany):
+        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
+
+
+async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(served, visitors, carl, monkeypatch):
+    """What is compared is the work, not the clock."""
+    verified = []
+    verify = passwords._verify
+    monkeypatch.setattr(passwords, "_verify", lambda *given: verified.append(given[1]) or verify(*given))
+    for name in ("carl", "nobody", "ann"):  # ann has no password
+        answer = await visitors.stranger().http.post("/login", data={"name": name, "password": "wrong wrong"})
+        assert answer.status_code == 401
+    assert len(verified) == 3
+    assert len({known.rpartition("$")[0].rpartition("$")[0] for known in verified}) == 1, "the same parameters"
+    assert verified[1] == verified[2]
+
+
+# notices
+
+
+async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
+    house = served.house
+    house.add_user("rex", "reviewer")
+    assert "new since you last looked" in (await ann.http.get("/")).text
+    page = (await ann.http.get("/notices")).text
+    assert "A new account: rex. Roles: reviewer" in page
+    up_to = re.search(r'name="up_to" value="(\d+)"', page).group(1)
+    assert (await ann.http.post("/notices/seen", data={"up_to": up_to})).status_code == 303
+    assert "new since you last looked" not in (await ann.http.get("/")).text
+    bob, rex = await visitors.signed_in("bob"), await visitors.signed_in("rex")
+    assert "new since you last looked" in (await bob.http.get("/")).text
+    assert "new since you last looked" not in (await rex.http.get("/")).text
+    await ann.http.post("/notices/seen", data={"up_to": str(2**62)})
+    house.add_user("zoe", "viewer")
+    assert "1 new since you last looked" in (await ann.http.get("/")).text, "seen is never ahead of what there is"
+
+
+def test_notices_say_what_happened_and_no_secret(house):
+    service = house.service
+    agent_key = house.keys["agent"]
+    token = house.write(lambda tx: service.personal_tokens.make(tx, fresh(house), "cron {x}", DECIDE, HOUR))
+    link = house.write(lambda tx: service.people.link(tx, "test", "invite", name="eve", roles="viewer"))
+    house.revoke_agent()
+    rows = house.rows("SELECT kind, words FROM notice ORDER BY id")
+    kinds = [kind for kind, _ in rows]
+    assert kinds == [
+        "server.added",
+        "agent.added",
+        "user.added",
+        "user.added",
+        "token.made",
+        "link.made",
+        "agent.revoked",
+    ]
+    said = " ".join(words for _, words in rows)
+    assert "enforced" in said
+    for secret in (agent_key, house.keys["shop"], token, link):
+        assert secret.rpartition("_")[2] not in said
+
+
+def test_a_notice_is_written_with_its_event_or_not_at_all(house):
+    before = house.rows("SELECT COUNT(*) FROM notice")
+
+    def fail(tx):
+        house.service.log.append(tx, "freeze.made", "test", "all", reason="x")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        house.write(fail)
+    assert house.rows("SELECT COUNT(*) FROM notice") == before
+    house.write(lambda tx: house.service.log.append(tx, "freeze.made", "test", "all", reason="x"))
+    assert house.rows("SELECT words FROM notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]

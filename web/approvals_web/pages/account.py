@@ -1,0 +1,143 @@
+"""One's own account: sessions, password, personal tokens."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import people, personal_tokens, web_sessions
+from approvals.database import Reader, Transaction
+from approvals.errors import ApprovalsError, Forbidden, Invalid, NotPossible, TooMany, Unauthenticated
+from approvals.people import LOCAL, Person
+from approvals.personal_tokens import HOUR
+from approvals.service import Service
+from approvals_web import browser_session, passwords
+from approvals_web.deps import SignedIn, TheService
+from approvals_web.pages.sign_in import by_password
+from approvals_web.rendering import page
+
+router = APIRouter()
+
+Password = Annotated[str, Form(max_length=1000)]
+SessionId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+TokenId = Annotated[str, Path(pattern="^[0-9a-f]{1,32}$")]
+
+
+@router.get("/account")
+def account(request: Request, person: SignedIn, service: TheService) -> Response:
+    """Who I am here, where I am signed in, and what else can act for me."""
+    return _account(request, service, person)
+
+
+@router.post("/account/password")
+async def password(
+    request: Request, person: SignedIn, service: TheService, new: Password, present: Password = ""
+) -> Response:
+    """A new password. It takes the present one, or a sign-in link used just now. Other sessions end."""
+    try:
+        if not _came_by_link(person, service.database.clock.now()):
+            await _prove(request, service, person, present)
+        known = await passwords.hashed(new)
+        await service.write(lambda tx: _set(service, tx, person, known))
+    except (Invalid, TooMany, Unauthenticated, NotPossible) as error:
+        return _account(request, service, person, error)
+    return await browser_session.begin(request, service, person.id, "password", "/account")
+
+
+@router.post("/account/confirmation")
+async def confirm(request: Request, person: SignedIn, service: TheService, present: Password) -> Response:
+    """Prove by password that it is still me: a new session, in place of this one."""
+    try:
+        await _prove(request, service, person, present)
+    except (TooMany, Unauthenticated, NotPossible) as error:
+        return _account(request, service, person, error)
+    return await browser_session.begin(request, service, person.id, "password", "/account")
+
+
+@router.post("/account/sessions/{session_id}/revocation")
+async def end_session(session_id: SessionId, person: SignedIn, service: TheService) -> Response:
+    """Sign one of my browsers out."""
+    await service.write(lambda tx: service.web_sessions.revoke(tx, person, session_id))
+    return RedirectResponse("/account", status_code=303)
+
+
+@router.post("/account/other-sessions/revocation")
+async def end_others(person: SignedIn, service: TheService) -> Response:
+    """Sign all of my other browsers out."""
+    await service.write(lambda tx: service.web_sessions.revoke_others(tx, person))
+    return RedirectResponse("/account", status_code=303)
+
+
+@router.post("/account/tokens")
+async def make_token(
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    label: Annotated[str, Form(max_length=200)],
+    scopes: Annotated[str, Form(max_length=40)],
+    hours: Annotated[int, Form(ge=1, le=24 * 365)],
+) -> Response:
+    """A personal API token; this answer is the only place where it is whole."""
+    try:
+        token = await service.write(lambda tx: service.personal_tokens.make(tx, person, label, scopes, hours * HOUR))
+    except (Invalid, Forbidden, TooMany) as error:
+        return _account(request, service, person, error)
+    return _account(request, service, person, token=token)
+
+
+@router.post("/account/tokens/{credential_id}/revocation")
+async def revoke_token(credential_id: TokenId, person: SignedIn, service: TheService) -> Response:
+    """It stops working at once."""
+    await service.write(lambda tx: service.personal_tokens.revoke(tx, person, credential_id))
+    return RedirectResponse("/account", status_code=303)
+
+
+async def _prove(request: Request, service: Service, person: Person, present: str) -> None:
+    """Raises Unauthenticated, TooMany, or NotPossible for somebody without a password here."""
+    user = await service.read(lambda reader: people.find(reader, person.id))
+    if user is None or user.issuer != LOCAL or user.password_hash is None:
+        raise NotPossible("You have no password here.", hint="Sign in again through your identity provider.")
+    await by_password(request, service, user.subject, present)
+
+
+def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> None:
+    user = people.find(tx, person.id)
+    if user is None or user.issuer != LOCAL:
+        raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")
+    service.people.set_password(tx, person.id, password_hash, person.actor)
+
+
+def _came_by_link(person: Person, now: int) -> bool:
+    return person.method == "link" and personal_tokens.is_fresh(person, now)
+
+
+def _account(
+    request: Request, service: Service, person: Person, error: ApprovalsError | None = None, token: str = ""
+) -> Response:
+    shown = service.read_now(lambda reader: _shown(reader, person))
+    provider = request.app.state.provider
+    given = {
+        "person": person,
+        "notice": f"{error.detail} {error.hint}".strip() if error else "",
+        "token": token,
+        "provider": provider.client.shown if provider else "",
+    }
+    return page(request, "account.html", shown | given, status=error.status if error else 200)
+
+
+def _shown(reader: Reader, person: Person) -> dict[str, Any]:
+    user = people.find(reader, person.id)
+    return {
+        "user": user,
+        "groups": groups_of(user),
+        "sessions": web_sessions.live(reader, person.id),
+        "tokens": personal_tokens.live(reader, person.id),
+        "fresh": personal_tokens.is_fresh(person, reader.now),
+        "by_link": _came_by_link(person, reader.now),
+        "at_most": personal_tokens.AT_MOST,
+    }
+
+
+def groups_of(user: Any) -> list[str]:
+    """Those that admins gave, and those that the identity provider claims."""
+    return sorted({*user.groups.split(), *user.claimed_groups.split()}) if user else []

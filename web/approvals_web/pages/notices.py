@@ -1,0 +1,55 @@
+"""What every admin is told."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import credentials, notices
+from approvals.database import Reader, Row
+from approvals_web.deps import Admin, TheService
+from approvals_web.rendering import page
+
+LAST = 2**62
+
+router = APIRouter()
+
+
+@router.get("/notices")
+def listed(
+    request: Request, admin: Admin, service: TheService, before: Annotated[int, Query(ge=1, le=LAST)] = LAST
+) -> Response:
+    """Newest first; what this admin has not seen yet is marked."""
+    shown = service.read_now(lambda reader: _shown(reader, admin.id, before))
+    return page(request, "notices.html", {"person": admin, **shown})
+
+
+@router.post("/notices/seen")
+async def seen(admin: Admin, service: TheService, up_to: Annotated[int, Form(ge=0, le=LAST)]) -> Response:
+    """This admin has looked at everything up to this number."""
+    await service.write(lambda tx: notices.seen(tx, admin.id, up_to))
+    return RedirectResponse("/notices", status_code=303)
+
+
+def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
+    rows = notices.page(reader, before)
+    user = credentials.principal(reader, "user", user_id)
+    names = {text: _named(reader, text) for row in rows for text in (row.actor, row.subject)}
+    return {
+        "rows": rows,
+        "names": names,
+        "told_up_to": user.told_up_to if user else 0,
+        "unseen": notices.unseen(reader, user_id),
+        "older": f"/notices?before={rows[-1].id}" if len(rows) == notices.PAGE else "",
+    }
+
+
+def _named(reader: Reader, text: str) -> str:
+    """`user:ID` and its like, as people know them."""
+    kind, _, principal_id = text.partition(":")
+    row: Row | None = None
+    if kind in credentials.PREFIXES:
+        row = credentials.principal(reader, kind, principal_id)
+    if row is None:
+        return text
+    return f"{row.server} ({row.label})" if kind == "installation" else str(row.name)

@@ -1,0 +1,84 @@
+"""Signing in through the identity provider: there, and back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals.database import Row, Transaction
+from approvals.errors import ApprovalsError, Forbidden, NotFound, Unauthenticated, Unavailable
+from approvals.headline import visible
+from approvals_web import browser_session, handshake
+from approvals_web.deps import TheService
+from approvals_web.handshake import Handshake
+from approvals_web.local_path import local_path
+from approvals_web.oidc import Provider
+from approvals_web.pages.sign_in import form
+
+router = APIRouter()
+
+CALLBACK = "/login/oidc/callback"
+
+
+@router.get("/login/oidc")
+async def leave(
+    request: Request,
+    service: TheService,
+    following: Annotated[str, Query(alias="next", max_length=500)] = "/",
+    fresh: bool = False,
+) -> Response:
+    """To the provider. `fresh` asks it to authenticate the person again."""
+    provider = _provider(request)
+    now = service.database.clock.now()
+    begun = handshake.begin(service.keyring, local_path(following), now, fresh=fresh)
+    try:
+        response = RedirectResponse(
+            await provider.authorization_url(begun, service.public_url + CALLBACK), status_code=303
+        )
+    except Unavailable as error:
+        return form(request, following, error=error)
+    handshake.remember(request, response, begun)
+    return response
+
+
+@router.get(CALLBACK)
+async def back(
+    request: Request,
+    service: TheService,
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    iss: Annotated[str | None, Query(max_length=500)] = None,
+    error: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """From the provider, with a code or with an error: in exchange for a session."""
+    try:
+        begun = handshake.returned(request, service.keyring, state, service.database.clock.now())
+        await service.write(begun.spend)
+        response = await _admitted(request, service, begun, code, iss, error)
+    except (Unauthenticated, Forbidden, Unavailable) as refused:
+        response = form(request, "/", error=refused)
+    handshake.forget(request, response)
+    return response
+
+
+async def _admitted(
+    request: Request, service: TheService, begun: Handshake, code: str, iss: str | None, error: str
+) -> Response:
+    provider = _provider(request)
+    if error or not code:
+        raise Unauthenticated(f"The identity provider said no: {visible(error) or 'no code'}.", hint="Sign in again.")
+    who, proved_at = await provider.identify(begun, code, iss, service.public_url + CALLBACK)
+
+    def admit(tx: Transaction) -> Row | ApprovalsError:
+        return service.admissions.admit(tx, who, provider.client.admission)
+
+    user = await service.write(admit)
+    assert isinstance(user, Row)  # noqa: S101 — errors were raised
+    return await browser_session.begin(request, service, user.id, "oidc", begun.following, proved_at)
+
+
+def _provider(request: Request) -> Provider:
+    provider: Provider | None = request.app.state.provider
+    if provider is None:
+        raise NotFound("No identity provider is set up here.", hint="Set APPROVALS_OIDC_ISSUER.")
+    return provider

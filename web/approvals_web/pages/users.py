@@ -1,0 +1,190 @@
+"""People, as admins manage them. Auditors look."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from approvals import people, personal_tokens, roster, web_sessions
+from approvals.database import Reader, Row, Transaction
+from approvals.errors import ApprovalsError, Conflict, Invalid, NotFound, NotPossible
+from approvals.people import ROLES, Person
+from approvals.service import Service
+from approvals_web.deps import Admin, Overseer, TheService
+from approvals_web.pages.account import groups_of
+from approvals_web.rendering import page
+
+router = APIRouter()
+
+UserId = Annotated[str, Path(max_length=64)]
+Roles = Annotated[list[str], Form(max_length=len(ROLES))]
+
+
+@router.get("/users")
+def listed(
+    request: Request, person: Overseer, service: TheService, after: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """Everybody, oldest first."""
+    return _list(request, service, person, after)
+
+
+@router.post("/users/invitations")
+async def invite(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    name: Annotated[str, Form(max_length=200)],
+    roles: Roles = [],  # noqa: B006 — FastAPI copies it
+) -> Response:
+    """A one-time link for a new account; this answer is the only place where it is whole."""
+    name = name.strip().lower()
+    try:
+        token = await service.write(lambda tx: _invite(service, tx, admin, name, " ".join(roles)))
+    except (Invalid, Conflict) as error:
+        return _list(request, service, admin, "", error)
+    return _list(request, service, admin, "", link=f"{service.public_url}/setup?t={token}", invited=name)
+
+
+@router.get("/users/{user_id}")
+def one(request: Request, person: Overseer, service: TheService, user_id: UserId) -> Response:
+    """One person: roles, groups, sessions, tokens, agents."""
+    return _one(request, service, person, user_id)
+
+
+@router.post("/users/{user_id}/roles")
+async def set_roles(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    user_id: UserId,
+    roles: Roles = [],  # noqa: B006
+) -> Response:
+    """What somebody may do."""
+    mapped = _gives_roles(request)
+
+    def change(tx: Transaction) -> None:
+        user = _found(tx, user_id)
+        if user.issuer == mapped:
+            raise NotPossible(
+                "This person's roles come from their groups at the identity provider.", hint="Change the groups there."
+            )
+        service.roster.set_roles(tx, user, " ".join(roles), admin.actor)
+
+    return await _changed(request, service, admin, user_id, change)
+
+
+@router.post("/users/{user_id}/groups")
+async def set_groups(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    user_id: UserId,
+    groups: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    """Which groups somebody is in, beside those that an identity provider claims."""
+
+    def change(tx: Transaction) -> None:
+        service.roster.set_groups(tx, _found(tx, user_id), groups.split(), admin.actor)
+
+    return await _changed(request, service, admin, user_id, change)
+
+
+@router.post("/users/{user_id}/state")
+async def set_state(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    user_id: UserId,
+    state: Annotated[Literal["disabled", "enabled"], Form()],
+) -> Response:
+    """Keep somebody out, or let them in again."""
+
+    def change(tx: Transaction) -> None:
+        user = _found(tx, user_id)
+        if state == "enabled":
+            service.roster.enable(tx, user, admin.actor)
+        else:
+            service.people.disable(tx, user.id, admin.actor)
+
+    return await _changed(request, service, admin, user_id, change)
+
+
+@router.post("/users/{user_id}/sign-out")
+async def sign_out(request: Request, admin: Admin, service: TheService, user_id: UserId) -> Response:
+    """End all of somebody's sessions and tokens."""
+
+    def change(tx: Transaction) -> None:
+        service.roster.sign_out_everywhere(tx, _found(tx, user_id), admin.actor)
+
+    return await _changed(request, service, admin, user_id, change)
+
+
+async def _changed(request: Request, service: Service, admin: Person, user_id: str, change: Any) -> Response:
+    try:
+        await service.write(change)
+    except (Invalid, NotPossible) as error:
+        return _one(request, service, admin, user_id, error)
+    return RedirectResponse(f"/users/{user_id}", status_code=303)
+
+
+def _invite(service: Service, tx: Transaction, admin: Person, name: str, roles: str) -> str:
+    people.check_free(tx, name)
+    people.check_roles(roles)
+    return service.people.link(tx, admin.actor, "invite", name=name, roles=roles)
+
+
+def _list(
+    request: Request,
+    service: Service,
+    person: Person,
+    after: str,
+    error: ApprovalsError | None = None,
+    **more: str,
+) -> Response:
+    rows = service.read_now(lambda reader: roster.page(reader, after))
+    shown = {
+        "person": person,
+        "users": [{"row": row, "groups": groups_of(row)} for row in rows],
+        "newer": f"/users?after={rows[-1].id}" if len(rows) == roster.PAGE else "",
+        "notice": f"{error.detail} {error.hint}".strip() if error else "",
+        "link": "",
+        "invited": "",
+        "roles": ROLES,
+    }
+    return page(request, "users.html", shown | more, status=error.status if error else 200)
+
+
+def _one(
+    request: Request, service: Service, person: Person, user_id: str, error: ApprovalsError | None = None
+) -> Response:
+    shown = service.read_now(lambda reader: _shown(reader, user_id))
+    given = {
+        "person": person,
+        "notice": f"{error.detail} {error.hint}".strip() if error else "",
+        "roles": ROLES,
+        "mapped": shown["user"].issuer == _gives_roles(request),
+    }
+    return page(request, "user.html", shown | given, status=error.status if error else 200)
+
+
+def _shown(reader: Reader, user_id: str) -> dict[str, Any]:
+    user = _found(reader, user_id)
+    return {
+        "user": user,
+        "sessions": web_sessions.live(reader, user.id),
+        "tokens": personal_tokens.live(reader, user.id),
+        "agents": roster.agents_of(reader, user.id),
+    }
+
+
+def _found(reader: Reader, user_id: str) -> Row:
+    user = people.find(reader, user_id)
+    if user is None:
+        raise NotFound("There is no such user.", hint="Look at the list of users.")
+    return user
+
+
+def _gives_roles(request: Request) -> str | None:
+    """The issuer whose claimed groups give people their roles, if one does."""
+    provider = request.app.state.provider
+    return provider.client.issuer if provider and provider.client.admission.roles else None
