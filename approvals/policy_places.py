@@ -116,10 +116,9 @@ def _exists(node: Node, step: Any) -> bool:
 
 def _fields_at(model: Any, path: Iterable[str | int]) -> list[str]:
     """The keys that there are at a path of a model."""
-    for step in path:
-        model = (
-            _model_in(model.model_fields[step].annotation) if _is_model(model) and step in model.model_fields else None
-        )
+    for step in (step for step in path if isinstance(step, str)):
+        fields = model.model_fields if _is_model(model) else {}
+        model = _model_in(fields[step].annotation) if step in fields else None
     return list(model.model_fields) if _is_model(model) else []
 
 
