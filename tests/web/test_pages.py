@@ -11,7 +11,7 @@ from approvals.database import Statement
 from approvals.models import DecisionRow
 from approvals_web import assets
 
-PAGES = ["/", "/history", "/servers", "/agents", "/audit"]
+PAGES = ["/", "/history", "/servers", "/agents", "/policy", "/audit"]
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, people, presence
+from approvals import credentials, people, policy_text, policy_versions, presence
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
 from approvals.decision import on_content
@@ -61,6 +61,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
+        "passage": _passage(reader, row),
         "waiting": presence.waiting(reader, row.id),
         "votes": on_content(reader, row),
         "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
@@ -72,6 +73,12 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "notice": "",
         "draft": "",
     }
+
+
+def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
+    """The rule as it stood in the version that judged this request; None where no rule of the file did."""
+    version = policy_versions.version(reader, row.policy_hash)
+    return policy_text.passages(version.text).get(row.rule) if version is not None else None
 
 
 def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) -> list[str]:
