@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from sqlalchemy import bindparam, select
 
@@ -69,12 +68,10 @@ class Again:
         return self.would_be is not None and self.would_be != self.was
 
 
-class Read(Protocol):
-    """Runs a read now: `Database.read_now`."""
-
-    def __call__(
-        self, work: Callable[[Reader], list[tuple[Row, CallFacts | str]]]
-    ) -> list[tuple[Row, CallFacts | str]]: ...
+Batch = list[tuple[Row, CallFacts | str]]
+"""Stored requests, with the call as it was judged or why it cannot be judged again."""
+Read = Callable[[Callable[[Reader], Batch]], Batch]
+"""Runs a read now: `Database.read_now`."""
 
 
 def replay(read: Read, registry: Registry, policy: Policy, since: Instant, limit: int | None = None) -> Iterator[Again]:
@@ -91,7 +88,7 @@ def replay(read: Read, registry: Registry, policy: Policy, since: Instant, limit
         after, left = found[-1][0].id, None if left is None else left - size
 
 
-def _batch(reader: Reader, registry: Registry, after: str, limit: int) -> list[tuple[Row, CallFacts | str]]:
+def _batch(reader: Reader, registry: Registry, after: str, limit: int) -> Batch:
     return [(row, _call(reader, registry, row)) for row in reader.all(_AFTER, after=after, limit=limit)]
 
 

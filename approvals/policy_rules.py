@@ -169,6 +169,10 @@ class RulePolicy:
             judgement = self._broken(call)
         return Explanation(tuple(steps), judgement)
 
+    def faults(self, tool: ToolFacts) -> Mapping[str, str]:
+        """The rules whose conditions do not fit this tool, by id, with why: they hold its calls."""
+        return self._plan(tool).faults
+
     def _decide(self, call: CallFacts, answers: Iterator[tuple[Rule, Outcome, str]]) -> Judgement:
         failed: list[tuple[Rule, str]] = []
         decisive = self.default

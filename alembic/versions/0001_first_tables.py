@@ -210,6 +210,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("policy_load", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_load_hash"), ["hash"], unique=False)
+
     op.create_table(
         "rollout",
         sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -831,6 +834,9 @@ def downgrade() -> None:
     op.drop_table("tool")
     op.drop_table("sign_in_link")
     op.drop_table("rollout")
+    with op.batch_alter_table("policy_load", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_policy_load_hash"))
+
     op.drop_table("policy_load")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_installation_server"))

@@ -24,7 +24,7 @@ class PolicyLoad(SQLModel, table=True):
     __table_args__ = ({"sqlite_autoincrement": True},)
     id: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
     at: int = instant()
-    hash: str = Field(foreign_key="policy_version.hash")
+    hash: str = Field(foreign_key="policy_version.hash", index=True)
     by: str
     """Whose doing: an actor."""
 

@@ -46,6 +46,10 @@ async def test_what_the_file_says_anew_judges_the_next_call(ruled):
     assert await look(house)
     second = house.file(house.filing({"order_id": 7, "amount_cents": 1}))
     rows = [house.row(filed.request_id) for filed in (first, second)]
+    assert [(row.action, row.rule, row.state) for row in rows] == [
+        ("require_approval", "ask", "pending"),
+        ("deny", "no", "denied"),
+    ]
     kept = dict(house.rows("SELECT hash, text FROM policy_version"))
     assert [kept[row.policy_hash] for row in rows] == [ASK, DENY]
 

@@ -11,7 +11,20 @@ from approvals.database import Statement
 from approvals.models import DecisionRow
 from approvals_web import assets
 
-PAGES = ["/", "/history", "/servers", "/agents", "/audit", "/freeze", "/rollout"]
+PAGES = [
+    "/",
+    "/history",
+    "/grants",
+    "/policy",
+    "/servers",
+    "/rollout",
+    "/agents",
+    "/users",
+    "/audit",
+    "/notices",
+    "/freeze",
+    "/account",
+]
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals import credentials, grants, ownership, people, presence
+from approvals import credentials, grants, ownership, people, policy_text, policy_versions, presence
 from approvals.authority import on_content
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
@@ -77,6 +77,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
+        "passage": _passage(reader, row),
         "waiting": presence.waiting(reader, row.id),
         "deciding": deciding(service, reader, row, person),
         "further": further(service, reader, row, person, votes, agent, card_hash),
@@ -112,6 +113,12 @@ def further(
     words = sentence(parse(text), agent.name, row.server, row.tool)
     seen = seen_token(service, person, row.id, row.content_version, row.digest, card_hash, text)
     return {"sentence": words, "terms": text, "names": names, "seen": seen}
+
+
+def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
+    """The rule as it stood in the version that judged this request; None where no rule of the file did."""
+    version = policy_versions.version(reader, row.policy_hash)
+    return policy_text.passages(version.text).get(row.rule) if version is not None else None
 
 
 def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) -> list[str]:

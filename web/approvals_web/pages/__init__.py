@@ -13,6 +13,7 @@ from approvals_web.pages import (
     live,
     notices,
     oidc,
+    policy,
     queue,
     records,
     rollout,
@@ -24,7 +25,25 @@ from approvals_web.pages import (
 MAX_FORM = 65_536
 """Bytes of a form, many times the longest reason. It is read before anybody is asked who they are."""
 
-PARTS = (cards, grants, queue, live, servers, agents, records, freeze, rollout, sign_in, oidc, account, users, notices)
+PARTS = (
+    
+    cards,
+    grants,
+    queue,
+    live,
+    servers,
+    agents,
+    records,
+    freeze,
+    rollout,
+    policy,
+    sign_in,
+    oidc,
+    account,
+    users,
+    notices,
+,
+)
 
 
 def mount(app: FastAPI) -> None:

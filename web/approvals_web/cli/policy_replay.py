@@ -1,0 +1,69 @@
+"""`approvals policy replay`: last week's calls under another policy."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from approvals import policy_replay
+from approvals.errors import Invalid
+from approvals.headline import visible
+from approvals.instant import SECOND, to_datetime
+from approvals.policy import DefaultPolicy, Policy
+from approvals.policy_file import PolicyFile
+from approvals.policy_source import PolicyRefused, read
+from approvals.service import Service
+from approvals_web.settings import Settings
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def replay(
+    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 7d.")] = "7d",
+    policy: Annotated[str | None, typer.Option(help="The policy file. Instead of APPROVALS_POLICY.")] = None,
+    database_url: Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")] = None,
+) -> None:
+    """Which of the calls filed of late would have been judged otherwise. Changes nothing."""
+    given: dict[str, Any] = {"database_url": database_url, "policy": policy}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    service = Service(settings.database(), settings.keyring(), settings.url())
+    database, registry = service.database, service.registry
+    rules = _policy(settings, service)
+    back = _seconds(since) * SECOND
+    counted, not_judged = Counter[str](), Counter[str]()
+    for again in policy_replay.replay(database.read_now, registry, rules, database.clock.now() - back):
+        if again.would_be is None:
+            not_judged[again.why_not] += 1
+            continue
+        counted["changed" if again.changed else "same"] += 1
+        if again.changed:
+            at = to_datetime(again.row.created_at).isoformat(sep=" ", timespec="seconds")
+            print(f"{again.row.id}  {at}  {visible(again.row.headline)}")
+            print(f"    was      {again.was}")
+            print(f"    would be {again.would_be}")
+    print(f"{counted.total()} calls of the last {since} judged again: {counted['changed']} otherwise.")
+    for why, number in sorted(not_judged.items()):
+        print(f"{number} could not be judged again: {why}.")
+
+
+def _policy(settings: Settings, service: Service) -> Policy:
+    """The candidate. Without a file the built-in policy, as `serve` would have it."""
+    if not settings.policy:
+        return DefaultPolicy()
+    file = PolicyFile(Path(settings.policy))
+    content = file.look()
+    if content.trouble:
+        raise Invalid(f"The policy file {file.path} cannot be used: {content.trouble}.", hint="Name another one.")
+    try:
+        return read(content.text, service.read_now(service.registry.known_tools))
+    except PolicyRefused as error:
+        raise Invalid(f"The policy file {file.path} cannot be used:\n{error.report(file.path.name)}") from error
+
+
+def _seconds(since: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,6})([mhd])", since)
+    if match is None:
+        raise Invalid(f"--since {since!r:.40} is no time.", hint="For example 7d, 12h or 30m.")
+    return int(match[1]) * _UNITS[match[2]]

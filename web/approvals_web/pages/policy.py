@@ -1,0 +1,136 @@
+"""The policy: what is in force, what was, what its rules did, and what it would say of a call."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from approvals import policy_text, policy_trial, policy_versions, rule_figures
+from approvals.database import Reader
+from approvals.errors import ApprovalsError, BadRequest, Invalid, NotFound
+from approvals.people import Person
+from approvals.policy import policy_hash
+from approvals.policy_rules import RulePolicy
+from approvals.service import Service
+from approvals.wire import Hash
+from approvals_web import strict_json
+from approvals_web.deps import SignedIn, TheService
+from approvals_web.rendering import page
+
+RULES = 20
+"""On a page, with the figures of each."""
+LOADS = 20
+CHECKED = 200
+"""Tools whose fit is looked at."""
+STEPS = 300
+"""Of an explanation."""
+
+router = APIRouter()
+
+First = Annotated[int, Query(ge=0, le=100_000)]
+Before = Annotated[int, Query(ge=1, le=policy_versions.NEWEST)]
+
+
+@router.get("/policy")
+def policy(
+    request: Request, person: SignedIn, service: TheService, first: First = 0, before: Before = policy_versions.NEWEST
+) -> Response:
+    """What is in force, its rules with what they did, and its history."""
+    shown = service.read_now(lambda reader: _shown(reader, service, first, before))
+    return page(request, "policy.html", shown | {"person": person} | _trial())
+
+
+@router.get("/policy/versions/{name}")
+def version(name: Hash, request: Request, person: SignedIn, service: TheService) -> Response:
+    """One version: its text, when it came into force, and what it changed."""
+    shown = service.read_now(lambda reader: _version(reader, name))
+    return page(request, "policy_version.html", shown | {"person": person})
+
+
+@router.post("/policy/trial")
+def trial(
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    tool: Annotated[str, Form(max_length=300)] = "",
+    agent: Annotated[str, Form(max_length=200)] = "",
+    arguments: Annotated[str, Form(max_length=50_000)] = "{}",
+) -> Response:
+    """What the policy in force would say of a call. Nothing is filed."""
+    typed = {"tool": tool, "agent": agent, "arguments": arguments}
+    try:
+        given, notice, status = _attempt(service, tool, agent.strip(), arguments), "", 200
+    except ApprovalsError as error:
+        given, notice, status = [], f"{error.detail} {error.hint}".strip(), 422
+    return _tried(request, person, service, _trial(typed, given, notice), status)
+
+
+def _tried(request: Request, person: Person, service: Service, tried: dict[str, Any], status: int) -> Response:
+    shown = service.read_now(lambda reader: _shown(reader, service, 0, policy_versions.NEWEST))
+    return page(request, "policy.html", shown | {"person": person} | tried, status=status)
+
+
+def _attempt(service: Service, tool: str, agent: str, arguments: str) -> list[policy_trial.Trial]:
+    server, _, name = tool.partition(" ")
+    try:
+        plain = strict_json.parse(arguments.encode(errors="surrogatepass"))
+    except BadRequest as error:
+        raise Invalid(error.detail.replace("The body is", "The arguments are"), hint=error.hint) from error
+    present = service.policy.present
+    return service.read_now(
+        lambda reader: policy_trial.attempt(reader, service.registry, present, server, name, agent, plain)
+    )
+
+
+def _trial(
+    typed: dict[str, str] | None = None, trials: list[policy_trial.Trial] | None = None, notice: str = ""
+) -> dict[str, Any]:
+    typed = typed or {"tool": "", "agent": "", "arguments": "{}"}
+    return {"typed": typed, "trials": trials or [], "notice": notice, "most_steps": STEPS}
+
+
+def _shown(reader: Reader, service: Service, first: int, before: int) -> dict[str, Any]:
+    present, trouble = service.policy.present, service.policy.trouble
+    name = policy_hash(present)
+    found = list(policy_text.passages(present.text).values())
+    names = {(tool.server, tool.tool) for tool in service.registry.known_tools(reader)}
+    return {
+        "hash": name,
+        "trouble": trouble,
+        "since": policy_versions.loads_of(reader, name, 1),
+        "rules": [(rule, rule_figures.figures(reader, rule.rule)) for rule in found[first : first + RULES]],
+        "default": rule_figures.figures(reader, "default"),
+        "last": rule_figures.LAST,
+        "number": len(found),
+        "first": first,
+        "next": first + RULES if first + RULES < len(found) else None,
+        "loads": policy_versions.loads(reader, before, LOADS),
+        "page_of_loads": LOADS,
+        "tools": sorted(names),
+        "misfits": _misfits(reader, service),
+    }
+
+
+def _misfits(reader: Reader, service: Service) -> list[tuple[str, str, str]]:
+    """Conditions that do not fit a tool that was registered since: its calls are held."""
+    present = service.policy.present
+    if not isinstance(present, RulePolicy):
+        return []
+    tools = service.registry.known_tools(reader)[:CHECKED]
+    found = {(f"{tool.server}.{tool.tool}", rule, why) for tool in tools for rule, why in present.faults(tool).items()}
+    return sorted(found)
+
+
+def _version(reader: Reader, name: str) -> dict[str, Any]:
+    row = policy_versions.version(reader, name)
+    if row is None:
+        raise NotFound("There is no such version of the policy.", hint="Look at /policy.")
+    loads = policy_versions.loads_of(reader, name)
+    earlier = policy_versions.loads(reader, loads[0].id, 1) if loads else []
+    before = policy_versions.version(reader, earlier[0].hash) if earlier else None
+    return {
+        "hash": name,
+        "lines": row.text.splitlines(),
+        "loads": loads,
+        "before": before.hash if before is not None else None,
+        "difference": policy_text.difference(before.text, row.text) if before is not None else [],
+    }
