@@ -26,7 +26,6 @@ MAX_FORM = 65_536
 """Bytes of a form, many times the longest reason. It is read before anybody is asked who they are."""
 
 PARTS = (
-    
     cards,
     grants,
     queue,
@@ -42,7 +41,6 @@ PARTS = (
     account,
     users,
     notices,
-,
 )
 
 
