@@ -1,5 +1,6 @@
 """Every route against every principal: whoever the table does not let in is refused, and nothing has changed then."""
 
+import hashlib
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,18 @@ import pytest
 from authority import ACTS, PRINCIPALS, ROUTES, page
 
 from approvals import credentials
+from approvals.decision import Seen
+from approvals.grant_terms import Anything, Between, GrantTerms
 from approvals.instant import SECOND
 from approvals.people import person_of, require_user
 from approvals.policy import DefaultPolicy
 from approvals.reviewers import Channels, Reviewers
-from approvals.wire import WIRE_HEADER, WIRE_VERSION, State
+from approvals.wire import WIRE_HEADER, WIRE_VERSION, Decision, State
 from approvals_web.app import create_app
 from approvals_web.assets import address
 from approvals_web.card import seen_token
 
-OPEN = {"POST /login", "GET /setup", "POST /setup"}
+OPEN = {"POST /login", "GET /login/oidc", "GET /login/oidc/callback", "GET /setup", "POST /setup"}
 """Whoever has the password or the link is let in: that a wrong one is not says nothing of the route."""
 STATES = {
     "PUT /api/v1/requests/{request_id}/claim": "approved",
@@ -74,6 +77,8 @@ class World:
             "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
             " WHERE a.name = 'scout' AND u.subject = 'own'"
         )
+        house.write(lambda tx: house.service.freezes.make(tx, "test", "server", "bank", "refuse", ""))
+        house.write(lambda tx: house.service.rollouts.set(tx, "test", "bank", "", "", "observe"))
         self.bearers = {
             "gate": house.keys["shop"],
             "other gate": house.keys["bank"],
@@ -84,6 +89,7 @@ class World:
         }
         names = {"viewer": "vic", "auditor": "aud", "reviewer": "rev", "owner": "own", "admin": "ann"}
         self.cookies = {principal: self.session(name) for principal, name in names.items()}
+        self._names = names
 
     def session(self, name: str) -> str:
         user = self.house.read(lambda reader: require_user(reader, name))
@@ -153,8 +159,34 @@ class World:
             " (SELECT max(lease_until) FROM execution)"
         )
 
-    def _token(self, scopes: str) -> str:
-        user = self.house.read(lambda reader: require_user(reader, "rev"))
+    def ids(self, principal: str) -> dict[str, str]:
+        """What addresses name beside the request; sessions and tokens are the principal's own."""
+        name, cookie = self._names.get(principal, "ann"), self.cookies.get(principal, "")
+        return {
+            "call_id": "call-0001",
+            "credential_id": self._token("read", name).split("_")[1],
+            "digest": address("app.css").split("/")[2],
+            "grant_id": self._grant(),
+            "key": self.house.keys["agent"].split("_")[1],
+            "server": "shop",
+            "session": self.house.session,
+            "session_id": hashlib.sha256(cookie.encode()).hexdigest(),
+            "user_id": self.house.person("vic").id,
+        }
+
+    def _grant(self) -> str:
+        found = self.house.rows("SELECT id FROM standing_grant WHERE revoked_at IS NULL")
+        if found:
+            return found[0][0]
+        row, person = self.house.row(self.request("pending")), self.house.person("rev")
+        terms = GrantTerms(3, 15, {"order_id": Anything(), "amount_cents": Between(0, 4)}).dump()
+        decision = Decision(verdict="approve", content_version=row.content_version, digest=row.digest)
+        decisions = self.house.service.decisions
+        self.house.write(lambda tx: decisions.decide(tx, row.id, person, decision, Seen(), terms))
+        return self._grant()
+
+    def _token(self, scopes: str, name: str = "rev") -> str:
+        user = self.house.read(lambda reader: require_user(reader, name))
         until = self.house.clock.now() + SHORT_LIVED * SECOND
         return self.house.write(lambda tx: credentials.mint(tx, "user", user.id, scopes=scopes, expires_at=until))
 
@@ -186,16 +218,28 @@ def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
         "POST /requests/{request_id}/settlement": {"data": {"truth": "succeeded", "note": "looked it up"}},
         "POST /requests/{request_id}/withdrawal": {"data": {"comment": "no longer needed"}},
         "POST /requests/{request_id}/revocation": {"data": {"comment": "no longer wanted"}},
+        "PUT /api/v1/gates/{session}/freezes": {"json": {"freezes": []}},
+        "POST /requests/{request_id}/grant": {"data": {"uses": "1", "minutes": "5"}},
+        "POST /policy/trial": {"data": {"tool": "shop.refund_order", "agent": "scout", "arguments": "{}"}},
+        "POST /freeze": {"data": {"over": "all", "mode": "refuse", "confirm": "yes"}},
+        "POST /freeze/lift": {"data": {"scope": "server", "of": "bank", "confirm": "yes"}},
+        "POST /rollout": {"data": {"server": "shop", "mode": "observe"}},
+        "POST /rollout/clear": {"data": {"server": "bank"}},
+        "POST /rollout/audience": {"data": {"server": "shop", "entries": ""}},
+        "POST /users/{user_id}/state": {"data": {"state": "disabled"}},
+        "POST /notices/seen": {"data": {"up_to": "1"}},
+        "POST /account/tokens": {"data": {"label": "mine", "scopes": "read", "hours": "1"}},
         "POST /login": {"data": {"name": "nobody", "password": "wrong password"}},
         "POST /setup": {"data": {"t": "no link", "name": "nobody", "password": "long enough, that"}},
     }
 
 
-DIGEST = address("app.css").split("/")[2]
 NAMES = {
+    "PUT /api/v1/servers/{name}/tools": "shop",
     "POST /servers/{server}/tools/{name}/acceptance": "refund_order",
     "GET /static/{digest}/{name}": "app.css",
 }
+"""Of an agent elsewhere; of a policy's version under /policy."""
 QUERIES = {
     "GET /api/v1/requests/unsettled": "?session=session-0001",
     "DELETE /api/v1/requests/{request_id}/callers/{call_id}": "?session=session-0001",
@@ -255,9 +299,8 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
     """The answer, whether anything changed, and the state of the request afterwards."""
     method, path = route.split(" ", 1)
     request_id = world.request(state)
-    where = path.format(
-        request_id=request_id, name=NAMES.get(route, "shop"), server="shop", call_id="call-0001", digest=DIGEST
-    )
+    name = world.house.service.policy.hash if "/policy/" in route else NAMES.get(route, "scout")
+    where = path.format(request_id=request_id, name=name, **world.ids(principal))
     async with world.client(principal) as http:
         body = dict(bodies(world, request_id, world.number).get(route, {}))
         if route == "POST /requests/{request_id}/decisions":

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from approvals import credentials, grant_terms, grants
 from approvals.authority import on_content
 from approvals.database import Reader
+from approvals.eligibility import Act
 from approvals.errors import Conflict, Invalid, Stale
 from approvals.people import Person
 from approvals.service import Service
@@ -85,8 +86,10 @@ async def _fields(request: Request) -> dict[str, str]:
 def _form(
     service: Service, reader: Reader, request_id: str, person: Person, given: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the page needs. Raises NotFound, Conflict when there is nothing to allow from this card (any more)."""
+    """What the page needs. Raises NotFound, Forbidden for whoever could not approve, Conflict when there is nothing to
+    allow from this card (any more)."""
     row = service.statuses.row(reader, request_id)
+    service.authority.check_may_decide(reader, row, person, Act.APPROVE)
     status, limits = service.statuses.of(row, reader.now), grants.limits_of(row)
     why = "it is not waiting any more" if status.state != State.PENDING else grants.why_not(reader, row)
     if why or limits is None:
