@@ -56,7 +56,7 @@ class PolicyWatch:
             policy = self._first(content)
         except Invalid as error:
             what = f"The policy file {self.file.path} cannot be used: {self._trouble(error).report}"
-            raise Invalid(what, hint=f"\n{NO_FILE}") from error
+            raise Invalid(what, hint=NO_FILE) from error
         self._database.write_now(lambda tx: policy_versions.load(tx, self._log, policy, self.actor))
         self._seen = self._dealt_with = content
         return policy
@@ -106,7 +106,7 @@ class PolicyWatch:
         logger.warning("the policy %s is in force, from %s", in_force.hash[:16], self.file.path)
 
     def _trouble(self, error: Invalid) -> Trouble:
-        report = f"\n{error.report(self.file.path.name)}" if isinstance(error, PolicyRefused) else f"{error.detail}."
+        report = f"\n{error.report(self.file.path.name)}\n" if isinstance(error, PolicyRefused) else f"{error.detail}."
         return Trouble(error.detail, report)
 
     async def _worth_another_try(self, content: Content, in_force: PolicyInForce) -> bool:

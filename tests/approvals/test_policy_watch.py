@@ -6,11 +6,12 @@ import anyio
 import pytest
 
 from approvals import policy_versions
-from approvals.database import Transaction
 from approvals.errors import Invalid, Unavailable
 from approvals.policy import DefaultPolicy, policy_hash
 from approvals.policy_file import MOST, PolicyFile
+from approvals.policy_source import read
 from approvals.service import Service
+from approvals.wire import Annotations, ToolDefinition
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
 DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"
@@ -88,6 +89,8 @@ async def test_p5_a_file_that_cannot_be_used_leaves_the_old_policy_in_force_and_
     assert not await look(house, 5)
     assert house.service.policy.text == ASK
     assert house.service.policy.trouble is not None
+    if trouble == "pipe":
+        assert "no regular file" in house.service.policy.trouble.report
     (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "cannot be used" in said.getMessage()
     assert len(loads(house)) == 1
@@ -150,27 +153,69 @@ async def test_a_policy_that_cannot_be_put_on_record_does_not_come_into_force(ru
 
 
 async def test_a_transaction_that_meets_a_reload_halfway_names_what_judged_it(ruled):
+    house, _ = ruled
+    policies, old, new = house.service.policy, house.service.policy.present, read(DENY)
+
+    class Replaced:
+        """Judges as the old policy, which is replaced meanwhile."""
+
+        text = old.text
+
+        def judge(self, call):
+            policies.present = new
+            return old.judge(call)
+
+    policies.present = Replaced()
+    row = house.row(house.file().request_id)
+    assert policies.present is new
+    assert (row.rule, row.policy_hash) == ("ask", policy_hash(old))
+
+
+TYPED = "version: 1\nrules:\n  - {id: odd, match: {tool: new}, when: args.size > 3, action: allow}\n"
+MISFIT = ToolDefinition(
+    name="new",
+    input_schema={"type": "object", "properties": {"size": {"type": "string"}}},
+    annotations=Annotations(),
+)
+FITTING = MISFIT.model_copy(update={"input_schema": {"type": "object", "properties": {"size": {"type": "integer"}}}})
+
+
+async def test_a_file_that_fits_no_tool_is_tried_again_when_others_are_registered_and_said_once(ruled, caplog):
     house, path = ruled
-    policies = house.service.policy
-    old, path_text = policies.present, DENY
-    path.write_text(path_text)
+    house.register(MISFIT)
+    path.write_text(TYPED)
+    assert not await look(house, 3)
+    house.register(MISFIT, house.tool(name="other"))
+    assert not await look(house, 3)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    house.register(FITTING)
+    assert await look(house, 1)
+    assert house.service.policy.trouble is None
+
+
+def restarted(house, path):
+    """A service that starts over the same database, with its policy."""
+    service = Service(house.service.database, house.service.keyring, "http://x", policy_file=PolicyFile(path))
+    service.begin_policy()
+    return service
+
+
+async def test_p5_no_tool_that_is_registered_later_keeps_the_service_from_starting_and_its_calls_are_held(ruled):
+    house, path = ruled
+    path.write_text(TYPED)
     await look(house)
-    new = policies.present
-    policies.present = old
-    insert = Transaction.insert
-    met = []
+    house.register(MISFIT)
+    house.service.policy.present = restarted(house, path).policy.present
+    row = house.row(house.file(house.filing({"size": "9"}, tool="new")).request_id)
+    assert (row.state, row.rule) == ("pending", "odd")
 
-    def halfway(tx, table, **values):
-        policies.present = new  # after the judgement, before the row
-        met.append(table)
-        insert(tx, table, **values)
 
-    filing = house.filing()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Transaction, "insert", halfway)
-        row = house.row(house.file(filing).request_id)
-    assert met
-    assert row.policy_hash == policy_hash(old) != policy_hash(new)
+async def test_p5_a_file_that_was_never_in_force_has_to_fit_every_tool_to_start_with(ruled):
+    house, path = ruled
+    house.register(MISFIT)
+    path.write_text(TYPED)
+    with pytest.raises(Invalid, match="cannot be used"):
+        restarted(house, path)
 
 
 async def test_replicas_that_load_the_same_file_make_one_record_of_it(ruled, open_house):

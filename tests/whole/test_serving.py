@@ -93,7 +93,7 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
         (("migrate",), {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"}, "sqlite:///"),
         (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost:1/db"}, "cannot be reached"),
         (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
-        (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "reads no policy file"),
+        (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "cannot be read: No such file"),
         (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
     ],
 )
