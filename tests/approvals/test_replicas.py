@@ -300,3 +300,26 @@ def test_replicas_that_start_at_once_migrate_once(postgres):
         said = [process.communicate(timeout=60)[0] for process in started]
     assert [process.returncode for process in started] == [0] * 4
     assert all(b"is at the newest schema" in words for words in said)
+
+
+async def test_p1_a_freeze_made_at_one_replica_reaches_gates_of_another_and_binds_every_claim(three, client_to):
+    house = three.house
+    async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
+        request_id = await file_on(three, a)
+        await three.decide(2, request_id)
+        waiting = {"session": house.session, "waiting": [request_id]}
+        async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
+            lines = stream.aiter_lines()
+            with anyio.fail_after(4):  # sooner than the next lease
+                await next_event(lines, "approved")
+                service = three.services[2]
+                await service.write(lambda tx: service.freezes.make(tx, "cli:ops", "all", "", "refuse", "bad deploy"))
+                heard = set()
+                async for line in lines:
+                    heard |= {word for word in ('"words":"All writes are frozen', '"state":"revoked"') if word in line}
+                    if len(heard) == 2:
+                        break
+        refused = await a.post(
+            "/requests", json=house.filing({"order_id": 9, "amount_cents": 1}).model_dump(mode="json")
+        )
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:mcp-approvals:problem:frozen")
