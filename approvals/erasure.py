@@ -48,7 +48,11 @@ _OLD = Statement(
     .order_by(requests.c.ended_at)
     .limit(BATCH)
 )
-_EMPTY = {"arguments": "{}", "facts": "{}"} | {name: null() for name in ("reason", "comment", "ended_because")}
+_EMPTY = (
+    {"arguments": "{}", "facts": "{}"}
+    | {name: null() for name in ("reason", "comment", "ended_because")}
+    | dict.fromkeys(("on_behalf_of", "agent_session", "trace_id"), "")
+)
 _ERASE_REQUEST = Statement(
     update(requests)
     .where(requests.c.id == bindparam("of"), requests.c.ended_at.is_not(None), requests.c.erased_at.is_(None))

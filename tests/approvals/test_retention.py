@@ -238,6 +238,16 @@ def test_contents_are_erased_on_demand_once_and_only_when_ended(house, wordy):
     assert proven(house) is None
 
 
+def test_erasing_forgets_for_whom_an_agent_said_it_acted(house):
+    filing = house.filing({"order_id": 9, "amount_cents": 9}, on_behalf_of="carl@example.com", agent_session="run-carl")
+    filed = house.file(filing)
+    house.decide(filed.request_id, "deny", comment="no")
+    house.write(lambda tx: house.service.erasures.contents(tx, filed.request_id, "cli:ops", "erased on demand"))
+    row = house.row(filed.request_id)
+    assert (row.on_behalf_of, row.agent_session, row.trace_id) == ("", "", "")
+    assert "carl" not in everything(house)
+
+
 def test_two_sweeps_at_once_erase_and_record_each_request_once(house, wordy):
     house.clock.forward(365 * DAY)
     other = house.service.erasures
@@ -262,6 +272,7 @@ def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
 
 def test_erasing_touches_every_text_column_that_holds_words():
     known = {"arguments", "sealed_arguments", "headline", "reason", "client", "facts", "comment", "ended_because"}
-    assert {column.name for column in Request.__table__.columns if str(column.type) == "TEXT"} == known
+    of_the_rule = {"circumstances", "grants", "nudges", "reviewers"}
+    assert {column.name for column in Request.__table__.columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
     assert {column.name for column in Execution.__table__.columns if str(column.type) == "TEXT"} == known
