@@ -308,7 +308,7 @@ _FIXED = {
 
 def _may_hold(together: Condition, call: _Call) -> bool:
     try:
-        return bool(call.missing) or call.holds(together) is not False
+        return call.holds(together) is not False
     except Exception:
         return True
 

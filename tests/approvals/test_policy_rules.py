@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
+from approvals import syntax_tree
 from approvals.conditions import Cel, Unanswered
 from approvals.fingerprint import canonical, encode, redacted
 from approvals.policy import Action, CallFacts, DefaultPolicy, GrantLimits, Nudge, ToolFacts
@@ -365,7 +366,7 @@ def test_p2_a_condition_that_touches_a_redacted_leaf_holds_the_call(condition, t
     rules = policy({"when": condition})
     judgement = judged(rules, call(arguments, raw=True, of=tool(schema=typed)))
     assert (judgement.action, judgement.rule) == (Action.REQUIRE_APPROVAL, "r0"), condition
-    assert "could not be evaluated" in judgement.reason
+    assert "is redacted" in judgement.reason
     judged(rules, call(shown, of=tool(schema=typed)))
 
 
@@ -375,6 +376,43 @@ def test_a_condition_beside_a_redacted_leaf_is_evaluated():
         assert when(condition, arguments, raw=True) is Action.ALLOW
     for condition in ("args.items.all(i, i.price == 1)", "args.items[0].token != ''", "size(args.items) == 1"):
         assert judged(policy({"when": condition}), call(arguments, raw=True)).rule == "r0"
+
+
+@pytest.mark.parametrize(
+    ("condition", "touches"),
+    [
+        ("args.a.b == args.c[0].d", {("args", "a", "b"), ("args", "c", "[]", "d")}),
+        ("args.a[agent.name] == 1", {("args", "a"), ("agent", "name")}),
+        ("args.a[args.b] == 1", {("args", "a"), ("args", "b")}),
+        ("has(args.a.b) && 'x' in args", {("args", "a", "b"), ("args",)}),
+        ("dyn(args.a).b == 1", {("args", "a")}),
+        ("{'k': args.a}.k == [args.b][0]", {("args", "a"), ("args", "b")}),
+        ("now > timestamp('2020-01-01T00:00:00Z')", {("now",)}),
+        ("[args].exists(x, x.a == 1)", {("args",), ("x", "a"), ("@result",)}),
+    ],
+)
+def test_what_a_condition_touches_is_told(condition, touches):
+    assert Cel().compile(condition).touches == touches
+
+
+@given(st.binary(max_size=60) | st.builds(lambda at, byte: cut(at, byte), st.integers(0, 500), st.binary(max_size=3)))
+def test_p5_a_tree_that_cannot_be_read_touches_everything(serialized):
+    tree = syntax_tree.read(serialized)
+    if isinstance(tree, syntax_tree.Unclear):
+        assert ("args",) in syntax_tree.touched(tree)
+    assert ("args",) in syntax_tree.touched(syntax_tree.Node(0, (syntax_tree.Unclear(0),)))
+
+
+def test_p5_an_expression_of_an_unknown_kind_touches_everything():
+    expression = b"\x10\x01\x52\x00"  # id 1, and a field 10 that there is not
+    checked = b"\x22" + bytes([len(expression)]) + expression + b"\x2a\x00"
+    assert syntax_tree.touched(syntax_tree.read(b"\x12" + bytes([len(checked)]) + checked)) == {("args",)}
+    assert syntax_tree.touched(syntax_tree.read(b"")) == {("args",)}
+
+
+def cut(at, instead):
+    whole = Cel().compile("args.a == 1 || has(args.b)").program.serialize()
+    return whole[: at % len(whole)] + instead + whole[at % len(whole) + len(instead) :]
 
 
 def test_a_literal_that_looks_like_a_stand_in_is_only_text():
