@@ -71,9 +71,12 @@ class Engine(Protocol):
 
 
 VARIABLES = ("args", "tool", "agent", "server", "now")
+NO_BOOL = "A condition is true or false"
+"""How a fault begins that is about the result."""
+
 _MAPS = ("args", "tool", "agent", "server")
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_OVERLOAD = re.compile(r"found no matching overload for '@?_?([^'_@]+(?:_[a-z]\w*)*)_?' applied to '(.*)'")
+_OVERLOAD = re.compile(r"found no matching overload for '@?_?([^'_@]+(?:_[a-z]\w*)*)_?' applied to '(\(.*\))'")
 _UNKNOWN = re.compile(r"undeclared reference to '([^']*)'.*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED = re.compile(
@@ -101,7 +104,7 @@ class Cel:
         program = _compiled(self._env, text)
         kind = program.return_type()
         if kind not in (cel.Type.BOOL, cel.Type.DYN):
-            raise Faulty([Fault(1, 1, f"A condition is true or false, and this is {kind.name().lower()}.")])
+            raise Faulty([Fault(1, 1, f"{NO_BOOL}, and this is {kind.name().lower()}.")])
         tree = syntax_tree.read(program.serialize())
         return Condition(text, program, tree, syntax_tree.touched(tree), kind == cel.Type.BOOL)
 
@@ -115,7 +118,7 @@ class Cel:
             return faulty.faults
         if kind != cel.Type.BOOL:
             named = "of a type that the tool does not declare" if kind == cel.Type.DYN else kind.name().lower()
-            return [Fault(1, 1, f"A condition is true or false, and this is {named}.")]
+            return [Fault(1, 1, f"{NO_BOOL}, and this is {named}.")]
         return []
 
     def bind(self, facts: Mapping[str, Any], now: Instant) -> Any:
@@ -171,7 +174,7 @@ def _compiled(env: Any, text: str) -> Any:
 
 def _words(message: str) -> str:
     if found := _OVERLOAD.search(message):
-        return f"`{found[1]}` does not go with ({found[2]})."
+        return f"`{found[1]}` does not go with {found[2].replace('google.protobuf.', '').lower()}."
     if found := _UNKNOWN.match(message):
         return f"There is no {found[1]!r} here."
     return re.sub(r" expecting \{.*\}", "", message.removeprefix("Syntax error: ")).rstrip(".").capitalize() + "."

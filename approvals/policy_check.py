@@ -1,18 +1,13 @@
 """From a tree to rules: what is wrong with a policy, all of it, each at its place."""
 
-import difflib
-import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import UnionType
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import TypeAdapter
 
 from approvals import conditions
 from approvals.argument_shape import Path, overlap
-from approvals.conditions import Condition, Engine, Fault, Faulty
+from approvals.conditions import NO_BOOL, Condition, Engine, Fault, Faulty
 from approvals.policy import Action, GrantLimits, Nudge, ToolFacts
 from approvals.policy_document import (
     MAX_RULES,
@@ -25,38 +20,20 @@ from approvals.policy_document import (
     Terms,
 )
 from approvals.policy_match import Globs, Matcher
+from approvals.policy_places import Place, Places, nearest
 from approvals.policy_rules import DEFAULT, Rule, RulePolicy, roots_of
 from approvals.policy_rules import Terms as RuleTerms
 from approvals.reviewers import DECIDE, Channels, Reviewers
 from approvals.yaml_tree import Node
 
 _GROUPS: TypeAdapter[Any] = TypeAdapter(Groups)
-_WORDS = {
-    "string_type": ("This is text.", "Write words, in quotes if they look like a number."),
-    "int_type": ("This is a whole number.", "Write digits only."),
-    "bool_type": ("This is true or false.", "Write true or false."),
-    "list_type": ("This is a list.", "Write [one, another]."),
-    "dict_type": ("This has keys of its own.", "Write {key: value}."),
-    "model_type": ("This has keys of its own.", "Write {key: value}."),
-    "model_attributes_type": ("This has keys of its own.", "Write {key: value}."),
-}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Something wrong; line and column count from 1."""
-
-    line: int
-    column: int
-    message: str
-    suggestion: str
-
-
-class Check:
+class Check(Places):
     """One reading of one text."""
 
     def __init__(self, text: str, root: Node, tools: Sequence[ToolFacts], engine: Engine) -> None:
-        self.places: list[Place] = []
+        super().__init__()
         self._text = text
         self._lines = text.splitlines()
         self._root = root
@@ -68,15 +45,13 @@ class Check:
     def policy(self) -> RulePolicy | None:
         """The policy; None if there is anything in `places`."""
         root = self._root
-        for node in root.walk():
-            for key in node.duplicates:
-                self._wrong(key, f"{key.value!r} stands here twice.", "Keep one of them.")
+        self.duplicates(root)
         if not isinstance(root.value, dict):
-            self._wrong(root, "A policy has keys.", "Begin with `version: 1` and `rules:`.")
+            self.wrong(root, "A policy has keys.", "Begin with `version: 1` and `rules:`.")
             return None
         self._top(root)
-        self._known_groups = self._part(root, ("groups",), _GROUPS, {}, model=None)
-        defaults = self._part(root, ("defaults",), TypeAdapter(DefaultsPart), DefaultsPart(), model=DefaultsPart)
+        self._known_groups = self._top_part("groups", _GROUPS, {}, None)
+        defaults = self._top_part("defaults", TypeAdapter(DefaultsPart), DefaultsPart(), DefaultsPart)
         default = self._default(defaults, root)
         rules = self._rules(root, defaults)
         if self.places:
@@ -87,44 +62,39 @@ class Check:
     def _top(self, root: Node) -> None:
         for name, key in root.keys.items():
             if name not in Document.model_fields:
-                self._wrong(key, f"Unknown key {name!r}.", _nearest(name, Document.model_fields))
+                self.wrong(key, f"Unknown key {name!r}.", nearest(name, Document.model_fields))
         if "version" not in root.value:
-            self._wrong(root, "A policy says which version of this form it has.", "Begin with `version: 1`.")
+            self.wrong(root, "A policy says which version of this form it has.", "Begin with `version: 1`.")
         elif root.at("version").value != 1 or isinstance(root.at("version").value, bool):
-            self._wrong(root.at("version"), "There is no such version.", "Write 1.")
+            self.wrong(root.at("version"), "There is no such version.", "Write 1.")
         if "rules" not in root.value:
-            self._wrong(root, "A policy has rules.", "Write `rules: []` for none.")
+            self.wrong(root, "A policy has rules.", "Write `rules: []` for none.")
 
-    def _part(self, root: Node, path: tuple[str | int, ...], adapter: Any, instead: Any, *, model: Any) -> Any:
-        if path[0] not in root.value:
+    def _top_part(self, name: str, adapter: Any, instead: Any, model: Any) -> Any:
+        if name not in self._root.value:
             return instead
-        node = root.at(*path)
-        try:
-            return adapter.validate_python(node.plain())
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                self._misfit(node, detail, model)
-            return instead
+        made = self.validate(self._root.at(name), adapter, model)
+        return instead if made is None else made
 
     def _rules(self, root: Node, defaults: DefaultsPart) -> list[Rule]:
         listed = root.value.get("rules")
         if listed is None:
             return []
         if not isinstance(listed.value, list):
-            self._wrong(listed, "Rules are a list.", "Begin each with `- id:`.")
+            self.wrong(listed, "Rules are a list.", "Begin each with `- id:`.")
             return []
         if len(listed.value) > MAX_RULES:
-            self._wrong(listed, f"A policy has at most {MAX_RULES:,} rules.", "Let one rule name many tools.")
+            self.wrong(listed, f"A policy has at most {MAX_RULES:,} rules.", "Let one rule name many tools.")
             return []
         found: dict[str, Rule] = {}
         adapter = TypeAdapter(RulePart)
-        for number, node in enumerate(listed.value):
-            part = self._part(root, ("rules", number), adapter, None, model=RulePart)
+        for node in listed.value:
+            part = self.validate(node, adapter, RulePart)
             name = node.value.get("id") if isinstance(node.value, dict) else None
             if name is not None and isinstance(name.value, str):
                 if name.value in found or name.value == DEFAULT:
                     taken = "is taken" if name.value in found else "is the name of what no rule matches"
-                    self._wrong(name, f"The id {name.value!r} {taken}.", "Give each rule an id of its own.")
+                    self.wrong(name, f"The id {name.value!r} {taken}.", "Give each rule an id of its own.")
                 found[name.value] = Rule(name.value, "", node.line)
             if part is not None:
                 found[part.id] = self._rule(part, node, defaults)
@@ -132,7 +102,7 @@ class Check:
 
     def _rule(self, part: RulePart, node: Node, defaults: DefaultsPart) -> Rule:
         if part.action is Action.DENY and part.reason is None:
-            self._wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
+            self.wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
         match = _matcher(part.match)
         terms = self._terms(part, node, defaults)
         condition = self._condition(part, match, node.at("when")) if part.when is not None else None
@@ -142,11 +112,11 @@ class Check:
     def _default(self, part: DefaultsPart, root: Node) -> Rule:
         node = root.at("defaults")
         if part.action is Action.ALLOW:
-            self._wrong(
+            self.wrong(
                 node.at("action"), "What no rule matches is never allowed.", "Write a rule that allows what you mean."
             )
         if part.action is Action.DENY and part.reason is None:
-            self._wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
+            self.wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
         terms = self._terms(part, node, DefaultsPart())
         return Rule(DEFAULT, "", node.line, part.action, reason=part.reason or "", terms=terms)
 
@@ -160,7 +130,7 @@ class Check:
         reviewers = self._reviewers(part, node, defaults, risk)
         grants = said("grants")
         if risk == "critical" and grants not in {None, "off"} and (part.grants is not None or part is defaults):
-            self._wrong(node.key("grants"), "What is critical is never granted.", "Remove `grants`, or write off.")
+            self.wrong(node.key("grants"), "What is critical is never granted.", "Remove `grants`, or write off.")
         limits = None if grants == "off" else GrantLimits() if grants is None else GrantLimits(**grants.model_dump())
         usual = RuleTerms()
         return RuleTerms(
@@ -183,13 +153,13 @@ class Check:
         place = node.at("reviewers")
         self._groups(groups if who is here else (), place.at("groups"))
         if len(people) < quorum and people and not groups:
-            self._wrong(
+            self.wrong(
                 place.at("quorum"),
                 f"{quorum} people have to approve, and only {len(people)} may.",
                 "Name more people or a group, or ask for fewer.",
             )
         if who.each_group and len(groups) < 2:
-            self._wrong(place.key("each_group"), "each_group is about several groups.", "Name them in `groups`.")
+            self.wrong(place.key("each_group"), "each_group is about several groups.", "Name them in `groups`.")
         exclude = _or(here.exclude_requester, _or(above.exclude_requester, True))
         channels = self._channels(part, node, defaults, risk)
         return Reviewers(quorum, people, groups, bool(who.each_group), exclude, channels)
@@ -197,11 +167,11 @@ class Check:
     def _groups(self, names: Iterable[str], node: Node) -> None:
         for number, name in enumerate(names):
             if name not in self._known_groups:
-                hint = _nearest(name, self._known_groups) if self._known_groups else ""
+                hint = nearest(name, self._known_groups) if self._known_groups else ""
                 declare = (
                     f"Add `{name}: [handles]` to `groups`, or `{name}: []` if its members are kept in the service."
                 )
-                self._wrong(node.at(number), f"There is no group {name!r}.", hint or declare)
+                self.wrong(node.at(number), f"There is no group {name!r}.", hint or declare)
 
     def _channels(self, part: Terms, node: Node, defaults: Terms, risk: str | None) -> Channels:
         given = defaults.channels.model_dump(exclude_none=True) if defaults.channels else {}
@@ -210,20 +180,20 @@ class Check:
         by_token = channels.api == DECIDE and risk not in {"high", "critical"}
         if DECIDE not in {channels.web, channels.slack} and not by_token:
             token = " (a token never decides what is high or critical)" if channels.api == DECIDE else ""
-            self._wrong(node.key("channels"), f"Nobody can decide anywhere{token}.", "Write `web: decide`.")
+            self.wrong(node.key("channels"), f"Nobody can decide anywhere{token}.", "Write `web: decide`.")
         return channels
 
     def _nudges(self, part: Terms, node: Node, reminders: list[int], escalate: Any, ttl: int) -> tuple[Nudge, ...]:
         for number, after in enumerate(reminders):
             if after >= ttl:
-                self._wrong(node.at("reminders", number), "By then the request has expired (ttl).", "Remind earlier.")
+                self.wrong(node.at("reminders", number), "By then the request has expired (ttl).", "Remind earlier.")
         nudges = [Nudge(after) for after in reminders if after < ttl]
         if escalate is not None:
             if part.escalate is not None:
                 self._groups(escalate.groups, node.at("escalate", "groups"))
             if escalate.after >= ttl:
                 place = node.at("escalate", "after")
-                self._wrong(place, "By then the request has expired (ttl).", "Escalate earlier.")
+                self.wrong(place, "By then the request has expired (ttl).", "Escalate earlier.")
             nudges.append(Nudge(escalate.after, tuple(escalate.groups)))
         return tuple(sorted(nudges, key=lambda nudge: (nudge.after, nudge.groups)))
 
@@ -237,7 +207,7 @@ class Check:
         about = [(tool, roots) for tool, roots in self._roots if not match.misfit(tool, part.action)]
         if not about:
             for fault, miss in conditions.misses(condition, roots_of(None)):
-                self._fault(node, fault, _nearest(miss.name, miss.known))
+                self._fault(node, fault, nearest(miss.name, miss.known))
             return condition
         found = [self._misfits(condition, tool, roots) for tool, roots in about]
         if all(found):
@@ -247,8 +217,9 @@ class Check:
 
     def _misfits(self, condition: Condition, tool: ToolFacts, roots: Mapping[str, Any]) -> list[tuple[Fault, str]]:
         """What is wrong with a condition for one tool."""
-        found = [(fault, _nearest(miss.name, miss.known)) for fault, miss in conditions.misses(condition, roots)]
-        found += [(fault, _suggestion(fault)) for fault in self._engine.check(condition, roots)]
+        found = [(fault, nearest(miss.name, miss.known)) for fault, miss in conditions.misses(condition, roots)]
+        faults = self._engine.check(condition, roots)
+        found += [(fault, _suggestion(fault)) for fault in faults if not (found and fault.message.startswith(NO_BOOL))]
         for secret in tool.secret:
             path: Path = ("args", *(step for part in secret.split(".") for step in _steps(part)))
             if any(overlap(path, touched) for touched in condition.touches):
@@ -274,30 +245,6 @@ class Check:
             return node.line, start + column
         return node.line, node.column
 
-    def _misfit(self, node: Node, detail: ErrorDetails, model: Any) -> None:
-        path = _real(node, detail["loc"])
-        kind, context = detail["type"], detail.get("ctx", {})
-        if kind == "extra_forbidden":
-            known = _fields_at(model, path[:-1])
-            name = str(path[-1])
-            self._wrong(node.key(*path), f"Unknown key {name!r}.", _nearest(name, known))
-        elif kind == "missing":
-            name = str(detail["loc"][-1])
-            self._wrong(node.at(*path), f"{name!r} is missing.", f"Add `{name}: …`.")
-        elif kind in {"literal_error", "enum"}:
-            options = [word.strip("'\" ") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-            self._wrong(node.at(*path), f"This is {' or '.join(options)}.", _nearest(node.at(*path).value, options))
-        elif kind == "duration":
-            self._wrong(node.at(*path), detail["msg"], str(context.get("suggestion", "")))
-        elif kind == "string_pattern_mismatch" and path[-1:] == ("id",):
-            self._wrong(node.at(*path), "An id is letters, digits, - _ and .", "Begin it with a letter or digit.")
-        else:
-            message, suggestion = _WORDS.get(kind, (f"{detail['msg']}.", ""))
-            self._wrong(node.at(*path), message, suggestion)
-
-    def _wrong(self, node: Node, message: str, suggestion: str) -> None:
-        self.places.append(Place(node.line, node.column, message, suggestion))
-
 
 def _matcher(part: Match) -> Matcher:
     def globs(names: list[str] | None) -> Globs | None:
@@ -316,21 +263,13 @@ def _matcher(part: Match) -> Matcher:
     )
 
 
-def _nearest(name: Any, known: Iterable[str]) -> str:
-    words = list(known)
-    close = difflib.get_close_matches(str(name), words, 1, 0.6)
-    if close:
-        return f"Did you mean {close[0]}?"
-    return f"Known are {', '.join(words[:20])}." if words else ""
-
-
 def _suggestion(fault: Fault) -> str:
     if fault.message.startswith("There is no "):
         name = fault.message.split("'")[1].split(".")[0]
-        return _nearest(name, conditions.VARIABLES)
+        return nearest(name, conditions.VARIABLES)
     if "does not go with" in fault.message:
         return "Compare values of one type."
-    if "true or false" in fault.message:
+    if fault.message.startswith(NO_BOOL):
         return "Compare it with something, as in `args.count > 5`."
     return "Look at what stands just before."
 
@@ -345,38 +284,3 @@ def _or(value: Any, other: Any) -> Any:
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def _real(node: Node, path: tuple[Any, ...]) -> tuple[str | int, ...]:
-    """Without the steps that pydantic adds for the branches of a union."""
-    found: list[str | int] = []
-    for step in path:
-        if _exists(node.at(*found), step):
-            found.append(step)
-    return tuple(found)
-
-
-def _exists(node: Node, step: Any) -> bool:
-    if isinstance(node.value, dict):
-        return step in node.value
-    return isinstance(node.value, list) and isinstance(step, int) and step < len(node.value)
-
-
-def _fields_at(model: Any, path: Iterable[str | int]) -> list[str]:
-    """The keys that there are at a path of a model."""
-    for step in path:
-        model = (
-            _model_in(model.model_fields[step].annotation) if _is_model(model) and step in model.model_fields else None
-        )
-    return list(model.model_fields) if _is_model(model) else []
-
-
-def _model_in(kind: Any) -> Any:
-    if _is_model(kind):
-        return kind
-    inside = typing.get_args(kind) if isinstance(kind, UnionType) or typing.get_origin(kind) else ()
-    return next((found for option in inside if (found := _model_in(option)) is not None), None)
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)

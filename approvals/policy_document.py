@@ -172,4 +172,4 @@ class Document(Part):
 def json_schema() -> dict[str, Any]:
     """For editors."""
     schema = Document.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Approval policy"} | schema
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema | {"title": "Approval policy"}

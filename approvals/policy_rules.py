@@ -308,15 +308,15 @@ _FIXED = {
 
 def _may_hold(together: Condition, call: _Call) -> bool:
     try:
-        return bool(call.missing) or call.holds(together)
-    except Unanswered:
+        return call.holds(together) is not False
+    except Exception:
         return True
 
 
 def _outcome(rule: Rule, call: _Call) -> tuple[Outcome, str]:
     if stranger := rule.match.stranger(call.facts):
         return Outcome.NOT_MATCHED, stranger
-    if rule.action is Action.ALLOW and call.facts.hidden:
+    if call.facts.hidden and _action(rule, call.facts.tool) is Action.ALLOW:
         return Outcome.NOT_MATCHED, f"{call.facts.hidden} characters are hidden by pattern, and no rule allows that"
     if rule.condition is None:
         return Outcome.MATCHED, "nothing more is asked"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from approvals.conditions import Cel, Engine
 from approvals.errors import Invalid
 from approvals.policy import ToolFacts
-from approvals.policy_check import Check, Place
+from approvals.policy_check import Check
+from approvals.policy_places import Place
 from approvals.policy_rules import RulePolicy
 from approvals.yaml_tree import Unreadable, parse
 
@@ -62,15 +63,16 @@ def read(text: str, tools: Sequence[ToolFacts] = (), engine: Engine | None = Non
         root = parse(text)
     except Unreadable as error:
         place = Place(error.line, error.column, error.message, error.suggestion)
-        raise PolicyRefused(_problems(text, [place])) from error
+        raise PolicyRefused(problems_at(text, [place])) from error
     check = Check(text, root, tools, engine or Cel())
     policy = check.policy()
     if policy is None:
-        raise PolicyRefused(_problems(text, check.places))
+        raise PolicyRefused(problems_at(text, check.places))
     return policy
 
 
-def _problems(text: str, places: Sequence[Place]) -> list[Problem]:
+def problems_at(text: str, places: Sequence[Place]) -> list[Problem]:
+    """Places as problems, in the text's order; the first 200."""
     lines = text.splitlines() or [""]
     ordered = sorted(set(places), key=lambda place: (place.line, place.column))
     return [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import filing
 import growth
+import policy
 import read
 import recovery
 import resume
@@ -20,7 +21,7 @@ COLUMNS = ("row", "p50", "p99", "budget", "runs", "met")
 
 async def measure() -> list[Figures]:
     """Every row."""
-    rows: list[Figures] = []
+    rows: list[Figures] = policy.measure()
     with sqlite() as database, sqlite() as other, floor(other) as floor_url, subject(database) as service:
         rows += await resume.measure(floor_url, service, ROUNDS, "SQLite", 2.5)
         rows += await filing.measure(floor_url, service, ROUNDS, "SQLite")

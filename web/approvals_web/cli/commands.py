@@ -11,7 +11,7 @@ from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals.service import Service
 from approvals_web import control
-from approvals_web.cli import audit, policy_replay
+from approvals_web.cli import audit, policy, policy_replay
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,9 +22,8 @@ app.add_typer(server, name="server")
 app.add_typer(agent, name="agent")
 app.add_typer(user, name="user")
 app.add_typer(audit.app, name="audit")
-rules = typer.Typer(no_args_is_help=True, help="The policy file.")
-rules.command("replay")(policy_replay.replay)
-app.add_typer(rules, name="policy")
+policy.app.command("replay")(policy_replay.replay)
+app.add_typer(policy.app, name="policy")
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
