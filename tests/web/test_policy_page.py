@@ -120,7 +120,7 @@ async def test_figures_tell_what_became_of_the_last_requests_under_a_rule(served
 def counted(house):
     """How many rows each table has, but for the sequencer's."""
     names = sorted(set(SQLModel.metadata.tables) - {"audit_link"})
-    return {name: house.rows(f"SELECT count(*) FROM {name}") for name in names}
+    return {name: house.rows(f'SELECT count(*) FROM "{name}"') for name in names}
 
 
 async def attempt(visitor, **typed):
