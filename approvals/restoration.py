@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from approvals.audit import SYSTEM
 from approvals.database import Statement, Transaction
-from approvals.models import SignInLink, StandingGrant, WebSession
+from approvals.models import Credential, SignInLink, StandingGrant, WebSession
 from approvals.state import Move
 from approvals.transition import Transitions, requests
 from approvals.wire import State
@@ -22,12 +22,18 @@ MOVES = {State.PENDING: Move.WITHDRAW, State.APPROVED: Move.REVOKE, State.EXECUT
 _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _links = SignInLink.__table__  # type: ignore[attr-defined]
 _grants = StandingGrant.__table__  # type: ignore[attr-defined]
+_credentials = Credential.__table__  # type: ignore[attr-defined]
 
 _UNSURE = Statement(
     select(requests.c.id).where(or_(*(requests.c.state == state.value for state in MOVES))).limit(BATCH)
 )
 _SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
 _SPEND = Statement(update(_links).where(_links.c.spent_at.is_(None)).values(spent_at=bindparam("now")))
+_END_TOKENS = Statement(
+    update(_credentials)
+    .where(_credentials.c.kind == "user", _credentials.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
 _LIVE_GRANTS = Statement(
     select(_grants.c.id, _grants.c.request_id)
     .where(_grants.c.revoked_at.is_(None), _grants.c.expires_at > bindparam("now"))
@@ -45,8 +51,10 @@ class Restorations:
         self._transitions = transitions
 
     def record(self, tx: Transaction, actor: str) -> None:
-        """Put it on record; sign everybody out, and void links and grants that may have been used."""
+        """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
+        been used or revoked since."""
         tx.change(_SIGN_OUT, now=tx.now)
+        tx.change(_END_TOKENS, now=tx.now)
         tx.change(_SPEND, now=tx.now)
         self._transitions.log.append(tx, "database.restored", actor, "database")
         for grant in tx.all(_LIVE_GRANTS, now=tx.now):
