@@ -127,7 +127,7 @@ class Unreachable(Unavailable):
 
 def from_document(status: int, body: dict[str, Any]) -> ApprovalsError:
     """The error a problem document stands for; an unknown one becomes the class of its status, else the root."""
-    kinds = {kind.problem: kind for kind in _all(ApprovalsError)}
+    kinds = {kind.problem: kind for kind in _all(ApprovalsError) if kind.__module__ == __name__}
     name = str(body.get("type", "")).removeprefix("urn:mcp-approvals:problem:")
     by_status = next((kind for kind in kinds.values() if kind.status == status), ApprovalsError)
     kind = kinds.get(name, by_status)

@@ -123,7 +123,7 @@ async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
 @pytest.fixture
 def run(house, capsys, monkeypatch):
     """The `approvals` command over the house's database, its output."""
-    monkeypatch.setattr("approvals_web.cli.common.service", lambda _: house.service)
+    monkeypatch.setattr("approvals_web.cli.asking.service", lambda _: house.service)
 
     def command(*words):
         app(list(words), standalone_mode=False)
