@@ -68,7 +68,7 @@ BEHIND_HTTP = {
     "test_transports",
     "test_typescript",
 }
-"""What a gate and its clients do: they cannot see which database the service has."""
+"""What a gate, its clients and browsers do: they cannot see which database the service has."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

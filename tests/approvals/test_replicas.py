@@ -292,6 +292,7 @@ def test_p1_whoever_waited_for_a_lock_decides_as_of_afterwards(house):
     assert outcome == [State.EXPIRED]
 
 
+@pytest.mark.slow
 def test_replicas_that_start_at_once_migrate_once(postgres):
     command = [sys.executable, "-m", "approvals_web.cli", "migrate"]
     with postgres.database(migrated=False) as url:

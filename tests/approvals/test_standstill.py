@@ -49,6 +49,7 @@ class Standstill:
         return transitions.move(tx, row, Move.WITHDRAW, "test")
 
 
+@pytest.mark.slow
 def test_p4_a_row_that_a_stopped_process_holds_is_free_again_and_it_does_not_go_on(two):
     first, second = two
     filed = first.file()

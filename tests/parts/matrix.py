@@ -21,7 +21,6 @@ COMMITS = tuple(
 )
 IN_FLIGHT = {"claim sent", "claim kept", "claim cut", "claim committed"}
 FAST = {
-    ("sqlite", "SIGKILL", "service", "effect done"),
     ("sqlite", "SIGKILL", "gate", "claim kept"),
     ("postgres", "cut", "database connection", "claim committed"),
 }

@@ -158,6 +158,7 @@ async def test_a_flood_is_refused_over_http_with_a_time_to_come_back(served):
 
 
 @pytest.mark.parametrize("width", [1100, 390])
+@pytest.mark.slow
 async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_path):
     house, row = served.house, agent(served)
     await house.service.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["ann", "bob"]))

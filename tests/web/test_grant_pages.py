@@ -252,6 +252,7 @@ async def test_p1_fifty_racing_filings_use_a_grant_as_often_as_it_says(served, a
     assert sorted(json.loads(body)["use"] for (body,) in uses) == list(range(1, 11))
 
 
+@pytest.mark.slow
 async def test_the_form_fits_a_screen_and_a_phone_and_can_be_used(served, browser, visitors, tmp_path):
     request_id = served.house.file().request_id
     context = await browser.new_context(base_url=served.url)

@@ -3,6 +3,7 @@
 import time
 
 import httpx2
+import pytest
 from processes import PATIENCE
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval}\n"
@@ -23,6 +24,7 @@ def ready(installed, condition):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_p5_a_policy_file_is_broken_and_mended_while_it_serves(installed):
     path = installed.folder / "policy.yaml"
     path.write_text(BROKEN)

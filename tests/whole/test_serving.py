@@ -87,14 +87,21 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
     ("arguments", "environment", "complaint"),
     [
         (("server", "rotate", "bank"), {}, "no live installation"),
-        (("agent", "add", ""), {}, "name"),
-        (("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles"),
-        (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
-        (("migrate",), {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"}, "sqlite:///"),
+        pytest.param(("agent", "add", ""), {}, "name", marks=pytest.mark.slow),
+        pytest.param(("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles", marks=pytest.mark.slow),
+        pytest.param(
+            ("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("migrate",),
+            {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"},
+            "sqlite:///",
+            marks=pytest.mark.slow,
+        ),
         (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost:1/db"}, "cannot be reached"),
         (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
         (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "cannot be read: No such file"),
-        (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
+        pytest.param(("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, "", marks=pytest.mark.slow),
     ],
 )
 def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, complaint):
@@ -108,6 +115,7 @@ def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, co
     assert "secret@" not in said
 
 
+@pytest.mark.slow
 def test_a_second_service_a_taken_port_and_a_foreign_key_are_refused(installed):
     service = installed.serve()
     second = installed.start((*CLI, "serve", "--port", str(free_port())))
@@ -153,6 +161,7 @@ def test_p8_audit_verify_finds_what_was_changed_or_cut_off(installed):
     assert broken == cut == ""  # findings are results: they go to standard output
 
 
+@pytest.mark.slow
 def test_what_it_logs_is_json_whoever_says_it(installed):
     service = installed.serve(APPROVALS_AGENT_KEY="mcpa_x", APPROVALS_LOG_LEVEL="info")
     with socket.create_connection(("127.0.0.1", installed.port), 10) as connection:
@@ -169,6 +178,7 @@ def test_what_it_logs_is_json_whoever_says_it(installed):
     assert complaint.wait() == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed):
     service = installed.serve()
     for nonsense in (b"\n", b"[]\n", b'{"command": "drop"}\n', b'{"command": "agent add", "arguments": {"x": 1}}\n'):
