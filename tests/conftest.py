@@ -61,12 +61,20 @@ UNLIMITED = Allowance(None, None)
 ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs the others as well."""
 BEHIND_HTTP = {
-    "test_matrix_of_authority",
+    "test_browser",
+    "test_card_of_a_run",
+    "test_grant_pages",
     "test_honest_answers",
     "test_hostile_calls",
+    "test_lever_pages",
+    "test_matrix_of_authority",
+    "test_oidc",
+    "test_oidc_certified",
+    "test_pages",
     "test_rounds",
     "test_transports",
     "test_typescript",
+    "test_who_decides",
 }
 """What a gate, its clients and browsers do: they cannot see which database the service has."""
 
