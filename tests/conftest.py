@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
+import httpcore2
 import httpx2
 import pytest
 from chromium import chromium
@@ -57,6 +59,9 @@ HERE = "http://127.0.0.1:8700"
 UNLIMITED = Allowance(None, None)
 """Most tests are about other things than how much an agent may ask."""
 
+
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+"""Every client reads all certificates of the machine: 50 ms, hundreds of times."""
 
 ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs the others as well."""

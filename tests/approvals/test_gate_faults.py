@@ -7,7 +7,7 @@ import effects
 import pytest
 from mcp import Client
 
-from approvals import Budgets, client, execution, recorder, search
+from approvals import Budgets, client, execution, gate_session, recorder, search
 from approvals.call import Call, Caller
 from approvals.errors import Unreachable
 from approvals.waiting import Budget
@@ -209,8 +209,9 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
     assert lines(log) == []
 
 
-async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log):
+async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log, monkeypatch):
     """The last look, between the approval and the claim."""
+    monkeypatch.setattr(gate_session, "PRESENCE_SECONDS", 60)  # no look before
     ran = []
 
     async def run(arguments):

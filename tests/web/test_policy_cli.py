@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from serving import SECRET
 from typer.testing import CliRunner
 
 from approvals.errors import Invalid
@@ -83,7 +84,8 @@ def test_lint_without_a_file_looks_at_the_policy_that_is_set(here, monkeypatch):
     assert "policy.yaml: 3 rules" in run("lint").stdout
 
 
-def test_lint_knows_the_tools_of_the_database(house, here):
+def test_lint_knows_the_tools_of_the_database(house, here, monkeypatch):
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", SECRET)
     (here / "policy.yaml").write_text(
         "version: 1\nrules: [{id: a, match: {tool: refund_order}, when: args.amonut > 5, action: allow}]\n"
     )

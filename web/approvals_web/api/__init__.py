@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from approvals_web import routers
 from approvals_web.api import (
     agents,
     calls,
@@ -15,11 +16,9 @@ from approvals_web.api import (
     withdrawals,
 )
 
-PREFIX = "/api/v1"
+PARTS = (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions)
 
 
 def mount(app: FastAPI) -> None:
-    """Add every route, flat: each level of nested routers costs every request a search. Fixed addresses come before
-    those with an id."""
-    for part in (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions):
-        app.include_router(part.router, prefix=PREFIX)
+    """Add every route."""
+    routers.mount(app, *(part.router for part in PARTS))

@@ -1,14 +1,12 @@
 """Whose key is this?"""
 
-from fastapi import APIRouter
-
 from approvals.assertion import assert_agent
 from approvals.wire import VerifiedAgent, VerifyAgent
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["agents"])
+router = ApiRouter("agents")
 
 
 @router.post("/agents/verify", responses=problems(400, 413, 426))

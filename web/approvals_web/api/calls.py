@@ -1,13 +1,11 @@
 """Records of calls that needed no approval."""
 
-from fastapi import APIRouter
-
 from approvals.wire import CallRecords, Recorded
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["calls"])
+router = ApiRouter("calls")
 
 
 @router.post("/calls", responses=problems(400, 404, 409, 413, 426))

@@ -1,6 +1,6 @@
 """A person decides through the API, where the rule allows that channel."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from approvals.credentials import Principal
 from approvals.decision import Seen
@@ -8,9 +8,9 @@ from approvals.people import Person
 from approvals.wire import Decision, Identifier, RequestStatus
 from approvals_web.api.documented import problems
 from approvals_web.deps import TheService, UserToken
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["decisions"])
+router = ApiRouter("decisions")
 
 
 @router.post("/requests/{request_id}/decisions", responses=problems(400, 404, 409, 413))

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from approvals import credentials, presence
@@ -17,12 +16,12 @@ from approvals.service import Service
 from approvals.wire import OPEN, RequestStatus, Waiting
 from approvals_web.api.documented import problems
 from approvals_web.deps import GateKey, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
 RENEW_SECONDS = 5.0
 """Between two verdict leases, a third of their length."""
 
-router = APIRouter(route_class=StrictRoute, tags=["requests"])
+router = ApiRouter("requests")
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events `request`, `lease` and `bye`", "content": {"text/event-stream": {}}}

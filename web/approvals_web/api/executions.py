@@ -1,14 +1,12 @@
 """Claim, lease, outcome: `approved → executing → …`, by the gate that holds the claim."""
 
-from fastapi import APIRouter
-
 from approvals.claim import LEASE_SECONDS, START_WITHIN
 from approvals.wire import Claim, Claimed, Identifier, Lease, Leased, Outcome, RequestStatus
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["executions"], responses=problems(400, 404, 409, 413, 426))
+router = ApiRouter("executions", problems(400, 404, 409, 413, 426))
 
 
 @router.put("/requests/{request_id}/claim")

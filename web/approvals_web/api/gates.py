@@ -1,14 +1,12 @@
 """What a gate process says of itself."""
 
-from fastapi import APIRouter
-
 from approvals import levers
 from approvals.wire import HeardFreezes, Identifier
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["gates"])
+router = ApiRouter("gates")
 
 
 @router.put("/gates/{session}/freezes", status_code=204, responses=problems(400, 404, 413, 426))

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from approvals import credentials, presence, search
@@ -14,11 +14,11 @@ from approvals.service import Service
 from approvals.wire import OPEN, Filing, Identifier, RequestStatus, State
 from approvals_web.api.documented import problems
 from approvals_web.deps import AnyKey, Installation, TheService, UserToken
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
 LONGEST_WAIT = 30.0
 
-router = APIRouter(route_class=StrictRoute, tags=["requests"])
+router = ApiRouter("requests")
 
 
 class Page(BaseModel):

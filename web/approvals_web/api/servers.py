@@ -1,14 +1,12 @@
 """Tool registration."""
 
-from fastapi import APIRouter
-
 from approvals.errors import Forbidden
 from approvals.wire import Registered, Registration, ServerName
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["servers"])
+router = ApiRouter("servers")
 
 
 @router.put("/servers/{name}/tools", responses=problems(400, 409, 413, 426))

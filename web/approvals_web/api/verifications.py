@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from approvals.wire import Identifier, RequestStatus, ToolName, UnsettledRequests, Verification
 from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["executions"])
+router = ApiRouter("executions")
 
 
 @router.get("/requests/unsettled", responses=problems(426))

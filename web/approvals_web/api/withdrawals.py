@@ -1,13 +1,11 @@
 """An agent takes its own request back."""
 
-from fastapi import APIRouter
-
 from approvals.wire import Identifier, RequestStatus, Withdrawal
 from approvals_web.api.documented import problems
 from approvals_web.deps import Agent, TheService
-from approvals_web.strict_json import StrictRoute
+from approvals_web.routers import ApiRouter
 
-router = APIRouter(route_class=StrictRoute, tags=["requests"])
+router = ApiRouter("requests")
 
 
 @router.post("/requests/{request_id}/withdrawal", responses=problems(400, 404, 409, 413))

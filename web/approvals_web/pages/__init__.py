@@ -1,9 +1,9 @@
 """HTML for people: the session cookie only, never a bearer key."""
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
+from approvals_web import routers
 from approvals_web.assets import static
-from approvals_web.csrf import same_origin
 from approvals_web.pages import (
     account,
     agents,
@@ -21,9 +21,6 @@ from approvals_web.pages import (
     sign_in,
     users,
 )
-
-MAX_FORM = 65_536
-"""Bytes of a form, many times the longest reason. It is read before anybody is asked who they are."""
 
 PARTS = (
     cards,
@@ -46,8 +43,5 @@ PARTS = (
 
 def mount(app: FastAPI) -> None:
     """Add the pages, and what they load."""
-    for part in PARTS:
-        app.include_router(
-            part.router, dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM
-        )
+    routers.mount(app, *(part.router for part in PARTS))
     app.add_api_route("/static/{digest}/{name}", static, include_in_schema=False)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import people, personal_tokens, web_sessions
@@ -15,8 +15,9 @@ from approvals_web import browser_session, passwords
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.pages.sign_in import by_password
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 Password = Annotated[str, Form(max_length=1000)]
 SessionId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]

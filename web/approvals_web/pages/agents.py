@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import agents, allowance, key_life
@@ -15,6 +15,7 @@ from approvals.wire import Identifier
 from approvals.wire import ServerName as AgentName
 from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 PAGE = 50
 _REFUSED = (Conflict, Invalid, NotFound)
@@ -22,7 +23,7 @@ _REFUSED = (Conflict, Invalid, NotFound)
 Line = Annotated[str, Form(max_length=4000)]
 Limit = Annotated[str, Form(pattern="^[0-9]{0,7}$")]
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/agents")

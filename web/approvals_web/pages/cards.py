@@ -4,7 +4,7 @@ import hmac
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
@@ -17,8 +17,9 @@ from approvals.wire import Decision, Identifier
 from approvals_web.card import context, seen_token
 from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/requests/{request_id}")

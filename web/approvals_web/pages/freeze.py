@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from approvals import freezes, principals
@@ -10,8 +10,9 @@ from approvals.database import Reader
 from approvals.errors import Invalid
 from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.rendering import fragment, page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 Scope = Annotated[str, Form(max_length=10)]
 Of = Annotated[str, Form(max_length=100)]

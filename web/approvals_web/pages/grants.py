@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import credentials, grant_terms, grants
@@ -20,11 +20,12 @@ from approvals_web import granting
 from approvals_web.card import seen_token, what
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 PAGE = 50
 MAX_FIELDS = 4 + 2 * grant_terms.MAX_ARGUMENTS
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/requests/{request_id}/grant")

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import StreamingResponse
 
 from approvals.bell import Bell
 from approvals.bus import EVERYTHING
 from approvals.service import Service
 from approvals_web.deps import SignedIn, TheService, visitor
+from approvals_web.routers import PageRouter
 
 PING_SECONDS = 15.0
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/events")

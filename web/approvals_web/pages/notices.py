@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import credentials, notices
 from approvals.database import Reader, Row
 from approvals_web.deps import Admin, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 LAST = 2**62
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/notices")

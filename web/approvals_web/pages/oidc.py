@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.database import Row, Transaction
@@ -14,8 +14,9 @@ from approvals_web.handshake import Handshake
 from approvals_web.local_path import local_path
 from approvals_web.oidc import Provider
 from approvals_web.pages.sign_in import form
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 CALLBACK = "/login/oidc/callback"
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from approvals import policy_text, policy_trial, policy_versions, rule_figures
 from approvals.database import Reader
@@ -15,6 +15,7 @@ from approvals.wire import Hash
 from approvals_web import strict_json
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 RULES = 20
 """On a page, with the figures of each."""
@@ -24,7 +25,7 @@ CHECKED = 200
 STEPS = 300
 """Of an explanation."""
 
-router = APIRouter()
+router = PageRouter()
 
 First = Annotated[int, Query(ge=0, le=100_000)]
 Before = Annotated[int, Query(ge=1, le=policy_versions.NEWEST)]

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from approvals import allowance, grants, notices, principals, search
 from approvals.database import Reader, Row
@@ -12,12 +12,13 @@ from approvals.wire import OPEN
 from approvals_web import granting
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 LATELY = 8
 PAGE = 50
 _RISKS = ("critical", "high", "medium", "low")
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/")

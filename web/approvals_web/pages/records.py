@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlalchemy import bindparam, select
 
 from approvals.database import Statement
@@ -10,6 +10,7 @@ from approvals.instant import to_datetime
 from approvals.models import AuditEvent
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
 PAGE = 100
 LAST = 2**62
@@ -17,7 +18,7 @@ LAST = 2**62
 _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _BEFORE = Statement(select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE))
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/audit")

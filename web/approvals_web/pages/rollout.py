@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import audience, freezes, principals, rollouts
@@ -10,8 +10,9 @@ from approvals.database import Reader
 from approvals.wire import ServerName
 from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 Server = Annotated[ServerName, Form()]
 Tool = Annotated[str, Form(max_length=128)]

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import principals
@@ -12,8 +12,9 @@ from approvals.service import Service
 from approvals.wire import Hash, ServerName, ToolName
 from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 
 @router.get("/servers")

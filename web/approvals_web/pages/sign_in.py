@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import people, sign_in_limit
@@ -14,9 +14,10 @@ from approvals_web.browser_session import address_of
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.local_path import local_path
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 from approvals_web.session_cookie import clear_session
 
-router = APIRouter()
+router = PageRouter()
 
 Token = Annotated[str, Form(max_length=100)]
 Name = Annotated[str, Form(max_length=100)]

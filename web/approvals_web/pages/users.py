@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals import people, personal_tokens, roster, web_sessions
@@ -13,8 +13,9 @@ from approvals.service import Service
 from approvals_web.deps import Admin, Overseer, TheService
 from approvals_web.pages.account import groups_of
 from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
 
-router = APIRouter()
+router = PageRouter()
 
 UserId = Annotated[str, Path(max_length=64)]
 Roles = Annotated[list[str], Form(max_length=len(ROLES))]
