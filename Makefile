@@ -10,6 +10,8 @@ PYTEST ?= pytest
 # Most of a test is waiting for other processes.
 JOBS = $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 REST ?=
+# Without bytecode every process of the tests compiles all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench format lock secrets clean
@@ -21,7 +23,7 @@ run: .venv/installed ## the approval service with a demo shop, in your browser
 	@$(BIN)/approvals serve --demo
 
 test: .venv/installed-dev ## the tests
-	@$(BIN)/$(PYTEST) -q -n $(JOBS) -m "not slow"
+	@$(BIN)/$(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow"
 
 check: .venv/installed-dev ## lint, format, types, import direction, all tests, coverage
 	$(BIN)/ruff check
@@ -29,7 +31,7 @@ check: .venv/installed-dev ## lint, format, types, import direction, all tests, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(REST),,$(BIN)/coverage erase)
-	$(BIN)/coverage run -m pytest -q -n $(JOBS) $(REST)
+	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal $(REST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

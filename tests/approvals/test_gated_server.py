@@ -129,7 +129,13 @@ async def test_p7_a_denials_reason_reaches_the_agents_text(served, shop, era):
         assert again.structured_content["ask_again_in_seconds"] > 0
 
 
-@pytest.mark.parametrize(("tool", "arguments"), [("delete_order", {"order_id": 1}), ("refund_order", {"order_id": 1})])
+FIFTY = [
+    pytest.param("delete_order", {"order_id": 1}, marks=pytest.mark.slow),
+    ("refund_order", {"order_id": 1}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), FIFTY)
 async def test_p3_fifty_identical_calls_share_one_card_one_execution_and_one_answer(served, shop, tool, arguments):
     async with Client(shop.mcp) as client, asyncio.TaskGroup() as tasks:
         calls = [tasks.create_task(client.call_tool(tool, arguments)) for _ in range(50)]

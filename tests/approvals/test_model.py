@@ -568,7 +568,6 @@ def fresh(request, migrated, tmp_path):
     return copied
 
 
-BOTH = pytest.mark.parametrize("fresh", ["sqlite", "postgres"], indirect=True)
 SLOW_ON_POSTGRES = pytest.mark.parametrize(
     "fresh", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
 )
@@ -602,7 +601,7 @@ def test_p1_p2_p3_whatever_comes_between_two_steps_of_a_call(fresh, open_house):
     machine.teardown()
 
 
-@BOTH
+@SLOW_ON_POSTGRES
 def test_p1_p3_rivals_at_every_step_of_a_call(fresh, open_house):
     machine = machine_of(fresh, open_house)()
     machine.build()

@@ -64,9 +64,9 @@ def text(result) -> str:
     ("tool", "answer", "effect"),
     [
         ("sync_write", "wrote 7", "sync 7"),
-        ("async_write", "wrote 7", "async 7"),
+        pytest.param("async_write", "wrote 7", "async 7", marks=SLOW),
         ("refund_order", None, "refund 7 500"),
-        ("failing_write", "the carrier is closed", "failing 7"),
+        pytest.param("failing_write", "the carrier is closed", "failing 7", marks=SLOW),
     ],
 )
 async def test_p1_a_write_waits_for_a_person_runs_once_and_answers(served, connect, log, tool, answer, effect):

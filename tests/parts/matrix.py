@@ -20,10 +20,7 @@ COMMITS = tuple(
     f"{what} {when}" for what in ("filing", "decision", "claim", "outcome") for when in ("cut", "committed")
 )
 IN_FLIGHT = {"claim sent", "claim kept", "claim cut", "claim committed"}
-FAST = {
-    ("sqlite", "SIGKILL", "gate", "claim kept"),
-    ("postgres", "cut", "database connection", "claim committed"),
-}
+FAST = {("sqlite", "SIGKILL", "gate", "claim kept")}
 
 
 SLOWLY = "; where recovery takes over 5 seconds: not executed; approved anew, 1 effect"

@@ -130,23 +130,23 @@ async def test_p1_only_admins_manage_and_only_admins_and_auditors_look(served, v
     assert 'href="/users"' not in (await rex.http.get("/")).text
 
 
+FROM_ELSEWHERE: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+]
+
+
 @pytest.mark.parametrize(("path", "form"), EVERY_POST)
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Sec-Fetch-Site": "none"},
-        {},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-    ],
-)
-async def test_p6_a_post_from_elsewhere_changes_nothing(served, visitors, ann, path, form, headers):
+async def test_p6_a_post_from_elsewhere_changes_nothing(served, visitors, ann, path, form):
     ann.http.headers.pop("Sec-Fetch-Site")
     before = served.house.rows("SELECT COUNT(*) FROM audit_event")
-    answer = await ann.http.post(path.format(bob=user_of(served.house, "bob").id), data=form, headers=headers)
-    assert answer.status_code == 403
+    for headers in FROM_ELSEWHERE:
+        answer = await ann.http.post(path.format(bob=user_of(served.house, "bob").id), data=form, headers=headers)
+        assert answer.status_code == 403, headers
     assert served.house.rows("SELECT COUNT(*) FROM audit_event") == before
 
 

@@ -141,6 +141,7 @@ def test_after_a_restore_everybody_is_signed_out_and_links_are_void(house, copy)
         assert "open: none" in copy.command(again, "migrate", "--restored"), "again does no harm"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_database_that_is_served_is_not_declared_restored(house, copy):
     with house.service.database.only_process():

@@ -83,26 +83,21 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
     assert service.stop() == 0
 
 
+ONE, *OTHERS = (
+    (("server", "rotate", "bank"), {}, "no live installation"),
+    (("agent", "add", ""), {}, "name"),
+    (("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles"),
+    (("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative"),
+    (("migrate",), {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"}, "sqlite:///"),
+    (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost:1/db"}, "cannot be reached"),
+    (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
+    (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "cannot be read: No such file"),
+    (("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, ""),
+)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "environment", "complaint"),
-    [
-        (("server", "rotate", "bank"), {}, "no live installation"),
-        pytest.param(("agent", "add", ""), {}, "name", marks=pytest.mark.slow),
-        pytest.param(("user", "invite", "bob", "--roles", "king"), {}, "Unknown roles", marks=pytest.mark.slow),
-        pytest.param(
-            ("server", "add", "shop", "--assurance", "total"), {}, "enforced or cooperative", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            ("migrate",),
-            {"APPROVALS_DATABASE_URL": "mysql://x:secret@localhost/db"},
-            "sqlite:///",
-            marks=pytest.mark.slow,
-        ),
-        (("migrate",), {"APPROVALS_DATABASE_URL": "postgresql://x:secret@localhost:1/db"}, "cannot be reached"),
-        (("serve",), {"APPROVALS_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "no folder"),
-        (("serve",), {"APPROVALS_POLICY": "policy.yaml"}, "cannot be read: No such file"),
-        pytest.param(("migrate",), {"APPROVALS_SECRET_KEY": "file:/nowhere"}, "", marks=pytest.mark.slow),
-    ],
+    ("arguments", "environment", "complaint"), [ONE, *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
 )
 def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, complaint):
     if not complaint:
