@@ -550,9 +550,6 @@ def prove(fresh: Callable[[ExitStack], str], open_house: Callable[..., House], *
     )
 
 
-BUDGETS = [pytest.param(10, 16), pytest.param(50, 30, marks=pytest.mark.slow)]
-
-
 @pytest.fixture
 def fresh(request, migrated, tmp_path):
     if request.param == "postgres":
@@ -573,8 +570,15 @@ SLOW_ON_POSTGRES = pytest.mark.parametrize(
 )
 
 
-@SLOW_ON_POSTGRES
-@pytest.mark.parametrize(("examples", "steps"), BUDGETS)
+@pytest.mark.parametrize(
+    ("fresh", "examples", "steps"),
+    [
+        ("sqlite", 10, 16),
+        pytest.param("sqlite", 60, 40, marks=pytest.mark.slow),
+        pytest.param("postgres", 15, 30, marks=pytest.mark.slow),  # 8 times slower
+    ],
+    indirect=["fresh"],
+)
 def test_p1_p2_p3_any_order_of_moves_keeps_the_promises(fresh, open_house, examples, steps):
     prove(fresh, open_house, examples=examples, steps=steps)
 

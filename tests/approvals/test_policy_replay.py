@@ -115,6 +115,7 @@ def test_p1_explain_replay_and_the_service_judge_alike(ruled):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_p1_explain_replay_and_the_service_judge_ten_thousand_calls_alike(ruled):
     compare(ruled, 10_000)
 

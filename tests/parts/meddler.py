@@ -13,7 +13,7 @@ from typing import Any
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[], Awaitable[Streams]]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 CLI = ("-m", "approvals_web.cli")
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
