@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),uv pip install --python $(BIN)/python --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
-# Of .ci/run: `make test` with coverage, then `make check` with the rest of the tests.
+# Of .ci/run: `make test` with coverage (its tests alone reach what is asked), then `make check` with the rest of them.
 PYTEST ?= pytest
 # Most of a test is waiting for other processes.
 JOBS = $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
@@ -31,7 +31,7 @@ check: .venv/installed-dev ## lint, format, types, import direction, all tests, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(REST),,$(BIN)/coverage erase)
-	$(BIN)/coverage run -m pytest -q -n $(JOBS) --dist worksteal $(REST)
+	$(BIN)/$(if $(REST),pytest,coverage run -m pytest) -q -n $(JOBS) --dist worksteal $(REST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -68,10 +68,13 @@ ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
 BEHIND_HTTP = {
     "test_browser",
     "test_card_of_a_run",
+    "test_gate_faults",
+    "test_gated_server",
     "test_grant_pages",
     "test_honest_answers",
     "test_hostile_calls",
     "test_lever_pages",
+    "test_lost_messages",
     "test_matrix_of_authority",
     "test_oidc",
     "test_oidc_certified",
@@ -86,12 +89,23 @@ BEHIND_HTTP = {
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     on_postgres = [item for item in items if _database(item) == "postgres"]
-    left_out = [item for item in on_postgres if item.path.stem in BEHIND_HTTP]
     for item in on_postgres:
         if item.path.stem not in ON_BOTH:
             item.add_marker(pytest.mark.slow)
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    left_out = {item for item in on_postgres if item.path.stem in BEHIND_HTTP} | set(_more_of_a_page(on_postgres))
+    config.hook.pytest_deselected(items=list(left_out))
+    # whole processes first: they wait most, and nothing waits for them at the end
+    items[:] = sorted((item for item in items if item not in left_out), key=lambda item: "whole" not in item.path.parts)
+
+
+def _more_of_a_page(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """All cases but the first of a page's or a route's test: the statements are the same, whatever is sent to it."""
+    seen = set()
+    for item in items:
+        test = item.path, getattr(item, "originalname", item.name)
+        if test in seen and item.path.parent.name == "web" and item.path.stem not in ON_BOTH:
+            yield item
+        seen.add(test)
 
 
 def _database(item: pytest.Item) -> str | None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,19 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def until_open(port: int) -> None:
+    """Until something listens there."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"nothing listens on port {port}"
+            time.sleep(0.02)
+        else:
+            return
 
 
 UNLIMITED = {"APPROVALS_AGENT_PENDING": "none", "APPROVALS_AGENT_MINUTE": "none"}

@@ -13,7 +13,7 @@ import asking
 import effects
 import httpx2
 from meddler import Hold, HttpProxy, SqlProxy, tcp, unix
-from processes import Child, Installed, free_port
+from processes import Child, Installed, free_port, until_open
 from sqlalchemy import text
 
 from approvals.database import Statement, database_at
@@ -55,6 +55,7 @@ class Stage:
         self.database = database_at(self.url)
         self.gate_port = free_port()
         self.gate = self.start_gate()
+        until_open(self.gate_port)  # an agent that comes too early would be gone
         self.order = 0
 
     # processes

@@ -169,6 +169,14 @@ async def test_the_card_says_who_decides_and_how_far_it_is(served, house, rules,
     assert "; 0 so far" in await text_of(bob, filed)
 
 
+async def test_p8_who_denied_is_not_named_among_those_who_approved(served, house, rules, ann):
+    filed = house.file()
+    house.decide(filed.request_id, who="cat")
+    house.decide(filed.request_id, "deny", who="bob", comment="not now")
+    (names,) = re.findall(r"<dt>Approved by</dt><dd>(.*?)</dd>", await text_of(ann, filed))
+    assert ("Cat" in names, "Bob" in names) == (True, False)
+
+
 async def test_p1_an_owner_sees_why_they_may_not_approve_and_may_still_deny(served, house, rules, ann):
     house.run(
         "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
