@@ -19,7 +19,8 @@ class Refund(BaseModel):
 
 
 def create(log: Path, **options: Any) -> GatedServer:
-    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`."""
+    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`, which
+    makes the file `held` then."""
     mcp = GatedServer("shop", **options)
 
     def write(line: str) -> None:
@@ -40,6 +41,7 @@ def create(log: Path, **options: Any) -> GatedServer:
 
     async def let_go(name: str) -> None:
         while log.with_name(name).exists():
+            log.with_name("held").touch()
             await anyio.sleep(0.01)
 
     @mcp.tool()

@@ -128,6 +128,11 @@ class Stage:
                 await anyio.sleep(0.02)
         return self.requests()[-1][0]
 
+    async def until_held(self) -> None:
+        with anyio.fail_after(30):
+            while not self.log.with_name("held").exists():
+                await anyio.sleep(0.02)
+
     async def until_effect(self) -> None:
         with anyio.fail_after(30):
             while not self.effects():
@@ -175,6 +180,7 @@ class Stage:
     # what goes wrong
 
     def hold_tool(self, name: str) -> None:
+        self.log.with_name("held").unlink(missing_ok=True)
         (self.product.folder / name).touch()
 
     def release_tool(self) -> None:

@@ -96,7 +96,7 @@ async def strike(stage: Stage, case: Case) -> None:
         if part == "kept":
             await stage.until({"filing": "pending", "claim": "executing"}.get(moment, "succeeded"))
         elif case.step == "tool started":
-            await stage.until("executing")
+            await stage.until_held()
         elif case.step == "effect done":
             await stage.until_effect()
         elif case.step in {"approved", "reported"}:
