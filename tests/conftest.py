@@ -94,8 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
     left_out = {item for item in on_postgres if item.path.stem in BEHIND_HTTP} | set(_more_of_a_page(on_postgres))
     config.hook.pytest_deselected(items=list(left_out))
-    # whole processes first: they wait most, and nothing waits for them at the end
-    items[:] = sorted((item for item in items if item not in left_out), key=lambda item: "whole" not in item.path.parts)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def _more_of_a_page(items: list[pytest.Item]) -> Iterator[pytest.Item]:
