@@ -272,18 +272,18 @@ class Filings:
             return Filed(request_id, created=True)
         if source or judgement.action is Action.DENY:
             self._decide_by_policy(tx, request_id, judgement, source)
-        elif holding is None:
-            self._approve_by_grant(tx, request_id, call)
+        elif holding is not None or not self._approve_by_grant(tx, request_id, call):
+            self._transitions.outbox.announce(tx, request_id)
         return Filed(request_id, created=True)
 
-    def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> None:
+    def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> bool:
         """Approve it at once if a standing grant lets it; never gets round a denial or a freeze."""
         if call.caller.agent_id is None:
-            return
+            return False
         row = self._transitions.find(tx, request_id)
         grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
         if grant is None:
-            return
+            return False
         grant_permission(tx, row, "grant", grant_id=grant.id)
         self._transitions.move(
             tx,
@@ -294,6 +294,7 @@ class Filings:
             decided_by=f"grant of {grant.granted_by} ({grant.used} of {grant.max_uses})",
             execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND, grant.expires_at),
         )
+        return True
 
     def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement, source: str) -> None:
         row = self._transitions.find(tx, request_id)

@@ -6,12 +6,10 @@ from dataclasses import asdict
 
 from sqlalchemy import bindparam, null, select, update
 
-from approvals import identifier
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
 from approvals.fingerprint import canonical
 from approvals.instant import SECOND, Instant
-from approvals.models import Delivery
 from approvals.policy import Nudge
 from approvals.reviewers import Reviewers
 from approvals.transition import Transitions, requests
@@ -29,11 +27,10 @@ _CLEAR = Statement(update(requests).where(requests.c.id == bindparam("of")).valu
 
 
 class Nudges:
-    """Reminds and escalates, each nudge once. `notifiers` names those that carry reminders to people."""
+    """Reminds and escalates, each nudge once."""
 
-    def __init__(self, transitions: Transitions, notifiers: tuple[str, ...] = ()) -> None:
+    def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
-        self._notifiers = notifiers
 
     def sweep(self, tx: Transaction) -> int:
         """Nudge up to BATCH requests that are due for it; how many there were."""
@@ -64,9 +61,7 @@ class Nudges:
         if nudge.groups:
             kind, because = "request.escalated", f"{because}: {', '.join(nudge.groups)} may decide, too"
             changes |= {"reviewers": Reviewers.parse(row.reviewers).escalated(nudge.groups).dump()}
-        for notifier in self._notifiers:
-            facts = {"request_id": row.id, "created_at": tx.now, "due_at": tx.now}
-            tx.insert(Delivery, id=identifier.new(tx.now), notifier=notifier, verb="remind", **facts)
+        self._transitions.outbox.remind(tx, row.id)
         return self._transitions.change(tx, row, kind, SYSTEM, because=because, **changes)
 
 

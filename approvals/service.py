@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from sqlalchemy import bindparam, select
@@ -16,6 +16,7 @@ from approvals.allowance import Allowance, Allowances
 from approvals.audience import Audiences
 from approvals.audit import SYSTEM, AuditLog
 from approvals.authority import Authority
+from approvals.bell import Bell
 from approvals.bus import Bus
 from approvals.calls import Calls
 from approvals.claim import Claims
@@ -32,8 +33,10 @@ from approvals.grant_revocation import GrantRevocations
 from approvals.keyring import Keyring
 from approvals.metrics import Metrics, standing
 from approvals.models import Meta
+from approvals.notifier import Notifier
 from approvals.nudges import Nudges
 from approvals.orphan import Orphans
+from approvals.outbox import Outbox
 from approvals.people import People
 from approvals.personal_tokens import PersonalTokens
 from approvals.policy import DefaultPolicy, Policy
@@ -48,6 +51,7 @@ from approvals.restoration import Restorations
 from approvals.retention import Retention
 from approvals.rollouts import Rollouts
 from approvals.roster import Roster
+from approvals.sender import Sender
 from approvals.settlement import Settlements
 from approvals.sightings import Sightings
 from approvals.status import Statuses
@@ -84,6 +88,7 @@ class Service:
         retention: Retention | None = None,
         allowance: Allowance | None = None,
         emit_head: Callable[[chain.Head, int], None] | None = None,
+        notifiers: Iterable[Notifier] = (),
     ) -> None:
         self.policy = PolicyInForce(policy or DefaultPolicy())
         self.database = database
@@ -107,7 +112,10 @@ class Service:
         self.agents = Agents(self.log)
         self.allowances = Allowances(self.log, allowance or Allowance())
         self.statuses = Statuses(self.public_url)
-        self.transitions = Transitions(self.log, self.bus.wake, self._moved)
+        self._filled = Bell()
+        self.outbox = Outbox(self.log, {notifier.name: notifier for notifier in notifiers}, self._filled.ring)
+        self.sender = Sender(database, self.outbox, self.statuses, self._filled)
+        self.transitions = Transitions(self.log, self.bus.wake, self._moved, self.outbox)
         self.registry = Registry(self.log, self.policy, self.public_url)
         self.authority = Authority(self.policy)
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
@@ -207,6 +215,7 @@ class Service:
         self.stopping.set()
         self._look.set()
         self._taken_back.set()
+        self._filled.ring()
         self.gates.stop()
         self.bus.wake_all()
 
@@ -244,6 +253,14 @@ class Service:
                         pass
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._taken_back.wait(), ORPHAN_SECONDS)
+
+    async def keep_outbox(self) -> None:
+        """Send what notifiers have to say, forever."""
+        while self.outbox.notifiers and not self.stopping.is_set():
+            with self._going_on("the outbox"):
+                await self.sender.round()
+                continue
+            await self._pause(1.0)
 
     async def keep_up(self) -> None:
         """Hear what other processes over this database do, and look for what was not heard, forever."""

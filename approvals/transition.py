@@ -12,6 +12,7 @@ from approvals.audit import SYSTEM, AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
 from approvals.errors import NotFound, NotPossible
 from approvals.models import Execution, Request
+from approvals.outbox import Outbox
 from approvals.state import Deadlines, Move
 from approvals.wire import OPEN, State
 
@@ -83,10 +84,17 @@ class Moved:
 
 
 class Transitions:
-    """Moves requests. `wake` and `moved` are called once the move is durable."""
+    """Moves requests, and has notifiers tell of it. `wake` and `moved` are called once the move is durable."""
 
-    def __init__(self, log: AuditLog, wake: Wake, moved: Callable[[Moved], None] | None = None) -> None:
+    def __init__(
+        self,
+        log: AuditLog,
+        wake: Wake,
+        moved: Callable[[Moved], None] | None = None,
+        outbox: Outbox | None = None,
+    ) -> None:
         self.log = log
+        self.outbox = outbox or Outbox(log, {}, lambda: None)
         self._wake = wake
         self._moved = moved or (lambda _: None)
 
@@ -131,6 +139,7 @@ class Transitions:
             raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
         facts = {"was": row.state, "version": after.content_version, "digest": after.digest}
         self.log.append(tx, kind, actor, row.id, **facts, **({"because": because} if because else {}))
+        self.outbox.update(tx, row.id)
         self.woken(tx, row.id)
         return after
 

@@ -8,7 +8,6 @@ import pytest
 from approvals.errors import Forbidden
 from approvals.expiry import next_due
 from approvals.instant import SECOND
-from approvals.nudges import Nudges
 from approvals.policy import Action, Judgement, Nudge
 from approvals.reviewers import Reviewers
 from approvals.wire import State, Verdict
@@ -178,9 +177,10 @@ def test_more_than_a_batch_is_nudged_batch_by_batch(house, rules):
 def test_a_reminder_goes_to_whoever_carries_them(house, rules):
     filed = house.file()
     house.clock.forward(60)
-    house.write(Nudges(house.service.transitions, ("slack",)).sweep)
+    house.service.outbox.notifiers = {"slack": None}
+    nudge(house)
     assert house.rows("SELECT notifier, verb, request_id, attempts FROM delivery") == [
-        ("slack", "remind", filed.request_id, 0)
+        ("slack", "reply", filed.request_id, 0)
     ]
 
 

@@ -61,6 +61,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             service.keep_retention(),
             service.keep_policy(),
             service.keep_keys(),
+            service.keep_outbox(),
         )
         timers += map(asyncio.create_task, kept)
         yield
