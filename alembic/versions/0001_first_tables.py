@@ -246,6 +246,51 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "slack_code",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("team_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("slack_user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("slack_name", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("typed_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("slack_code", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_slack_code_user_id"), ["user_id"], unique=False)
+        batch_op.create_index(
+            "slack_code_open",
+            ["user_id"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.create_table(
+        "slack_link",
+        sa.Column("team_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("slack_user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("slack_name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("linked_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("team_id", "slack_user_id"),
+    )
+    with op.batch_alter_table("slack_link", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_slack_link_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "tool",
         sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -574,6 +619,7 @@ def upgrade() -> None:
         sa.Column("done_at", sa.BigInteger(), nullable=True),
         sa.Column("dead_at", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("words", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"],
             ["request.id"],
@@ -583,6 +629,24 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("delivery_by_due", ["done_at", "due_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_delivery_request_id"), ["request_id"], unique=False)
+
+    op.create_table(
+        "slack_message",
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("asked", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("ts", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("digest", sa.Boolean(), nullable=False),
+        sa.Column("told", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("posted_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.PrimaryKeyConstraint("request_id", "channel"),
+    )
+    with op.batch_alter_table("slack_message", schema=None) as batch_op:
+        batch_op.create_index("slack_message_by_place", ["channel", "ts"], unique=False)
 
     op.create_table(
         "standing_grant",
@@ -763,6 +827,10 @@ def downgrade() -> None:
         batch_op.drop_index("grant_by_end")
 
     op.drop_table("standing_grant")
+    with op.batch_alter_table("slack_message", schema=None) as batch_op:
+        batch_op.drop_index("slack_message_by_place")
+
+    op.drop_table("slack_message")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
         batch_op.drop_index("delivery_by_due")
@@ -832,6 +900,17 @@ def downgrade() -> None:
     op.drop_table("web_session")
     op.drop_table("tool_definition")
     op.drop_table("tool")
+    with op.batch_alter_table("slack_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_slack_link_user_id"))
+
+    op.drop_table("slack_link")
+    with op.batch_alter_table("slack_code", schema=None) as batch_op:
+        batch_op.drop_index(
+            "slack_code_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+        batch_op.drop_index(batch_op.f("ix_slack_code_user_id"))
+
+    op.drop_table("slack_code")
     op.drop_table("sign_in_link")
     op.drop_table("rollout")
     with op.batch_alter_table("policy_load", schema=None) as batch_op:

@@ -23,6 +23,7 @@ from approvals.models.principals import (
 )
 from approvals.models.requests import DecisionRow, Delivery, Execution, Permission, Request, WaitingCall
 from approvals.models.rules import Freeze, FreezeConfirmation, PolicyLoad, PolicyVersion, StandingGrant
+from approvals.models.slack import SlackCode, SlackLink, SlackMessage
 
 __all__ = [
     "Agent",
@@ -49,6 +50,9 @@ __all__ = [
     "SessionTool",
     "SignInAttempts",
     "SignInLink",
+    "SlackCode",
+    "SlackLink",
+    "SlackMessage",
     "SpentHandshake",
     "StandingGrant",
     "Tool",

@@ -210,3 +210,5 @@ class Delivery(SQLModel, table=True):
     done_at: int | None = instant(default=None)
     dead_at: int | None = instant(default=None)
     error: str | None = long_text(default=None)
+    words: str = long_text(default="")
+    """What to say, where it is not read from the record: an answer to one person, as JSON; erased once said."""

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from approvals import credentials, grants, ownership, people, policy_text, policy_versions, presence
+from approvals.argument_tree import Line, lines
 from approvals.authority import on_content
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
@@ -18,7 +19,6 @@ from approvals.service import Service
 from approvals.settlement import MARGIN_SECONDS
 from approvals.wire import State
 from approvals_web import evidence
-from approvals_web.argument_tree import Line, lines
 from approvals_web.deciding import deciding
 from approvals_web.rendering import fragment
 

@@ -44,6 +44,18 @@ class Settings(BaseSettings):
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
     demo_port: int = 8701
+    slack_bot_token: str = ""
+    slack_signing_secret: str = ""
+    """Of the app's requests to POST /slack/actions."""
+    slack_app_token: str = ""
+    """For Socket Mode, instead of the signing secret: no public address is needed."""
+    slack_channel: str = ""
+    """Where requests are announced whose rule names no channel."""
+    slack_link_by_email: bool = False
+    """Whether a Slack user is taken for the account with the same verified e-mail address."""
+    slack_api_url: str = "https://slack.com/api/"
+    webhook_url: str = ""
+    webhook_secret: str = ""
     oidc_issuer: str = ""
     """An OpenID Connect provider that people may sign in through, exactly as it names itself."""
     oidc_client_id: str = ""

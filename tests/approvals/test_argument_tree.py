@@ -2,8 +2,8 @@
 
 import pytest
 
+from approvals.argument_tree import MAX_ROWS, lines, mixes_scripts
 from approvals.fingerprint import encode, redacted
-from approvals_web.argument_tree import MAX_ROWS, lines, mixes_scripts
 
 SECRET = redacted(b"p" * 32, "x", "hunter2")
 
