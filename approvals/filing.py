@@ -351,6 +351,7 @@ def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
         "quorum": judgement.reviewers.quorum,
         "reviewers": judgement.reviewers.dump(),
         "grants": _dumped(judgement.grants),
+        "notify": judgement.notify.dump(),
         "nudges": nudges.dump(judgement.nudges),
         "nudge_at": nudges.next_at(judgement.nudges, filed_at),
     }

@@ -32,6 +32,7 @@ class Keyring:
         self._assertions = self._derive("assertions")
         self._seen = self._derive("seen")
         self._handshakes = self._derive("handshakes")
+        self._buttons = self._derive("buttons")
 
     def sign(self, claims: dict[str, Any]) -> str:
         """A short-lived assertion: base64 JSON and its MAC."""
@@ -53,6 +54,10 @@ class Keyring:
     def handshake(self, *parts: str) -> str:
         """What a sign-in through an identity provider is made of and recognized by."""
         return _mac(self._handshakes, "\0".join(parts))
+
+    def pressed(self, *parts: str) -> str:
+        """Binds a button elsewhere to what its message showed."""
+        return _mac(self._buttons, "\0".join(parts))
 
     def _derive(self, purpose: str) -> bytes:
         return HKDF(SHA256(), 32, salt=None, info=f"mcp-approvals {purpose}".encode()).derive(self._secret)

@@ -21,7 +21,7 @@ from approvals.notifier import Notifier
 ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
 LEASE = 60 * SECOND
 """Longer than any sending takes: see `send.PATIENCE`."""
-BATCH = 20
+BATCH = 100
 LONGEST_WAIT = 900.0
 GIVE_UP = 86_400 * SECOND
 """A message that could not be sent for so long is dead; people may have it sent again."""
@@ -101,8 +101,12 @@ class Outbox:
 
     def __init__(self, log: AuditLog, notifiers: Mapping[str, Notifier], ring: Callable[[], None]) -> None:
         self._log = log
-        self.notifiers = notifiers
+        self.notifiers = dict(notifiers)
         self._ring = ring
+
+    def carry(self, notifier: Notifier) -> None:
+        """Write for this one, too, from now on."""
+        self.notifiers[notifier.name] = notifier
 
     def announce(self, tx: Transaction, request_id: str) -> None:
         """A request waits for people."""

@@ -1,13 +1,14 @@
 """What a call needs: pure, behind a small port. Whatever is not clearly allowed is held for a person."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from approvals.fingerprint import canonical
 from approvals.instant import Instant
 from approvals.reviewers import Reviewers
 from approvals.wire import Annotations, Verdict
@@ -68,6 +69,20 @@ class GrantLimits:
 
 
 @dataclass(frozen=True)
+class Notify:
+    """Where a request is announced beside the web queue."""
+
+    slack: str = ""
+    """A channel of its own; else the usual one."""
+    direct: bool = False
+    """Whether those who may approve are written to, one by one."""
+
+    def dump(self) -> str:
+        """As it is kept with a request."""
+        return canonical(asdict(self)).decode()
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What the policy says of one call, and why. Times in seconds."""
 
@@ -84,6 +99,7 @@ class Judgement:
     nudges: tuple[Nudge, ...] = ()
     grants: GrantLimits | None = None
     """What may be granted; None for nothing."""
+    notify: Notify = field(default_factory=Notify)
 
 
 class Policy(Protocol):

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from approvals import conditions
 from approvals.argument_shape import Path, overlap
 from approvals.conditions import NO_BOOL, Condition, Engine, Fault, Faulty
-from approvals.policy import Action, GrantLimits, Nudge, ToolFacts
+from approvals.policy import Action, GrantLimits, Notify, Nudge, ToolFacts
 from approvals.policy_document import (
     MAX_RULES,
     DefaultsPart,
@@ -128,7 +128,7 @@ class Check(Places):
 
         risk, ttl = said("risk"), said("ttl") or 3600
         reviewers = self._reviewers(part, node, defaults, risk)
-        grants = said("grants")
+        grants, notify = said("grants"), said("notify")
         if risk == "critical" and grants not in {None, "off"} and (part.grants is not None or part is defaults):
             self.wrong(node.key("grants"), "What is critical is never granted.", "Remove `grants`, or write off.")
         limits = None if grants == "off" else GrantLimits() if grants is None else GrantLimits(**grants.model_dump())
@@ -143,6 +143,7 @@ class Check(Places):
             replay_window=_or(said("replay_window"), usual.replay_window),
             nudges=self._nudges(part, node, said("reminders") or [], said("escalate"), ttl),
             grants=limits,
+            notify=Notify(**notify.model_dump()) if notify else Notify(),
         )
 
     def _reviewers(self, part: Terms, node: Node, defaults: Terms, risk: str | None) -> Reviewers:

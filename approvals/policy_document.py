@@ -123,6 +123,15 @@ class GrantsPart(Part):
     max_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
 
 
+class NotifyPart(Part):
+    """Where a request is announced beside the web queue."""
+
+    slack: Annotated[str, Field(pattern=r"^(#[^\s#@]{1,80}|[CG][A-Z0-9]{2,20})$")] = ""
+    """A channel of its own, by name or by Slack's id."""
+    direct: bool = False
+    """Whether those who may approve are written to, one by one."""
+
+
 class Terms(Part):
     """What both a rule and the defaults may say."""
 
@@ -138,6 +147,7 @@ class Terms(Part):
     reminders: Annotated[list[Span], Field(max_length=10)] | None = None
     escalate: Escalation | None = None
     grants: Literal["off"] | GrantsPart | None = None
+    notify: NotifyPart | None = None
 
 
 class DefaultsPart(Terms):

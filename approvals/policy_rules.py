@@ -17,7 +17,7 @@ from approvals import argument_shape, conditions
 from approvals.argument_shape import Path, Shape
 from approvals.conditions import Condition, Engine, Unanswered
 from approvals.fingerprint import SAFE_INTEGER
-from approvals.policy import Action, CallFacts, GrantLimits, Judgement, Nudge, ToolFacts, usual_risk
+from approvals.policy import Action, CallFacts, GrantLimits, Judgement, Notify, Nudge, ToolFacts, usual_risk
 from approvals.policy_match import Matcher, believed
 from approvals.reviewers import Reviewers
 from approvals.wire import Verdict
@@ -70,6 +70,7 @@ class Terms:
     replay_window: int = 600
     nudges: tuple[Nudge, ...] = ()
     grants: GrantLimits | None = field(default_factory=GrantLimits)
+    notify: Notify = field(default_factory=Notify)
 
 
 @dataclass(frozen=True)
@@ -357,6 +358,7 @@ def _judgement(rule: Rule, call: CallFacts) -> Judgement:
         replay_window=terms.replay_window,
         nudges=terms.nudges if held else (),
         grants=terms.grants if held and risk != "critical" else None,
+        notify=terms.notify,
     )
 
 

@@ -146,6 +146,11 @@ class Service:
         self._halted: set[str] = set()
         self._emit_head = emit_head or (lambda head, at: None)
 
+    def trouble(self) -> dict[str, str]:
+        """What keeps notifiers from speaking, by name; empty while all is well."""
+        said = {name: getattr(notifier, "trouble", None) for name, notifier in self.outbox.notifiers.items()}
+        return {name: words for name, words in said.items() if words}
+
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run one transaction; what it returns as an error is raised after the commit."""
         with self.metrics.writing.time():

@@ -450,6 +450,7 @@ def upgrade() -> None:
         sa.Column("quorum", sa.Integer(), nullable=False),
         sa.Column("reviewers", sa.Text(), nullable=False),
         sa.Column("grants", sa.Text(), nullable=False),
+        sa.Column("notify", sa.Text(), nullable=False),
         sa.Column("rollout", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("nudges", sa.Text(), nullable=False),
@@ -619,7 +620,6 @@ def upgrade() -> None:
         sa.Column("done_at", sa.BigInteger(), nullable=True),
         sa.Column("dead_at", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("words", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"],
             ["request.id"],
@@ -637,13 +637,14 @@ def upgrade() -> None:
         sa.Column("asked", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("ts", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("digest", sa.Boolean(), nullable=False),
+        sa.Column("reposted", sa.Boolean(), nullable=False),
         sa.Column("told", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("posted_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"],
             ["request.id"],
         ),
-        sa.PrimaryKeyConstraint("request_id", "channel"),
+        sa.PrimaryKeyConstraint("request_id", "channel", "ts"),
     )
     with op.batch_alter_table("slack_message", schema=None) as batch_op:
         batch_op.create_index("slack_message_by_place", ["channel", "ts"], unique=False)

@@ -75,6 +75,8 @@ class Request(SQLModel, table=True):
     """Whose decisions count (`approvals.reviewers.Reviewers`)."""
     grants: str = long_text(default="{}")
     """What may be granted from this card (`approvals.policy.GrantLimits`); empty for nothing."""
+    notify: str = long_text(default="{}")
+    """Where its rule wants it announced (`approvals.policy.Notify`)."""
     rollout: str = "enforce"
     """`off` and `observe`: it ran without asking, and the rule says what would have been asked."""
     held: bool = False
@@ -210,5 +212,3 @@ class Delivery(SQLModel, table=True):
     done_at: int | None = instant(default=None)
     dead_at: int | None = instant(default=None)
     error: str | None = long_text(default=None)
-    words: str = long_text(default="")
-    """What to say, where it is not read from the record: an answer to one person, as JSON; erased once said."""

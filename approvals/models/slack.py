@@ -18,10 +18,12 @@ class SlackMessage(SQLModel, table=True):
     """Slack's id of the channel, or of the conversation with one person."""
     asked: str = ""
     """The channel or person as the rule or the settings called it: what was posted there is not posted again."""
-    ts: str
+    ts: str = Field(primary_key=True)
     """Slack's name of the message within its channel."""
     digest: bool = False
     """Whether it is one of many in a summary."""
+    reposted: bool = False
+    """Whether it stands in for one that somebody deleted."""
     told: str = ""
     """The state that the thread has been told of, for the end of a run."""
     posted_at: int = instant()

@@ -13,18 +13,20 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from approvals.errors import Unavailable
 from approvals.service import Service
+from approvals.slack.workspace import Workspace
 from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
 from approvals_web.oidc import Client, Provider
+from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent
 READY_SECONDS = 3.0
 """A database that has not answered a short read by then is not there."""
 
 
-def create_app(service: Service, oidc: Client | None = None) -> FastAPI:
+def create_app(service: Service, oidc: Client | None = None, slack: Workspace | None = None) -> FastAPI:
     """The application. Its lifespan starts the service's database and timers, and stops them. With `oidc`, people may
-    sign in through that identity provider, too."""
+    sign in through that identity provider, too; with `slack`, they may decide there."""
     app = FastAPI(
         title="mcp-approvals",
         version=version("mcp-approvals"),
@@ -36,6 +38,7 @@ def create_app(service: Service, oidc: Client | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.provider = Provider(oidc, service.database.clock) if oidc else None
+    app.state.slack = slack
     problems.install(app)
     api.mount(app)
     pages.mount(app)
@@ -64,10 +67,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             service.keep_outbox(),
         )
         timers += map(asyncio.create_task, kept)
+        slack: Workspace | None = app.state.slack
+        if slack is not None and slack.installed.app_token:
+            timers.append(asyncio.create_task(keep_listening(slack, service.stopping)))
         yield
     finally:
         service.stop()
         await asyncio.gather(*timers, return_exceptions=True)
+        if app.state.slack is not None:
+            await app.state.slack.close()
         await service.finish()
         service.database.stop()
 
@@ -86,7 +94,12 @@ async def _ready(service: Service) -> Response:
         return JSONResponse({"status": "unavailable", "detail": "The database does not answer."}, status_code=503)
     except Unavailable as error:
         return JSONResponse({"status": "unavailable", "detail": error.detail}, status_code=503)
-    return JSONResponse({"status": "ready", "policy": _policy(service)})
+    return JSONResponse({"status": "ready", "policy": _policy(service), "notifiers": _notifiers(service)})
+
+
+def _notifiers(service: Service) -> dict[str, str]:
+    """None of them is needed to decide anything, so their trouble takes no replica out."""
+    return dict.fromkeys(service.outbox.notifiers, "ok") | service.trouble()
 
 
 def _policy(service: Service) -> dict[str, str]:

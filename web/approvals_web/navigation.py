@@ -15,6 +15,7 @@ _PAGES = (
     ("/users", "Users", frozenset({"admin", "auditor"})),
     ("/audit", "Audit", EVERYBODY),
     ("/notices", "Notices", frozenset({"admin"})),
+    ("/outbox", "Outbox", frozenset({"admin", "auditor"})),
     ("/freeze", "Freeze", EVERYBODY),
 )
 

@@ -27,7 +27,7 @@ class PageRouter(APIRouter):
         super().__init__(dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM)
 
 
-def mount(app: FastAPI, *routers: ApiRouter | PageRouter) -> None:
+def mount(app: FastAPI, *routers: APIRouter) -> None:
     """Add every route as it is. The first that fits is taken: fixed addresses come before those with an id."""
     for router in routers:
         app.router.routes.extend(router.routes)

@@ -17,6 +17,7 @@ from approvals.chain import Head
 from approvals.database import Database
 from approvals.errors import Unavailable
 from approvals.service import Service, head_line
+from approvals.slack.workspace import Workspace
 from approvals.sqlite import Sqlite
 from approvals_web import control, logs
 from approvals_web.app import create_app
@@ -64,7 +65,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
     logs.configure(settings.log, settings.log_level)
     retention, allowance = settings.keeps(), settings.allowance()
-    settings.oidc()  # before anything is served: raises Invalid
+    settings.oidc(), settings.slack(), settings.webhook()  # before anything is served: they raise Invalid
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
         schema.upgrade(settings.migration_url)
@@ -84,8 +85,12 @@ def serve(settings: Settings, *, demo: bool) -> None:
 
 
 async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
+    installed, webhook = settings.slack(), settings.webhook()
+    slack = Workspace(service, installed) if installed else None
+    if webhook:
+        service.outbox.carry(webhook)
     config = uvicorn.Config(
-        create_app(service, settings.oidc()),
+        create_app(service, settings.oidc(), slack),
         log_config=None,  # as everybody's
         log_level="warning",
         access_log=False,

@@ -4,6 +4,7 @@ Any secret may be a reference (`file:PATH`, `exec:COMMAND`), and so may a databa
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,6 +18,10 @@ from approvals.retention import Retention
 from approvals.secret_reference import resolve
 from approvals.sqlite import Sqlite, path_of
 from approvals_web.oidc import Client
+
+if TYPE_CHECKING:
+    from approvals.slack.workspace import Installed
+    from approvals.webhook import Webhook
 
 
 class Settings(BaseSettings):
@@ -118,6 +123,36 @@ class Settings(BaseSettings):
             required=_pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
             admission=Admission(_pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), self.oidc_auto_create),
             name=self.oidc_name,
+        )
+
+    def webhook(self) -> "Webhook | None":
+        """Who is told by signed webhooks. Raises Invalid."""
+        if not self.webhook_url:
+            return None
+        from approvals.webhook import Webhook
+
+        return Webhook(resolve(self.webhook_url), resolve(self.webhook_secret))
+
+    def slack(self) -> "Installed | None":
+        """The workspace that the service is installed in. Raises Invalid when something is missing."""
+        if not self.slack_bot_token:
+            return None
+        from approvals.slack.workspace import Installed
+
+        if not self.slack_channel:
+            raise Invalid("APPROVALS_SLACK_CHANNEL is not set.", hint="Say where requests are announced: #approvals.")
+        if not (self.slack_signing_secret or self.slack_app_token):
+            raise Invalid(
+                "Nothing pressed in Slack could arrive.",
+                hint="Set APPROVALS_SLACK_SIGNING_SECRET, or APPROVALS_SLACK_APP_TOKEN for Socket Mode.",
+            )
+        return Installed(
+            bot_token=resolve(self.slack_bot_token),
+            channel=self.slack_channel,
+            signing_secret=resolve(self.slack_signing_secret) if self.slack_signing_secret else "",
+            app_token=resolve(self.slack_app_token) if self.slack_app_token else "",
+            api_url=self.slack_api_url,
+            by_email=self.slack_link_by_email,
         )
 
     def keyring(self) -> Keyring:

@@ -13,12 +13,14 @@ from approvals_web.pages import (
     live,
     notices,
     oidc,
+    outbox,
     policy,
     queue,
     records,
     rollout,
     servers,
     sign_in,
+    slack,
     users,
 )
 
@@ -38,6 +40,8 @@ PARTS = (
     account,
     users,
     notices,
+    outbox,
+    slack,
 )
 
 

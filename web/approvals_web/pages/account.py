@@ -7,10 +7,21 @@ from fastapi.responses import RedirectResponse
 
 from approvals import people, personal_tokens, web_sessions
 from approvals.database import Reader, Transaction
-from approvals.errors import ApprovalsError, Forbidden, Invalid, NotPossible, TooMany, Unauthenticated
+from approvals.errors import (
+    ApprovalsError,
+    Duplicate,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotPossible,
+    TooMany,
+    Unauthenticated,
+)
 from approvals.people import LOCAL, Person
 from approvals.personal_tokens import HOUR
 from approvals.service import Service
+from approvals.slack import links
+from approvals.slack.links import Links
 from approvals_web import browser_session, passwords
 from approvals_web.deps import SignedIn, TheService
 from approvals_web.pages.sign_in import by_password
@@ -21,6 +32,7 @@ router = PageRouter()
 
 Password = Annotated[str, Form(max_length=1000)]
 SessionId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+SlackId = Annotated[str, Path(pattern="^[A-Za-z0-9]{1,40}$")]
 TokenId = Annotated[str, Path(pattern="^[0-9a-f]{1,32}$")]
 
 
@@ -93,6 +105,35 @@ async def revoke_token(credential_id: TokenId, person: SignedIn, service: TheSer
     return RedirectResponse("/account", status_code=303)
 
 
+@router.post("/account/slack/code")
+async def slack_code(request: Request, person: SignedIn, service: TheService) -> Response:
+    """A code to type in Slack; this answer is the only place where it is."""
+    try:
+        code = await service.write(lambda tx: Links(service.log).code(tx, person))
+    except Forbidden as error:
+        return _account(request, service, person, error)
+    return _account(request, service, person, code=code)
+
+
+@router.post("/account/slack/confirmation")
+async def confirm_slack(
+    request: Request, person: SignedIn, service: TheService, slack_user: Annotated[str, Form(max_length=50)]
+) -> Response:
+    """I am the Slack user who typed my code."""
+    try:
+        await service.write(lambda tx: Links(service.log).confirm(tx, person, slack_user))
+    except (NotFound, Duplicate) as error:
+        return _account(request, service, person, error)
+    return RedirectResponse("/account", status_code=303)
+
+
+@router.post("/account/slack/{team_id}/{slack_user_id}/unlinking")
+async def unlink_slack(team_id: SlackId, slack_user_id: SlackId, person: SignedIn, service: TheService) -> Response:
+    """What that Slack user presses decides nothing any more."""
+    await service.write(lambda tx: Links(service.log).unlink(tx, person, team_id, slack_user_id))
+    return RedirectResponse("/account", status_code=303)
+
+
 async def _prove(request: Request, service: Service, person: Person, present: str) -> None:
     """Raises Unauthenticated, TooMany, or NotPossible for somebody without a password here."""
     user = await service.read(lambda reader: people.find(reader, person.id))
@@ -113,7 +154,12 @@ def _came_by_link(person: Person, now: int) -> bool:
 
 
 def _account(
-    request: Request, service: Service, person: Person, error: ApprovalsError | None = None, token: str = ""
+    request: Request,
+    service: Service,
+    person: Person,
+    error: ApprovalsError | None = None,
+    token: str = "",
+    code: str = "",
 ) -> Response:
     shown = service.read_now(lambda reader: _shown(reader, person))
     provider = request.app.state.provider
@@ -121,6 +167,8 @@ def _account(
         "person": person,
         "notice": f"{error.detail} {error.hint}".strip() if error else "",
         "token": token,
+        "code": code,
+        "slack": request.app.state.slack is not None,
         "provider": provider.client.shown if provider else "",
     }
     return page(request, "account.html", shown | given, status=error.status if error else 200)
@@ -134,6 +182,8 @@ def _shown(reader: Reader, person: Person) -> dict[str, Any]:
         "sessions": web_sessions.live(reader, person.id),
         "tokens": personal_tokens.live(reader, person.id),
         "fresh": personal_tokens.is_fresh(person, reader.now),
+        "slack_links": links.of_person(reader, person.id),
+        "typed": links.typed(reader, person),
         "by_link": _came_by_link(person, reader.now),
         "at_most": personal_tokens.AT_MOST,
     }

@@ -1,0 +1,1 @@
+"""Slack: what is said there, what is pressed there, and who presses."""
