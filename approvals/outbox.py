@@ -39,10 +39,12 @@ _first = ~(
         _earlier.c.notifier == _deliveries.c.notifier,
         _earlier.c.done_at.is_(None),
         _earlier.c.dead_at.is_(None),
-        _earlier.c.id < _deliveries.c.id,
+        _earlier.c.id != _deliveries.c.id,
+        (_earlier.c.id < _deliveries.c.id) | (_earlier.c.lease_until > bindparam("now")),
     )
     .exists()
 )
+"""One at a time, the first one first; ids of one instant are in no order, so what is being sent counts as well."""
 _free = (_deliveries.c.lease_until.is_(None)) | (_deliveries.c.lease_until <= bindparam("now"))
 _DUE = Statement(
     select(_deliveries)

@@ -4,16 +4,20 @@ Wherever it can be, such text goes as plain_text, which Slack does not parse. In
 `<!channel>` and links are letters.
 """
 
+import re
+
 from approvals.headline import visible
 
 ELLIPSIS = "…"
+_ANGLE = re.compile(r"<(?=[!@#hm])")
 _MARKS = str.maketrans({mark: f"{mark}\u200b" for mark in "*_~`"})
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def plain(text: str, most: int) -> str:
-    """For plain_text: hidden characters made visible, at most so long. Never empty, which Slack refuses."""
-    return cut(visible(text, keep="\n\t").strip(), most) or "—"
+    """For plain_text: hidden characters made visible, at most so long. Never empty, which Slack refuses. What would be
+    a mention or a link elsewhere is broken here, too."""
+    return cut(_ANGLE.sub("<\u200b", visible(text, keep="\n\t").strip()), most) or "—"
 
 
 def inline(text: str, most: int) -> str:

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -78,3 +79,17 @@ def visitors_of():
         return ann.http.cookies["approvals"]
 
     return sign_in
+
+
+@pytest.fixture
+async def visitors_to(house) -> AsyncIterator[object]:
+    """Browsers to a service at another address."""
+    made: list[Visitors] = []
+
+    def open_to(url: str) -> Visitors:
+        made.append(Visitors(SimpleNamespace(url=url, house=house)))
+        return made[-1]
+
+    yield open_to
+    for visitors in made:
+        await visitors.close()

@@ -46,7 +46,7 @@ def page(
 def _trouble(request: Request) -> dict[str, Any]:
     """What every page says to whoever is signed in."""
     service: Service = request.app.state.service
-    return {"policy_trouble": service.policy.trouble}
+    return {"policy_trouble": service.policy.trouble, "notifier_trouble": service.trouble()}
 
 
 def fragment(name: str, **context: Any) -> str:

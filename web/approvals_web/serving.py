@@ -17,11 +17,12 @@ from approvals.chain import Head
 from approvals.database import Database
 from approvals.errors import Unavailable
 from approvals.service import Service, head_line
-from approvals.slack.workspace import Workspace
+from approvals.slack.workspace import Installed, Workspace
 from approvals.sqlite import Sqlite
 from approvals_web import control, logs
 from approvals_web.app import create_app
 from approvals_web.demo import Demo
+from approvals_web.demo_workspace import demo_workspace
 from approvals_web.settings import Settings
 
 logger = logging.getLogger("approvals")
@@ -85,7 +86,17 @@ def serve(settings: Settings, *, demo: bool) -> None:
 
 
 async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
-    installed, webhook = settings.slack(), settings.webhook()
+    async with contextlib.AsyncExitStack() as stack:
+        installed = settings.slack()
+        if demo and installed is None:
+            installed = await stack.enter_async_context(demo_workspace(settings))
+        await _serve(settings, service, listener, installed, demo=demo)
+
+
+async def _serve(
+    settings: Settings, service: Service, listener: socket.socket, installed: Installed | None, *, demo: bool
+) -> None:
+    webhook = settings.webhook()
     slack = Workspace(service, installed) if installed else None
     if webhook:
         service.outbox.carry(webhook)

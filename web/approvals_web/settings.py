@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
     demo_port: int = 8701
+    demo_slack_port: int = 8702
     slack_bot_token: str = ""
     slack_signing_secret: str = ""
     """Of the app's requests to POST /slack/actions."""

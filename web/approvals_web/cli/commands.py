@@ -9,7 +9,7 @@ import typer
 from approvals import schema
 from approvals.errors import ApprovalsError
 from approvals_web import control
-from approvals_web.cli import agents, audit, grants, levers, policy, policy_replay, users
+from approvals_web.cli import agents, audit, grants, levers, policy, policy_replay, slack, users
 from approvals_web.cli.asking import AsJson, DatabaseUrl, service, settings, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -26,6 +26,7 @@ app.command("freeze")(levers.freeze)
 app.command("unfreeze")(levers.unfreeze)
 server.command("audience")(levers.audience)
 app.add_typer(policy.app, name="policy")
+app.add_typer(slack.app, name="slack")
 policy.app.command("replay")(policy_replay.replay)
 
 Label = Annotated[str, typer.Option(help="Tells installations of one server apart.")]

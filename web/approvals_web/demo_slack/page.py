@@ -1,6 +1,7 @@
 """The page: what a channel looks like, and its buttons. A key opens it, so that no agent on this machine presses."""
 
 import hmac
+import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 COOKIE = "demo_slack"
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _templates = Environment(loader=PackageLoader("approvals_web.demo_slack"), autoescape=True, trim_blocks=True)
+_REFERENCE = re.compile(r"<[^|>]*\|([^>]*)>")
 _ESCAPES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 
 
@@ -114,6 +116,7 @@ def words(text: dict[str, Any]) -> str:
     """A text object's letters; the template escapes them."""
     said = str(text.get("text", ""))
     if text.get("type") == "mrkdwn":
+        said = _REFERENCE.sub(r"\1", said).replace("```\n", "").replace("\n```", "")
         for escaped, plain in _ESCAPES.items():
             said = said.replace(escaped, plain)
     return said.replace("\u200b", "")

@@ -1,4 +1,4 @@
-"""What the stand-in sends to the app: signed presses, dialogs and commands, and how long the app took to acknowledge."""
+"""What the stand-in sends to the app: signed presses, dialogs and commands; and how soon the app acknowledges."""
 
 import hashlib
 import hmac

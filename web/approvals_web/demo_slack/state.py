@@ -52,8 +52,8 @@ class Fault:
 class State:
     """All of it. Changes wake whoever waits for one."""
 
-    token: str = "xoxb-demo"
-    app_token: str = "xapp-demo"
+    token: str = "xoxb-demo"  # noqa: S105 — of the stand-in
+    app_token: str = "xapp-demo"  # noqa: S105
     signing_secret: str = field(default_factory=lambda: secrets.token_hex(16))
     team_id: str = "T0DEMO"
     request_url: str = ""

@@ -19,12 +19,7 @@ DeliveryId = Annotated[str, Path(pattern="^[0-9a-zA-Z_-]{1,40}$")]
 async def waiting(request: Request, person: Overseer, service: TheService) -> Response:
     """Pending, tried again, dead."""
     rows = await service.read(outbox.unsent)
-    shown = {
-        "person": person,
-        "rows": rows,
-        "notifiers": sorted(service.outbox.notifiers),
-        "trouble": service.trouble(),
-    }
+    shown = {"person": person, "rows": rows, "notifiers": sorted(service.outbox.notifiers)}
     return page(request, "outbox.html", shown)
 
 

@@ -51,7 +51,11 @@ def _check_signature(request: Request, body: bytes, secret: str) -> None:
     signature = request.headers.get("x-slack-signature", "")
     verifier = SignatureVerifier(secret, _Clock(request.app.state.service))
     readable = at.isascii() and at.isdigit() and len(at) < 15 and signature.isascii()
-    if not (readable and verifier.is_valid(body, at, signature)):
+    try:
+        valid = readable and verifier.is_valid(body, at, signature)
+    except UnicodeDecodeError:
+        valid = False
+    if not valid:
         raise Unauthenticated("This does not carry Slack's signature.", hint="Check the signing secret, and the clock.")
 
 

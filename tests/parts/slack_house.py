@@ -1,0 +1,128 @@
+"""A service that is installed in a stand-in for Slack: real HTTP both ways."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+from serving import SECRET, serving
+
+from approvals.allowance import Allowance
+from approvals.database import database_at
+from approvals.instant import SECOND
+from approvals.keyring import Keyring
+from approvals.models import SlackLink
+from approvals.people import require_user
+from approvals.service import Service
+from approvals.slack.message import APPROVE, DENY
+from approvals.slack.workspace import Installed, Workspace
+from approvals_web.app import create_app
+from approvals_web.demo_slack import sending
+from approvals_web.demo_slack.sending import Acknowledged
+from approvals_web.demo_slack.server import DemoSlack
+from approvals_web.demo_slack.state import Said
+
+CHANNEL = "C1"
+
+
+class SlackHouse:
+    """What a test does there, one line each."""
+
+    def __init__(self, house: Any, demo: DemoSlack, url: str, workspace: Workspace, app: Any) -> None:
+        self.house = house
+        self.demo = demo
+        self.state = demo.state
+        self.url = url
+        self.workspace = workspace
+        self.app = app
+
+    def link(self, slack_user: str, name: str) -> None:
+        """As if a code had been typed and confirmed."""
+        user = self.house.read(lambda reader: require_user(reader, name))
+        facts = {"team_id": self.state.team_id, "slack_user_id": slack_user, "slack_name": name, "by": "code"}
+        self.house.write(lambda tx: tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+
+    async def announced(self, request_id: str, channel: str = CHANNEL) -> Said:
+        """The message of a request, once it is there."""
+
+        def find() -> Said | None:
+            return next((said for said in self.state.messages(channel) if request_id in json.dumps(said.blocks)), None)
+
+        return await self.state.until(find)
+
+    async def file(self, *given: Any) -> Said:
+        """The message of a new request."""
+        return await self.announced(self.house.file(*given).request_id)
+
+    async def approve(self, said: Said, user: str = "UANN") -> Acknowledged:
+        return await self.demo.press(user, said, APPROVE)
+
+    async def deny(self, said: Said, reason: str, user: str = "UANN", *, again: bool = False) -> Acknowledged:
+        """Press, write, send."""
+        assert (await self.demo.press(user, said, DENY)).ok
+        options = [{"value": "again"}] if again else []
+        values = {"reason": {"reason": {"value": reason}}, "again": {"again": {"selected_options": options}}}
+        return await self.demo.submit(user, values)
+
+    async def shows(self, said: Said, words: str) -> None:
+        """Once the message says so."""
+        await self.state.until(lambda: words in json.dumps(said.blocks, ensure_ascii=False))
+
+    async def told(self, user: str, words: str) -> None:
+        """Once somebody was told so, alone."""
+        await self.state.until(lambda: any(words in said for said in self.state.whispers(user)))
+
+    async def drained(self) -> None:
+        """Once nothing is left to send."""
+        query = "SELECT 1 FROM delivery WHERE done_at IS NULL AND dead_at IS NULL"
+        while self.house.rows(query):
+            await self.house.service.sender.send_due()
+
+    async def send(self, payload: dict[str, Any], headers: dict[str, str] | None = None) -> Acknowledged:
+        """A payload of one's own, signed unless the headers say otherwise."""
+        return await sending.send(self.state, self.body(payload), headers)
+
+    def body(self, payload: dict[str, Any]) -> bytes:
+        return urlencode({"payload": json.dumps(payload)}).encode()
+
+    def payload(self, said: Said, user: str = "UANN", action: str = APPROVE) -> dict[str, Any]:
+        return sending.pressed(self.state, self.demo.url, user, said, action)
+
+
+@contextlib.asynccontextmanager
+async def slack_house(house: Any, **options: Any) -> AsyncIterator[SlackHouse]:
+    """Ann and Bob are linked; Eve is in the workspace, and nobody here."""
+    demo = DemoSlack()
+    demo.state.clock = lambda: house.clock.now() / SECOND
+    for name in ("ann", "bob", "eve"):
+        demo.state.add_user(f"U{name.upper()}", name)
+    demo.state.add_channel(CHANNEL, "approvals")
+    demo.state.add_channel("C2", "money")
+    policy = options.pop("policy", None)
+    async with demo.running():
+        installed = Installed(
+            **{
+                "bot_token": demo.state.token,
+                "channel": "#approvals",
+                "signing_secret": demo.state.signing_secret,
+                "api_url": demo.api_url,
+            }
+            | options
+        )
+        given = {"policy": policy} if policy else {}
+        keyring, unlimited = Keyring(SECRET), Allowance(None, None)
+        service = Service(
+            database_at(house.url, house.clock), keyring, house.service.public_url, allowance=unlimited, **given
+        )
+        house.service.database.stop()
+        house.service = service
+        workspace = Workspace(service, installed)
+        app = create_app(service, slack=workspace)
+        async with serving(service, app=app) as url:
+            demo.state.request_url = f"{url}/slack/actions"
+            made = SlackHouse(house, demo, url, workspace, app)
+            for name in ("ann", "bob"):
+                if not house.rows("SELECT 1 FROM slack_link WHERE slack_name = :name", name=name):
+                    made.link(f"U{name.upper()}", name)
+            yield made

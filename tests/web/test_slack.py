@@ -1,0 +1,438 @@
+"""Approving in Slack: real HTTP both ways, with a stand-in that keeps Slack's rules."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from slack_house import CHANNEL, slack_house
+
+from approvals.slack.message import APPROVE, DENY
+from approvals_web.demo_slack import sending
+from approvals_web.demo_slack.limits import message_fault
+
+
+@pytest.fixture
+async def slack(house):
+    async with slack_house(house) as made:
+        yield made
+
+
+def request_of(said):
+    return re.search(r"/requests/([0-9a-zA-Z_-]+)", json.dumps(said.blocks)).group(1)
+
+
+def words(said):
+    return json.dumps(said.blocks, ensure_ascii=False)
+
+
+async def test_p6_a_press_by_a_linked_reviewer_approves_and_is_recorded_as_such(slack, house):
+    said = await slack.file()
+    assert said.blocks[0]["text"]["text"] == "Refund $120.00 of order 1042"
+    answer = await slack.approve(said)
+    assert answer.ok and answer.body is None
+    assert house.status(request_of(said)).state == "approved", "committed before the acknowledgement"
+    ((channel, method, session),) = house.rows("SELECT channel, auth_method, session_id FROM decision")
+    assert (channel, method, session) == ("slack", "slack", "slack:T0DEMO/UANN")
+    await slack.shows(said, "by Ann in Slack")
+    assert said.button(APPROVE) is None and said.button(DENY) is None
+
+
+async def test_a_denial_needs_a_reason_and_the_agent_hears_it(slack, house):
+    said = await slack.file()
+    empty = await slack.deny(said, "  ")
+    assert "reason" in empty.body["errors"]["reason"] and house.status(request_of(said)).state == "pending"
+    assert (await slack.deny(said, "Ask the customer first", again=True)).body is None
+    status = house.status(request_of(said))
+    assert (status.state, status.comment, status.ask_again_in) == ("denied", "Ask the customer first", 0.0)
+    await slack.shows(said, "Ask the customer first")
+
+
+async def test_the_thread_hears_once_how_it_ran(slack, house):
+    said = await slack.file()
+    request_id = request_of(said)
+    await slack.approve(said)
+    assert house.claim(request_id) is None
+    await slack.shows(said, "running now")
+    house.report(request_id, result="refunded 120")
+    await slack.state.until(lambda: slack.state.thread(said.ts))
+    await slack.drained()
+    (reply,) = slack.state.thread(said.ts)
+    assert "refunded 120" in words(reply)
+    assert "it ran" in words(said)
+
+
+async def test_a_quorum_is_shown_as_it_grows(slack, house):
+    filed = house.file()
+    house.need(filed.request_id, quorum=2)
+    said = await slack.announced(filed.request_id)
+    await slack.approve(said)
+    await slack.shows(said, "1 of 2: Ann")
+    assert said.button(APPROVE) is not None
+    await slack.approve(said, "UBOB")
+    await slack.shows(said, "Approved")
+    assert house.status(filed.request_id).state == "approved"
+
+
+async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, house):
+    said = await slack.file()
+    payload = slack.payload(said)
+    answers = [await slack.send(payload) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert house.rows("SELECT count(*) FROM decision") == [(1,)]
+    await slack.workspace.presses.finish()
+    assert slack.state.whispers("UANN") == []
+
+
+async def test_p3_two_presses_at_once_are_one_permission_and_the_second_hears_why(slack, house):
+    said = await slack.file()
+    first, second = slack.payload(said), slack.payload(said, "UBOB")
+    await asyncio.gather(slack.send(first), slack.send(second))
+    assert house.rows("SELECT count(*) FROM permission") == [(1,)]
+    await slack.state.until(lambda: slack.state.whispers("UANN") + slack.state.whispers("UBOB"))
+    (told,) = slack.state.whispers("UANN") + slack.state.whispers("UBOB")
+    assert "already approved by" in told
+
+
+async def test_a_press_after_a_decision_on_the_web_changes_nothing_and_says_who_decided(slack, house):
+    said = await slack.file()
+    payload = slack.payload(said)
+    house.decide(request_of(said), "deny", who="bob", comment="no")
+    await slack.send(payload)
+    await slack.told("UANN", "already denied by Bob")
+    await slack.shows(said, "by Bob on the web")
+
+
+async def test_p6_strangers_decide_nothing(slack, house):
+    said = await slack.file()
+    await slack.approve(said, "UEVE")
+    await slack.told("UEVE", "not linked")
+    slack.state.add_user("UOUT", "out", team_id="T0OTHER")
+    slack.state.add_user("UBOT", "bot", is_bot=True)
+    slack.state.add_user("UGONE", "gone", deleted=True)
+    slack.state.add_user("UGUEST", "guest", is_ultra_restricted=True)
+    for user, why in {"UOUT": "members", "UBOT": "Bots", "UGONE": "deactivated", "UGUEST": "Guests"}.items():
+        slack.link(user, "ann")
+        await slack.approve(said, user)
+        await slack.told(user, why)
+    assert house.status(request_of(said)).state == "pending" and house.rows("SELECT 1 FROM decision") == []
+
+
+async def test_p6_a_payload_that_names_another_workspace_decides_nothing(slack, house):
+    said = await slack.file()
+    for change in (
+        {"team": {"id": "T0OTHER"}},
+        {"user": {"id": "UANN", "team_id": "T0OTHER"}},
+        {"team": None, "user": {"id": "UANN"}},
+    ):
+        assert (await slack.send(slack.payload(said) | change)).status == 200
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_p6_a_person_without_the_role_is_told_who_may(slack, house):
+    house.add_user("vic", roles="viewer")
+    slack.link("UEVE", "vic")
+    said = await slack.file()
+    await slack.approve(said, "UEVE")
+    await slack.told("UEVE", "Who may")
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, house):
+    said = await slack.file()
+    other = await slack.file(house.filing({"order_id": 7, "amount_cents": 100}))
+    mine, its = said.button(APPROVE)["value"], other.button(APPROVE)["value"]
+    mac = its.rpartition(".")[2]
+    stolen = mine.rpartition(".")[0] + "." + mac
+    older = mine.replace(".1.", ".2.", 1)
+    for value in (stolen, older, "nonsense", "", "a.b.c", f"{mine}x", "..."):
+        payload = slack.payload(said)
+        payload["actions"][0]["value"] = value
+        assert (await slack.send(payload)).status == 200
+    await slack.workspace.presses.finish()
+    assert house.rows("SELECT 1 FROM decision") == []
+    assert len(slack.state.whispers("UANN")) == 7
+
+
+async def test_p2_a_press_on_what_has_changed_since_is_refused_as_stale(slack, house):
+    said = await slack.file()
+    payload = slack.payload(said)
+    house.run("UPDATE request SET content_version = 2 WHERE id = :id", id=request_of(said))
+    await slack.send(payload)
+    await slack.told("UANN", "has changed since")
+    house.run(
+        "UPDATE request SET content_version = 1, digest = :digest WHERE id = :id", digest="0" * 64, id=request_of(said)
+    )
+    await slack.send(payload)
+    await slack.told("UANN", "not made by this service")
+    assert house.rows("SELECT 1 FROM decision") == []
+
+
+@pytest.mark.parametrize(
+    ("stamp", "signature"),
+    [
+        (None, "v0=00"),
+        (None, ""),
+        (None, "v0=\u00e9"),
+        (-301, None),
+        (301, None),
+        ("soon", None),
+        ("\u0661", None),
+        ("", None),
+        ("9" * 40, None),
+        ("-1", None),
+    ],
+)
+async def test_p6_nothing_counts_without_slacks_fresh_signature(slack, house, stamp, signature):
+    said = await slack.file()
+    body = slack.body(slack.payload(said))
+    headers = sending.signed(slack.state, body, int(slack.state.clock()) + stamp if isinstance(stamp, int) else None)
+    if isinstance(stamp, str):
+        headers["X-Slack-Request-Timestamp"] = stamp.encode()
+    if signature is not None:
+        headers["X-Slack-Signature"] = signature.encode()
+    answer = await sending.send(slack.state, body, headers)
+    assert answer.status == 401
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_bad_bodies_are_refused_and_a_huge_one_is_not_read(slack):
+    async def status(body, **headers):
+        return (await sending.send(slack.state, body, headers)).status
+
+    assert await status(b"payload=%7B") == 400
+    assert await status(b"payload=[]") == 400
+    assert await status(b"\xff\xfe", **{"Content-Type": "application/json"}) == 401
+    assert await status(b"[" * 100_000, **{"Content-Type": "application/json"}) == 400
+    assert await status(b"payload=" + b"x" * 2_000_000) == 413
+    assert await status(b"payload=" + b"%7B%7D") == 200
+    challenge = await sending.send(
+        slack.state, b'{"type":"url_verification","challenge":"abc"}', {"Content-Type": "application/json"}
+    )
+    assert challenge.body == {"challenge": "abc"}
+
+
+async def test_p2_what_was_shortened_cannot_be_approved_from_slack(slack, house):
+    said = await slack.file(house.filing({"order_id": 1, "amount_cents": 2, "note": "n" * 5000}))
+    assert "Shortened" in words(said) and said.button(APPROVE) is None and said.button(DENY) is not None
+    payload = slack.payload(said, action=DENY)
+    payload["actions"][0]["action_id"] = APPROVE
+    await slack.send(payload)
+    await slack.told("UANN", "could not show all")
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_p6_what_is_critical_is_announced_without_buttons_and_cannot_be_pressed(slack, house):
+    said = await slack.file()
+    payload = slack.payload(said)
+    house.run("UPDATE request SET risk = 'critical'")
+    await slack.send(payload)
+    await slack.told("UANN", "Slack")
+    other = house.filing({"order_id": 9, "amount_cents": 9})
+    house.run("UPDATE delivery SET done_at = 1 WHERE done_at IS NULL")
+    assert house.rows("SELECT 1 FROM decision") == []
+    assert other
+
+
+async def test_requests_that_come_at_once_are_one_digest(slack, house):
+    ids = [house.file(house.filing({"order_id": n, "amount_cents": n})).request_id for n in range(30)]
+    await slack.state.until(lambda: any("came at once" in said.text for said in slack.state.messages(CHANNEL)), 15)
+    await slack.drained()
+    said = slack.state.messages(CHANNEL)
+    (digest,) = [one for one in said if "came at once" in one.text]
+    assert len(said) <= 7 and digest.button(APPROVE) is None
+    alone = {request_of(one) for one in said if one is not digest}
+    together = next(request_id for request_id in ids if request_id not in alone)
+    house.decide(together, "deny", comment="no")
+    await slack.state.until(lambda: digest.edits)
+    assert "Denied" in words(digest)
+
+
+async def test_a_reminder_goes_into_the_thread(slack, house):
+    said = await slack.file()
+    await house.service.write(lambda tx: house.service.outbox.remind(tx, request_of(said)))
+    await slack.state.until(lambda: slack.state.thread(said.ts))
+    assert "Still waiting" in words(slack.state.thread(said.ts)[0])
+
+
+async def test_what_expires_or_is_withdrawn_loses_its_buttons(slack, house):
+    said = await slack.file()
+    house.withdraw(request_of(said))
+    await slack.shows(said, "Withdrawn")
+    other = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
+    house.clock.forward(3601)
+    house.sweep()
+    await slack.shows(other, "Expired")
+    assert said.button(DENY) is None and other.button(DENY) is None
+
+
+async def test_a_deleted_message_comes_back_once_while_it_waits(slack, house):
+    said = await slack.file()
+    request_id = request_of(said)
+    for n in range(2):
+        slack.state.find(said.channel, slack.state.messages(CHANNEL)[-1].ts).deleted = True
+        await house.service.write(lambda tx: house.service.outbox.update(tx, request_id))
+        await slack.drained()
+        assert len(slack.state.messages(CHANNEL)) == (1 if n == 0 else 0)
+    assert house.status(request_id).state == "pending"
+
+
+async def test_a_channel_that_is_gone_falls_back_and_says_so(house):
+    async with slack_house(house) as slack:
+        slack.state.channels["C2"].archived = True
+        filed = house.file()
+        house.run('UPDATE request SET notify = \'{"slack":"#money"}\' WHERE id = :id', id=filed.request_id)
+        said = await slack.announced(filed.request_id)
+        if "Meant for" not in words(said):
+            pytest.skip("the announcement was quicker than this test")
+        assert "is_archived" in house.service.trouble()["slack"]
+
+
+async def test_slack_being_down_blocks_nothing_and_nothing_is_lost(slack, house, until):
+    slack.state.fail("chat.postMessage", "500", times=3)
+    filed = house.file()
+    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
+    house.decide(filed.request_id)
+    assert house.status(filed.request_id).state == "approved"
+    again = house.file(house.filing({"order_id": 8, "amount_cents": 8})).request_id
+    for _ in range(5):
+        house.clock.forward(60)
+        await house.service.sender.send_due()
+    assert (await slack.announced(again)).button(APPROVE)
+
+
+async def test_a_revoked_token_is_a_banner_and_no_decision(slack, house, visitors_to, until):
+    slack.state.revoked = True
+    house.file()
+    await until(lambda: house.service.trouble() != {})
+    ann = await visitors_to(slack.url).signed_in()
+    assert "The bot token was revoked" in (await ann.http.get("/")).text
+    ready = (await ann.http.get("/readyz")).json()
+    assert ready["status"] == "ready" and "revoked" in ready["notifiers"]["slack"]
+    slack.state.revoked = False
+    for _ in range(3):
+        house.clock.forward(120)
+        await house.service.sender.send_due()
+    assert house.service.trouble() == {}
+
+
+async def test_a_rate_limit_is_waited_out(slack, house, until):
+    slack.state.fail("chat.postMessage", "ratelimited", retry_after=30)
+    filed = house.file()
+    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
+    house.clock.forward(29)
+    await house.service.sender.send_due()
+    assert slack.state.messages(CHANNEL) == []
+    house.clock.forward(2)
+    await house.service.sender.send_due()
+    assert request_of(slack.state.messages(CHANNEL)[0]) == filed.request_id
+
+
+async def test_linking_begins_and_ends_in_the_web_app(slack, house, visitors_to):
+    house.add_user("eve", roles="reviewer")
+    eve = await visitors_to(slack.url).signed_in("eve")
+    code = re.search(r"/approvals link (\w+)", (await eve.http.post("/account/slack/code")).text).group(1)
+    assert "unknown" in (await slack.demo.command("UEVE", "link WRONG")).body["text"]
+    assert "confirm" in (await slack.demo.command("UEVE", f"link {code}")).body["text"]
+    assert "unknown, used" in (await slack.demo.command("UBOB", f"link {code}")).body["text"]
+    said = await slack.file()
+    await slack.approve(said, "UEVE")
+    await slack.told("UEVE", "not linked")
+    bob = await visitors_to(slack.url).signed_in("bob")
+    assert (await bob.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 404
+    assert "Is that you?" in (await eve.http.get("/account")).text
+    assert (await eve.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 303
+    await slack.approve(said, "UEVE")
+    assert house.status(request_of(said)).state == "approved"
+    assert (await eve.http.post("/account/slack/T0DEMO/UEVE/unlinking")).status_code == 303
+    assert (await bob.http.post("/account/slack/T0DEMO/UANN/unlinking")).status_code == 404
+    other = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
+    before = len(slack.state.whispers("UEVE"))
+    await slack.approve(other, "UEVE")
+    await slack.state.until(lambda: len(slack.state.whispers("UEVE")) > before)
+    assert house.status(request_of(other)).state == "pending"
+
+
+async def test_a_code_lives_ten_minutes(slack, house, visitors_to):
+    ann = await visitors_to(slack.url).signed_in()
+    code = re.search(r"/approvals link (\w+)", (await ann.http.post("/account/slack/code")).text).group(1)
+    house.clock.forward(601)
+    assert "ten minutes" in (await slack.demo.command("UEVE", f"link {code}")).body["text"]
+
+
+async def test_by_email_links_only_where_it_is_turned_on(house):
+    house.add_user("eve", roles="reviewer")
+    house.run("UPDATE user_account SET email = 'eve@example.org' WHERE handle = 'eve'")
+    async with slack_house(house) as slack:
+        said = await slack.file()
+        await slack.approve(said, "UEVE")
+        await slack.told("UEVE", "not linked")
+    async with slack_house(house, by_email=True) as slack:
+        slack.state.users["UEVE"]["is_email_confirmed"] = False
+        said = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
+        await slack.approve(said, "UEVE")
+        await slack.told("UEVE", "not linked")
+        slack.workspace.identities._known.clear()
+        slack.state.users["UEVE"]["is_email_confirmed"] = True
+        await slack.approve(said, "UEVE")
+        assert house.status(request_of(said)).state == "approved"
+
+
+async def test_the_command_lists_what_waits_and_helps(slack, house):
+    assert "Nothing waits" in (await slack.demo.command("UANN", "list")).body["text"]
+    await slack.file()
+    assert "Refund $120.00 of order 1042" in (await slack.demo.command("UANN", "")).body["text"]
+    assert "not linked" in (await slack.demo.command("UEVE", "list")).body["text"]
+    assert "/approvals link CODE" in (await slack.demo.command("UEVE", "what")).body["text"]
+
+
+async def test_admins_freeze_from_slack_and_confirm_it(slack, house):
+    house.add_user("rey", roles="reviewer")
+    slack.link("UEVE", "rey")
+    assert "Only admins" in (await slack.demo.command("UEVE", "freeze")).body["text"]
+    said = await slack.file()
+    assert (await slack.demo.command("UANN", "freeze")).body is None
+    values = {"mode": {"mode": {"selected_option": {"value": "refuse"}}}, "reason": {"reason": {"value": "odd calls"}}}
+    assert (await slack.demo.submit("UANN", values)).body is None
+    assert house.rows('SELECT mode, reason FROM "freeze"') == [("refuse", "odd calls")]
+    await slack.approve(said)
+    await slack.told("UANN", "frozen")
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_p6_socket_mode_decides_by_the_same_code(house):
+    async with slack_house(house, signing_secret="", app_token="xapp-demo") as slack:
+        await slack.state.until(lambda: slack.state.sockets)
+        said = await slack.file()
+        assert (await slack.approve(said)).ok
+        assert house.status(request_of(said)).state == "approved"
+        assert (
+            await sending.send(
+                slack.state,
+                slack.body(slack.payload(await slack.file(house.filing({"order_id": 8, "amount_cents": 8})))),
+            )
+        ).status == 404
+        assert "Nothing waits" not in (await slack.demo.command("UANN", "list")).body["text"]
+
+
+async def test_an_unknown_kind_of_press_is_acknowledged_and_does_nothing(slack, house):
+    said = await slack.file()
+    for change in (
+        {"type": "shortcut"},
+        {"actions": []},
+        {"actions": [{"action_id": "other"}]},
+        {"type": "view_submission", "view": {}},
+    ):
+        assert (await slack.send(slack.payload(said) | change)).status == 200
+    assert house.status(request_of(said)).state == "pending"
+
+
+async def test_everything_said_kept_to_slacks_limits(slack, house):
+    hostile = ["<!channel>", "`" * 50, "<http://evil|click>", "‮evil", "🙂" * 200, "*" * 100, "&" * 3000, "a\n" * 500]
+    for n, text in enumerate(hostile):
+        said = await slack.file(house.filing({"order_id": n, "amount_cents": n, "note": text}, reason=text[:1000]))
+        assert message_fault(said.text, said.blocks) is None
+        assert "<!channel>" not in words(said) and "<http://evil" not in words(said)
+    many = {f"k{n}": "v" * 20 for n in range(200)}
+    said = await slack.file(house.filing(many | {"order_id": 1, "amount_cents": 1}))
+    assert "Shortened" in words(said)

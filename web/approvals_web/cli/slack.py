@@ -1,0 +1,52 @@
+"""`approvals slack`: what Slack has to be told, and whether all of it works."""
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from approvals.errors import Invalid, Unavailable
+from approvals_web.cli.asking import settings
+
+app = typer.Typer(no_args_is_help=True, help="Approve in Slack.")
+
+
+@app.command()
+def manifest(
+    socket: Annotated[bool, typer.Option("--socket", help="For Socket Mode: no public address is needed.")] = False,
+    by_email: Annotated[bool, typer.Option("--by-email", help="With the scope that linking by e-mail needs.")] = False,
+    url: Annotated[str | None, typer.Option(help="Instead of APPROVALS_PUBLIC_URL.")] = None,
+) -> None:
+    """Print an app manifest to paste at https://api.slack.com/apps (Create New App, From a manifest)."""
+    from approvals.slack.manifest import manifest as made
+
+    chosen = (url or settings(None).url()).rstrip("/")
+    if not socket and not chosen.startswith("https://"):
+        raise Invalid(
+            f"Slack does not send to {chosen}.", hint="Give the public address: --url https://…, or use --socket."
+        )
+    print(json.dumps(made(chosen, socket=socket, by_email=by_email), indent=2))
+
+
+@app.command()
+def doctor() -> None:
+    """Check the token, its scopes, the channel, posting, updating, deleting, the clock; say what to mend."""
+    installed = settings(None).slack()
+    if installed is None:
+        raise Invalid("Slack is not set up.", hint="Set APPROVALS_SLACK_BOT_TOKEN; docs/slack-setup.md has all of it.")
+    failed = asyncio.run(_examine(installed))
+    if failed:
+        raise Unavailable(f"{failed} of these checks failed.")
+
+
+async def _examine(installed) -> int:  # type: ignore[no-untyped-def]
+    from approvals.slack.doctor import examine
+
+    failed = 0
+    async for finding in examine(installed):
+        print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.what}{f': {finding.said}' if finding.said else ''}")
+        if not finding.ok:
+            failed += 1
+            print(f"       {finding.mend}".rstrip())
+    return failed
