@@ -12,7 +12,16 @@ from approvals import grants
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import NotPossible
-from approvals.models import AuditEvent, AuditPayload, DecisionRow, Meta, SignInLink, StandingGrant, WebSession
+from approvals.models import (
+    AuditEvent,
+    AuditPayload,
+    DecisionRow,
+    Delivery,
+    Meta,
+    SignInLink,
+    StandingGrant,
+    WebSession,
+)
 from approvals.retention import Retention
 from approvals.transition import Transitions, executions, requests
 
@@ -29,6 +38,7 @@ _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 _meta = Meta.__table__  # type: ignore[attr-defined]
 _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _links = SignInLink.__table__  # type: ignore[attr-defined]
+_deliveries = Delivery.__table__  # type: ignore[attr-defined]
 _grants = StandingGrant.__table__  # type: ignore[attr-defined]
 
 _UNSEAL = Statement(
@@ -90,6 +100,16 @@ _FORGET = {
     )
 }
 
+_FORGET_DELIVERIES = Statement(
+    delete(_deliveries).where(
+        _deliveries.c.id.in_(
+            select(_deliveries.c.id)
+            .where(or_(_deliveries.c.done_at <= bindparam("before"), _deliveries.c.dead_at <= bindparam("before")))
+            .limit(BATCH * 4)
+        )
+    )
+)
+
 
 class Erasures:
     """Erases, and says so on record: the audit chain stays whole."""
@@ -104,7 +124,13 @@ class Erasures:
         if not tx.alone("retention"):
             return 0
         unsealed = tx.swap(_UNSEAL, now=tx.now)
-        return unsealed + self._sweep_contents(tx) + self._sweep_calls(tx) + self._sweep_sessions(tx)
+        return (
+            unsealed
+            + self._sweep_contents(tx)
+            + self._sweep_calls(tx)
+            + self._sweep_sessions(tx)
+            + self._sweep_deliveries(tx)
+        )
 
     def contents(self, tx: Transaction, request_id: str, actor: str, because: str) -> None:
         """Erase one ended request's contents; the facts stay. Raises NotFound, or NotPossible while it is open, while a
@@ -173,6 +199,10 @@ class Erasures:
         if any(deleted.values()):
             self._log.append(tx, "sessions.deleted", SYSTEM, "retention", **deleted)
         return sum(deleted.values())
+
+    def _sweep_deliveries(self, tx: Transaction) -> int:
+        before = self._retention.before("deliveries", tx.now)
+        return 0 if before is None else tx.swap(_FORGET_DELIVERIES, before=before)
 
 
 def _without(payload: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from sqlalchemy import bindparam, func, or_, select
 
-from approvals import freezes, presence
+from approvals import freezes, outbox, presence
 from approvals.audit import SYSTEM
 from approvals.database import Database, Reader, Row, Statement
 from approvals.instant import SECOND, Instant
@@ -49,6 +49,7 @@ class Standing:
     unlinked: int
     oldest_unlinked: Instant | None
     freezes: int
+    dead: int
 
 
 def standing(reader: Reader) -> Standing:
@@ -62,6 +63,7 @@ def standing(reader: Reader) -> Standing:
         tail.n,
         tail.oldest,
         freezes.number(reader),
+        outbox.dead(reader),
     )
 
 
@@ -92,6 +94,7 @@ class Metrics:
 
         self._frozen = Gauge("approvals_frozen", "Freezes in force.", registry=registry)
 
+        self._dead = Gauge("approvals_dead_letters", "Messages that could not be sent at all.", registry=registry)
         self.streams = Gauge("approvals_gate_streams", "Event streams of gates, of this process.", registry=registry)
         self.polls = Gauge(
             "approvals_long_polls", "Requests waited for by polling, of this process.", registry=registry
@@ -137,6 +140,7 @@ class Metrics:
                 self._open.labels(row.state, row.risk).set(row.n)
             self._oldest.set(_age(now, now.oldest))
             self._callers.set(now.callers)
+            self._dead.set(now.dead)
             self._unlinked.set(now.unlinked)
             self._frozen.set(now.freezes)
             self._unlinked_age.set(_age(now, now.oldest_unlinked))

@@ -94,6 +94,9 @@ _DEAD = Statement(
     .select_from(_deliveries)
     .where(_deliveries.c.done_at.is_(None), _deliveries.c.dead_at.is_not(None))
 )
+_RECLAIM = Statement(
+    update(_deliveries).where(_waits, _deliveries.c.lease_until.is_not(None)).values(lease_until=null())
+)
 _NEXT = Statement(select(func.min(_deliveries.c.due_at).label("at")).where(_waits, true()))
 
 
@@ -136,6 +139,10 @@ class Outbox:
             for row in due
             if tx.swap(_TAKE, of=row.id, was=row.attempts, until=until, now=tx.now) == 1
         ]
+
+    def reclaim(self, tx: Transaction) -> None:
+        """Take back every lease: whoever held one is gone. For a process that knows itself alone."""
+        tx.change(_RECLAIM)
 
     def sent(self, tx: Transaction, row: Row) -> None:
         """It arrived."""

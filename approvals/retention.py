@@ -59,6 +59,14 @@ KINDS = (
         30 * DAY,
     ),
     Kind(
+        "deliveries",
+        "what notifiers were told: that a message went out, through which, when, with which error",
+        "30 days after it arrived or was given up",
+        "their rows are deleted",
+        30 * DAY,
+        least=DAY,
+    ),
+    Kind(
         None,
         "facts: who, when, verdict, state, digest, rule, tool definition, policy text",
         "for ever",

@@ -261,6 +261,8 @@ class Service:
 
     async def keep_outbox(self) -> None:
         """Send what notifiers have to say, forever."""
+        if self.outbox.notifiers and not self.database.shared:
+            await self.write(self.outbox.reclaim)
         while self.outbox.notifiers and not self.stopping.is_set():
             with self._going_on("the outbox"):
                 await self.sender.round()

@@ -628,6 +628,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("delivery_by_due", ["done_at", "due_at"], unique=False)
+        batch_op.create_index(
+            "delivery_dead",
+            ["dead_at"],
+            unique=False,
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_delivery_request_id"), ["request_id"], unique=False)
 
     op.create_table(
@@ -834,6 +841,11 @@ def downgrade() -> None:
     op.drop_table("slack_message")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
+        batch_op.drop_index(
+            "delivery_dead",
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
+        )
         batch_op.drop_index("delivery_by_due")
 
     op.drop_table("delivery")

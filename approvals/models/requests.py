@@ -200,7 +200,10 @@ class Delivery(SQLModel, table=True):
     """The outbox: a message to send, written with the change it tells of."""
 
     __tablename__: ClassVar[str] = "delivery"
-    __table_args__ = (Index("delivery_by_due", "done_at", "due_at"),)
+    __table_args__ = (
+        Index("delivery_by_due", "done_at", "due_at"),
+        index_where("delivery_dead", "dead_at", "dead_at IS NOT NULL"),
+    )
     id: str = Field(primary_key=True)
     notifier: str
     verb: str

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from approvals import people
 from approvals.audit import AuditLog
 from approvals.database import Reader, Row, Statement, Transaction
-from approvals.errors import Duplicate, Forbidden, Invalid, NotFound
+from approvals.errors import Duplicate, Forbidden, Invalid, NotFound, NotPossible
 from approvals.instant import SECOND
 from approvals.models import SlackCode, SlackLink, User
 from approvals.people import Person
@@ -92,11 +92,11 @@ class Links:
         )
 
     def confirm(self, tx: Transaction, person: Person, slack_user_id: str) -> None:
-        """The person says in the web app that they are that Slack user: linked. Raises NotFound when nobody typed their
-        code in this session, Duplicate when the Slack user is somebody else's."""
+        """The person says in the web app that they are that Slack user: linked. Raises NotPossible when nobody typed
+        their code in this session, Duplicate when the Slack user is somebody else's."""
         row = typed(tx, person)
         if row is None or row.slack_user_id != slack_user_id:
-            raise NotFound("Nobody typed your code in Slack.", hint="Make a new code.")
+            raise NotPossible("Nobody typed your code in Slack.", hint="Make a new code.")
         who = SlackUser(row.team_id, row.slack_user_id, row.slack_name)
         known = tx.one(_LINK, team_id=who.team_id, slack_user_id=who.id)
         if known is not None and known.user_id != person.id:

@@ -30,7 +30,7 @@ def test_the_documented_table_is_the_one_that_is_obeyed():
 
 def test_what_is_not_named_keeps_its_default():
     kept = Retention.parse(" calls=12h , contents=never,")
-    assert kept.seconds == {"calls": 12 * 3600, "contents": None, "sessions": 30 * DAY}
+    assert kept.seconds == {"calls": 12 * 3600, "contents": None, "sessions": 30 * DAY, "deliveries": 30 * DAY}
     assert (
         Retention.parse("").seconds
         == Retention().seconds
@@ -38,6 +38,7 @@ def test_what_is_not_named_keeps_its_default():
             "calls": 90 * DAY,
             "contents": 365 * DAY,
             "sessions": 30 * DAY,
+            "deliveries": 30 * DAY,
         }
     )
 
@@ -271,8 +272,8 @@ def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
 
 
 def test_erasing_touches_every_text_column_that_holds_words():
+    of_the_rule = {"circumstances", "grants", "notify", "nudges", "reviewers"}
     known = {"arguments", "sealed_arguments", "headline", "reason", "client", "facts", "comment", "ended_because"}
-    of_the_rule = {"circumstances", "grants", "nudges", "reviewers"}
     assert {column.name for column in Request.__table__.columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
     assert {column.name for column in Execution.__table__.columns if str(column.type) == "TEXT"} == known

@@ -11,6 +11,7 @@ import policy
 import read
 import recovery
 import resume
+import slack
 import waiting
 from figures import Figures
 from process import floor, postgres, replica, sqlite, subject
@@ -26,6 +27,7 @@ async def measure() -> list[Figures]:
         rows += await resume.measure(floor_url, service, ROUNDS, "SQLite", 2.5)
         rows += await filing.measure(floor_url, service, ROUNDS, "SQLite")
         rows += await read.measure(service, ROUNDS)
+    rows.append(await slack.measure(ROUNDS))
     with postgres() as database, floor(database) as floor_url, subject(database) as service:
         with replica(database, service) as second:
             rows += await resume.measure(floor_url, service, ROUNDS, "PostgreSQL, two replicas", 1.6, second)

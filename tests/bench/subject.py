@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 
 import uvicorn
 import uvloop
 
-from approvals import credentials, schema
+from approvals import credentials, people, schema
 from approvals.allowance import Allowance
 from approvals.database import database_at
 from approvals.keyring import Keyring
+from approvals.models import SlackLink
 from approvals.people import find
 from approvals.principals import installation_named
 from approvals.service import Service
+from approvals.slack.workspace import Installed, Workspace
 from approvals.wire import Annotations, Assurance, Registration, ToolDefinition
 from approvals_web.app import create_app
 from approvals_web.serving import Server
@@ -63,13 +66,26 @@ def furnish(service: Service) -> dict[str, str]:
     }
 
 
+def _slack(service: Service) -> Workspace | None:
+    """Installed in the stand-in that the environment names, with Ann linked."""
+    given = json.loads(os.environ.get("BENCH_SLACK", "{}"))
+    if not given:
+        return None
+    user = service.read_now(lambda reader: people.require_user(reader, "ann"))
+    link = {"team_id": "T0DEMO", "slack_user_id": "UANN", "slack_name": "ann", "by": "code", "user_id": user.id}
+    service.database.write_now(lambda tx: tx.insert(SlackLink, linked_at=tx.now, **link))
+    return Workspace(service, Installed(given["token"], "#approvals", given["secret"], api_url=given["api_url"]))
+
+
 async def main(database: str, *, replica: bool) -> None:
     schema.upgrade(database)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     service = Service(database_at(database), Keyring("bench" * 10), url, allowance=Allowance(None, None))
     print(json.dumps({"url": url} | ({} if replica else furnish(service))), flush=True)
-    config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, backlog=2048, lifespan="on")
+    config = uvicorn.Config(
+        create_app(service, slack=_slack(service)), log_level="warning", access_log=False, backlog=2048, lifespan="on"
+    )
     server = Server(config, service)
     with contextlib.suppress(KeyboardInterrupt):
         await server.serve(sockets=[listener])

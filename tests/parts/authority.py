@@ -39,6 +39,7 @@ SIGNED_IN = frozenset({"viewer", "auditor", "reviewer", "owner", "admin"})
 REVIEWERS = frozenset({"reviewer", "owner", "admin"})
 ADMIN = frozenset({"admin"})
 GATES = frozenset({"gate", "other gate"})
+OVERSEERS = frozenset({"auditor", "admin"})
 TOKENS = frozenset({"token", "deciding token"})
 AGENT = frozenset({"agent"})
 
@@ -123,6 +124,9 @@ ROUTES: dict[str, Route] = {
     "POST /account/confirmation": Route(SIGNED_IN, "with the present password"),
     "POST /account/sessions/{session_id}/revocation": Route(SIGNED_IN, "their own only"),
     "POST /account/other-sessions/revocation": Route(SIGNED_IN),
+    "POST /account/slack/code": Route(SIGNED_IN, "just after signing in"),
+    "POST /account/slack/confirmation": Route(SIGNED_IN, "in the session that made the code"),
+    "POST /account/slack/{team_id}/{slack_user_id}/unlinking": Route(SIGNED_IN, "their own only"),
     "POST /account/tokens": Route(SIGNED_IN, "`decide` only for reviewers, just after signing in"),
     "POST /account/tokens/{credential_id}/revocation": Route(SIGNED_IN, "their own only"),
     "GET /audit": Route(SIGNED_IN),
@@ -134,6 +138,9 @@ ROUTES: dict[str, Route] = {
     "POST /setup": Route(EVERYBODY, "with a link that is live"),
     "POST /logout": Route(SIGNED_IN),
     "GET /static/{digest}/{name}": Route(EVERYBODY),
+    "POST /slack/actions": Route(frozenset(), "Slack alone, by its signature; who pressed decides what comes of it"),
+    "GET /outbox": Route(OVERSEERS),
+    "POST /outbox/{delivery_id}/retry": Route(ADMIN),
     "GET /healthz": Route(EVERYBODY),
     "GET /readyz": Route(EVERYBODY),
     "GET /metrics": Route(EVERYBODY, "figures without names"),

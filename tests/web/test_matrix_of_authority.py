@@ -13,6 +13,7 @@ from approvals import credentials
 from approvals.decision import Seen
 from approvals.grant_terms import Anything, Between, GrantTerms
 from approvals.instant import SECOND
+from approvals.models import SlackLink
 from approvals.people import person_of, require_user
 from approvals.policy import DefaultPolicy
 from approvals.reviewers import Channels, Reviewers
@@ -175,6 +176,9 @@ class World:
         name, cookie = self._names.get(principal, "ann"), self.cookies.get(principal, "")
         return {
             "call_id": "call-0001",
+            "delivery_id": "d1",
+            "team_id": "T1",
+            "slack_user_id": self._slack_user(name),
             "credential_id": self._token("read", name).split("_")[1],
             "digest": address("app.css").split("/")[2],
             "grant_id": self._grant(),
@@ -184,6 +188,14 @@ class World:
             "session_id": hashlib.sha256(cookie.encode()).hexdigest(),
             "user_id": self.house.person("vic").id,
         }
+
+    def _slack_user(self, name: str) -> str:
+        """A Slack user linked to this person."""
+        user = self.house.person(name)
+        if not self.house.rows("SELECT 1 FROM slack_link WHERE user_id = :id", id=user.id):
+            facts = {"team_id": "T1", "slack_user_id": f"U{name.upper()}", "slack_name": name, "by": "code"}
+            self.house.write(lambda tx: tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+        return f"U{name.upper()}"
 
     def _grant(self) -> str:
         found = self.house.rows("SELECT id FROM standing_grant WHERE revoked_at IS NULL")
@@ -239,6 +251,7 @@ def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
         "POST /rollout/audience": {"data": {"server": "shop", "entries": ""}},
         "POST /users/{user_id}/state": {"data": {"state": "disabled"}},
         "POST /notices/seen": {"data": {"up_to": "1"}},
+        "POST /account/slack/confirmation": {"data": {"slack_user": "U1"}},
         "POST /account/tokens": {"data": {"label": "mine", "scopes": "read", "hours": "1"}},
         "POST /login": {"data": {"name": "nobody", "password": "wrong password"}},
         "POST /setup": {"data": {"t": "no link", "name": "nobody", "password": "long enough, that"}},

@@ -339,7 +339,7 @@ async def test_linking_begins_and_ends_in_the_web_app(slack, house, visitors_to)
     await slack.approve(said, "UEVE")
     await slack.told("UEVE", "not linked")
     bob = await visitors_to(slack.url).signed_in("bob")
-    assert (await bob.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 404
+    assert (await bob.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 409
     assert "Is that you?" in (await eve.http.get("/account")).text
     assert (await eve.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 303
     await slack.approve(said, "UEVE")

@@ -12,7 +12,6 @@ from approvals.errors import (
     Duplicate,
     Forbidden,
     Invalid,
-    NotFound,
     NotPossible,
     TooMany,
     Unauthenticated,
@@ -122,7 +121,7 @@ async def confirm_slack(
     """I am the Slack user who typed my code."""
     try:
         await service.write(lambda tx: Links(service.log).confirm(tx, person, slack_user))
-    except (NotFound, Duplicate) as error:
+    except (NotPossible, Duplicate) as error:
         return _account(request, service, person, error)
     return RedirectResponse("/account", status_code=303)
 
