@@ -21,9 +21,12 @@ def plain(text: str, most: int) -> str:
 
 
 def inline(text: str, most: int) -> str:
-    """For mrkdwn, within a line of our own: escaped, and no mark of it begins or ends a format."""
+    """For mrkdwn, within a line of our own: escaped, and no mark of it begins or ends a format. With its escapes it is
+    never longer than twice as much."""
     shown = cut(" ".join(visible(text).split()), most)
-    return shown.translate(_ESCAPES).translate(_MARKS) or "—"
+    while len(safe := shown.translate(_ESCAPES).translate(_MARKS)) > 2 * most:
+        shown = cut(shown, len(shown) - max(1, (len(safe) - 2 * most) // 6))
+    return safe or "—"
 
 
 def code(text: str, most: int) -> tuple[str, bool]:

@@ -49,7 +49,7 @@ async def test_p5_a_broken_file_is_shouted_and_takes_no_replica_out(served, ann)
     house = served.house
     assert "policy file" not in (await ann.http.get("/")).text
     before = (await get(served, "/readyz")).json()
-    assert before == {"status": "ready", "policy": {"in_force": house.service.policy.hash}}
+    assert before == {"status": "ready", "policy": {"in_force": house.service.policy.hash}, "notifiers": {}}
     await say(served, "rules: 1")
     ready = await get(served, "/readyz")
     assert ready.status_code == 200

@@ -11,6 +11,18 @@ from approvals.slack.message import APPROVE, DENY
 from approvals_web.demo_slack import sending
 from approvals_web.demo_slack.limits import message_fault
 
+BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
+def database_url(request):
+    """SQLite, where a test does not ask for both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
 
 @pytest.fixture
 async def slack(house):
@@ -26,6 +38,7 @@ def words(said):
     return json.dumps(said.blocks, ensure_ascii=False)
 
 
+@BOTH
 async def test_p6_a_press_by_a_linked_reviewer_approves_and_is_recorded_as_such(slack, house):
     said = await slack.file()
     assert said.blocks[0]["text"]["text"] == "Refund $120.00 of order 1042"
@@ -48,6 +61,7 @@ async def test_a_denial_needs_a_reason_and_the_agent_hears_it(slack, house):
     await slack.shows(said, "Ask the customer first")
 
 
+@BOTH
 async def test_the_thread_hears_once_how_it_ran(slack, house):
     said = await slack.file()
     request_id = request_of(said)
@@ -74,6 +88,7 @@ async def test_a_quorum_is_shown_as_it_grows(slack, house):
     assert house.status(filed.request_id).state == "approved"
 
 
+@BOTH
 async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, house):
     said = await slack.file()
     payload = slack.payload(said)
@@ -84,6 +99,7 @@ async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, ho
     assert slack.state.whispers("UANN") == []
 
 
+@BOTH
 async def test_p3_two_presses_at_once_are_one_permission_and_the_second_hears_why(slack, house):
     said = await slack.file()
     first, second = slack.payload(said), slack.payload(said, "UBOB")
@@ -154,6 +170,7 @@ async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, 
     assert len(slack.state.whispers("UANN")) == 7
 
 
+@BOTH
 async def test_p2_a_press_on_what_has_changed_since_is_refused_as_stale(slack, house):
     said = await slack.file()
     payload = slack.payload(said)
@@ -234,6 +251,7 @@ async def test_p6_what_is_critical_is_announced_without_buttons_and_cannot_be_pr
     assert other
 
 
+@BOTH
 async def test_requests_that_come_at_once_are_one_digest(slack, house):
     ids = [house.file(house.filing({"order_id": n, "amount_cents": n})).request_id for n in range(30)]
     await slack.state.until(lambda: any("came at once" in said.text for said in slack.state.messages(CHANNEL)), 15)
@@ -328,6 +346,7 @@ async def test_a_rate_limit_is_waited_out(slack, house, until):
     assert request_of(slack.state.messages(CHANNEL)[0]) == filed.request_id
 
 
+@BOTH
 async def test_linking_begins_and_ends_in_the_web_app(slack, house, visitors_to):
     house.add_user("eve", roles="reviewer")
     eve = await visitors_to(slack.url).signed_in("eve")
@@ -386,6 +405,7 @@ async def test_the_command_lists_what_waits_and_helps(slack, house):
     assert "/approvals link CODE" in (await slack.demo.command("UEVE", "what")).body["text"]
 
 
+@BOTH
 async def test_admins_freeze_from_slack_and_confirm_it(slack, house):
     house.add_user("rey", roles="reviewer")
     slack.link("UEVE", "rey")
