@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from slack_house import CHANNEL, slack_house
 
+from approvals.policy import DefaultPolicy, Notify
 from approvals.slack.message import APPROVE, DENY
 from approvals_web.demo_slack import sending
 from approvals_web.demo_slack.limits import message_fault
@@ -295,15 +297,70 @@ async def test_a_deleted_message_comes_back_once_while_it_waits(slack, house):
     assert house.status(request_id).state == "pending"
 
 
-async def test_a_channel_that_is_gone_falls_back_and_says_so(house):
-    async with slack_house(house) as slack:
-        slack.state.channels["C2"].archived = True
+class Told(DefaultPolicy):
+    """Announces in a channel of its own, and to people."""
+
+    def judge(self, call):
+        return replace(super().judge(call), notify=Notify("#money", direct=True))
+
+
+async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(house):
+    house.add_user("vic", roles="viewer")
+    async with slack_house(house, policy=Told()) as slack:
+        slack.link("UEVE", "vic")
         filed = house.file()
-        house.run('UPDATE request SET notify = \'{"slack":"#money"}\' WHERE id = :id', id=filed.request_id)
-        said = await slack.announced(filed.request_id)
-        if "Meant for" not in words(said):
-            pytest.skip("the announcement was quicker than this test")
+        for channel in ("C2", "DUANN", "DUBOB"):
+            said = await slack.announced(filed.request_id, channel)
+            assert said.button(APPROVE)
+        await slack.drained()
+        assert slack.state.messages(CHANNEL) == [] and "DUEVE" not in slack.state.channels
+        direct = slack.state.messages("DUBOB")[0]
+        await slack.approve(direct, "UBOB")
+        for channel in ("C2", "DUANN", "DUBOB"):
+            await slack.shows(slack.state.messages(channel)[0], "by Bob in Slack")
+
+
+async def test_a_channel_that_is_gone_falls_back_and_says_so(house):
+    async with slack_house(house, policy=Told()) as slack:
+        slack.state.channels["C2"].archived = True
+        said = await slack.announced(house.file().request_id)
+        assert "Meant for #money, which cannot be reached (is_archived)" in words(said)
         assert "is_archived" in house.service.trouble()["slack"]
+        slack.state.channels["C2"].archived = False
+        await slack.announced(house.file(house.filing({"order_id": 8, "amount_cents": 8})).request_id, "C2")
+        await slack.drained()
+        assert house.service.trouble() == {}
+
+
+async def test_who_may_decide_since_an_escalation_is_told_with_the_reminder(house):
+    async with slack_house(house, policy=Told()) as slack:
+        filed = house.file()
+        said = await slack.announced(filed.request_id, "C2")
+        await slack.drained()
+        house.add_user("eve", roles="reviewer")
+        slack.link("UEVE", "eve")
+        await house.service.write(lambda tx: house.service.outbox.remind(tx, filed.request_id))
+        await slack.announced(filed.request_id, "DUEVE")
+        await slack.drained()
+        assert len(slack.state.thread(said.ts)) == 1
+
+
+async def test_a_dead_letter_is_on_the_outbox_page_and_is_sent_again(slack, house, visitors_to, until):
+    house.add_user("aud", roles="auditor")
+    slack.state.fail("chat.postMessage", "invalid_blocks")
+    filed = house.file()
+    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE dead_at IS NOT NULL") != [])
+    ann, aud = await visitors_to(slack.url).signed_in(), await visitors_to(slack.url).signed_in("aud")
+    page = (await ann.http.get("/outbox")).text
+    assert "invalid_blocks" in page and filed.request_id in page
+    assert "Send again" in page and "Send again" not in (await aud.http.get("/outbox")).text
+    assert "approvals_dead_letters 1.0" in (await ann.http.get("/metrics")).text
+    action = re.search(r"/outbox/[^/]+/retry", page).group(0)
+    assert (await ann.http.post(action)).status_code == 303
+    assert (await slack.announced(filed.request_id)).button(APPROVE)
+    await slack.drained()
+    assert "Everything has arrived" in (await ann.http.get("/outbox")).text
+    assert (await ann.http.post(action)).status_code == 409
 
 
 async def test_slack_being_down_blocks_nothing_and_nothing_is_lost(slack, house, until):
