@@ -95,7 +95,8 @@ class SlackNotifier:
         if len(request_ids) == 1:
             await self._post_one(place, request_ids[0])
             return
-        faces = await self._service.read(lambda reader: [self._face(reader, request_id) for request_id in request_ids])
+        listed = sorted(request_ids)  # as every refresh lists them
+        faces = await self._service.read(lambda reader: [self._face(reader, request_id) for request_id in listed])
         await self._post(place, request_ids, message.digest(faces, self._service.public_url), digest=True)
 
     async def _post(self, place: str, request_ids: list[str], said: Message, **kind: bool) -> None:
