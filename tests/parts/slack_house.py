@@ -100,6 +100,8 @@ async def slack_house(house: Any, **options: Any) -> AsyncIterator[SlackHouse]:
     demo.state.add_channel(CHANNEL, "approvals")
     demo.state.add_channel("C2", "money")
     policy = options.pop("policy", None)
+    if options.pop("socket", False):
+        options["app_token"] = demo.state.app_token
     async with demo.running():
         installed = Installed(
             **{

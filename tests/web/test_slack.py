@@ -477,7 +477,7 @@ async def test_admins_freeze_from_slack_and_confirm_it(slack, house):
 
 
 async def test_p6_socket_mode_decides_by_the_same_code(house):
-    async with slack_house(house, signing_secret="", app_token="xapp-demo") as slack:
+    async with slack_house(house, signing_secret="", socket=True) as slack:
         await slack.state.until(lambda: slack.state.sockets)
         said = await slack.file()
         assert (await slack.approve(said)).ok

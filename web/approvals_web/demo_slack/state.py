@@ -52,8 +52,9 @@ class Fault:
 class State:
     """All of it. Changes wake whoever waits for one."""
 
-    token: str = "xoxb-demo"  # noqa: S105 — of the stand-in
-    app_token: str = "xapp-demo"  # noqa: S105
+    token: str = field(default_factory=lambda: f"xoxb-{secrets.token_hex(16)}")
+    """Nobody else on this machine knows it: with it, messages could be changed."""
+    app_token: str = field(default_factory=lambda: f"xapp-{secrets.token_hex(16)}")
     signing_secret: str = field(default_factory=lambda: secrets.token_hex(16))
     team_id: str = "T0DEMO"
     request_url: str = ""
