@@ -29,6 +29,11 @@ class Notifier(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from speaking until a person mends it; None while all is well."""
+        ...
+
     async def announce(self, notice: Notice) -> None:
         """A request waits for a decision."""
 

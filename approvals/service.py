@@ -148,8 +148,7 @@ class Service:
 
     def trouble(self) -> dict[str, str]:
         """What keeps notifiers from speaking, by name; empty while all is well."""
-        said = {name: getattr(notifier, "trouble", None) for name, notifier in self.outbox.notifiers.items()}
-        return {name: words for name, words in said.items() if words}
+        return {name: said for name, notifier in self.outbox.notifiers.items() if (said := notifier.trouble)}
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run one transaction; what it returns as an error is raised after the commit."""

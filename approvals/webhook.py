@@ -29,6 +29,8 @@ class Webhook:
     """Posts JSON to one address. Raises Invalid for an address or a secret that cannot be used."""
 
     name = "webhook"
+    trouble: str | None = None
+    """A receiver that is away is known by what waits in the outbox."""
 
     def __init__(self, url: str, secret: str) -> None:
         parts = urlsplit(url)

@@ -73,10 +73,10 @@ class SlackApi:
         self.trouble = None
         return dict(answer.data) if isinstance(answer.data, dict) else {}
 
-    async def team(self) -> Team:
+    async def team(self, *, patience: float = PATIENCE) -> Team:
         """Asked once. Raises as `call`."""
         if self._team is None:
-            said = await self.call("auth.test")
+            said = await self.call("auth.test", patience=patience)
             self._team = Team(said["team_id"], said.get("team", ""), said.get("user_id", ""))
         return self._team
 

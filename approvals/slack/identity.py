@@ -83,7 +83,7 @@ class Identities:
 
     async def _team(self) -> Team:
         try:
-            return await self._api.team()
+            return await self._api.team(patience=PATIENCE)
         except NotDelivered as error:
             raise Unavailable(f"Slack does not say whose workspace this is ({error.why}).", hint="Try again.") from None
 

@@ -575,7 +575,7 @@ SLOW_ON_POSTGRES = pytest.mark.parametrize(
     [
         ("sqlite", 10, 16),
         pytest.param("sqlite", 60, 40, marks=pytest.mark.slow),
-        pytest.param("postgres", 10, 30, marks=pytest.mark.slow),  # 8 times slower
+        pytest.param("postgres", 15, 30, marks=pytest.mark.slow),  # 8 times slower
     ],
     indirect=["fresh"],
 )

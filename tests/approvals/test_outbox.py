@@ -13,6 +13,7 @@ class Recorder:
     """A notifier that keeps what it was told, and fails as it is told to."""
 
     name = "recorder"
+    trouble = None
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []

@@ -472,7 +472,7 @@ GONE = object()
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(condition=expressions(), arguments=ARGUMENTS)
 def test_p2_what_stands_in_a_redacted_leaf_never_makes_a_difference_thoroughly(condition, arguments):
     never_depends_on_what_is_redacted(condition, arguments)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COOKIE = "demo_slack"
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _templates = Environment(loader=PackageLoader("approvals_web.demo_slack"), autoescape=True, trim_blocks=True)
+_BOLD = re.compile(r"\*([^*\n\u200b]+)\*")
 _REFERENCE = re.compile(r"<[^|>]*\|([^>]*)>")
 _ESCAPES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 
@@ -117,6 +118,7 @@ def words(text: dict[str, Any]) -> str:
     said = str(text.get("text", ""))
     if text.get("type") == "mrkdwn":
         said = _REFERENCE.sub(r"\1", said).replace("```\n", "").replace("\n```", "")
+        said = _BOLD.sub(r"\1", said)
         for escaped, plain in _ESCAPES.items():
             said = said.replace(escaped, plain)
     return said.replace("\u200b", "")
