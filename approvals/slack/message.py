@@ -43,6 +43,15 @@ STATES = {
     State.LAPSED: "Approved, but not run in time",
     State.REVOKED: "Approval taken back",
 }
+_AFTER = {
+    State.EXECUTING: "running now",
+    State.SUCCEEDED: "it ran",
+    State.FAILED: "it ran and failed",
+    State.UNKNOWN: "whether it took effect is not known",
+    State.NOT_EXECUTED: "it did not run",
+    State.LAPSED: "it was not run in time",
+}
+"""What came after somebody approved: that person decided, and did not run it."""
 RAN = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.NOT_EXECUTED})
 _WHERE = {"web": "on the web", "slack": "in Slack", "api": "with a token"}
 
@@ -162,13 +171,16 @@ def _words(face: Face) -> list[Block]:
 
 def _state(face: Face) -> Block:
     status = face.status
-    words = f"*{STATES[status.state]}*"
+    after = _AFTER.get(status.state)
+    words = f"*{STATES[State.APPROVED] if after else STATES[status.state]}*"
     if status.state is State.PENDING:
         return note(words + _expiry(face))
     if status.decided_by:
         words += f" by {inline(status.decided_by, 100)} {_WHERE.get(face.decided_where, '')}".rstrip()
     if face.decided_at is not None:
         words += f", {_moment(face.decided_at)}"
+    if after:
+        words += f" · {after}"
     if said := status.comment or (status.ended_because if not status.decided_by else None):
         words += f": {inline(said, QUOTED)}"
     return note(words)

@@ -160,6 +160,9 @@ SHOWN = {
     "pending": message.request(face()),
     "quorum": message.request(face(quorum=2, approved_by=("Ann",))),
     "approved": message.request(face(state=State.APPROVED, decided_by="Ann", decided_where="slack", decided_at=NOW)),
+    "succeeded": message.request(
+        face(state=State.SUCCEEDED, decided_by="Ann", decided_where="slack", decided_at=NOW, expires_in=None)
+    ),
     "denied": message.request(
         face(state=State.DENIED, decided_by="Bob", decided_where="web", decided_at=NOW, comment="Ask first")
     ),
