@@ -2,15 +2,17 @@
 
 import contextlib
 import json
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from approvals.fingerprint import decode, is_redacted
 from approvals.headline import visible
+from approvals.odd_text import oddities
 
-MAX_ROWS = 300
+MAX_ROWS = 100
+MAX_VALUE = 6000
+"""Characters of one value; the raw view has all of it."""
 
 
 @dataclass(frozen=True)
@@ -20,40 +22,60 @@ class Line:
     path: str
     value: str
     secret: bool = False
-    odd: bool = False
-    """Whether it has characters that do not show by themselves."""
+    odd: tuple[str, ...] = ()
+    """What is odd about its characters, in words."""
+    more: int = 0
+    """Characters that are left out here."""
+    stand_in: str = ""
+    """Of a secret: equal for equal secrets."""
+    above: bool = False
+    """Whether a view above shows it whole, so that it is not repeated."""
 
 
-def lines(arguments: Any) -> tuple[list[Line], int]:
-    """The first MAX_ROWS leaves of encoded arguments, in order, and how many more there are."""
-    leaves = list(_leaves(arguments, ""))
+def lines(arguments: Any, above: Collection[str] = ()) -> tuple[list[Line], int]:
+    """The first MAX_ROWS leaves of encoded arguments, in order, and how many more there are; a value whose path is in
+    `above` is named only."""
+    leaves = list(_leaves(arguments, "", above))
     return leaves[:MAX_ROWS], len(leaves[MAX_ROWS:])
 
 
-def mixes_scripts(text: str) -> bool:
-    """Whether a word mixes alphabets that look alike (Latin with Greek or Cyrillic)."""
-    for word in text.split():
-        scripts = {unicodedata.name(c, "").split(" ")[0] for c in word if c.isalpha()}
-        if len(scripts & {"LATIN", "GREEK", "CYRILLIC"}) > 1:
-            return True
-    return False
+def all_lines(arguments: Any) -> Iterator[Line]:
+    """Every leaf, none left out."""
+    return _leaves(arguments, "", ())
 
 
-def _leaves(value: Any, path: str) -> Iterator[Line]:
+def step(path: str, key: str | int) -> str:
+    """One step further down."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{_name(key)}" if path else _name(key)
+
+
+def leaf(value: Any, path: str = "") -> Line:
+    """One encoded leaf: different values never look the same, unless cut."""
     if is_redacted(value):
-        yield Line(path, f"•••• secret, {value['length']} characters", secret=True)
-    elif isinstance(value, dict) and value and not value.keys() <= {"$int", "$float"}:
+        return Line(path, f"•••• secret, {value['length']} characters", secret=True, stand_in=value["$redacted"])
+    plain = decode(value)
+    text = _quoted(plain) if isinstance(plain, str) else _word(plain)
+    return Line(path, visible(text, keep="\n\t"), odd=oddities(text))
+
+
+def _leaves(value: Any, path: str, above: Collection[str]) -> Iterator[Line]:
+    if path in above and path:
+        yield Line(path, "shown above", above=True)
+    elif isinstance(value, dict) and value and not is_redacted(value) and not value.keys() <= {"$int", "$float"}:
         for key, item in value.items():
-            name = _name(str(decode({key: 0}).popitem()[0]))
-            yield from _leaves(item, f"{path}.{name}" if path else name)
+            name = str(decode({key: 0}).popitem()[0])
+            if odd := oddities(name):
+                yield Line(step(path, name), "(the name itself)", odd=odd)
+            yield from _leaves(item, step(path, name), above)
     elif isinstance(value, list) and value:
         for i, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{i}]")
+            yield from _leaves(item, step(path, i), above)
     else:
-        plain = decode(value)
-        text = _quoted(plain) if isinstance(plain, str) else _word(plain)
-        shown = visible(text, keep="\n\t")
-        yield Line(path or "(none)", shown, odd=shown != text or mixes_scripts(text))
+        line = leaf(value, path or "(none)")
+        more = max(0, len(line.value) - MAX_VALUE)
+        yield replace(line, value=line.value[:MAX_VALUE], more=more) if more else line
 
 
 def _word(value: Any) -> str:

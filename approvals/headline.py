@@ -12,6 +12,10 @@ from approvals.fingerprint import decode, is_redacted
 
 MAX_VALUE = 120
 _FIELD = re.compile(r"\{([A-Za-z_][\w.]*)(?::(\w+))?\}")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for code in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
+}
+"""Fillers and variation selectors: letters and marks by category that show as nothing (U+FE0F is left to emoji)."""
 _CURRENCIES = {"usd": "$", "eur": "€", "gbp": "£"}
 
 
@@ -66,6 +70,6 @@ def _text(value: Any) -> str:
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) not in {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"}:
+    if unicodedata.category(character) not in {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"} and character not in _BLANK:
         return character
     return f"⟨U+{ord(character):04X}⟩"

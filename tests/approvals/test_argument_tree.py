@@ -2,8 +2,9 @@
 
 import pytest
 
-from approvals.argument_tree import MAX_ROWS, lines, mixes_scripts
+from approvals.argument_tree import MAX_ROWS, MAX_VALUE, lines
 from approvals.fingerprint import encode, redacted
+from approvals.odd_text import mixes_scripts, oddities
 
 SECRET = redacted(b"p" * 32, "x", "hunter2")
 
@@ -43,7 +44,30 @@ def test_p2_what_does_not_fit_is_counted():
     assert (len(rows), more) == (MAX_ROWS, 1)
 
 
+def test_p2_a_value_that_is_cut_says_by_how_much():
+    (row,), _ = lines({"a": "x" * (MAX_VALUE + 7)})
+    assert (len(row.value), row.more) == (MAX_VALUE, 7)
+
+
 def test_hidden_and_look_alike_characters_are_marked():
-    rows, _ = lines({"a": "pay\u202epal", "b": "p\u0430ypal", "c": "paypal"})
-    assert [row.odd for row in rows] == [True, True, False]
+    rows, _ = lines({"a": "pay\u202epal", "b": "p\u0430ypal", "c": "paypal", "d\u200b": 1})
+    assert [bool(row.odd) for row in rows] == [True, True, False, True, False]
     assert mixes_scripts("p\u0430ypal")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plain", ()),
+        ("two\nlines\tand a tab", ()),
+        ("Zoë paid 5 €, привет", ()),
+        ("ab\u202ecd", ("⟨U+202E⟩ reorders text, first at character 3",)),
+        ("ab\u200bcd\u200b", ("⟨U+200B⟩ is hidden, first at character 3",)),
+        ("x\u3164", ("⟨U+3164⟩ is hidden, first at character 2",)),
+        ("x\U000e0141", ("⟨U+E0141⟩ is hidden, first at character 2",)),
+        ("p\u0430ypal.com", ("“p\u0430ypal” mixes Latin and Cyrillic",)),
+        ("\uff50ay", ("“\uff50ay” mixes Latin and fullwidth letters",)),
+    ],
+)
+def test_what_is_odd_is_named_and_pointed_at(text, said):
+    assert oddities(text) == said

@@ -76,6 +76,7 @@ ROUTES: dict[str, Route] = {
     "GET /history": Route(SIGNED_IN),
     "GET /events": Route(SIGNED_IN),
     "GET /requests/{request_id}": Route(SIGNED_IN),
+    "GET /requests/{request_id}/arguments": Route(SIGNED_IN),
     "POST /requests/{request_id}/decisions": Route(
         frozenset({"reviewer", "admin"}), "whoever the rule names; an owner of the agent may deny, not approve"
     ),

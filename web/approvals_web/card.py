@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from approvals import credentials, grants, ownership, people, policy_text, policy_versions, presence
-from approvals.argument_tree import Line, lines
+from approvals.argument_tree import lines
 from approvals.authority import on_content
 from approvals.claim import EXECUTION
 from approvals.database import Reader, Row, Statement
@@ -18,9 +18,13 @@ from approvals.people import Person
 from approvals.service import Service
 from approvals.settlement import MARGIN_SECONDS
 from approvals.wire import State
-from approvals_web import evidence
+from approvals_web import doubts, evidence
 from approvals_web.deciding import deciding
 from approvals_web.rendering import fragment
+from approvals_web.shapes import views
+
+MAX_RAW = 12_000
+"""Characters of raw arguments on the card itself; beyond, they have a page of their own."""
 
 _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
@@ -54,16 +58,18 @@ def seen_token(
 
 def what(row: Row) -> dict[str, Any]:
     """What `_what.html` needs, and the hash of what it shows."""
-    shown, more = lines(json.loads(row.arguments))
-    card_hash = hashlib.sha256(fragment("_what.html", row=row, lines=shown, more=more).encode()).hexdigest()
-    return {"row": row, "lines": shown, "more": more, "card_hash": card_hash}
+    arguments = json.loads(row.arguments)
+    found, more_views = views(arguments)
+    shown, more = lines(arguments, {path for view in found for path in view.covers})
+    content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more, "max_raw": MAX_RAW}
+    return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
 
 
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
     content = what(row)
-    shown, card_hash = content["lines"], content["card_hash"]
+    card_hash, arguments = content["card_hash"], json.loads(row.arguments)
     votes = on_content(reader, row)
     agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
@@ -71,7 +77,10 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "person": person,
         "title": f"{status.state}: {row.headline} · Approvals",
         "status": status,
-        "warnings": _warnings(row, status.state, shown, execution),
+        "warnings": [
+            *doubts.of_request(row, status.state, execution),
+            *doubts.of_arguments(arguments, content["views"]),
+        ],
         "agent": agent,
         "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
         "installation": credentials.principal(reader, "installation", row.installation_id),
@@ -119,24 +128,6 @@ def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
     """The rule as it stood in the version that judged this request; None where no rule of the file did."""
     version = policy_versions.version(reader, row.policy_hash)
     return policy_text.passages(version.text).get(row.rule) if version is not None else None
-
-
-def _warnings(row: Row, state: State, shown: list[Line], execution: Row | None) -> list[str]:
-    """What deserves a second look."""
-    said = {
-        "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
-        == "cooperative",
-        "Nobody has reviewed how this tool describes itself; read the arguments, not the headline.": not row.reviewed,
-        f"{row.hidden} characters are hidden because they look like a credential.": row.hidden > 0,
-        "Some text has hidden, reordering or look-alike characters; they are made visible below.": any(
-            line.odd for line in shown
-        ),
-        "The content changed since it was first asked; earlier votes do not count.": row.content_version > 1,
-        f"The same call was asked before and came to nothing (request {row.replaces}).": row.replaces is not None,
-        "Whether it took effect is unknown.": state is State.UNKNOWN,
-        "This is what a late report contradicts; see how it ran.": bool(execution and execution.contradiction),
-    }
-    return [words for words, true in said.items() if true]
 
 
 def _event(reader: Reader, event: Row) -> dict[str, Any]:

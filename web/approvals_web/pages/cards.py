@@ -28,6 +28,13 @@ async def card(request_id: Identifier, request: Request, person: SignedIn, servi
     return page(request, "card.html", await context(service, request_id, person))
 
 
+@router.get("/requests/{request_id}/arguments")
+def arguments(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
+    """All arguments, as they are kept."""
+    row = service.read_now(lambda reader: service.statuses.row(reader, request_id))
+    return page(request, "arguments.html", {"row": row, "person": person})
+
+
 class DecisionForm(BaseModel):
     """What the card's own forms send. `seen` binds it to the person, the session and the content."""
 

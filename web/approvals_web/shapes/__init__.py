@@ -1,0 +1,23 @@
+"""Views of arguments by their shape: money, SQL, a change of text, a table. The value alone chooses, never what
+an agent or a server calls it. Pure; what no kind knows stays in the tree.
+
+A view helps to read. All that is approved is in the tree or in the raw view below it, and a view says what it cuts.
+"""
+
+import itertools
+from typing import Any
+
+from approvals_web.shapes import change, money, sql, table
+from approvals_web.shapes.places import places
+
+MAX_VIEWS = 6
+
+View = money.Money | sql.Sql | change.Change | table.Table
+_KINDS = (money.found, sql.found, change.found, table.found)
+
+
+def views(arguments: Any) -> tuple[list[View], int]:
+    """The first MAX_VIEWS views of encoded arguments, in reading order, and how many more there would be."""
+    everywhere = list(places(arguments))
+    found: list[View] = list(itertools.chain.from_iterable(kind(everywhere) for kind in _KINDS))
+    return found[:MAX_VIEWS], len(found[MAX_VIEWS:])

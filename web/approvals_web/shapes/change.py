@@ -1,0 +1,75 @@
+"""A change of text: what was there beside what shall be there."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from approvals.headline import visible
+from approvals_web.shapes.places import Place
+
+MAX_LINES = 200
+"""Lines of a difference that are shown."""
+MAX_COMPARED = 2000
+"""Lines on either side; more take too long to compare."""
+CONTEXT = 3
+_PAIRS = (("before", "after"), ("old", "new"), ("original", "replacement"), ("find", "replace"))
+_MARKS = {"+": "added", "-": "gone", " ": "same", "@": "skip"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Lines with a mark each: `added`, `gone`, `same`, or `skip` (equal lines that are left out)."""
+
+    path: str
+    lines: tuple[tuple[str, str], ...]
+    more: int
+    covers: tuple[str, ...]
+    kind: str = "change"
+
+    @property
+    def counted(self) -> str:
+        marks = [mark for mark, _ in self.lines]
+        return f"{marks.count('added')} added, {marks.count('gone')} gone"
+
+
+def found(everywhere: list[Place]) -> Iterator[Change]:
+    """Two texts under names that say before and after."""
+    for place in everywhere:
+        if isinstance(place.value, dict):
+            for key, value in place.value.items():
+                other = _other(key, place.value)
+                if other is not None and isinstance(value, str) and isinstance(place.value[other], str):
+                    view = _change(place, key, other)
+                    if view is not None:
+                        yield view
+
+
+def _other(key: str, siblings: dict[str, object]) -> str | None:
+    """`old_text` has `new_text`."""
+    for first, second in _PAIRS:
+        name = re.sub(rf"(?<![a-zA-Z]){first}(?![a-z])", second, key, count=1)
+        if name != key and name in siblings:
+            return name
+    return None
+
+
+def _change(place: Place, key: str, other: str) -> Change | None:
+    before, after = place.value[key].split("\n"), place.value[other].split("\n")
+    if max(len(before), len(after)) > MAX_COMPARED:
+        return None
+    compared = difflib.unified_diff(before, after, lineterm="", n=CONTEXT)
+    lines = [(_MARKS[line[0]], visible(line[1:], keep="\t")) for line in list(compared)[2:]]
+    lines = [(mark, "" if mark == "skip" else text) for mark, text in lines]
+    paths = (place.below(key), place.below(other))
+    whole = len(lines) <= MAX_LINES and not any(mark == "skip" for mark, _ in lines[1:])
+    whole = whole and bool(lines) and _shows_all(lines, before, after)
+    return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths if whole else ())
+
+
+def _shows_all(lines: list[tuple[str, str]], before: list[str], after: list[str]) -> bool:
+    """Whether no equal line was left out: then the tree need not repeat both texts."""
+    marks = [mark for mark, _ in lines]
+    return len(before) == marks.count("same") + marks.count("gone") and (
+        len(after) == marks.count("same") + marks.count("added")
+    )
