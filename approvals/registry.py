@@ -142,6 +142,10 @@ class Registry:
         self._definitions[server, tool_hash] = definition
         return definition
 
+    def tool(self, reader: Reader, server: str, name: str) -> Row | None:
+        """Which definition of a tool stands, since when and by whom."""
+        return reader.one(_TOOL, server=server, name=name)
+
     def tools(self, reader: Reader) -> list[Row]:
         return reader.all(_TOOLS)
 

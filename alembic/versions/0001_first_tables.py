@@ -522,6 +522,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("trace_id <> ''"),
         )
         batch_op.create_index(
+            "request_decided",
+            ["server", "tool", "decided_at"],
+            unique=False,
+            sqlite_where=sa.text("decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"),
+            postgresql_where=sa.text("decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"),
+        )
+        batch_op.create_index(
             "request_held",
             ["id"],
             unique=False,
@@ -879,6 +886,11 @@ def downgrade() -> None:
             "request_held",
             sqlite_where=sa.text("held AND state = 'pending'"),
             postgresql_where=sa.text("held AND state = 'pending'"),
+        )
+        batch_op.drop_index(
+            "request_decided",
+            sqlite_where=sa.text("decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"),
+            postgresql_where=sa.text("decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"),
         )
         batch_op.drop_index(
             "request_by_trace", sqlite_where=sa.text("trace_id <> ''"), postgresql_where=sa.text("trace_id <> ''")

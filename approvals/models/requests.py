@@ -8,6 +8,9 @@ from sqlmodel import Field, SQLModel
 from approvals.models.columns import index_where, instant, long_text, one_of
 from approvals.wire import State
 
+PEOPLE_ASKED = "decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"
+"""What a person decided, or a standing grant in their place."""
+
 
 class Request(SQLModel, table=True):
     """A call that needs a permission."""
@@ -30,6 +33,7 @@ class Request(SQLModel, table=True):
         one_of("action", "allow", "require_approval", "deny"),
         index_where("request_observed", ("server", "id"), "rollout = 'observe'"),
         index_where("request_held", "id", "held AND state = 'pending'"),
+        index_where("request_decided", ("server", "tool", "decided_at"), PEOPLE_ASKED),
         index_where("request_to_erase", "ended_at", "ended_at IS NOT NULL AND erased_at IS NULL"),
     )
     id: str = Field(primary_key=True)

@@ -17,6 +17,7 @@ from approvals.slack.workspace import Workspace
 from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
 from approvals_web.oidc import Client, Provider
+from approvals_web.onlookers import Onlookers
 from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent
@@ -37,6 +38,7 @@ def create_app(service: Service, oidc: Client | None = None, slack: Workspace | 
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.onlookers = Onlookers()
     app.state.provider = Provider(oidc, service.database.clock) if oidc else None
     app.state.slack = slack
     problems.install(app)

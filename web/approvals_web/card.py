@@ -2,39 +2,30 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from approvals import credentials, grants, ownership, people, policy_text, policy_versions, presence
+from approvals import credentials, grants, ownership, people, policy_text, policy_versions, precedents, presence
 from approvals.argument_tree import lines
 from approvals.authority import on_content
 from approvals.claim import EXECUTION
-from approvals.database import Reader, Row, Statement
+from approvals.database import Reader, Row
 from approvals.grant_terms import parse, sentence
 from approvals.instant import SECOND
-from approvals.models import AuditEvent, AuditPayload
 from approvals.people import Person
 from approvals.service import Service
 from approvals.settlement import MARGIN_SECONDS
 from approvals.wire import State
-from approvals_web import doubts, evidence
+from approvals_web import doubts, evidence, timeline, typed_name
 from approvals_web.deciding import deciding
-from approvals_web.rendering import fragment
+from approvals_web.rendering import fragment, when
 from approvals_web.shapes import views
+from approvals_web.typed_name import to_type
 
+SIMILAR = 5
+"""Past decisions on the card."""
 MAX_RAW = 12_000
 """Characters of raw arguments on the card itself; beyond, they have a page of their own."""
-
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
-_TIMELINE = Statement(
-    select(_events, _payloads.c.body)
-    .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
-    .where(_events.c.subject == bindparam("subject"))
-    .order_by(_events.c.id)
-    .limit(100)
-)
 
 
 async def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
@@ -65,6 +56,19 @@ def what(row: Row) -> dict[str, Any]:
     return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
 
 
+def name_to_type(service: Service, reader: Reader, row: Row) -> str:
+    """What must be typed to approve this; nothing unless it is critical."""
+    summary = service.registry.definition(reader, row.server, row.tool_hash).summary if row.reviewed else None
+    return to_type(row.risk, summary, row.tool, json.loads(row.arguments))
+
+
+def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -> None:
+    """Raises Invalid unless what must be typed was, while it can still be decided; NotFound."""
+    row = service.statuses.row(reader, request_id)
+    if service.statuses.of(row, reader.now).state is State.PENDING:
+        typed_name.check(name_to_type(service, reader, row), typed)
+
+
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
@@ -73,6 +77,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
     votes = on_content(reader, row)
     agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
+    history = precedents.decided(reader, row)
     return content | {
         "person": person,
         "title": f"{status.state}: {row.headline} · Approvals",
@@ -80,7 +85,14 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "warnings": [
             *doubts.of_request(row, status.state, execution),
             *doubts.of_arguments(arguments, content["views"]),
+            *_of_history(service, reader, row, history),
         ],
+        "history": history[:SIMILAR],
+        "counted": precedents.count(history, reader.now),
+        "to_type": name_to_type(service, reader, row),
+        "accepted": _acceptance(service, reader, row),
+        "looking": [],
+        "now": reader.now,
         "agent": agent,
         "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
         "installation": credentials.principal(reader, "installation", row.installation_id),
@@ -92,7 +104,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "further": further(service, reader, row, person, votes, agent, card_hash),
         "granted_by": grants.behind(reader, row.id),
         "granted": grants.of_request(reader, row.id),
-        "events": [_event(reader, event) for event in reader.all(_TIMELINE, subject=row.id)],
+        "events": timeline.events(reader, row.id),
         "execution": execution,
         "evidence": evidence.lines(reader, execution) if execution else [],
         "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
@@ -130,19 +142,18 @@ def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
     return policy_text.passages(version.text).get(row.rule) if version is not None else None
 
 
-def _event(reader: Reader, event: Row) -> dict[str, Any]:
-    payload = json.loads(event.body or "{}")
-    said = "(words erased)" if event.body is None else payload.get("comment") or payload.get("because") or ""
-    return {"id": event.id, "at": event.at, "kind": event.kind, "who": _who(reader, event.actor), "said": said}
+def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) -> Iterator[str]:
+    if (before := precedents.ran(reader, row)) is not None:
+        how = f", and {before.outcome.replace('_', ' ')}" if before.outcome else ""
+        yield f"The same call ran before: {when(before.claimed_at)}{how} (request {before.id})."
+    if (refused := precedents.refused(history, row)) is not None and refused.id < row.id:
+        yield from doubts.of_refusal(row, service.statuses.row(reader, refused.id))
 
 
-def _who(reader: Reader, actor: str) -> str:
-    """A name for an actor, where there is one."""
-    kind, _, name = actor.partition(":")
-    if kind == "user":
-        row = people.find(reader, name)
-    elif kind in {"agent", "installation"}:
-        row = credentials.principal(reader, kind, name)
-    else:
-        return actor
-    return actor if row is None else f"{kind} {row.get('name') or row.get('server')}"
+def _acceptance(service: Service, reader: Reader, row: Row) -> str:
+    """Of the tool's definition that this request was filed under."""
+    tool = service.registry.tool(reader, row.server, row.tool)
+    if tool is None or tool.accepted_hash != row.tool_hash:
+        return "not the one that stands"
+    by = "when the gate first registered it" if tool.accepted_by.startswith("installation:") else ""
+    return f"accepted {when(tool.accepted_at)}, {by or 'by ' + timeline.who(reader, tool.accepted_by)}"

@@ -8,14 +8,16 @@ from fastapi import Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
+from approvals.database import Transaction
 from approvals.decision import Seen
 from approvals.errors import ApprovalsError, Conflict, Invalid, Stale
 from approvals.people import Person
 from approvals.service import Service
 from approvals.settlement import Truth
 from approvals.wire import Decision, Identifier
-from approvals_web.card import context, seen_token
+from approvals_web.card import check_typed, context, seen_token
 from approvals_web.deps import Admin, SignedIn, TheService
+from approvals_web.onlookers import Onlookers
 from approvals_web.rendering import page
 from approvals_web.routers import PageRouter
 
@@ -25,7 +27,10 @@ router = PageRouter()
 @router.get("/requests/{request_id}")
 async def card(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
     """The card of one request."""
-    return page(request, "card.html", await context(service, request_id, person))
+    shown = await context(service, request_id, person)
+    onlookers: Onlookers = request.app.state.onlookers
+    looking = onlookers.look(request_id, person, shown["now"])
+    return page(request, "card.html", shown | {"looking": looking})
 
 
 @router.get("/requests/{request_id}/arguments")
@@ -48,6 +53,8 @@ class DecisionForm(BaseModel):
     looked_ms: str = Field("", pattern="^[0-9]{0,12}$")
     grant: str = Field("", max_length=16_384)
     """The terms of further calls to allow, as this person was shown them."""
+    typed: str = Field("", max_length=500)
+    """The name of the object, where the risk is critical."""
 
 
 async def decision_form(request: Request) -> DecisionForm:
@@ -74,7 +81,13 @@ async def decide(
             raise Stale("This form is not of the card you were shown.", hint="Look again before you decide.")
         looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms else None)
         decision = _decision(form)
-        await service.write(lambda tx: service.decisions.decide(tx, request_id, person, decision, looked, form.grant))
+
+        def decided(tx: Transaction) -> None:
+            if decision.verdict == "approve":
+                check_typed(service, tx, request_id, form.typed)
+            service.decisions.decide(tx, request_id, person, decision, looked, form.grant)
+
+        await service.write(decided)
     except (Conflict, Invalid) as error:
         return await _again(request, service, request_id, person, error, form.comment)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)

@@ -1,0 +1,215 @@
+"""The card on which a person decides: what it says beside the call, and what it asks of them."""
+
+import re
+
+import pytest
+
+from approvals import precedents
+from approvals.fingerprint import encode, redacted
+from approvals_web import onlookers as looking
+from approvals_web.onlookers import Onlookers
+from approvals_web.typed_name import to_type
+
+
+async def card(visitor, request_id):
+    return (await visitor.http.get(f"/requests/{request_id}")).text
+
+
+def number(house, order, **changes):
+    return house.file(house.filing({"order_id": order, "amount_cents": 5, **changes}))
+
+
+def make_critical(house, request_id):
+    """As if the rule had said so."""
+    house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+
+
+async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
+    filed = number(served.house, 7, note="DELETE FROM orders", rows=[{"a": 1}, {"a": 2}], old="x", new="y")
+    page = await card(ann, filed.request_id)
+    assert '<span class="keyword">DELETE</span>' in page
+    assert "note: DELETE without WHERE: every row of the table." in page
+    assert '<ins class="added">+ y</ins>' in page
+    assert '<del class="gone">- x</del>' in page
+    assert "0.05 (no currency given)" in page
+    assert "&#34;note&#34;:&#34;DELETE FROM orders&#34;" in page
+    assert served.house.row(filed.request_id).digest in page
+
+
+async def test_large_arguments_have_a_page_of_their_own_and_the_card_stays_small(served, ann, visitors):
+    filed = number(served.house, 7, note=["y" * 5000] * 40)
+    page = await card(ann, filed.request_id)
+    assert "more characters" not in page
+    big = number(served.house, 8, note="z" * 200_000)
+    page = await card(ann, big.request_id)
+    assert "… 194,000 more characters, in the raw view" in page
+    assert len(page) < 60_000
+    raw = f"/requests/{big.request_id}/arguments"
+    assert f'href="{raw}"' in page
+    assert "z" * 200_000 in (await ann.http.get(raw)).text
+    assert (await visitors.stranger().http.get(raw)).status_code == 303
+
+
+async def test_the_first_view_of_an_ordinary_card_is_small(served, ann):
+    assert len(await card(ann, served.house.file().request_id)) < 60_000
+
+
+async def test_it_says_what_people_decided_about_the_same_tool(served, ann, visitors):
+    house = served.house
+    first = number(house, 0)
+    assert "Nobody has decided about another call of this tool yet." in await card(ann, first.request_id)
+    for order in range(1, 8):
+        house.clock.forward(1)
+        verdict = {"verdict": "deny", "comment": "too <b>soon</b>"} if order == 7 else {"verdict": "approve"}
+        house.decide(number(house, order).request_id, **verdict)
+    page = await card(ann, first.request_id)
+    assert "in the last 30 days: 6 approved, 1 denied. The last 5:" in page
+    assert "too &lt;b&gt;soon&lt;/b&gt;" in page
+    assert [f"of order {order}<" in page for order in range(1, 8)] == [False, False, True, True, True, True, True]
+    house.clock.forward(31 * 86_400)
+    later = number(house, 9)
+    back = await visitors.signed_in()
+    assert "in the last 30 days: 0 approved, 0 denied. The last 5:" in await card(back, later.request_id)
+
+
+def test_past_decisions_are_found_through_an_index_and_are_bounded(house):
+    row = house.row(number(house, 1).request_id)
+    if not house.service.database.shared:
+        plan = house.rows(
+            "EXPLAIN QUERY PLAN SELECT id FROM request WHERE server = :s AND tool = :t AND id != :i AND "
+            f"{precedents.PEOPLE_ASKED} ORDER BY decided_at DESC LIMIT 200",
+            s="shop",
+            t="refund_order",
+            i="x",
+        )
+        assert "request_decided" in str(plan)
+        assert "TEMP B-TREE" not in str(plan)
+    assert house.read(lambda reader: precedents.decided(reader, row)) == []
+
+
+async def test_it_says_what_differs_from_a_denied_attempt_of_the_same_agent(served, ann):
+    house = served.house
+    denied = number(house, 1)
+    house.decide(denied.request_id, "deny", comment="no")
+    house.clock.forward(1)
+    again = number(house, 2)
+    page = await card(ann, again.request_id)
+    assert f"was denied (request {denied.request_id}). It differs in: order_id (1 then, 2 now)" in page
+    assert "order_id (" not in await card(ann, denied.request_id)
+
+
+async def test_it_says_that_the_same_call_ran_before(served, ann):
+    house = served.house
+    first = number(house, 1)
+    house.decide(first.request_id)
+    house.claim(first.request_id)
+    house.report(first.request_id)
+    house.clock.forward(3600)
+    again = number(house, 1)
+    assert again.request_id != first.request_id
+    assert re.search(rf"The same call ran before: .* \(request {first.request_id}\)", await card(ann, again.request_id))
+    assert "ran before" not in await card(ann, number(house, 2).request_id)
+
+
+async def test_it_says_who_else_looks_right_now_until_they_leave(served, ann, visitors):
+    filed = served.house.file()
+    bob = await visitors.signed_in("bob")
+    assert "Also looking" not in await card(ann, filed.request_id)
+    assert "Also looking at this now: Ann" in await card(bob, filed.request_id)
+    assert "Also looking at this now: Bob" in await card(ann, filed.request_id)
+    served.house.clock.forward(looking.GONE_SECONDS + 1)
+    assert "Also looking" not in await card(ann, filed.request_id)
+
+
+def test_no_number_of_onlookers_fills_the_memory(house, monkeypatch):
+    monkeypatch.setattr(looking, "MOST", 3)
+    onlookers, ann, bob = Onlookers(), house.person("ann"), house.person("bob")
+    for card_id in "abcde":
+        onlookers.look(card_id, ann, 1)
+    assert onlookers.look("d", bob, 1) == ["Ann"]
+    assert onlookers.look("a", bob, 1) == []
+
+
+async def test_quorum_and_the_tools_definition_are_told(served, ann):
+    filed = served.house.file()
+    served.house.need(filed.request_id, quorum=2)
+    served.house.decide(filed.request_id, who="bob")
+    page = await card(ann, filed.request_id)
+    assert '<progress max="2" value="1"' in page
+    assert "accepted " in page
+    assert "when the gate first registered it" in page
+    served.house.register(served.house.tool(description="Another."), session="session-0002")
+    assert "not the one that stands" in await card(ann, filed.request_id)
+
+
+async def test_buttons_repeat_the_effect_and_no_more_than_fits(served, ann):
+    filed = served.house.file()
+    page = await card(ann, filed.request_id)
+    assert ">Approve: Refund $120.00 of order 1042</button>" in page
+    assert ">Deny: Refund $120.00 of order 1042</button>" in page
+    served.house.run("UPDATE request SET headline = :words WHERE id = :id", words="w" * 300, id=filed.request_id)
+    assert f">Approve: {'w' * 87}...</button>" in await card(ann, filed.request_id)
+
+
+TEMPLATE = "Delete {table} for {amount:usd}"
+
+
+@pytest.mark.parametrize(
+    ("risk", "template", "arguments", "typed"),
+    [
+        ("high", TEMPLATE, {"table": "orders"}, ""),
+        ("critical", TEMPLATE, {"table": "orders"}, "orders"),
+        ("critical", "Refund {amount:usd} of {order.id}", {"amount": 5, "order": {"id": 7}}, "7"),
+        ("critical", "{a} {b}", {"a": True, "b": "x"}, "x"),
+        ("critical", TEMPLATE, {"table": 2**60}, str(2**60)),
+        ("critical", TEMPLATE, {}, "drop"),
+        ("critical", None, {"table": "orders"}, "drop"),
+        ("critical", TEMPLATE, {"table": ""}, "drop"),
+        ("critical", TEMPLATE, {"table": " orders"}, "drop"),
+        ("critical", TEMPLATE, {"table": "or\nders"}, "drop"),
+        ("critical", TEMPLATE, {"table": "or\u200bders"}, "drop"),
+        ("critical", TEMPLATE, {"table": "\u043erders"}, "drop"),
+        ("critical", TEMPLATE, {"table": "x" * 61}, "drop"),
+        ("critical", TEMPLATE, {"table": {"x": 1}}, "drop"),
+        ("critical", "{table.x}", {"table": "x"}, "drop"),
+    ],
+)
+def test_what_is_critical_is_named_by_its_main_argument(risk, template, arguments, typed):
+    assert to_type(risk, template, "drop", encode(arguments)) == typed
+
+
+def test_a_secret_is_never_what_one_types():
+    assert to_type("critical", "{k}", "drop", {"k": redacted(b"p" * 32, "k", "one")}) == "drop"
+
+
+async def test_p6_what_is_critical_is_approved_only_with_its_name_typed(served, ann):
+    house = served.house
+    filed = house.file()
+    make_critical(house, filed.request_id)
+    assert "Type <code>1042</code> to approve it" in await card(ann, filed.request_id)
+    for typed in ("", "1043", "1042x", "refund_order"):
+        answer = await ann.decide(filed.request_id, typed=typed, comment="my note")
+        assert (answer.status_code, "type 1042 to approve it" in answer.text) == (422, True)
+    assert house.status(filed.request_id).state == "pending"
+    assert (await ann.decide(filed.request_id, typed=" 1042 ")).status_code == 303
+    assert house.status(filed.request_id).state == "approved"
+
+
+async def test_p6_what_is_critical_is_denied_without_typing(served, ann, visitors):
+    filed = served.house.file()
+    make_critical(served.house, filed.request_id)
+    bob = await visitors.signed_in("bob")
+    form = await bob.form(filed.request_id) | {"verdict": "approve"}
+    assert (await ann.decide(filed.request_id, "deny", comment="no")).status_code == 303
+    late = await bob.http.post(f"/requests/{filed.request_id}/decisions", data=form)
+    assert late.status_code == 409
+    assert "already denied by Ann" in late.text
+
+
+async def test_the_timeline_leads_to_the_record(served, ann):
+    filed = served.house.file()
+    page = await card(ann, filed.request_id)
+    link, before, event = re.search(r'<a href="(/audit\?before=(\d+))">audit (\d+)</a>', page).groups()
+    assert int(before) == int(event) + 1
+    record = (await ann.http.get(link)).text
+    assert re.search(r"<td[^>]*>(\d+)</td>", record)[1] == event
