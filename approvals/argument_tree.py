@@ -62,7 +62,7 @@ def leaf(value: Any, path: str = "") -> Line:
 
 def _leaves(value: Any, path: str, above: Collection[str]) -> Iterator[Line]:
     if path in above and path:
-        yield Line(path, "shown above", above=True)
+        yield Line(path, "above", above=True)
     elif isinstance(value, dict) and value and not is_redacted(value) and not value.keys() <= {"$int", "$float"}:
         for key, item in value.items():
             name = str(decode({key: 0}).popitem()[0])

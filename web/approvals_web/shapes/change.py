@@ -25,6 +25,7 @@ class Change:
     lines: tuple[tuple[str, str], ...]
     more: int
     covers: tuple[str, ...]
+    cut: bool
     kind: str = "change"
 
     @property
@@ -62,13 +63,12 @@ def _change(place: Place, key: str, other: str) -> Change | None:
     lines = [(_MARKS[line[0]], visible(line[1:], keep="\t")) for line in list(compared)[2:]]
     lines = [(mark, "" if mark == "skip" else text) for mark, text in lines]
     paths = (place.below(key), place.below(other))
-    whole = len(lines) <= MAX_LINES and not any(mark == "skip" for mark, _ in lines[1:])
-    whole = whole and bool(lines) and _shows_all(lines, before, after)
-    return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths if whole else ())
+    whole = len(lines) <= MAX_LINES and _shows_all(lines, before, after)
+    return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths, not whole)
 
 
 def _shows_all(lines: list[tuple[str, str]], before: list[str], after: list[str]) -> bool:
-    """Whether no equal line was left out: then the tree need not repeat both texts."""
+    """Whether no equal line was left out."""
     marks = [mark for mark, _ in lines]
     return len(before) == marks.count("same") + marks.count("gone") and (
         len(after) == marks.count("same") + marks.count("added")

@@ -25,6 +25,8 @@ class Money:
     note: str = ""
     kind: str = "money"
     covers: tuple[str, ...] = ()
+    """Its parts stay in the tree."""
+    cut: bool = False
 
 
 def found(everywhere: list[Place]) -> Iterator[Money]:

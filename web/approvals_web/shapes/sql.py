@@ -61,7 +61,11 @@ class Sql:
 
     @property
     def covers(self) -> tuple[str, ...]:
-        return () if self.more else (self.path,)
+        return (self.path,)
+
+    @property
+    def cut(self) -> bool:
+        return self.more > 0
 
 
 def found(everywhere: list[Place]) -> Iterator[Sql]:

@@ -22,8 +22,12 @@ class Table:
     rows: tuple[tuple[str | None, ...], ...]
     more: int
     total: int
-    covers: tuple[str, ...]
+    cut: bool
     kind: str = "table"
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        return (self.path,)
 
 
 def found(everywhere: list[Place]) -> Iterator[Table]:
@@ -41,7 +45,7 @@ def _table(path: str, columns: tuple[str, ...], plain: list[dict[str, Any]]) -> 
     cut = len(plain) > MAX_ROWS or any(cell is not None and len(cell) > MAX_CELL for row in shown for cell in row)
     rows = tuple(tuple(_short(cell) for cell in row) for row in shown)
     names = tuple(leaf(key).value for key in columns)
-    return Table(path, names, rows, len(plain[MAX_ROWS:]), len(plain), () if cut else (path,))
+    return Table(path, names, rows, len(plain[MAX_ROWS:]), len(plain), cut)
 
 
 def _is_flat(value: Any) -> bool:

@@ -4,10 +4,11 @@
   // What a person typed stays in this tab until the card has no such form any more: then it was sent, or is of no use.
   const key = (field) => `draft ${field.dataset.draft} ${field.id}`;
   const drafts = () => {
-    const card = location.pathname.match(/^\/requests\/([\w-]+)$/);
-    if (!card) return;
+    const card = location.pathname.match(/^\/requests\/([\w-]+)(?:\/(?:decisions|revocation|settlement))?$/);
+    if (!card || !document.getElementById("timeline")) return; // an error page has no forms, and says nothing of them
     for (const field of document.querySelectorAll("textarea[data-draft]"))
-      if (!field.value) field.value = sessionStorage.getItem(key(field)) ?? "";
+      if (field.value) sessionStorage.setItem(key(field), field.value); // the server gave it back with an error
+      else field.value = sessionStorage.getItem(key(field)) ?? "";
     for (const name of Object.keys(sessionStorage))
       if (name.startsWith(`draft ${card[1]} `) && !document.getElementById(name.split(" ")[2])) sessionStorage.removeItem(name);
   };
