@@ -33,7 +33,7 @@ def of_arguments(arguments: Any, views: list[View]) -> Iterator[str]:
     """By what the arguments hold: characters that deceive, and SQL that takes whole tables."""
     odd = [f"{line.path}: {what}." for line in all_lines(arguments) for what in line.odd]
     if odd:
-        yield "Some text has hidden, reordering or look-alike characters; they are made visible below."
+        yield "Some text has hidden, reordering or look-alike characters; they are made visible."
     yield from _capped(odd)
     yield from _capped([f"{view.path}: {words}" for view in views if isinstance(view, Sql) for words in view.warnings])
 

@@ -5,6 +5,7 @@ A view helps to read. All that is approved is in the tree or in the raw view bel
 """
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from approvals_web.shapes import change, money, sql, table
@@ -16,8 +17,10 @@ View = money.Money | sql.Sql | change.Change | table.Table
 _KINDS = (money.found, sql.found, change.found, table.found)
 
 
-def views(arguments: Any) -> tuple[list[View], int]:
-    """The first MAX_VIEWS views of encoded arguments, in reading order, and how many more there would be."""
+def views(arguments: Any) -> tuple[list[View], bool]:
+    """The first MAX_VIEWS views of encoded arguments, in reading order, and whether there would be more. Each costs
+    time, so no more are made than are shown."""
     everywhere = list(places(arguments))
-    found: list[View] = list(itertools.chain.from_iterable(kind(everywhere) for kind in _KINDS))
-    return found[:MAX_VIEWS], len(found[MAX_VIEWS:])
+    every: Iterator[View] = itertools.chain.from_iterable(kind(everywhere) for kind in _KINDS)
+    found = list(itertools.islice(every, MAX_VIEWS + 1))
+    return found[:MAX_VIEWS], len(found) > MAX_VIEWS

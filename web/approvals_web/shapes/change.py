@@ -10,11 +10,10 @@ from approvals_web.shapes.places import Place
 
 MAX_LINES = 200
 """Lines of a difference that are shown."""
-MAX_COMPARED = 2000
+MAX_COMPARED = 500
 """Lines on either side; more take too long to compare."""
 CONTEXT = 3
 _PAIRS = (("before", "after"), ("old", "new"), ("original", "replacement"), ("find", "replace"))
-_MARKS = {"+": "added", "-": "gone", " ": "same", "@": "skip"}
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,23 @@ def _change(place: Place, key: str, other: str) -> Change | None:
     before, after = place.value[key].split("\n"), place.value[other].split("\n")
     if max(len(before), len(after)) > MAX_COMPARED:
         return None
-    compared = difflib.unified_diff(before, after, lineterm="", n=CONTEXT)
-    lines = [(_MARKS[line[0]], visible(line[1:], keep="\t")) for line in list(compared)[2:]]
-    lines = [(mark, "" if mark == "skip" else text) for mark, text in lines]
+    lines = list(_lines(before, after))
     paths = (place.below(key), place.below(other))
-    whole = len(lines) <= MAX_LINES and _shows_all(lines, before, after)
-    return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths, not whole)
+    cut = len(lines) > MAX_LINES or ("skip", "") in lines
+    return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths, cut)
 
 
-def _shows_all(lines: list[tuple[str, str]], before: list[str], after: list[str]) -> bool:
-    """Whether no equal line was left out."""
-    marks = [mark for mark, _ in lines]
-    return len(before) == marks.count("same") + marks.count("gone") and (
-        len(after) == marks.count("same") + marks.count("added")
-    )
+def _lines(before: list[str], after: list[str]) -> Iterator[tuple[str, str]]:
+    """What changes, with CONTEXT lines around it; `skip` wherever equal lines are left out."""
+    shown_to = 0
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(CONTEXT):
+        if group[0][1] > shown_to:
+            yield "skip", ""
+        for what, i, shown_to, j, k in group:
+            if what == "equal":
+                yield from (("same", visible(line, keep="\t")) for line in before[i:shown_to])
+            else:
+                yield from (("gone", visible(line, keep="\t")) for line in before[i:shown_to])
+                yield from (("added", visible(line, keep="\t")) for line in after[j:k])
+    if 0 < shown_to < len(before):
+        yield "skip", ""
