@@ -98,6 +98,17 @@ async def test_it_says_what_differs_from_a_denied_attempt_of_the_same_agent(serv
     assert "order_id (" not in await card(ann, denied.request_id)
 
 
+async def test_another_agents_denied_attempt_is_not_held_against_this_one(served, ann):
+    house = served.house
+    key = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "rover"))
+    theirs = house.file(house.filing({"order_id": 1, "amount_cents": 5}, assertion=house.assertion(key)))
+    house.decide(theirs.request_id, "deny", comment="no")
+    house.clock.forward(1)
+    page = await card(ann, number(house, 2).request_id)
+    assert "was denied" not in page
+    assert "0 approved, 1 denied" in page
+
+
 async def test_it_says_that_the_same_call_ran_before(served, ann):
     house = served.house
     first = number(house, 1)
