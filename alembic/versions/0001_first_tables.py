@@ -512,8 +512,16 @@ def upgrade() -> None:
         )
         batch_op.create_index("request_by_call", ["call_key", "id"], unique=False)
         batch_op.create_index("request_by_change", ["changed_at"], unique=False)
+        batch_op.create_index(
+            "request_by_decider",
+            ["decided_by", "id"],
+            unique=False,
+            sqlite_where=sa.text("decided_by IS NOT NULL"),
+            postgresql_where=sa.text("decided_by IS NOT NULL"),
+        )
         batch_op.create_index("request_by_rule", ["rule", "id"], unique=False)
         batch_op.create_index("request_by_state", ["state", "id"], unique=False)
+        batch_op.create_index("request_by_tool", ["server", "tool", "id"], unique=False)
         batch_op.create_index(
             "request_by_trace",
             ["trace_id", "id"],
@@ -895,8 +903,14 @@ def downgrade() -> None:
         batch_op.drop_index(
             "request_by_trace", sqlite_where=sa.text("trace_id <> ''"), postgresql_where=sa.text("trace_id <> ''")
         )
+        batch_op.drop_index("request_by_tool")
         batch_op.drop_index("request_by_state")
         batch_op.drop_index("request_by_rule")
+        batch_op.drop_index(
+            "request_by_decider",
+            sqlite_where=sa.text("decided_by IS NOT NULL"),
+            postgresql_where=sa.text("decided_by IS NOT NULL"),
+        )
         batch_op.drop_index("request_by_change")
         batch_op.drop_index("request_by_call")
         batch_op.drop_index(

@@ -24,6 +24,8 @@ class Request(SQLModel, table=True):
         Index("request_by_change", "changed_at"),
         Index("request_by_agent", "agent_id", "id"),
         Index("request_by_rule", "rule", "id"),
+        Index("request_by_tool", "server", "tool", "id"),
+        index_where("request_by_decider", ("decided_by", "id"), "decided_by IS NOT NULL"),
         index_where("request_pending", ("agent_id", "installation_id"), "state = 'pending'"),
         index_where("request_on_behalf_of", ("on_behalf_of", "id"), "on_behalf_of <> ''"),
         index_where("request_by_agent_session", ("agent_session", "id"), "agent_session <> ''"),

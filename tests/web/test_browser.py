@@ -3,6 +3,9 @@
 import pytest
 from playwright.async_api import Page, expect
 
+from approvals.decision import Seen
+from approvals.wire import Decision
+
 
 @pytest.fixture
 async def page(served, visitors, browser) -> Page:
@@ -45,14 +48,14 @@ async def test_a_refresh_keeps_what_is_being_typed_and_where(served, page):
     await page.goto(f"/requests/{request_id}")
     await page.fill("#reason", "half a reason")
     await page.check("[name=may_ask_again]")
-    await page.click("summary")
+    await page.click("#live summary")
     await page.focus("#reason")
     async with page.expect_response(f"**/requests/{request_id}"):
         served.house.service.bus.wake(request_id)
     await expect(page.locator("#reason")).to_be_focused()
     assert await page.input_value("#reason") == "half a reason"
     assert await page.is_checked("[name=may_ask_again]")
-    assert await page.locator("details").get_attribute("open") is not None
+    assert await page.locator("#live details").get_attribute("open") is not None
 
 
 async def test_approving_on_the_page_carries_how_long_it_was_looked_at(served, page):
@@ -89,3 +92,84 @@ async def test_the_page_heals_when_the_service_was_away(house, serve, browser, v
         await file(again)
         await expect(opened.locator("ul.queue strong")).to_have_text("Refund $120.00 of order 1042", timeout=15_000)
         await context.close()
+
+
+async def numbered(served, number):
+    served.house.clock.forward(1)
+    return await file(served, arguments={"order_id": number, "amount_cents": 100})
+
+
+async def test_new_items_wait_behind_a_pill_while_a_hand_is_on_the_list(served, page):
+    await numbered(served, 1)
+    await expect(page.locator("#queue li.row")).to_have_count(1)
+    await page.hover("#queue li.row a")
+    await numbered(served, 2)
+    await expect(page.locator("#fresh")).to_have_text("1 new")
+    await expect(page.locator("#queue li.row")).to_have_count(1)
+    await page.click("#fresh")
+    await expect(page.locator("#queue li.row")).to_have_count(2)
+    await expect(page.locator("#fresh")).to_be_hidden()
+
+
+async def test_what_was_decided_elsewhere_stays_a_moment_struck_with_who(served, page):
+    first, _ = await numbered(served, 1), await numbered(served, 2)
+    await expect(page.locator("#queue li.row")).to_have_count(2)
+    house = served.house
+    row, bob = house.row(first), house.person("bob")
+    decision = Decision(verdict="deny", comment="no", content_version=row.content_version, digest=row.digest)
+    await house.service.write(lambda tx: house.service.decisions.decide(tx, first, bob, decision, Seen()))
+    leaving = page.locator("#queue li.leaving")
+    await expect(leaving).to_contain_text("Bob")
+    assert "line-through" in await leaving.locator("strong").evaluate("node => getComputedStyle(node).textDecoration")
+    await expect(page).to_have_title("(1) Queue · Approvals")
+    await expect(page.locator("link[rel=icon]")).to_have_attribute("href", "/icon.svg?n=1")
+
+
+async def test_keys_move_and_lead_to_forms_and_decide_nothing(served, page):
+    first, second = await numbered(served, 1), await numbered(served, 2)
+    await page.goto("/")
+    await page.keyboard.press("j")
+    await expect(page.locator("#queue li.row a").first).to_be_focused()
+    await page.keyboard.press("j")
+    await expect(page.locator("#queue li.row a").nth(1)).to_be_focused()
+    await page.keyboard.press("x")
+    await expect(page.locator("#queue input:checked")).to_have_count(1)
+    await page.keyboard.press("k")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#decide")
+    await page.keyboard.press("a")
+    await expect(page.locator("#note")).to_be_focused()
+    await page.locator("#note").blur()
+    await page.keyboard.press("d")
+    await expect(page.locator("#reason")).to_be_focused()
+    await page.locator("#reason").blur()
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog#keys")).to_be_visible()
+    await page.uncheck("#keys-on")
+    await page.click("dialog#keys button")
+    await page.goto("/")
+    await page.keyboard.press("j")
+    await expect(page.locator("#queue li.row a").first).not_to_be_focused()
+    assert [served.house.status(one).state for one in (first, second)] == ["pending", "pending"]
+
+
+async def test_several_are_selected_and_decided_in_the_browser(served, page):
+    ids = [await numbered(served, n) for n in (1, 2)]
+    await page.goto("/")
+    for box in await page.locator("#queue label.pick").all():
+        await box.click()
+    await page.click("#selected button")
+    await expect(page.locator("h1")).to_contain_text("shop / refund_order, held by rule default")
+    await page.click("button.good")
+    await expect(page.locator("h1")).to_have_text("2 of 2 approved")
+    assert [served.house.status(one).state for one in ids] == ["approved", "approved"]
+
+
+@pytest.mark.parametrize("width", [1100, 390, 320])
+async def test_no_page_is_wider_than_its_window(served, page, width):
+    await file(served, arguments={"order_id": 1, "note": "x" * 400}, reason="y" * 400)
+    await page.set_viewport_size({"width": width, "height": 800})
+    for address in ("/", "/?risk=high", "/history?q=order", "/figures", "/outbox", "/account", "/freeze"):
+        await page.goto(address)
+        wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, (address, wide)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,7 @@ class World:
         return {
             "call_id": "call-0001",
             "delivery_id": "d1",
+            "form": "csv",
             "team_id": "T1",
             "slack_user_id": self._slack_user(name),
             "credential_id": self._token("read", name).split("_")[1],
@@ -323,6 +325,10 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
         body = dict(bodies(world, request_id, world.number).get(route, {}))
         if route == "POST /requests/{request_id}/decisions":
             body = {"data": form(world, principal, request_id)}
+        if route == "POST /selection":
+            sent = form(world, principal, request_id) | {"id": request_id}
+            line = [sent.get(name, "") for name in ("id", "content_version", "digest", "card_hash", "seen")]
+            body = {"data": {"verdict": "approve", "shown": json.dumps(line)}}
         before = world.records()
         world.house.clock.forward(0.001)  # so that whatever is written shows
         async with http.stream(method, where + QUERIES.get(route, ""), **body) as response:

@@ -11,7 +11,15 @@ from fastapi import Response
 from fastapi.responses import PlainTextResponse
 
 STATIC = Path(__file__).parent / "static"
-PARTS = ("vendor/htmx-4.0.1.min.js", "vendor/hx-csp-4.0.1.min.js", "src/live.js", "src/app.js", "src/card.js")
+PARTS = (
+    "vendor/htmx-4.0.1.min.js",
+    "vendor/hx-csp-4.0.1.min.js",
+    "src/live.js",
+    "src/app.js",
+    "src/queue.js",
+    "src/keys.js",
+    "src/card.js",
+)
 VENDORED = {
     "vendor/htmx-4.0.1.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
     "vendor/hx-csp-4.0.1.min.js": "a7e1e6711ae6c3e50ad300fba7936cbe8d07599cdae313414a179ddd6b26e143",

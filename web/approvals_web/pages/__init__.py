@@ -8,8 +8,11 @@ from approvals_web.pages import (
     account,
     agents,
     cards,
+    figures,
     freeze,
     grants,
+    history,
+    icon,
     live,
     notices,
     oidc,
@@ -18,6 +21,7 @@ from approvals_web.pages import (
     queue,
     records,
     rollout,
+    selection,
     servers,
     sign_in,
     slack,
@@ -28,6 +32,7 @@ PARTS = (
     cards,
     grants,
     queue,
+    history,
     live,
     servers,
     agents,
@@ -42,6 +47,9 @@ PARTS = (
     notices,
     outbox,
     slack,
+    selection,
+    icon,
+    figures,
 )
 
 

@@ -1,76 +1,62 @@
-"""The queue, and the history."""
+"""The queue."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 
-from approvals import allowance, grants, notices, principals, search
-from approvals.database import Reader, Row
-from approvals.service import Service
+from approvals import allowance, grants, notices, search
 from approvals.wire import OPEN
-from approvals_web import granting
+from approvals_web import checklist, granting
 from approvals_web.deps import SignedIn, TheService
+from approvals_web.listing import items
+from approvals_web.queue_filter import QueueFilter, narrowed, runs
 from approvals_web.rendering import page
 from approvals_web.routers import PageRouter
 
 LATELY = 8
-PAGE = 50
 _RISKS = ("critical", "high", "medium", "low")
 
 router = PageRouter()
 
 
 @router.get("/")
-def queue(request: Request, person: SignedIn, service: TheService) -> Response:
+def queue(request: Request, person: SignedIn, service: TheService, asked: Annotated[QueueFilter, Query()]) -> Response:
     """What waits, the highest risk and the earliest expiry first; then what ended lately."""
-    waiting, ended, incidents = service.read_now(
-        lambda reader: (search.queue(reader), search.page(reader, limit=LATELY * 3), search.contradicted(reader))
-    )
-    waiting.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
-    shown = {"open": waiting, "ended": [row for row in ended if row.state not in OPEN][:LATELY]}
-    context: dict[str, Any] = {
-        name: service.read_now(partial(items, service=service, rows=rows)) for name, rows in shown.items()
-    }
-    pending = sum(1 for item in context["open"] if item["status"].state == "pending")
-    title = f"({pending}) Queue · Approvals" if pending else "Queue · Approvals"
-    own = partial(allowance.flooding, user_id=person.id, everybody="admin" in person.roles)
-    context["flooding"] = service.read_now(own)
-    granted = service.read_now(lambda reader: granting.listed(reader, grants.live(reader)))
-    told = "admin" in person.roles
-    unseen = service.read_now(lambda reader: notices.unseen(reader, person.id)) if told else 0
-    shown_too = {"granted": granted[: grants.BANNER], "more_granted": len(granted) > grants.BANNER} | {
-        "unseen": unseen,
-        "most": notices.PAGE,
+
+    def gather(reader: Any) -> dict[str, Any]:
+        rows = search.queue(reader)
+        rows.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
+        ended = [row for row in search.page(reader, limit=LATELY * 3) if row.state not in OPEN][:LATELY]
+        waiting = items(reader, service, rows)
+        wanted = narrowed(service, reader, person, waiting, asked)
+        granted = granting.listed(reader, grants.live(reader))
+        told = "admin" in person.roles
+        return {
+            "servers": sorted({item["row"].server for item in waiting}),
+            "agents": sorted({item["agent"] for item in waiting}),
+            "runs": runs(wanted),
+            "shown": len(wanted),
+            "pending": sum(1 for item in waiting if item["status"].state == "pending"),
+            "ended": items(reader, service, ended),
+            "incidents": search.contradicted(reader),
+            "flooding": allowance.flooding(reader, user_id=person.id, everybody=told),
+            "granted": granted[: grants.BANNER],
+            "more_granted": len(granted) > grants.BANNER,
+            "unseen": notices.unseen(reader, person.id) if told else 0,
+            "steps": checklist.steps(reader, slack=request.app.state.slack is not None) if told else [],
+        }
+
+    shown = service.read_now(partial(gather))
+    said = {name: value for name, value in asked.model_dump().items() if value}
+    pending = shown["pending"]
+    more = {
         "person": person,
-        "pending": pending,
-        "title": title,
-        "incidents": incidents,
+        "asked": asked,
+        "filtered": bool(said),
+        "address": f"/?{urlencode(said)}" if said else "/",
+        "most": notices.PAGE,
+        "title": f"({pending}) Queue · Approvals" if pending else "Queue · Approvals",
     }
-    return page(request, "queue.html", context | shown_too)
-
-
-@router.get("/history")
-def history(
-    request: Request,
-    person: SignedIn,
-    service: TheService,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
-    by: Literal["on_behalf_of", "agent_session", "trace_id"] = "agent_session",
-    value: Annotated[str, Query(max_length=200)] = "",
-) -> Response:
-    """Everything, or what came from one session, trace or person as agents say, newest first."""
-    said = {by: value} if value else {}
-    rows = service.read_now(lambda reader: search.page(reader, before=cursor, limit=PAGE, **said))
-    listed = service.read_now(lambda reader: items(reader, service, rows))
-    older = rows[-1].id if len(rows) == PAGE else None
-    return page(request, "history.html", {"person": person, "items": listed, "cursor": older, "by": by, "value": value})
-
-
-def items(reader: Reader, service: Service, rows: list[Row]) -> list[dict[str, Any]]:
-    """Rows with what a list shows of them."""
-    agents = {row.id: row.name for row in principals.agents(reader)}
-    return [
-        {"row": row, "status": service.statuses.of(row, reader.now), "agent": agents.get(row.agent_id, "unidentified")}
-        for row in rows
-    ]
+    return page(request, "queue.html", shown | more)

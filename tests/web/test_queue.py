@@ -1,0 +1,180 @@
+"""The queue, the history and the figures, as pages."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+async def ann(visitors):
+    return await visitors.signed_in()
+
+
+def filed(house, order=1042, **changes):
+    house.clock.forward(1)  # so that ids are in the order of filing
+    return house.file(house.filing({"order_id": order, "amount_cents": 100}, **changes)).request_id
+
+
+def queue_of(page):
+    return re.findall(r'data-id="([^"]+)"', page.partition('id="lately"')[0])
+
+
+async def test_the_highest_risk_and_the_nearest_expiry_come_first(served, ann):
+    house = served.house
+    late, early, critical = (filed(house, n) for n in (1, 2, 3))
+    house.run("UPDATE request SET expires_at = expires_at - 10000000 WHERE id = :id", id=early)
+    house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=critical)
+    assert queue_of((await ann.http.get("/")).text) == [critical, early, late]
+
+
+async def test_filters_stand_in_the_address_and_in_the_refresh(served, ann, visitors):
+    house = served.house
+    low, high = filed(house, 1), filed(house, 2)
+    house.run("UPDATE request SET risk = 'low' WHERE id = :id", id=low)
+    page = (await ann.http.get("/", params={"risk": "low"})).text
+    assert queue_of(page) == [low] and 'hx-get="/?risk=low"' in page
+    assert queue_of((await ann.http.get("/", params={"server": "other"})).text) == []
+    assert queue_of((await ann.http.get("/", params={"agent": "scout"})).text) == [high, low]
+    house.add_user("vic", roles="viewer")
+    vic = await visitors.signed_in("vic")
+    assert queue_of((await vic.http.get("/", params={"mine": "yes"})).text) == []
+    assert set(queue_of((await ann.http.get("/", params={"mine": "yes"})).text)) == {low, high}
+    assert (await ann.http.get("/", params={"risk": "odd"})).status_code == 422
+
+
+async def test_what_one_run_asks_stands_together(served, ann):
+    house = served.house
+    run = [filed(house, n) for n in (1, 2)]
+    alone = filed(house, 3)
+    house.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=alone)
+    page = (await ann.http.get("/")).text
+    assert "2 from one run of scout" in page
+    assert set(queue_of(page)) == {*run, alone}
+
+
+async def test_the_first_steps_go_when_they_are_done(served, ann, visitors):
+    house = served.house
+    assert "First steps" not in (await ann.http.get("/")).text
+    house.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'bob'")
+    page = (await ann.http.get("/")).text
+    assert "to do: Invite a second reviewer" in page and "done: Make a key for an agent" in page
+    house.add_user("rey", roles="reviewer")
+    assert "First steps" not in (await ann.http.get("/")).text
+
+
+async def together(ann, *ids):
+    return await ann.http.get("/selection", params=[("id", one) for one in ids])
+
+
+def lines_of(page):
+    found = re.findall(r'name="shown" value="([^"]+)"', page.partition('value="approve"')[0])
+    return [line.replace("&#34;", '"') for line in found]
+
+
+async def test_several_are_decided_together_each_on_record(served, ann):
+    house = served.house
+    ids = [filed(house, n) for n in (1, 2, 3)]
+    page = (await together(ann, *ids)).text
+    for one in ids:
+        assert house.row(one).digest in page
+    house.decide(ids[1], "deny", who="bob", comment="no")
+    answer = await ann.http.post("/selection", data={"shown": lines_of(page), "verdict": "approve"})
+    assert answer.status_code == 200 and "2 of 3 approved" in answer.text and "already denied by Bob" in answer.text
+    assert [house.status(one).state for one in ids] == ["approved", "denied", "approved"]
+    for one in (ids[0], ids[2]):
+        assert house.events(one).count("decision.approve") == 1
+
+
+async def test_a_denial_together_needs_a_reason(served, ann):
+    house = served.house
+    ids = [filed(house, n) for n in (1, 2)]
+    lines = lines_of((await together(ann, *ids)).text)
+    answer = await ann.http.post("/selection", data={"shown": lines, "verdict": "deny", "comment": " "})
+    assert "0 of 2 denied" in answer.text and "needs a reason" in answer.text
+    await ann.http.post("/selection", data={"shown": lines, "verdict": "deny", "comment": "Not now"})
+    assert [house.status(one).comment for one in ids] == ["Not now"] * 2
+
+
+async def test_p6_what_is_critical_or_unlike_is_not_decided_together(served, ann, visitors):
+    house = served.house
+    ids = [filed(house, n) for n in (1, 2)]
+    lines = lines_of((await together(ann, *ids)).text)
+    house.run("UPDATE request SET rule = 'other' WHERE id = :id", id=ids[1])
+    assert (await together(ann, *ids)).status_code == 422
+    assert (await ann.http.post("/selection", data={"shown": lines, "verdict": "approve"})).status_code == 422
+    house.run("UPDATE request SET rule = 'default', risk = 'critical'")
+    assert (await together(ann, *ids)).status_code == 422
+    assert (await ann.http.post("/selection", data={"shown": lines, "verdict": "approve"})).status_code == 422
+    house.run("UPDATE request SET risk = 'low'")
+    bob = await visitors.signed_in("bob")
+    assert "0 of 2" in (await bob.http.post("/selection", data={"shown": lines, "verdict": "approve"})).text, (
+        "another's form"
+    )
+    for bad in ("{}", "[]", "[" * 5000, "null", '["a"]'):
+        assert (await ann.http.post("/selection", data={"shown": [bad], "verdict": "approve"})).status_code in {
+            404,
+            422,
+        }
+    assert house.rows("SELECT 1 FROM decision") == []
+
+
+async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann):
+    house = served.house
+    ids = [filed(house, n) for n in (11, 12, 13)]
+    house.decide(ids[0], "deny", comment="=cmd()")
+    for query, found in (
+        ({"q": "order 12"}, [ids[1]]),
+        ({"q": "ORDER refund"}, ids[::-1]),
+        ({"q": "100%"}, []),
+        ({"state": "denied"}, [ids[0]]),
+        ({"person": "Ann"}, [ids[0]]),
+        ({"server": "shop", "tool": "refund_order", "agent": "scout"}, ids[::-1]),
+        ({"agent": "nobody"}, []),
+    ):
+        page = (await ann.http.get("/history", params=query)).text
+        assert re.findall(r'data-id="([^"]+)"', page) == found, query
+        lines = (await ann.http.get("/history/jsonl", params=query)).text.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == found
+    table = list(csv.DictReader(io.StringIO((await ann.http.get("/history/csv")).text)))
+    assert [row["id"] for row in table] == ids[::-1] and table[-1]["comment"] == "'=cmd()"
+
+
+async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch):
+    monkeypatch.setattr("approvals.history.WINDOW", 2)
+    from approvals import history
+
+    history._statements.cache_clear()
+    try:
+        house = served.house
+        ids = [filed(house, n) for n in (1, 2, 3, 4, 5)]
+        page = (await ann.http.get("/history", params={"q": "order 1"})).text
+        assert "Look further back" in page and ids[0] not in page
+        cursor = re.search(r"cursor=([\w-]+)", page).group(1)
+        page = (await ann.http.get("/history", params={"q": "order 1", "cursor": cursor})).text
+        cursor = re.search(r"cursor=([\w-]+)", page).group(1)
+        assert ids[0] in (await ann.http.get("/history", params={"q": "order 1", "cursor": cursor})).text
+        assert ids[0] in (await ann.http.get("/history/csv", params={"q": "order 1"})).text
+    finally:
+        history._statements.cache_clear()
+
+
+async def test_the_figures_count_what_people_were_asked(served, ann):
+    house = served.house
+    for n, verdict in enumerate(("approve", "approve", "deny")):
+        one = filed(house, n)
+        house.clock.forward(10 * (n + 1))
+        form = {"looked_ms": "1000"} if n == 0 else {"looked_ms": "9000"}
+        await ann.decide(one, verdict, comment="no", **form)
+    filed(house, 9)
+    page = (await ann.http.get("/figures")).text
+    assert "4, " in page and "half within 20 s, 95 % within 30 s" in page and "33 % of 3" in page
+    assert "shop / refund_order" in page
+
+
+async def test_the_icon_says_how_many_wait(served, ann):
+    assert ">7<" in (await ann.http.get("/icon.svg?n=7")).text
+    assert "<text" not in (await ann.http.get("/icon.svg")).text
+    assert (await ann.http.get("/icon.svg?n=<x>")).status_code == 422

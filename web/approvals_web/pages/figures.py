@@ -1,0 +1,25 @@
+"""How much is asked of people, and how they decide."""
+
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+
+from approvals import figures
+from approvals_web.deps import SignedIn, TheService
+from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
+
+LISTED = 100
+
+router = PageRouter()
+
+
+@router.get("/figures")
+def shown(
+    request: Request, person: SignedIn, service: TheService, days: Annotated[int, Query(ge=1, le=90)] = 7
+) -> Response:
+    """Of the last days."""
+    found = service.read_now(lambda reader: figures.of(reader, days))
+    return page(
+        request, "figures.html", {"person": person, "found": found, "days": days, "listed": found.lines[:LISTED]}
+    )

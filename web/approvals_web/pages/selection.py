@@ -1,0 +1,117 @@
+"""Several requests decided together: each is shown as on its card, decided by the same code, and on record alone."""
+
+import hmac
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from fastapi import Form, Query, Request, Response
+
+from approvals.database import Row
+from approvals.decision import Seen
+from approvals.errors import ApprovalsError, Forbidden, Invalid, NotPossible, Stale
+from approvals.people import Person
+from approvals.service import Service
+from approvals.wire import Decision, State
+from approvals_web.card import seen_token, what
+from approvals_web.deps import SignedIn, TheService
+from approvals_web.rendering import page
+from approvals_web.routers import PageRouter
+
+MOST = 20
+
+router = PageRouter()
+
+Ids = Annotated[list[str], Query(alias="id", max_length=MOST)]
+Lines = Annotated[list[str], Form(alias="shown", min_length=1, max_length=MOST)]
+
+
+@router.get("/selection")
+def selected(request: Request, person: SignedIn, service: TheService, ids: Ids = []) -> Response:  # noqa: B006
+    """What would be decided, request by request. Raises Invalid for what is not decided together."""
+    rows = service.read_now(
+        lambda reader: [service.statuses.row(reader, request_id) for request_id in dict.fromkeys(ids)]
+    )
+    check_together(rows)
+    shown = [_shown(service, person, row) for row in rows]
+    return page(request, "selection.html", {"person": person, "shown": shown, "first": rows[0]})
+
+
+@router.post("/selection")
+async def decide(
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    shown: Lines,
+    verdict: Annotated[Literal["approve", "deny"], Form()],
+    comment: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    """Each in a transaction of its own: what is stale or ended meanwhile is reported, and keeps no other back."""
+    posted = [_Posted.parse(line) for line in shown]
+    rows = await service.read(lambda reader: [service.statuses.row(reader, one.request_id) for one in posted])
+    check_together(rows, ended=True)
+    told = [await _one(service, person, one, row, verdict, comment) for one, row in zip(posted, rows, strict=True)]
+    barred = [one["barred"] for one in told]
+    if all(barred):
+        raise barred[0]
+    return page(request, "selection_done.html", {"person": person, "told": told, "verdict": verdict})
+
+
+def check_together(rows: Iterable[Row], *, ended: bool = False) -> None:
+    """Raises Invalid unless one look can be enough: one rule, one tool, nothing critical."""
+    found = list(rows)
+    if not found:
+        raise Invalid("Nothing is selected.", hint="Select requests in the queue.")
+    if len({(row.server, row.tool, row.rule) for row in found}) > 1:
+        raise Invalid("These are not of one tool and one rule.", hint="Decide them one by one, or select fewer.")
+    if any(row.risk == "critical" for row in found):
+        raise Invalid("What is critical is decided alone.", hint="Open its card.")
+    if not ended and any(row.state != State.PENDING for row in found):
+        raise NotPossible("Some of these do not wait any more.", hint="Select again.")
+
+
+class _Posted:
+    """One line of the form: a request as it was shown."""
+
+    def __init__(self, request_id: str, version: int, digest: str, card_hash: str, seen: str) -> None:
+        self.request_id, self.version, self.digest = request_id, version, digest
+        self.card_hash, self.seen = card_hash, seen
+
+    @classmethod
+    def parse(cls, text: str) -> "_Posted":
+        """Raises Invalid."""
+        try:
+            request_id, version, digest, card_hash, seen = json.loads(text)
+            return cls(str(request_id), int(version), str(digest), str(card_hash), str(seen))
+        except (ValueError, TypeError, RecursionError):
+            raise Invalid("This form cannot be read.", hint="Select again.") from None
+
+
+def _shown(service: Service, person: Person, row: Row) -> dict[str, Any]:
+    content = what(row)
+    seen = seen_token(service, person, row.id, row.content_version, row.digest, content["card_hash"])
+    line = json.dumps([row.id, row.content_version, row.digest, content["card_hash"], seen])
+    return content | {"line": line, "row": row}
+
+
+async def _one(
+    service: Service, person: Person, posted: _Posted, row: Row, verdict: Literal["approve", "deny"], comment: str
+) -> dict[str, Any]:
+    expected = seen_token(service, person, posted.request_id, posted.version, posted.digest, posted.card_hash)
+    try:
+        if not hmac.compare_digest(posted.seen.encode(), expected.encode()):
+            raise Stale("This form is not of what you were shown.", hint="Select again.")
+        if len(comment) > 2000:
+            raise Invalid("The reason has over 2000 characters.", hint="Shorten it.")
+        decision = Decision(verdict=verdict, comment=comment, content_version=posted.version, digest=posted.digest)
+        seen = Seen(posted.card_hash)
+        after = await service.write(lambda tx: service.decisions.decide(tx, posted.request_id, person, decision, seen))
+    except ApprovalsError as error:
+        barred = error if isinstance(error, Forbidden) else None
+        return {"row": row, "said": f"{error.detail} {error.hint}".strip(), "ok": False, "barred": barred}
+    return {
+        "row": row,
+        "said": "recorded; more people have to approve" if after.state == State.PENDING else after.state,
+        "ok": True,
+        "barred": None,
+    }
