@@ -394,7 +394,7 @@ async def test_older_requests_are_a_page_further(served, ann):
     first = (await ann.http.get("/history")).text
     older = re.search(r'href="(/history\?cursor=[^"]+)"', first)[1]
     second = (await ann.http.get(older)).text
-    assert (first.count("<li>"), second.count("<li>")) == (50, 2)
+    assert (first.count('<li class="row'), second.count('<li class="row')) == (50, 2)
     assert "of order 0" in second
 
 

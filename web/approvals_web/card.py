@@ -52,7 +52,8 @@ def what(row: Row) -> dict[str, Any]:
     arguments = json.loads(row.arguments)
     found, more_views = views(arguments)
     shown, more = lines(arguments, {path for view in found for path in view.covers})
-    content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more, "max_raw": MAX_RAW}
+    content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more}
+    content |= {"max_raw": MAX_RAW, "of": ""}
     return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
 
 
