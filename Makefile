@@ -14,7 +14,7 @@ REST ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock secrets clean
+.PHONY: help run test check bench screenshots format lock secrets clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,6 +37,9 @@ check: .venv/installed-dev ## lint, format, types, import direction, all tests, 
 
 bench: .venv/installed-dev ## speed against the floor of this machine; writes bench.json
 	@$(BIN)/python tests/bench/run.py
+
+screenshots: .venv/installed-dev ## the pictures in docs/
+	@$(BIN)/pytest -q tests/web/screenshots.py
 
 format: .venv/installed-dev ## the code's form
 	$(BIN)/ruff check --fix

@@ -136,6 +136,8 @@ ROUTES: dict[str, Route] = {
     "POST /account/tokens": Route(SIGNED_IN, "`decide` only for reviewers, just after signing in"),
     "POST /account/tokens/{credential_id}/revocation": Route(SIGNED_IN, "their own only"),
     "GET /audit": Route(SIGNED_IN),
+    "POST /audit/verification": Route(OVERSEERS),
+    "GET /requests/{request_id}/proof": Route(SIGNED_IN),
     "GET /login": Route(EVERYBODY),
     "GET /login/oidc": Route(EVERYBODY, "where an identity provider is set"),
     "GET /login/oidc/callback": Route(EVERYBODY, "in the browser that began it"),

@@ -178,3 +178,24 @@ async def test_the_icon_says_how_many_wait(served, ann):
     assert ">7<" in (await ann.http.get("/icon.svg?n=7")).text
     assert "<text" not in (await ann.http.get("/icon.svg")).text
     assert (await ann.http.get("/icon.svg?n=<x>")).status_code == 422
+
+
+async def test_the_record_is_verified_on_its_page_and_a_change_is_found(served, ann, visitors):
+    house = served.house
+    one = filed(house)
+    house.decide(one)
+    await house.service.link_events()
+    page = (await ann.http.post("/audit/verification", data={"head": ""})).text
+    head = re.search(r"\d+:[0-9a-f]{64}", page).group(0)
+    assert "Intact" in page
+    assert "the head that you gave" in (await ann.http.post("/audit/verification", data={"head": head})).text
+    assert (await ann.http.post("/audit/verification", data={"head": "1:2"})).status_code == 422
+    proof = (await ann.http.get(f"/requests/{one}/proof")).json()
+    assert [event["kind"] for event in proof["events"]] == house.events(one)
+    assert proof["head"] == head and all(len(event["link"]) == 64 for event in proof["events"])
+    assert (await ann.http.get("/requests/none/proof")).status_code == 404
+    house.add_user("vic", roles="viewer")
+    vic = await visitors.signed_in("vic")
+    assert "Verify now" not in (await vic.http.get("/audit")).text
+    house.tamper("UPDATE audit_event SET actor = 'user:mallory' WHERE kind = 'decision.approve'")
+    assert "Not intact" in (await ann.http.post("/audit/verification", data={"head": head})).text

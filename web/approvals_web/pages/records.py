@@ -1,14 +1,20 @@
 """The audit record."""
 
+import asyncio
 from typing import Annotated
 
-from fastapi import Query, Request, Response
+from fastapi import Form, Query, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy import bindparam, select
 
+from approvals import chain, proof
+from approvals.chain import Head, Verified
 from approvals.database import Statement
+from approvals.errors import Invalid
 from approvals.instant import to_datetime
 from approvals.models import AuditEvent
-from approvals_web.deps import SignedIn, TheService
+from approvals.wire import Identifier
+from approvals_web.deps import Overseer, SignedIn, TheService
 from approvals_web.rendering import page
 from approvals_web.routers import PageRouter
 
@@ -19,6 +25,8 @@ _events = AuditEvent.__table__  # type: ignore[attr-defined]
 _BEFORE = Statement(select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE))
 
 router = PageRouter()
+_one_at_a_time = asyncio.Semaphore(1)
+"""Verifying reads the whole record."""
 
 
 @router.get("/audit")
@@ -33,5 +41,34 @@ def audit(
     ]
     columns = ("Number", "At", "What", "By", "About")
     older = f"/audit?before={events[-1].id}" if len(events) == PAGE else ""
-    shown = {"heading": "Audit", "columns": columns, "rows": rows, "hint": "", "older": older}
+    shown = {
+        "heading": "Audit",
+        "columns": columns,
+        "rows": rows,
+        "hint": "",
+        "older": older,
+        "verifiable": bool(person.roles & {"admin", "auditor"}),
+    }
     return page(request, "table.html", shown | {"person": person})
+
+
+@router.post("/audit/verification")
+async def verify(
+    request: Request, person: Overseer, service: TheService, head: Annotated[str, Form(max_length=100)] = ""
+) -> Response:
+    """Walk the whole chain now; against a head that was kept elsewhere, if given."""
+    try:
+        known = Head.parse(head.strip()) if head.strip() else None
+    except ValueError as error:
+        raise Invalid(f"{error}.", hint="Leave it empty to verify without a head.") from None
+    async with _one_at_a_time:
+        found: Verified = await service.read(lambda reader: chain.verify(reader, service.keyring.audit, known))
+    return page(request, "verified.html", {"person": person, "found": found, "known": known})
+
+
+@router.get("/requests/{request_id}/proof")
+async def proof_of(request_id: Identifier, person: SignedIn, service: TheService) -> Response:
+    """All that is on record about one request, with its places in the chain, as a file."""
+    kept = await service.read(lambda reader: proof.of(reader, request_id))
+    headers = {"Content-Disposition": f'attachment; filename="proof-{request_id}.json"', "Cache-Control": "no-store"}
+    return JSONResponse(kept, headers=headers)
