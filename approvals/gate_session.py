@@ -362,6 +362,8 @@ class Session:
             try:
                 if self._changed():
                     await self.register()  # then the claim meets what is served now, and is refused
+                if not self._runner.free(status.id):
+                    return None  # the same call beside this one went first meanwhile
                 answer = await self._runner.claim_and_run(
                     status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller)
                 )
@@ -369,6 +371,7 @@ class Session:
                 answer = await self._overtaken(error, waiter)
             except ApprovalsError as error:
                 answer = answers.of_error(error, request_id=status.id)
+                self._stream.nudge_of(status.id)  # the claim may never have arrived: the next call's turn
         return answer
 
     def _stopped(self, caller: Caller) -> bool:

@@ -115,9 +115,13 @@ class EventStream:
 
     def nudge(self) -> None:
         """Every call that waits looks again."""
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.nudge()
+        for request_id in self._waiters:
+            self.nudge_of(request_id)
+
+    def nudge_of(self, request_id: str) -> None:
+        """Every call that waits for this request looks again."""
+        for waiter in self._waiters.get(request_id, ()):
+            waiter.nudge()
 
 
 def _rank(status: RequestStatus) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import anyio
 import effects
 import pytest
 from mcp import Client
+from mcp_types import CallToolResult, TextContent
 
 from approvals import Budgets, client, execution, gate_session, recorder, search
 from approvals.call import Call, Caller
@@ -76,6 +77,76 @@ async def test_p3_when_the_claims_answer_stays_lost_nothing_starts_and_the_servi
     assert "Nothing was started" in text(result)
     assert lines(log) == []
     await until(lambda: served.house.status(row.id).state == "not_executed")
+
+
+async def two_calls(served, until, is_there=None):
+    """The same call twice in one process, both waiting when it is approved; its request and both answers."""
+    ran, waiting = [], []
+
+    async def run(arguments):
+        ran.append(arguments)
+        return CallToolResult(content=[TextContent(type="text", text="wrote 7")])
+
+    async def progress(seconds, words):
+        waiting.append(words)
+
+    gate = served.gate()
+    gate.definitions = lambda: (WRITE,)
+    call = Call(
+        tool="write",
+        arguments=CALL,
+        effective=lambda: dict(CALL),
+        run=run,
+        caller=Caller(served.house.keys["agent"]),
+        budget=Budget(20, beat=20),
+        is_there=is_there,
+        progress=progress,
+    )
+    async with gate.running(), asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(gate.call(call)) for _ in range(2)]
+        row = await served.pending()
+        await until(lambda: len(waiting) == 2)
+        await served.decide()
+        with anyio.fail_after(10):
+            answers = [await call for call in calls]
+    assert ran == [CALL]
+    assert served.house.status(row.id).state == "succeeded"
+    return answers
+
+
+async def test_p3_when_one_calls_claim_never_arrives_the_same_call_beside_it_runs(served, monkeypatch, until):
+    monkeypatch.setattr(execution, "CLAIM_TRIES", 1)
+    original, claims = client.ServiceClient.claim, []
+
+    async def claim(self, *arguments):
+        claims.append(arguments)
+        if len(claims) == 1:
+            raise Unreachable("the claim never arrived")
+        return await original(self, *arguments)
+
+    async def unheard(self, *arguments):
+        raise Unreachable("that the caller left never arrived either")
+
+    monkeypatch.setattr(client.ServiceClient, "claim", claim)
+    monkeypatch.setattr(client.ServiceClient, "left", unheard)
+    assert sorted(answer.is_error for answer in await two_calls(served, until)) == [False, True]
+
+
+async def test_p4_two_equal_calls_of_one_process_claim_once_however_slowly_they_look(served, monkeypatch, until):
+    """Else the loser's end would let a check of the outcome begin while the winner's tool still runs."""
+    original, claims = client.ServiceClient.claim, []
+
+    async def claim(self, *arguments):
+        claims.append(arguments)
+        return await original(self, *arguments)
+
+    async def is_there():
+        await asyncio.sleep(0)
+        return True
+
+    monkeypatch.setattr(client.ServiceClient, "claim", claim)
+    assert not any(answer.is_error for answer in await two_calls(served, until, is_there))
+    assert len(claims) == 1
 
 
 async def test_p4_an_outcome_whose_answer_is_lost_is_reported_again(served, log, lose, monkeypatch, until):
