@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 
-from approvals import grants
+from approvals import grants, word_index
 from approvals.audit import SYSTEM
 from approvals.database import Row, Statement, Transaction
 from approvals.errors import NotPossible
@@ -160,6 +160,7 @@ class Erasures:
         tx.change(_ERASE_EXECUTION, of=row.id)
         tx.change(_ERASE_DECISIONS, of=row.id)
         tx.change(_ERASE_TERMS, of=row.id)
+        word_index.forget(tx, row.id)
         for event in tx.all(_ABOUT, subject=row.id):
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):

@@ -3,11 +3,16 @@ most WINDOW requests, and says from where the next look goes on."""
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, literal_column, select
+from sqlalchemy import BindParameter, bindparam, column, literal_column, select, table
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Select
+from sqlalchemy.sql.expression import ColumnElement
 
+from approvals import word_index
 from approvals.database import Reader, Row, Statement
+from approvals.errors import Invalid
 from approvals.status import WITH_EXECUTION
 from approvals.transition import requests
 
@@ -15,12 +20,15 @@ WINDOW = 20_000
 ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
 """What agents' sides say of themselves."""
 _INDEXED = (*ORIGIN, "agent_id", "decided_by", "server", "tool", "state")
-"""The most telling first: the first one given is what is walked along."""
+"""The most telling first: the first one given is what is walked along, where no words are given."""
+_text = table("request_text", column("rowid"), column("words"))
+"""The full-text index: FTS5's own table, or a view on PostgreSQL (alembic/versions/0003)."""
 
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked for; empty words fit everything. `words` all have to stand in the headline or the tool's name."""
+    """What is looked for; empty text fits everything. `words`, as `word_index.split` makes them, all have to be among
+    the request's."""
 
     words: tuple[str, ...] = ()
     server: str = ""
@@ -35,7 +43,7 @@ class Sought:
 
 @dataclass(frozen=True)
 class Found:
-    """A page: newest first. `after` is where the next look goes on; None at the beginning of time."""
+    """A page: newest first. `after` is where the next look goes on, to be given back as it is; None at the end."""
 
     rows: list[Row]
     after: str | None
@@ -44,34 +52,59 @@ class Found:
 
 
 def page(reader: Reader, sought: Sought, *, before: str | None = None, limit: int = 50) -> Found:
-    """Up to `limit` requests that fit, older than `before`."""
+    """Up to `limit` requests that fit, from where another look ended. Raises Invalid for a `before` that is none."""
     given = {name: getattr(sought, name) for name in _INDEXED if getattr(sought, name)}
-    words = {f"word{i}": f"%{_escaped(word)}%" for i, word in enumerate(sought.words)}
+    words = {f"word{i}": word for i, word in enumerate(dict.fromkeys(sought.words))}
+    if words and before is not None and not (before.isascii() and before.isdecimal() and len(before) < 19):
+        raise Invalid("This is not where a look ended.", hint="Search again.")
+    start: dict[str, Any] = {} if before is None else {"before": int(before) if words else before}
     statement, edge = _statements(tuple(given), len(words), before is not None)
-    start = {"before": before} if before is not None else {}
     rows = reader.all(statement, **given, **words, **start, limit=limit)
     if len(rows) == limit:
-        return Found(rows, rows[-1].id, exhausted=False)
-    last = reader.one(edge, **{name: given[name] for name in _walked(tuple(given))}, **start)
-    return Found(rows, last.id if last else None, exhausted=last is not None)
+        return Found(rows, str(rows[-1].place), exhausted=False)
+    along = words or {name: given[name] for name in _walked(tuple(given))}
+    last = reader.one(edge, **along, **start)
+    return Found(rows, str(last.place) if last else None, exhausted=last is not None)
 
 
 @cache
 def _statements(given: tuple[str, ...], words: int, continued: bool) -> tuple[Statement, Statement]:
-    """The page, and the id at which its window ends."""
-    window = select(requests.c.id).order_by(requests.c.id.desc())
-    window = _only(window, _walked(given))
+    """The page, and the place at which its window ends."""
+    place: ColumnElement[Any] = _text.c.rowid if words else requests.c.id
+    window = select(place.label("place")).order_by(place.desc())
+    window = window.where(_Has(words)) if words else _only(window, _walked(given))
     if continued:
-        window = window.where(requests.c.id < bindparam("before"))
+        window = window.where(place < bindparam("before"))
     seen = window.limit(WINDOW).subquery()
-    statement = WITH_EXECUTION.join(seen, seen.c.id == requests.c.id).order_by(requests.c.id.desc())
-    statement = _only(statement, given)
-    for i in range(words):
-        word: BindParameter[str] = bindparam(f"word{i}")
-        statement = statement.where(
-            requests.c.headline.ilike(word, escape="\\") | requests.c.tool.ilike(word, escape="\\")
-        )
-    return Statement(statement.limit(bindparam("limit"))), Statement(window.offset(WINDOW - 1).limit(1))
+    statement = WITH_EXECUTION.add_columns(seen.c.place)
+    if words:
+        kept = word_index.words
+        statement = statement.join(kept, kept.c.request_id == requests.c.id).join(seen, seen.c.place == kept.c.number)
+    else:
+        statement = statement.join(seen, seen.c.place == requests.c.id)
+    statement = _only(statement, given).order_by(seen.c.place.desc()).limit(bindparam("limit"))
+    return Statement(statement), Statement(window.offset(WINDOW - 1).limit(1))
+
+
+class _Has(ColumnElement[bool]):
+    """Whether all the words `word0`, `word1`, … are among those of a row of the full-text index."""
+
+    inherit_cache = False
+
+    def __init__(self, number: int) -> None:
+        self.words: list[BindParameter[str]] = [bindparam(f"word{i}") for i in range(number)]
+
+
+@compiles(_Has, "sqlite")
+def _has_in_fts5(has: _Has, compiler: Any, **options: Any) -> str:
+    quoted = " || ' ' || ".join(f"'\"' || {compiler.process(word, **options)} || '\"'" for word in has.words)
+    return f"request_text.words MATCH ({quoted})"
+
+
+@compiles(_Has, "postgresql")
+def _has_in_array(has: _Has, compiler: Any, **options: Any) -> str:
+    listed = ", ".join(f"CAST({compiler.process(word, **options)} AS text)" for word in has.words)
+    return f"request_text.words @> ARRAY[{listed}]"
 
 
 def _walked(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,7 +121,3 @@ def _only(statement: "Select", names: tuple[str, ...]) -> "Select":  # type: ign
         if name == "decided_by":
             statement = statement.where(requests.c.decided_by.is_not(None))
     return statement
-
-
-def _escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -10,7 +10,18 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, select
 
-from approvals import chain, credentials, freezes, levers, orphan, people, policy_versions, presence, release
+from approvals import (
+    chain,
+    credentials,
+    freezes,
+    levers,
+    orphan,
+    people,
+    policy_versions,
+    presence,
+    release,
+    word_index,
+)
 from approvals.agents import Agents
 from approvals.allowance import Allowance, Allowances
 from approvals.audience import Audiences
@@ -301,7 +312,7 @@ class Service:
             await self._pause(SWEEP_SECONDS)
 
     async def keep_chain(self) -> None:
-        """Link new audit events within a second of their writing, and emit each new head."""
+        """Link new audit events within a second of their writing, emit each new head, and index what was filed."""
         looks = 0
         while not self.stopping.is_set():
             with self._going_on("the audit sequencer"):
@@ -313,6 +324,9 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
             self._emit_head(head, self.database.clock.now())
+        while await self.database.read(word_index.behind) and not self.stopping.is_set():
+            if not await self.database.write(word_index.sweep):
+                break  # another process does it
 
     def _levers_moved(self) -> None:
         """Gates get a fresh lease at once, pages a poke."""

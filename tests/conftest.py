@@ -63,7 +63,7 @@ UNLIMITED = Allowance(None, None)
 httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 """Every client reads all certificates of the machine: 50 ms, hundreds of times."""
 
-ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema"}
+ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema", "test_word_index"}
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs the others as well."""
 BEHIND_HTTP = {
     "test_browser",

@@ -653,6 +653,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_delivery_request_id"), ["request_id"], unique=False)
 
     op.create_table(
+        "request_words",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["request.id"],
+        ),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("request_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "slack_message",
         sa.Column("request_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -854,6 +867,7 @@ def downgrade() -> None:
         batch_op.drop_index("slack_message_by_place")
 
     op.drop_table("slack_message")
+    op.drop_table("request_words")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_delivery_request_id"))
         batch_op.drop_index(

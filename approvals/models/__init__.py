@@ -21,7 +21,7 @@ from approvals.models.principals import (
     User,
     WebSession,
 )
-from approvals.models.requests import DecisionRow, Delivery, Execution, Permission, Request, WaitingCall
+from approvals.models.requests import DecisionRow, Delivery, Execution, Permission, Request, RequestWords, WaitingCall
 from approvals.models.rules import Freeze, FreezeConfirmation, PolicyLoad, PolicyVersion, StandingGrant
 from approvals.models.slack import SlackCode, SlackLink, SlackMessage
 
@@ -45,6 +45,7 @@ __all__ = [
     "PolicyLoad",
     "PolicyVersion",
     "Request",
+    "RequestWords",
     "Rollout",
     "Server",
     "SessionTool",

@@ -5,7 +5,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from approvals.models.columns import index_where, instant, long_text, one_of
+from approvals.models.columns import NUMBER, index_where, instant, long_text, one_of
 from approvals.wire import State
 
 PEOPLE_ASKED = "decided_at IS NOT NULL AND action = 'require_approval' AND rollout = 'enforce'"
@@ -108,6 +108,16 @@ class Request(SQLModel, table=True):
     erased_at: int | None = instant(default=None)
     """When its contents (arguments, words, results) were erased; the facts stay."""
     changed_at: int = instant()
+
+
+class RequestWords(SQLModel, table=True):
+    """A request's words, which the full-text index `request_text` is over (`approvals.word_index`)."""
+
+    __tablename__: ClassVar[str] = "request_words"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    number: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
+    request_id: str = Field(foreign_key="request.id", unique=True)
+    words: str = long_text()
 
 
 class WaitingCall(SQLModel, table=True):

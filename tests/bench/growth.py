@@ -15,7 +15,15 @@ from reviewer import file, gate
 FEW, MANY = 10_000, 1_000_000
 EACH = 60
 PENDING = 60
-PAGES = {"queue": "/", "history": "/history", "audit": "/audit"}
+PAGES = {
+    "queue": "/",
+    "history": "/history",
+    "search, a rare word": "/history?q=seldom",
+    "search, a common word": "/history?q=refund+order",
+    "search, nothing fits": "/history?q=refund+order&state=denied",
+    "figures": "/figures",
+    "audit": "/audit",
+}
 COLUMNS = {
     "request": {
         "id": "{id}",
@@ -27,6 +35,11 @@ COLUMNS = {
         "created_at": "{n}",
         "changed_at": "{n}",
         "ended_at": "{n}",
+    },
+    "request_words": {
+        "number": "{n} - 2000000",
+        "request_id": "{id}",
+        "words": "'refund order ' || {n} || CASE WHEN {n} % 5000 = 0 THEN ' seldom' ELSE '' END",
     },
     "audit_event": {"at": "{n}", "kind": "'request.succeeded'", "subject": "{id}", "payload_hash": "'past ' || {n}"},
 }

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from approvals import history
+
 
 @pytest.fixture
 async def ann(visitors):
@@ -121,10 +123,11 @@ async def test_p6_what_is_critical_or_unlike_is_not_decided_together(served, ann
     assert house.rows("SELECT 1 FROM decision") == []
 
 
-async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann):
+async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, until):
     house = served.house
     ids = [filed(house, n) for n in (11, 12, 13)]
     house.decide(ids[0], "deny", comment="=cmd()")
+    await until(lambda: len(house.rows("SELECT 1 FROM request_words")) == 3)
     for query, found in (
         ({"q": "order 12"}, [ids[1]]),
         ({"q": "ORDER refund"}, ids[::-1]),
@@ -142,21 +145,23 @@ async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann):
     assert [row["id"] for row in table] == ids[::-1] and table[-1]["comment"] == "'=cmd()"
 
 
-async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch):
+@pytest.mark.parametrize("query", [{"q": "order"}, {"server": "shop"}])
+async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, until, query):
     monkeypatch.setattr("approvals.history.WINDOW", 2)
-    from approvals import history
-
     history._statements.cache_clear()
     try:
         house = served.house
         ids = [filed(house, n) for n in (1, 2, 3, 4, 5)]
-        page = (await ann.http.get("/history", params={"q": "order 1"})).text
+        house.decide(ids[0], "deny", comment="no")
+        await until(lambda: len(house.rows("SELECT 1 FROM request_words")) == 5)
+        query = query | {"state": "denied"}
+        page = (await ann.http.get("/history", params=query)).text
         assert "Look further back" in page and ids[0] not in page
         cursor = re.search(r"cursor=([\w-]+)", page).group(1)
-        page = (await ann.http.get("/history", params={"q": "order 1", "cursor": cursor})).text
+        page = (await ann.http.get("/history", params=query | {"cursor": cursor})).text
         cursor = re.search(r"cursor=([\w-]+)", page).group(1)
-        assert ids[0] in (await ann.http.get("/history", params={"q": "order 1", "cursor": cursor})).text
-        assert ids[0] in (await ann.http.get("/history/csv", params={"q": "order 1"})).text
+        assert ids[0] in (await ann.http.get("/history", params=query | {"cursor": cursor})).text
+        assert ids[0] in (await ann.http.get("/history/csv", params=query)).text
     finally:
         history._statements.cache_clear()
 

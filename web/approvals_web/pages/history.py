@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from approvals import export, history, principals
+from approvals import export, history, principals, word_index
 from approvals.database import Reader
 from approvals.history import Found, Sought
 from approvals.service import Service
@@ -86,7 +86,7 @@ def _look(
     if asked.agent and asked.agent not in agents:
         return Found([], None, exhausted=False), []
     sought = Sought(
-        words=tuple(asked.q.split()[:8]),
+        words=tuple(word_index.split(asked.q)[:8]),
         server=asked.server,
         tool=asked.tool,
         agent_id=agents.get(asked.agent, ""),
