@@ -1,5 +1,5 @@
 """Honest numbers for the owner: how much is asked, how fast and how it is decided, per rule and tool. Over the last
-days, from at most MOST of the latest requests."""
+days, from at most MOST of the latest calls on record, those that nobody had to be asked about among them."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 
+from approvals import identifier
 from approvals.database import Reader, Row, Statement
 from approvals.instant import SECOND, Instant
 from approvals.models import DecisionRow
@@ -20,12 +21,12 @@ QUICK_MS = 3000
 """Whoever decides sooner has hardly read it."""
 
 _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
-_NAMES = ("id", "server", "tool", "rule", "state", "created_at", "decided_at")
+_NAMES = ("id", "server", "tool", "rule", "action", "state", "created_at", "decided_at")
 _LATEST = Statement(
     select(*(requests.c[name] for name in _NAMES))
-    .where(requests.c.created_at >= bindparam("since"), requests.c.action == "require_approval")
+    .where(requests.c.id >= bindparam("first"))
     .order_by(requests.c.id.desc())
-    .limit(MOST)
+    .limit(bindparam("most"))
 )
 _LOOKED = Statement(
     select(_decisions.c.request_id, _decisions.c.looked_ms, _decisions.c.verdict)
@@ -84,11 +85,12 @@ class Figures:
 def of(reader: Reader, days: int) -> Figures:
     """The last `days`, as of now."""
     since = reader.now - days * 24 * HOUR * SECOND
-    rows = reader.all(_LATEST, since=since)
+    rows = reader.all(_LATEST, first=identifier.first(since), most=MOST)
     looked = reader.all(_LOOKED, first=rows[-1].id) if rows else []
     if len(rows) == MOST:
         since = rows[-1].created_at
-    return figured(rows, looked, since, reader.now, whole=len(rows) < MOST)
+    asked = [row for row in rows if row.action == "require_approval"]
+    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST)
 
 
 def figured(rows: Iterable[Row], looked: Iterable[Row], since: Instant, now: Instant, *, whole: bool) -> Figures:

@@ -6,11 +6,6 @@ import uuid
 from approvals.instant import Instant
 
 
-def earliest(at: Instant) -> str:
-    """Not above any identifier made at that instant or later."""
-    return str(uuid.UUID(int=(at // 1000 & (2**48 - 1)) << 80))
-
-
 def new(now: Instant) -> str:
     """A UUIDv7 for `now`: 48 bits of milliseconds, 12 of their fraction, the rest random."""
     milliseconds, micro = divmod(now, 1000)

@@ -77,7 +77,7 @@ Read = Callable[[Callable[[Reader], Batch]], Batch]
 def replay(read: Read, registry: Registry, policy: Policy, since: Instant, limit: int | None = None) -> Iterator[Again]:
     """Judge the requests filed since then by `policy`, the oldest first, `limit` at most. What is judged is what was
     stored: redacted, as when it was filed. Blocking."""
-    after, left = identifier.earliest(since), limit
+    after, left = identifier.first(since), limit
     while left is None or left > 0:
         size = BATCH if left is None else min(BATCH, left)
         found = read(partial(_batch, registry=registry, after=after, limit=size))

@@ -39,7 +39,7 @@ COLUMNS = {
     "request_words": {
         "number": "{n} - 2000000",
         "request_id": "{id}",
-        "words": "'refund order ' || {n} || CASE WHEN {n} % 5000 = 0 THEN ' seldom' ELSE '' END",
+        "words": "'refund order ' || {n} || CASE WHEN {n} < 10000 AND {n} % 100 = 0 THEN ' seldom' ELSE '' END",
     },
     "audit_event": {"at": "{n}", "kind": "'request.succeeded'", "subject": "{id}", "payload_hash": "'past ' || {n}"},
 }
@@ -92,8 +92,12 @@ def _age(database: str, first: int, last: int) -> None:
                 series = SERIES[kind].format(first=low, last=min(last, low + 99_999))
                 columns = [name for name in _columns(connection, table, kind) if (table, name) != ("audit_event", "id")]
                 values = [set_columns.get(name, f"one.{name}").format(id=ID[kind], n="n") for name in columns]
-                one = f"(SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one"
-                select = f"SELECT {', '.join(values)} FROM s, {one}"
+                one = (
+                    ""
+                    if len(set_columns) == len(columns)
+                    else f", (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one"
+                )
+                select = f"SELECT {', '.join(values)} FROM s{one}"
                 connection.execute(f"{series} INSERT INTO {table} ({', '.join(columns)}) {select}")
         connection.execute("ANALYZE")
 

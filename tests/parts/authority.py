@@ -78,6 +78,7 @@ ROUTES: dict[str, Route] = {
     "GET /figures": Route(SIGNED_IN),
     "GET /selection": Route(SIGNED_IN),
     "POST /selection": Route(frozenset({"reviewer", "admin"}), "each request by the rules for its card"),
+    "POST /test-requests": Route(ADMIN),
     "GET /icon.svg": Route(EVERYBODY),
     "GET /events": Route(SIGNED_IN),
     "GET /requests/{request_id}": Route(SIGNED_IN),

@@ -131,7 +131,8 @@ async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, 
     for query, found in (
         ({"q": "order 12"}, [ids[1]]),
         ({"q": "ORDER refund"}, ids[::-1]),
-        ({"q": "100%"}, []),
+        ({"q": "99%"}, []),
+        ({"q": "%"}, []),
         ({"state": "denied"}, [ids[0]]),
         ({"person": "Ann"}, [ids[0]]),
         ({"server": "shop", "tool": "refund_order", "agent": "scout"}, ids[::-1]),
@@ -177,6 +178,14 @@ async def test_the_figures_count_what_people_were_asked(served, ann):
     page = (await ann.http.get("/figures")).text
     assert "4, " in page and "half within 20 s, 95 % within 30 s" in page and "33 % of 3" in page
     assert "shop / refund_order" in page
+
+
+async def test_figures_of_too_many_calls_say_since_when_they_count(served, ann, monkeypatch):
+    monkeypatch.setattr("approvals.figures.MOST", 2)
+    for n in range(3):
+        filed(served.house, n)
+    page = (await ann.http.get("/figures")).text
+    assert "Only the latest 2 calls on record are counted" in page and "2, " in page
 
 
 async def test_the_icon_says_how_many_wait(served, ann):

@@ -18,6 +18,7 @@ from approvals_web import api, pages, problems
 from approvals_web.headers import Headers
 from approvals_web.oidc import Client, Provider
 from approvals_web.onlookers import Onlookers
+from approvals_web.rehearsals import Rehearsals
 from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent
@@ -39,6 +40,7 @@ def create_app(service: Service, oidc: Client | None = None, slack: Workspace | 
     )
     app.state.service = service
     app.state.onlookers = Onlookers()
+    app.state.rehearsals = Rehearsals(service)
     app.state.provider = Provider(oidc, service.database.clock) if oidc else None
     app.state.slack = slack
     problems.install(app)
@@ -76,6 +78,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         service.stop()
         await asyncio.gather(*timers, return_exceptions=True)
+        await app.state.rehearsals.close()
         if app.state.slack is not None:
             await app.state.slack.close()
         await service.finish()

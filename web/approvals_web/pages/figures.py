@@ -20,6 +20,5 @@ def shown(
 ) -> Response:
     """Of the last days."""
     found = service.read_now(lambda reader: figures.of(reader, days))
-    return page(
-        request, "figures.html", {"person": person, "found": found, "days": days, "listed": found.lines[:LISTED]}
-    )
+    shown = {"found": found, "days": days, "listed": found.lines[:LISTED], "most": figures.MOST}
+    return page(request, "figures.html", shown | {"person": person})

@@ -1,6 +1,6 @@
 """The history: everything, or what was searched for, and the same as a file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -60,18 +60,19 @@ def listed(request: Request, person: SignedIn, service: TheService, asked: Form)
 
 
 @router.get("/history/{form}")
-async def exported(person: SignedIn, service: TheService, asked: Form, form: Literal["csv", "jsonl"]) -> Response:
+def exported(person: SignedIn, service: TheService, asked: Form, form: Literal["csv", "jsonl"]) -> Response:
     """The same as a file, without end of pages: up to MOST lines."""
     kind, _ = _FILES[form]
     headers = {"Content-Disposition": f'attachment; filename="approvals.{form}"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(service, asked, form), media_type=kind, headers=headers)
 
 
-async def _lines(service: Service, asked: Asked, form: str) -> AsyncIterator[str]:
+def _lines(service: Service, asked: Asked, form: str) -> Iterator[str]:
+    """In threads of their own, as Starlette runs it."""
     _, written = _FILES[form]
     cursor, left, head = asked.cursor, MOST, True
     while left > 0:
-        found, rows = await service.read(partial(_look, service=service, asked=asked, cursor=cursor, limit=CHUNK))
+        found, rows = service.read_now(partial(_look, service=service, asked=asked, cursor=cursor, limit=CHUNK))
         lines = [export.facts(item["row"], item["status"], item["agent"]) for item in rows]
         yield written(lines, head=head)
         head, left, cursor = False, left - len(rows), found.after or ""
@@ -83,10 +84,11 @@ def _look(
     reader: Reader, service: Service, asked: Asked, cursor: str, limit: int
 ) -> tuple[Found, list[dict[str, Any]]]:
     agents = {row.name: row.id for row in principals.agents(reader)}
-    if asked.agent and asked.agent not in agents:
+    words = tuple(word_index.split(asked.q)[:8])
+    if (asked.agent and asked.agent not in agents) or (asked.q.strip() and not words):
         return Found([], None, exhausted=False), []
     sought = Sought(
-        words=tuple(word_index.split(asked.q)[:8]),
+        words=words,
         server=asked.server,
         tool=asked.tool,
         agent_id=agents.get(asked.agent, ""),

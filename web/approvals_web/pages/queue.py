@@ -5,13 +5,15 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from approvals import allowance, grants, notices, search
 from approvals.wire import OPEN
 from approvals_web import checklist, granting
-from approvals_web.deps import SignedIn, TheService
+from approvals_web.deps import Admin, SignedIn, TheService
 from approvals_web.listing import items
 from approvals_web.queue_filter import QueueFilter, narrowed, runs
+from approvals_web.rehearsals import Rehearsals
 from approvals_web.rendering import page
 from approvals_web.routers import PageRouter
 
@@ -60,3 +62,10 @@ def queue(request: Request, person: SignedIn, service: TheService, asked: Annota
         "title": f"({pending}) Queue · Approvals" if pending else "Queue · Approvals",
     }
     return page(request, "queue.html", shown | more)
+
+
+@router.post("/test-requests")
+async def rehearse(request: Request, admin: Admin) -> Response:
+    """File a request that does nothing, to see what happens."""
+    rehearsals: Rehearsals = request.app.state.rehearsals
+    return RedirectResponse(f"/requests/{await rehearsals.begin(admin)}", status_code=303)

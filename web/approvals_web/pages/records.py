@@ -61,8 +61,10 @@ async def verify(
         known = Head.parse(head.strip()) if head.strip() else None
     except ValueError as error:
         raise Invalid(f"{error}.", hint="Leave it empty to verify without a head.") from None
-    async with _one_at_a_time:
-        found: Verified = await service.read(lambda reader: chain.verify(reader, service.keyring.audit, known))
+    async with _one_at_a_time:  # in a thread: it may take minutes
+        found: Verified = await asyncio.to_thread(
+            service.read_now, lambda reader: chain.verify(reader, service.keyring.audit, known)
+        )
     return page(request, "verified.html", {"person": person, "found": found, "known": known})
 
 

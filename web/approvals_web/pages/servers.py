@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import principals
+from approvals import policy_text, principals
 from approvals.database import Reader, Row
 from approvals.service import Service
 from approvals.wire import Hash, ServerName, ToolName
@@ -41,18 +41,20 @@ async def accept(
 
 
 def _offer(reader: Reader, service: Service, row: Row) -> dict[str, Any]:
+    before = _text(reader, service, row.server, row.accepted_hash)
+    after = _text(reader, service, row.server, row.offered_hash)
     return {
         "server": row.server,
         "name": row.name,
         "hash": row.offered_hash,
         "loosens": row.loosens.splitlines(),
-        "before": _text(reader, service, row.server, row.accepted_hash),
-        "after": _text(reader, service, row.server, row.offered_hash),
+        "difference": policy_text.difference(before, after),
+        "after": after,
     }
 
 
 def _text(reader: Reader, service: Service, server: str, tool_hash: str | None) -> str:
     if tool_hash is None:
-        return "nothing: it was never accepted"
+        return ""
     definition = service.registry.definition(reader, server, tool_hash)
     return json.dumps(definition.model_dump(mode="json"), indent=2)
