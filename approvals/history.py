@@ -16,7 +16,7 @@ from approvals.errors import Invalid
 from approvals.status import WITH_EXECUTION
 from approvals.transition import requests
 
-WINDOW = 20_000
+WINDOW = 10_000
 ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
 """What agents' sides say of themselves."""
 _INDEXED = (*ORIGIN, "agent_id", "decided_by", "server", "tool", "state")
@@ -58,32 +58,50 @@ def page(reader: Reader, sought: Sought, *, before: str | None = None, limit: in
     if words and before is not None and not (before.isascii() and before.isdecimal() and len(before) < 19):
         raise Invalid("This is not where a look ended.", hint="Search again.")
     start: dict[str, Any] = {} if before is None else {"before": int(before) if words else before}
-    statement, edge = _statements(tuple(given), len(words), before is not None)
-    rows = reader.all(statement, **given, **words, **start, limit=limit)
+    walked = () if words else _walked(tuple(given))
+    edge = None
+    if len(given) > len(walked):  # else each row that is walked over fits
+        along = words or {name: given[name] for name in walked}
+        edge = reader.one(_edge(len(words), walked, before is not None), **along, **start)
+    end: dict[str, Any] = {} if edge is None else {"edge": edge.place}
+    statement = _page(len(words), tuple(given), before is not None, edge is not None)
+    rows = reader.all(statement, **given, **words, **start, **end, limit=limit)
     if len(rows) == limit:
         return Found(rows, str(rows[-1].place), exhausted=False)
-    along = words or {name: given[name] for name in _walked(tuple(given))}
-    last = reader.one(edge, **along, **start)
-    return Found(rows, str(last.place) if last else None, exhausted=last is not None)
+    return Found(rows, str(edge.place) if edge else None, exhausted=edge is not None)
 
 
 @cache
-def _statements(given: tuple[str, ...], words: int, continued: bool) -> tuple[Statement, Statement]:
-    """The page, and the place at which its window ends."""
-    place: ColumnElement[Any] = _text.c.rowid if words else requests.c.id
-    window = select(place.label("place")).order_by(place.desc())
-    window = window.where(_Has(words)) if words else _only(window, _walked(given))
-    if continued:
-        window = window.where(place < bindparam("before"))
-    seen = window.limit(WINDOW).subquery()
-    statement = WITH_EXECUTION.add_columns(seen.c.place)
+def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement:
+    """The place at which the window ends."""
+    place = _place(words)
+    window = select(place.label("place"))
+    window = window.where(_Has(words)) if words else _only(window, walked)
+    return Statement(_before(window, words, continued).offset(WINDOW - 1).limit(1))
+
+
+@cache
+def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement:
+    statement = WITH_EXECUTION.add_columns(_place(words).label("place"))
     if words:
         kept = word_index.words
-        statement = statement.join(kept, kept.c.request_id == requests.c.id).join(seen, seen.c.place == kept.c.number)
-    else:
-        statement = statement.join(seen, seen.c.place == requests.c.id)
-    statement = _only(statement, given).order_by(seen.c.place.desc()).limit(bindparam("limit"))
-    return Statement(statement), Statement(window.offset(WINDOW - 1).limit(1))
+        statement = statement.join(kept, kept.c.request_id == requests.c.id)
+        statement = statement.join(_text, _text.c.rowid == kept.c.number).where(_Has(words))
+    statement = _before(_only(statement, given), words, continued)
+    if bounded:
+        statement = statement.where(_place(words) >= bindparam("edge"))
+    return Statement(statement.limit(bindparam("limit")))
+
+
+def _place(words: int) -> ColumnElement[Any]:
+    """What the rows are in the order of."""
+    return _text.c.rowid if words else requests.c.id
+
+
+def _before(statement: "Select", words: int, continued: bool) -> "Select":  # type: ignore[type-arg]
+    place = _place(words)
+    ordered = statement.order_by(place.desc())
+    return ordered.where(place < bindparam("before")) if continued else ordered
 
 
 class _Has(ColumnElement[bool]):

@@ -9,7 +9,7 @@ from approvals import policy_replay
 from approvals.circumstances import recall, remember
 from approvals.database import Row
 from approvals.fingerprint import encode
-from approvals.identifier import earliest, new
+from approvals.identifier import first, new
 from approvals.instant import SECOND
 from approvals.policy import CallFacts, ToolFacts
 from approvals.policy_source import read
@@ -170,4 +170,4 @@ def test_batches_reach_everything_since_then_and_no_more_than_asked(ruled, monke
 
 def test_an_instant_has_an_earliest_identifier():
     now = 1_800_000_000_123_456
-    assert new(now - 1000) < earliest(now) <= new(now)
+    assert new(now - 1000) < first(now) <= new(now)

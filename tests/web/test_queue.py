@@ -149,7 +149,7 @@ async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, 
 @pytest.mark.parametrize("query", [{"q": "order"}, {"server": "shop"}])
 async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, until, query):
     monkeypatch.setattr("approvals.history.WINDOW", 2)
-    history._statements.cache_clear()
+    history._edge.cache_clear()
     try:
         house = served.house
         ids = [filed(house, n) for n in (1, 2, 3, 4, 5)]
@@ -164,7 +164,7 @@ async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, unti
         assert ids[0] in (await ann.http.get("/history", params=query | {"cursor": cursor})).text
         assert ids[0] in (await ann.http.get("/history/csv", params=query)).text
     finally:
-        history._statements.cache_clear()
+        history._edge.cache_clear()
 
 
 async def test_the_figures_count_what_people_were_asked(served, ann):

@@ -56,7 +56,8 @@ def listed(request: Request, person: SignedIn, service: TheService, asked: Form)
     said = asked.words()
     onwards = urlencode(said | {"cursor": found.after}) if found.after else ""
     shown = {"items": rows, "asked": asked, "said": urlencode(said), "onwards": onwards, "exhausted": found.exhausted}
-    return page(request, "history.html", shown | {"person": person, "states": [str(state) for state in State]})
+    more = {"person": person, "states": [str(state) for state in State], "window": history.WINDOW}
+    return page(request, "history.html", shown | more)
 
 
 @router.get("/history/{form}")
