@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ from process import replica, subject
 from reviewer import file, gate
 
 FEW, MANY = 10_000, 1_000_000
-EACH = 60
+EACH, WARM = 60, 10
 PENDING = 60
 PAGES = {
     "queue": "/",
@@ -53,34 +53,44 @@ SERIES = {
 }
 
 
-async def measure(database: str, kind: str) -> list[Figures]:
-    """Each page at MANY against the same page at FEW, both first and again."""
+async def measure(fresh: Callable[[], contextlib.AbstractContextManager[str]], kind: str) -> list[Figures]:
+    """Each page of a service with MANY against the same page of one with FEW, in turn."""
     rows = [Figures(f"{name} page at {MANY:,} requests, {kind}", 1.3) for name in PAGES]
+    with fresh() as database, fresh() as other:
+        few, many = await _aged(other, FEW), await _aged(database, MANY)
+        with replica(other, few) as smaller, replica(database, many) as larger:
+            browsers = [await _browser(service) for service in (larger, smaller)]
+            for row, path in zip(rows, PAGES.values(), strict=True):
+                for number in range(EACH):
+                    pair = [await _seconds(browser, path) for browser in browsers]
+                    if number >= WARM:
+                        row.pair(*pair)
+            for browser in browsers:
+                browser.close()
+    return rows
+
+
+async def _aged(database: str, past: int) -> dict[str, Any]:
+    """A database with so many requests in the past, and PENDING now; how to reach a service over it."""
     with subject(database) as service:
         filer = await gate(service)
         for order in range(PENDING):
             await file(filer, service, 5_000_000 + order)
         filer.close()
-        _age(database, 1, FEW)
-        few = {name: await _times(service, path) for name, path in PAGES.items()}
-    _age(database, FEW + 1, MANY)
-    with replica(database, service) as service:
-        for row, (name, path) in zip(rows, PAGES.items(), strict=True):
-            for many, before in zip(await _times(service, path), few[name], strict=True):
-                row.pair(many, before)
-    return rows
+    _age(database, 1, past)
+    return service
 
 
-async def _times(service: dict[str, Any], path: str) -> list[float]:
-    browser = await Connection.open(service["url"], Cookie=f"approvals={service['cookie']}")
-    times = []
-    for _ in range(EACH):
-        began = time.perf_counter()
-        status, page = await browser.ask("GET", path)
-        times.append(time.perf_counter() - began)
-        assert status == 200, page[:200]
-    browser.close()
-    return times[10:]
+async def _browser(service: dict[str, Any]) -> Connection:
+    return await Connection.open(service["url"], Cookie=f"approvals={service['cookie']}")
+
+
+async def _seconds(browser: Connection, path: str) -> float:
+    began = time.perf_counter()
+    status, page = await browser.ask("GET", path)
+    taken = time.perf_counter() - began
+    assert status == 200, page[:200]
+    return taken
 
 
 def _age(database: str, first: int, last: int) -> None:

@@ -38,8 +38,7 @@ async def measure() -> list[Figures]:
     for kind, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
         with fresh() as database:
             rows.append(await recovery.measure(database, kind))
-        with fresh() as database:
-            rows += await growth.measure(database, kind)
+        rows += await growth.measure(fresh, kind)
     return rows
 
 
