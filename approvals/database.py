@@ -51,10 +51,12 @@ class Compiled:
 
 
 class Statement:
-    """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters."""
+    """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters. `varies`: the
+    best plan hangs on their values, so PostgreSQL makes one each time."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, *, varies: bool = False) -> None:
         self._statement = statement
+        self.varies = varies
         self._compiled: dict[str, Compiled] = {}
 
     def compiled(self, dialect: Dialect) -> Compiled:

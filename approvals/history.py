@@ -77,7 +77,7 @@ def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement:
     place = _place(words)
     window = select(place.label("place"))
     window = window.where(_Has(words)) if words else _only(window, walked)
-    return Statement(_before(window, words, continued).offset(WINDOW - 1).limit(1))
+    return Statement(_before(window, words, continued).offset(WINDOW - 1).limit(1), varies=True)
 
 
 @cache
@@ -90,7 +90,7 @@ def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) ->
     statement = _before(_only(statement, given), words, continued)
     if bounded:
         statement = statement.where(_place(words) >= bindparam("edge"))
-    return Statement(statement.limit(bindparam("limit")))
+    return Statement(statement.limit(bindparam("limit")), varies=True)
 
 
 def _place(words: int) -> ColumnElement[Any]:

@@ -73,7 +73,8 @@ class PostgresReader(Reader):
 
     def _send(self, statement: Statement, parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
         compiled = statement.compiled(DIALECT)
-        return self._connection.execute(compiled.sql.encode(), _without_nul(compiled.bind(parameters)))
+        values = _without_nul(compiled.bind(parameters))
+        return self._connection.execute(compiled.sql.encode(), values, prepare=False if statement.varies else None)
 
     def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         return cursor.fetchall()

@@ -35,6 +35,7 @@ COLUMNS = {
         "created_at": "{n}",
         "changed_at": "{n}",
         "ended_at": "{n}",
+        "erased_at": "{n}",
     },
     "request_words": {
         "number": "{n} - 2000000",
@@ -47,6 +48,14 @@ ID = {
     "sqlite": "printf('00000000-0000-7000-8000-%012d', n)",
     "postgresql": "'00000000-0000-7000-8000-' || lpad(n::text, 12, '0')",
 }
+CAUGHT_UP = (
+    "INSERT INTO audit_link (seq, event_id, mac) "
+    "SELECT row_number() OVER (ORDER BY id) + (SELECT max(seq) FROM audit_link), id, 'past' "
+    "FROM audit_event WHERE id NOT IN (SELECT event_id FROM audit_link)",
+    "DELETE FROM meta WHERE name = 'words_indexed_to'",
+    "INSERT INTO meta (name, value) SELECT 'words_indexed_to', CAST(max(seq) AS text) FROM audit_link",
+)
+"""As after a million real ones: nothing is left to link, to index, or (`erased_at`) to erase."""
 SERIES = {
     "sqlite": "WITH RECURSIVE s(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM s WHERE n < {last})",
     "postgresql": "WITH s(n) AS (SELECT generate_series({first}, {last}))",
@@ -109,6 +118,8 @@ def _age(database: str, first: int, last: int) -> None:
                 )
                 select = f"SELECT {', '.join(values)} FROM s{one}"
                 connection.execute(f"{series} INSERT INTO {table} ({', '.join(columns)}) {select}")
+        for statement in CAUGHT_UP:
+            connection.execute(statement)
         connection.execute("ANALYZE")
 
 
