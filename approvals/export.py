@@ -12,7 +12,7 @@ COLUMNS = (
     "id", "filed_at", "state", "server", "tool", "headline", "agent", "on_behalf_of_unverified", "risk", "rule",
     "quorum", "decided_by", "decided_at", "comment", "digest", "content_version",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def facts(row: Any, status: RequestStatus, agent: str) -> dict[str, Any]:

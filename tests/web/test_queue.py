@@ -115,7 +115,8 @@ async def test_p6_what_is_critical_or_unlike_is_not_decided_together(served, ann
     assert "0 of 2" in (await bob.http.post("/selection", data={"shown": lines, "verdict": "approve"})).text, (
         "another's form"
     )
-    for bad in ("{}", "[]", "[" * 5000, "null", '["a"]'):
+    odd = ('["a", Infinity, "b", "c", "d"]', '["\\ud800", 1, "b", "c", "d"]', '["a", 1, "b", "c", "\\ud800"]')
+    for bad in ("{}", "[]", "[" * 5000, "null", '["a"]', *odd):
         assert (await ann.http.post("/selection", data={"shown": [bad], "verdict": "approve"})).status_code in {
             404,
             422,

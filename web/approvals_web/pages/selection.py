@@ -81,9 +81,11 @@ class _Posted:
     def parse(cls, text: str) -> "_Posted":
         """Raises Invalid."""
         try:
-            request_id, version, digest, card_hash, seen = json.loads(text)
-            return cls(str(request_id), int(version), str(digest), str(card_hash), str(seen))
-        except (ValueError, TypeError, RecursionError):
+            request_id, version, *said = json.loads(text)
+            digest, card_hash, seen = map(str, said)
+            f"{request_id}{digest}{card_hash}{seen}".encode()  # half a surrogate pair is no text
+            return cls(str(request_id), int(version), digest, card_hash, seen)
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise Invalid("This form cannot be read.", hint="Select again.") from None
 
 
