@@ -3,11 +3,12 @@
 import html
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import httpx2
 import pytest
+from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 from approvals.people import require_user
 
@@ -93,3 +94,59 @@ async def visitors_to(house) -> AsyncIterator[object]:
     yield open_to
     for visitors in made:
         await visitors.close()
+
+
+@dataclass
+class Tabs:
+    """The tabs of one person's browser. What a console calls an error is a fault, unless the test excuses it."""
+
+    context: BrowserContext
+    excused: tuple[str, ...] = ()
+    faults: list[str] = field(default_factory=list)
+
+    async def open(self, address: str) -> Page:
+        tab = await self.blank()
+        await tab.goto(address)
+        await tab.wait_for_function("() => window.htmx !== undefined")
+        return tab
+
+    async def blank(self) -> Page:
+        """A tab that has not gone anywhere."""
+        tab = await self.context.new_page()
+        tab.set_default_timeout(10_000)
+        tab.on("console", self._said)
+        tab.on("pageerror", lambda error: self.faults.append(str(error)))
+        return tab
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(words in message.text for words in self.excused):
+            self.faults.append(message.text)
+
+
+@pytest.fixture
+async def open_browser(browser, visitors_of) -> AsyncIterator[object]:
+    """Opens Ann's browser on a service."""
+    opened: list[Tabs] = []
+
+    async def open_at(served, *excused: str, **options) -> Tabs:
+        context = await browser.new_context(base_url=served.url, **options)
+        await context.add_cookies([{"name": "approvals", "value": await visitors_of(served), "url": served.url}])
+        opened.append(Tabs(context, excused))
+        return opened[-1]
+
+    yield open_at
+    for tabs in opened:
+        await tabs.context.close()
+    assert [tabs.faults for tabs in opened if tabs.faults] == []
+
+
+@pytest.fixture
+def file_at():
+    """A call filed by a gate: committed by the service's own writer, so open pages are poked."""
+
+    async def file(served, **changes) -> str:
+        house = served.house
+        filing, at = house.filing(**changes), house.installation()
+        return (await house.service.write(lambda tx: house.service.filings.file(tx, at, filing))).request_id
+
+    return file
