@@ -25,6 +25,7 @@ SECRET = "a secret key for tests, long enough to count"
 async def serving(service: Service, port: int = 0, app: FastAPI | None = None) -> AsyncIterator[str]:
     """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
     listener = socket.create_server(("127.0.0.1", port))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so to sockets of its own alone
     config = uvicorn.Config(app or create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     config.load()
     server = uvicorn.Server(config)

@@ -15,6 +15,7 @@ from approvals.errors import Unavailable
 from approvals.service import Service
 from approvals.slack.workspace import Workspace
 from approvals_web import api, pages, problems
+from approvals_web.api.documented import DocumentedApp
 from approvals_web.headers import Headers
 from approvals_web.oidc import Client, Provider
 from approvals_web.onlookers import Onlookers
@@ -29,7 +30,7 @@ READY_SECONDS = 3.0
 def create_app(service: Service, oidc: Client | None = None, slack: Workspace | None = None) -> FastAPI:
     """The application. Its lifespan starts the service's database and timers, and stops them. With `oidc`, people may
     sign in through that identity provider, too; with `slack`, they may decide there."""
-    app = FastAPI(
+    app = DocumentedApp(
         title="mcp-approvals",
         version=version("mcp-approvals"),
         description="A human approval gate for AI agents.",

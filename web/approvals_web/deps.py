@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from approvals import credentials, freezes
@@ -23,6 +23,9 @@ async def service_of(request: Request) -> Service:
 
 
 TheService = Annotated[Service, Depends(service_of)]
+_Wire = Annotated[
+    str, Header(alias=WIRE_HEADER, description=f"The wire version that the gate speaks: {OLDEST_WIRE} to {WIRE_VERSION}")
+]
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
@@ -35,16 +38,16 @@ async def _principal(request: Request, bearer: HTTPAuthorizationCredentials | No
     return found
 
 
-async def gate(request: Request, bearer: _Bearer) -> Principal:
+async def gate(request: Request, bearer: _Bearer, wire: _Wire = "") -> Principal:
     """The gate whose key this is, and the key. Raises WireTooOld when it speaks no version this service knows."""
     found = await _principal(request, bearer, "installation")
-    _check_wire(request.headers.get(WIRE_HEADER, ""))
+    _check_wire(wire)
     return found
 
 
-async def installation(request: Request, bearer: _Bearer) -> Row:
+async def installation(found: Annotated[Principal, Depends(gate)]) -> Row:
     """The gate whose key this is. Raises as `gate`."""
-    return (await gate(request, bearer)).row
+    return found.row
 
 
 async def agent(request: Request, bearer: _Bearer) -> Row:

@@ -6,12 +6,17 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from approvals.errors import ApprovalsError, Forbidden, Invalid, NotFound, from_document
 from approvals_web.pages.error import error_page
 
 logger = logging.getLogger("approvals")
 MEDIA_TYPE = "application/problem+json"
+
+
+class WrongMethod(ApprovalsError):
+    status, problem, title = 405, "method-not-allowed", "Not a method of this address"
 
 
 def install(app: FastAPI) -> None:
@@ -37,9 +42,19 @@ def _unreadable(request: Request, error: Exception) -> Response:
 
 def _routing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == 405:
+        return _wrong_method(request)
     known = {404: NotFound("There is nothing at this address."), 403: Forbidden(str(error.detail))}
     problem = known.get(error.status_code) or from_document(error.status_code, {"detail": str(error.detail)})
     return render(request, problem, status=error.status_code, headers=dict(error.headers or {}))
+
+
+def _wrong_method(request: Request) -> Response:
+    """The router names the methods of the first route at this address alone."""
+    there = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    allowed = ", ".join(sorted({method for route in there for method in route.methods}))
+    problem = WrongMethod(f"There is no {request.method} at this address.", hint=f"It takes {allowed}.")
+    return render(request, problem, headers={"Allow": allowed})
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

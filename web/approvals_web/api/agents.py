@@ -9,7 +9,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("agents")
 
 
-@router.post("/agents/verify", responses=problems(400, 413, 426))
+@router.post("/agents/verify", responses=problems(426))
 async def verify_agent(body: VerifyAgent, installation: Installation, service: TheService) -> VerifiedAgent:
     """A short-lived assertion that this agent calls through this installation; 401 unless the key is a live agent's."""
     verified = await service.read(lambda reader: assert_agent(reader, service.keyring, installation, body.key))

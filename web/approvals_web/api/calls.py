@@ -8,7 +8,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("calls")
 
 
-@router.post("/calls", responses=problems(400, 404, 409, 413, 426))
+@router.post("/calls", responses=problems(404, 409, 426))
 async def record_calls(batch: CallRecords, installation: Installation, service: TheService) -> Recorded:
     """Keep a batch; numbers are consecutive, and a batch may come twice."""
     return await service.write(lambda tx: service.calls.record(tx, installation, batch))

@@ -13,7 +13,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("decisions")
 
 
-@router.post("/requests/{request_id}/decisions", responses=problems(400, 404, 409, 413))
+@router.post("/requests/{request_id}/decisions", responses=problems(404, 409))
 async def decide(
     request_id: Identifier, body: Decision, user: UserToken, request: Request, service: TheService
 ) -> RequestStatus:

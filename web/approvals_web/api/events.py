@@ -28,7 +28,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/requests/events", response_class=StreamingResponse, responses=problems(400, 404, 413, 426) | _STREAM)
+@router.post("/requests/events", response_class=StreamingResponse, responses=problems(404, 426) | _STREAM)
 async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
     await _check_session(service, gate.row, body.session)

@@ -6,7 +6,7 @@ from approvals_web.api.documented import problems
 from approvals_web.deps import Installation, TheService
 from approvals_web.routers import ApiRouter
 
-router = ApiRouter("executions", problems(400, 404, 409, 413, 426))
+router = ApiRouter("executions", problems(404, 409, 426))
 
 
 @router.put("/requests/{request_id}/claim")

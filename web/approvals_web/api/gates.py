@@ -9,7 +9,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("gates")
 
 
-@router.put("/gates/{session}/freezes", status_code=204, responses=problems(400, 404, 413, 426))
+@router.put("/gates/{session}/freezes", status_code=204, responses=problems(404, 426))
 async def heard_freezes(
     session: Identifier, body: HeardFreezes, installation: Installation, service: TheService
 ) -> None:

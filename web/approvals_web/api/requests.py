@@ -31,7 +31,7 @@ class Page(BaseModel):
 @router.post(
     "/requests",
     status_code=201,
-    responses=problems(400, 409, 413, 426, 429)
+    responses=problems(409, 426, 429)
     | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
 )
 async def file_request(
@@ -47,7 +47,7 @@ async def file_request(
     return status
 
 
-@router.get("/requests", responses=problems(400))
+@router.get("/requests", responses=problems())
 async def search_requests(
     user: UserToken,
     service: TheService,

@@ -9,7 +9,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("servers")
 
 
-@router.put("/servers/{name}/tools", responses=problems(400, 409, 413, 426))
+@router.put("/servers/{name}/tools", responses=problems(409, 426))
 async def register_tools(
     name: ServerName, registration: Registration, installation: Installation, service: TheService
 ) -> Registered:

@@ -27,7 +27,7 @@ async def unsettled_requests(
     return UnsettledRequests.model_construct(requests=found)
 
 
-@router.put("/requests/{request_id}/verification", responses=problems(400, 404, 409, 413, 426))
+@router.put("/requests/{request_id}/verification", responses=problems(404, 409, 426))
 async def verify_request(
     request_id: Identifier, body: Verification, installation: Installation, service: TheService
 ) -> RequestStatus:

@@ -8,7 +8,7 @@ from approvals_web.routers import ApiRouter
 router = ApiRouter("requests")
 
 
-@router.post("/requests/{request_id}/withdrawal", responses=problems(400, 404, 409, 413))
+@router.post("/requests/{request_id}/withdrawal", responses=problems(404, 409))
 async def withdraw(request_id: Identifier, body: Withdrawal, agent: Agent, service: TheService) -> RequestStatus:
     """Withdraw a pending request, or an approved one that nobody has claimed."""
     await service.write(lambda tx: service.withdrawals.by_agent(tx, request_id, agent, body.comment))
