@@ -1,6 +1,7 @@
 """The API keeps what its OpenAPI document says, whoever asks and whatever they send: both come from the document."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -131,7 +132,12 @@ def _try(url: str, some: st.SearchStrategy[Case], headers: dict[str, str], numbe
 @pytest.mark.parametrize("path", sorted({route.split(" ")[1] for route in OPERATIONS}))
 async def test_another_method_is_refused_with_all_those_that_there_are(served, world, document, path):
     about = _about(world, "pending")
-    offered = {method.upper() for method in document["paths"][path]}
+    offered = {
+        method.upper()
+        for template, methods in document["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)  # /requests/events is like an id's, too
+        for method in methods
+    }
     async with served.client() as client:
         for method in {"GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"} - offered:
             answer = await client.request(method, served.url + path.format_map(about))

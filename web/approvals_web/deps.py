@@ -24,7 +24,8 @@ async def service_of(request: Request) -> Service:
 
 TheService = Annotated[Service, Depends(service_of)]
 _Wire = Annotated[
-    str, Header(alias=WIRE_HEADER, description=f"The wire version that the gate speaks: {OLDEST_WIRE} to {WIRE_VERSION}")
+    str,
+    Header(alias=WIRE_HEADER, description=f"The wire version that the gate speaks: {OLDEST_WIRE} to {WIRE_VERSION}"),
 ]
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 

@@ -31,8 +31,7 @@ class Page(BaseModel):
 @router.post(
     "/requests",
     status_code=201,
-    responses=problems(409, 426, 429)
-    | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
+    responses=problems(409, 426, 429) | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
 )
 async def file_request(
     filing: Filing, installation: Installation, service: TheService, response: Response
