@@ -154,7 +154,7 @@ async def test_a_body_where_none_is_asked_for_is_read_as_strictly(served, docume
     assert str(answer.status_code) in document["paths"][f"{API}/requests/unsettled"]["get"]["responses"]
 
 
-def test_the_document_says_which_operations_are_a_gates_alone(document):
+async def test_the_document_says_which_operations_are_a_gates_alone(document):
     """They speak the wire's version; whoever does not hears so."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
