@@ -67,6 +67,7 @@ ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema", "test_word_
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs the others as well."""
 BEHIND_HTTP = {
     "test_browser",
+    "test_browser_network",
     "test_browser_away",
     "test_browser_bundle",
     "test_browser_tabs",

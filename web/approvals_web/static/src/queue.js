@@ -93,8 +93,6 @@
     button.textContent = localStorage.getItem("notify") === "on" ? "Notifications are on" : "Notify me of new ones";
   };
   document.addEventListener("htmx:after:swap", label);
-  window.addEventListener("offline", () => document.body.classList.add("offline"));
-  window.addEventListener("online", () => document.body.classList.remove("offline"));
   count();
   label();
 })();
