@@ -87,6 +87,7 @@ BEHIND_HTTP = {
     "test_transports",
     "test_typescript",
     "test_who_decides",
+    "test_who_sees_what",
 }
 """What a gate, its clients and browsers do: they cannot see which database the service has."""
 
