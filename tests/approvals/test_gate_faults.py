@@ -280,13 +280,16 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
     assert lines(log) == []
 
 
-async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log, monkeypatch):
+async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log, monkeypatch, until):
     """The last look, between the approval and the claim."""
     monkeypatch.setattr(gate_session, "PRESENCE_SECONDS", 60)  # no look before
-    ran = []
+    ran, waiting = [], []
 
     async def run(arguments):
         ran.append(arguments)
+
+    async def progress(seconds, words):
+        waiting.append(words)
 
     async def is_there():
         return not served.house.read(lambda reader: search.page(reader, state="approved"))
@@ -299,11 +302,13 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         effective=lambda: dict(CALL),
         run=run,
         caller=Caller(served.house.keys["agent"]),
-        budget=Budget(20),
+        budget=Budget(20, beat=20),
         is_there=is_there,
+        progress=progress,
     )
     async with gate.running(), asyncio.TaskGroup() as tasks:
         answer = tasks.create_task(gate.call(call))
+        await until(lambda: waiting)
         row = await served.decide()
         with anyio.fail_after(10):
             assert (await answer).structured_content["status"] == "approved"
