@@ -308,6 +308,9 @@ class Session:
         if status.replayed:
             return self._stored(status, replayed=True)
         try:
+            if self._freeze(call.caller, "refuse") is not None:  # yet it was filed: joined, or the freeze is over
+                with contextlib.suppress(ApprovalsError):
+                    await self.register()
             with self._stream.waiting(status) as waiter:
                 return await self._until_final(call, waiter)
         finally:

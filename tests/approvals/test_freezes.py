@@ -313,6 +313,23 @@ async def test_p7_a_waiting_agent_hears_of_a_freeze_at_once_and_joins_its_reques
             assert not (await again).is_error
 
 
+async def test_p7_a_gate_that_has_not_heard_of_the_end_of_a_freeze_does_not_call_writes_frozen(
+    served, log, until, monkeypatch
+):
+    async with Client(create(log, gate=served.gate())) as client, asyncio.TaskGroup() as tasks:
+        await made(served)
+        await until(lambda: confirmed(served) == 1)
+        told(await client.call_tool("async_write", {"order_id": 7}), "frozen")
+        monkeypatch.setattr(served.house.service.gates, "renew", lambda: None)
+        await lifted(served)
+        call = tasks.create_task(client.call_tool("async_write", {"order_id": 7}))
+        row = await served.pending()
+        await until(lambda: served.house.waiting(row.id) == 1 or call.done())
+        await served.decide()
+        with anyio.fail_after(5):
+            assert not (await call).is_error
+
+
 async def test_p7_under_a_hold_calls_wait_and_say_why_nobody_approves_them(served, log, until):
     served.house.service.policy.present = AllowAll()
     async with Client(create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
