@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import text
 from sqlmodel import SQLModel, create_engine
 
-import approvals.models  # noqa: F401  (registers the tables)
+import approvals.service.storage.tables  # noqa: F401  (registers the tables)
 
 url = context.config.attributes.get("url") or os.environ.get("APPROVALS_DATABASE_URL", "sqlite:///approvals.db")
 scheme, _, rest = url.partition("://")

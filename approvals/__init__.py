@@ -4,24 +4,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from approvals.definition import Approval
     from approvals.errors import ApprovalsError
-    from approvals.execution import current_request_id
-    from approvals.gate import Gate
-    from approvals.gate_settings import GateSettings
-    from approvals.gated_server import GatedServer
-    from approvals.waiting import Budgets
+    from approvals.gate.budgets import Budgets
+    from approvals.gate.gate import Gate
+    from approvals.gate.runner import current_request_id
+    from approvals.gate.server import GatedServer
+    from approvals.gate.settings import GateSettings
+    from approvals.gate.tools import Approval
 
 __all__ = ["Approval", "ApprovalsError", "Budgets", "Gate", "GateSettings", "GatedServer", "current_request_id"]
 
 _HOMES = {
-    "Approval": "definition",
+    "Approval": "gate.tools",
     "ApprovalsError": "errors",
-    "Budgets": "waiting",
-    "Gate": "gate",
-    "GateSettings": "gate_settings",
-    "GatedServer": "gated_server",
-    "current_request_id": "execution",
+    "Budgets": "gate.budgets",
+    "Gate": "gate.gate",
+    "GateSettings": "gate.settings",
+    "GatedServer": "gate.server",
+    "current_request_id": "gate.runner",
 }
 
 

@@ -24,20 +24,10 @@ from postgres import PostgresServer
 from serving import SECRET, serving
 from sqlalchemy import text
 
-from approvals import Gate, GateSettings, identifier, presence, schema, search
-from approvals.allowance import Allowance
-from approvals.assertion import assert_agent
-from approvals.bus import EVERYTHING
-from approvals.database import Reader, Row, Statement, Transaction, database_at
-from approvals.decision import Seen
-from approvals.filing import Filed
+from approvals import Gate, GateSettings
+from approvals import ids as identifier
 from approvals.instant import SECOND, Clock, Instant
-from approvals.keyring import Keyring
-from approvals.people import Person, require_user
-from approvals.principals import agent_named, installation_named
-from approvals.service import Service
-from approvals.settlement import Truth
-from approvals.wire import (
+from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
     Annotations,
@@ -51,6 +41,26 @@ from approvals.wire import (
     RequestStatus,
     ToolDefinition,
     Verification,
+)
+from approvals.service.history import queries as search
+from approvals.service.identity.servers import agent_named, installation_named
+from approvals.service.identity.users import Person, require_user
+from approvals.service.keyring import Keyring
+from approvals.service.realtime.bus import EVERYTHING
+from approvals.service.requests import presence
+from approvals.service.requests.callers import assert_agent
+from approvals.service.requests.decisions import Seen
+from approvals.service.requests.filing import Filed
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.requests.settlements import Truth
+from approvals.service.service import Service
+from approvals.service.storage import migrate as schema
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+    database_at,
 )
 from approvals_web.app import create_app
 

@@ -10,14 +10,27 @@ from answer_table import told
 from mcp import Client
 from over_http import http_client, http_server
 
-from approvals import Budgets, agents, allowance, identifier, orphan, ownership, search
-from approvals import service as service_module
-from approvals.allowance import Allowance
-from approvals.credentials import live
-from approvals.errors import Conflict, Invalid, NotFound, OutOfScope, TooMany, Unauthenticated
+from approvals import Budgets
+from approvals import ids as identifier
+from approvals.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    OutOfScope,
+    TooMany,
+    Unauthenticated,
+)
 from approvals.instant import SECOND
-from approvals.principals import agent_named
-from approvals.wire import Assurance
+from approvals.protocol.messages import Assurance
+from approvals.service import service as service_module
+from approvals.service.history import queries as search
+from approvals.service.identity import agent_owners as ownership
+from approvals.service.identity import agents
+from approvals.service.identity.credentials import live
+from approvals.service.identity.servers import agent_named
+from approvals.service.requests import key_revocations as orphan
+from approvals.service.requests import rate_limits as allowance
+from approvals.service.requests.rate_limits import Allowance
 
 CALL = {"order_id": 7}
 

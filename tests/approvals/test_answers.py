@@ -3,9 +3,17 @@
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from approvals import answers
-from approvals.errors import ApprovalsError, Forbidden, Invalid, NotConfigured, Stale, TooLarge, Unreachable
-from approvals.wire import RequestStatus, State
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    Invalid,
+    NotConfigured,
+    Stale,
+    TooLarge,
+    Unreachable,
+)
+from approvals.gate import answers
+from approvals.protocol.messages import RequestStatus, State
 
 FIRST_WORDS = {
     State.PENDING: "NOT EXECUTED: waiting for a person's approval of: Refund",

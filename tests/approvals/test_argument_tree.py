@@ -2,9 +2,9 @@
 
 import pytest
 
-from approvals.argument_tree import MAX_ROWS, MAX_VALUE, lines
-from approvals.fingerprint import encode, redacted
-from approvals.odd_text import mixes_scripts, oddities
+from approvals.protocol.canonical import encode, redacted
+from approvals.service.history.argument_rows import MAX_ROWS, MAX_VALUE, lines
+from approvals.service.text import mixes_scripts, oddities
 
 SECRET = redacted(b"p" * 32, "x", "hunter2")
 

@@ -6,10 +6,15 @@ from types import MappingProxyType
 
 import pytest
 
-from approvals.errors import ApprovalsError, Conflict, Forbidden, NotPossible
-from approvals.policy import Action, Judgement
-from approvals.reviewers import Channels, Reviewers
-from approvals.wire import State, Verdict
+from approvals.errors import (
+    ApprovalsError,
+    Conflict,
+    Forbidden,
+    NotPossible,
+)
+from approvals.policy.model import Action, Judgement
+from approvals.policy.reviewers import Channels, Reviewers
+from approvals.protocol.messages import State, Verdict
 
 
 class Rules:

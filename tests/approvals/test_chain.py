@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from sqlmodel import SQLModel
 
-from approvals import chain
-from approvals.audit import AuditLog
+from approvals.service.audit import chain
+from approvals.service.audit.log import AuditLog
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
 

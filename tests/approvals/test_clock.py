@@ -4,7 +4,7 @@ import pytest
 
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, Clock, DatabaseClock
-from approvals.wire import State
+from approvals.protocol.messages import State
 
 NOON = 1_800_000_000 * SECOND
 

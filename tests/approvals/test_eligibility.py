@@ -6,8 +6,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approvals.eligibility import TOKEN_LIFE, Act, Asked, Candidate, folded, satisfied, token_fault, why_not
-from approvals.reviewers import BY_RISK, CHANNELS, DECIDE, NOTIFY_ONLY, OFF, Channels, Reviewers
+from approvals.policy.eligibility import (
+    TOKEN_LIFE,
+    Act,
+    Asked,
+    Candidate,
+    folded,
+    satisfied,
+    token_fault,
+    why_not,
+)
+from approvals.policy.reviewers import (
+    BY_RISK,
+    CHANNELS,
+    DECIDE,
+    NOTIFY_ONLY,
+    OFF,
+    Channels,
+    Reviewers,
+)
 
 OPEN = Channels(web=DECIDE, slack=DECIDE, api=DECIDE)
 RISKS = ("low", "medium", "high", "critical")

@@ -9,10 +9,11 @@ from answer_table import told
 from effects import create
 from mcp import Client
 
-from approvals import Budgets, freezes
+from approvals import Budgets
 from approvals.errors import Frozen, NotFound
-from approvals.policy import Action, DefaultPolicy, Judgement
-from approvals.principals import agent_named
+from approvals.policy.model import Action, DefaultPolicy, Judgement
+from approvals.service.controls import freezes
+from approvals.service.identity.servers import agent_named
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 ONE, TWO = ({"order_id": n, "amount_cents": 5} for n in (1, 2))

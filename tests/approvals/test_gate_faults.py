@@ -8,11 +8,15 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
-from approvals import Budgets, client, execution, gate_session, recorder, search
-from approvals.call import Call, Caller
+from approvals import Budgets
 from approvals.errors import Unreachable
-from approvals.waiting import Budget
-from approvals.wire import Annotations, ToolDefinition
+from approvals.gate import client, recorder
+from approvals.gate import runner as execution
+from approvals.gate import session as gate_session
+from approvals.gate.budgets import Budget
+from approvals.gate.call import Call, Caller
+from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.service.history import queries as search
 
 CALL = {"order_id": 7}
 WRITE = ToolDefinition(name="write", input_schema={"type": "object"}, annotations=Annotations())

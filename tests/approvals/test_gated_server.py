@@ -13,9 +13,15 @@ from pydantic import AfterValidator, BaseModel
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from approvals import Approval, Budgets, Gate, GatedServer, current_request_id
-from approvals.database import Statement
-from approvals.models import Request
+from approvals import (
+    Approval,
+    Budgets,
+    Gate,
+    GatedServer,
+    current_request_id,
+)
+from approvals.service.storage.database import Statement
+from approvals.service.storage.tables import Request
 
 ERAS = ["legacy", "2026-07-28"]
 ALL = Statement(select(Request.__table__))

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.errors import Invalid
-from approvals.fingerprint import decode, encode, redacted
-from approvals.grant_terms import (
+from approvals.policy.grant_terms import (
     Anything,
     Between,
     Equal,
@@ -22,6 +21,7 @@ from approvals.grant_terms import (
     parse,
     sentence,
 )
+from approvals.protocol.canonical import decode, encode, redacted
 
 SMALL = st.integers(-3, 3) | st.sampled_from([2**53, -(2**53), 10**30])
 DECIMALS = st.sampled_from([-1.5, -0.0, 0.0, 1.0, 1.5, 3.0, 1e300])

@@ -6,15 +6,33 @@ from dataclasses import replace
 
 import pytest
 
-from approvals import grants
-from approvals.decision import Seen
-from approvals.errors import Conflict, Forbidden, Invalid, NotFound, NotPossible
-from approvals.fingerprint import encode, redacted
-from approvals.grant_terms import Anything, Between, Equal, GrantTerms, parse
-from approvals.policy import Action, DefaultPolicy, GrantLimits, Judgement, Nudge
-from approvals.reviewers import Reviewers
-from approvals.wire import Assurance, Decision
-from approvals_web import grant_commands
+from approvals.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotPossible,
+)
+from approvals.policy.grant_terms import (
+    Anything,
+    Between,
+    Equal,
+    GrantTerms,
+    parse,
+)
+from approvals.policy.model import (
+    Action,
+    DefaultPolicy,
+    GrantLimits,
+    Judgement,
+    Nudge,
+)
+from approvals.policy.reviewers import Reviewers
+from approvals.protocol.canonical import encode, redacted
+from approvals.protocol.messages import Assurance, Decision
+from approvals.service import grants
+from approvals.service.requests.decisions import Seen
+from approvals_web.operator import grants as grant_commands
 
 UP_TO = {"order_id": Anything(), "amount_cents": Between(0, 12000)}
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import headline
 from approvals.errors import Invalid
-from approvals.fingerprint import encode, redacted
+from approvals.protocol.canonical import encode, redacted
+from approvals.service.tools import summary as headline
 
 SCHEMA = {"properties": {"amount_cents": {}, "customer": {}, "order_id": {}}}
 

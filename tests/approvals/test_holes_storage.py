@@ -10,15 +10,25 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from approvals import chain, credentials, people, principals
-from approvals import postgres as postgres_module
-from approvals.bus import EVERYTHING
-from approvals.database import Statement, database_at
 from approvals.errors import Duplicate, Unauthenticated, Unavailable
-from approvals.postgres import PostgresTransaction
-from approvals.principals import agent_named
-from approvals.service import Service
-from approvals.wire import Annotations, CallRecord, CallRecords, Filing, Outcome, ToolDefinition
+from approvals.protocol.messages import (
+    Annotations,
+    CallRecord,
+    CallRecords,
+    Filing,
+    Outcome,
+    ToolDefinition,
+)
+from approvals.service.audit import chain
+from approvals.service.identity import credentials
+from approvals.service.identity import servers as principals
+from approvals.service.identity import users as people
+from approvals.service.identity.servers import agent_named
+from approvals.service.realtime.bus import EVERYTHING
+from approvals.service.service import Service
+from approvals.service.storage import postgres as postgres_module
+from approvals.service.storage.database import Statement, database_at
+from approvals.service.storage.postgres import PostgresTransaction
 from approvals_web.api import events
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -8,10 +8,12 @@ import pytest
 from answer_table import rows, told
 from mcp import Client
 
-from approvals import Budgets, GatedServer, answers, execution
+from approvals import Budgets, GatedServer
 from approvals.errors import ApprovalsError
-from approvals.policy import DefaultPolicy
-from approvals.wire import State, Verdict
+from approvals.gate import answers
+from approvals.gate import runner as execution
+from approvals.policy.model import DefaultPolicy
+from approvals.protocol.messages import State, Verdict
 
 CALL = {"order_id": 7}
 

@@ -14,10 +14,11 @@ from mcp_types import ToolAnnotations
 from over_http import http_server
 from pydantic import SecretStr
 
-from approvals import Approval, GatedServer, redact
-from approvals.client import ServiceClient
-from approvals.gate_settings import GateSettings
-from approvals.recorder import Recorder
+from approvals import Approval, GatedServer
+from approvals.gate.client import ServiceClient
+from approvals.gate.recorder import Recorder
+from approvals.gate.settings import GateSettings
+from approvals.protocol import redaction as redact
 
 READS = ToolAnnotations(read_only_hint=True)
 

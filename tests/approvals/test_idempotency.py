@@ -10,9 +10,10 @@ from mcp import Client
 from mcp_types import ToolAnnotations
 from sqlalchemy import select
 
-from approvals import Approval, GatedServer, idempotency
-from approvals.database import Statement
-from approvals.models import Request
+from approvals import Approval, GatedServer
+from approvals.gate import idempotency
+from approvals.service.storage.database import Statement
+from approvals.service.storage.tables import Request
 
 ALL = Statement(select(Request.__table__))
 KEYED = Approval(summary="Pay {cents:usd}", idempotency="key")

@@ -2,8 +2,16 @@
 
 import pytest
 
-from approvals.errors import Conflict, Forbidden, Invalid, NotFound, NotPossible, Stale, Unauthenticated
-from approvals.wire import Annotations, State
+from approvals.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotPossible,
+    Stale,
+    Unauthenticated,
+)
+from approvals.protocol.messages import Annotations, State
 
 
 def test_a_call_is_filed_decided_claimed_run_and_reported(house):

@@ -10,9 +10,13 @@ import effects
 import pytest
 from mcp import Client
 
-from approvals import client, execution, gate_session, known_agents, recorder, search
 from approvals.clock import boot_clock
 from approvals.errors import Unreachable
+from approvals.gate import agents as known_agents
+from approvals.gate import client, recorder
+from approvals.gate import runner as execution
+from approvals.gate import session as gate_session
+from approvals.service.history import queries as search
 from approvals_web.api import executions
 
 CALL = {"order_id": 7}

@@ -18,16 +18,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from reference import COOL_DOWN, EXECUTE_WITHIN, OPEN, REPLAY, TABLE, TTL, World, quorum_of
 
-from approvals import chain
-from approvals.database import Reader, Statement, Transaction
-from approvals.decision import Seen
 from approvals.errors import ApprovalsError, Unauthenticated
-from approvals.people import Person, require_user
-from approvals.policy import Action, CallFacts, Judgement, ToolFacts
-from approvals.principals import agent_named
-from approvals.reviewers import Reviewers
-from approvals.status import WITH_EXECUTION
-from approvals.wire import Claim, Decision, Outcome, RequestStatus, Verdict
+from approvals.policy.model import (
+    Action,
+    CallFacts,
+    Judgement,
+    ToolFacts,
+)
+from approvals.policy.reviewers import Reviewers
+from approvals.protocol.messages import (
+    Claim,
+    Decision,
+    Outcome,
+    RequestStatus,
+    Verdict,
+)
+from approvals.service.audit import chain
+from approvals.service.identity.servers import agent_named
+from approvals.service.identity.users import Person, require_user
+from approvals.service.requests.decisions import Seen
+from approvals.service.requests.status import WITH_EXECUTION
+from approvals.service.storage.database import Reader, Statement, Transaction
 
 AGENTS = ("scout", "rover")
 PEOPLE = ("ann", "bob", "cat")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from approvals.notices import TOLD
+from approvals.service.audit.notices import TOLD
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path.read_text() for folder in ("approvals", "web") for path in (ROOT / folder).rglob("*.py")]

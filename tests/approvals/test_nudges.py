@@ -6,11 +6,11 @@ from types import MappingProxyType
 import pytest
 
 from approvals.errors import Forbidden
-from approvals.expiry import next_due
 from approvals.instant import SECOND
-from approvals.policy import Action, Judgement, Nudge
-from approvals.reviewers import Reviewers
-from approvals.wire import State, Verdict
+from approvals.policy.model import Action, Judgement, Nudge
+from approvals.policy.reviewers import Reviewers
+from approvals.protocol.messages import State, Verdict
+from approvals.service.requests.expiry import next_due
 
 NUDGES = (Nudge(300), Nudge(60), Nudge(120, ("oncall", "leads")))
 """Not in order: a reminder, an escalation, a reminder."""

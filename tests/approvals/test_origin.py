@@ -2,7 +2,7 @@
 
 import pytest
 
-from approvals.origin import UNREADABLE, Origin
+from approvals.gate.origin import UNREADABLE, Origin
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from approvals import outbox
 from approvals.errors import NotPossible
-from approvals.notifier import NotDelivered, Undeliverable
+from approvals.service.notifications import outbox
+from approvals.service.notifications.notifier import NotDelivered, Undeliverable
 
 DAY = 86_400
 

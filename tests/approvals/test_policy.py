@@ -2,12 +2,18 @@
 
 import pytest
 
-from approvals import policy
-from approvals.allowance import Allowance
-from approvals.database import database_at
-from approvals.policy import Action, CallFacts, DefaultPolicy, Judgement, ToolFacts
-from approvals.service import Service
-from approvals.wire import Annotations, Verdict
+from approvals.policy import model as policy
+from approvals.policy.model import (
+    Action,
+    CallFacts,
+    DefaultPolicy,
+    Judgement,
+    ToolFacts,
+)
+from approvals.protocol.messages import Annotations, Verdict
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.service import Service
+from approvals.service.storage.database import database_at
 
 
 def facts(*, read_only=False, trusted=True, destructive=True):

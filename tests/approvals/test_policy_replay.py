@@ -5,15 +5,15 @@ import random
 
 import pytest
 
-from approvals import policy_replay
-from approvals.circumstances import recall, remember
-from approvals.database import Row
-from approvals.fingerprint import encode
-from approvals.identifier import first, new
+from approvals.ids import first, new
 from approvals.instant import SECOND
-from approvals.policy import CallFacts, ToolFacts
-from approvals.policy_source import read
-from approvals.wire import Annotations
+from approvals.policy.loader import read
+from approvals.policy.model import CallFacts, ToolFacts
+from approvals.protocol.canonical import encode
+from approvals.protocol.messages import Annotations
+from approvals.service.policies import replay as policy_replay
+from approvals.service.policies.snapshot import recall, remember
+from approvals.service.storage.database import Row
 
 RULES = """
 version: 1

@@ -8,15 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from approvals import syntax_tree
-from approvals.conditions import Cel, Unanswered
-from approvals.fingerprint import canonical, encode, redacted
-from approvals.policy import Action, CallFacts, DefaultPolicy, GrantLimits, Nudge, ToolFacts
-from approvals.policy_match import Globs
-from approvals.policy_rules import Outcome
-from approvals.policy_source import PolicyRefused, read
-from approvals.reviewers import Channels, Reviewers
-from approvals.wire import Annotations, Verdict
+from approvals.policy import cel_ast as syntax_tree
+from approvals.policy.cel import Cel, Unanswered
+from approvals.policy.engine import Outcome
+from approvals.policy.loader import PolicyRefused, read
+from approvals.policy.matching import Globs
+from approvals.policy.model import (
+    Action,
+    CallFacts,
+    DefaultPolicy,
+    GrantLimits,
+    Nudge,
+    ToolFacts,
+)
+from approvals.policy.reviewers import Channels, Reviewers
+from approvals.protocol.canonical import canonical, encode, redacted
+from approvals.protocol.messages import Annotations, Verdict
 
 SCHEMA = {
     "type": "object",

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approvals.policy import Action, CallFacts, ToolFacts
-from approvals.policy_document import json_schema
-from approvals.policy_source import MAX_TEXT, PolicyRefused, read
-from approvals.wire import Annotations
+from approvals.policy.document import json_schema
+from approvals.policy.loader import MAX_TEXT, PolicyRefused, read
+from approvals.policy.model import Action, CallFacts, ToolFacts
+from approvals.protocol.messages import Annotations
 
 REFUND = ToolFacts(
     "shop",

@@ -5,13 +5,13 @@ import os
 import anyio
 import pytest
 
-from approvals import policy_versions
 from approvals.errors import Invalid, Unavailable
-from approvals.policy import DefaultPolicy, policy_hash
-from approvals.policy_file import MOST, PolicyFile
-from approvals.policy_source import read
-from approvals.service import Service
-from approvals.wire import Annotations, ToolDefinition
+from approvals.policy.loader import read
+from approvals.policy.model import DefaultPolicy, policy_hash
+from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.service.policies import versions as policy_versions
+from approvals.service.policies.file import MOST, PolicyFile
+from approvals.service.service import Service
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
 DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"
@@ -131,7 +131,7 @@ async def test_p1_half_of_a_file_that_is_being_written_is_no_policy(ruled):
 async def test_p5_a_reader_that_crashes_leaves_the_old_policy_in_force(ruled, monkeypatch):
     house, path = ruled
     path.write_text(DENY)
-    monkeypatch.setattr("approvals.policy_watch.read", lambda text, tools: 1 / 0)
+    monkeypatch.setattr("approvals.service.policies.watcher.read", lambda text, tools: 1 / 0)
     assert not await look(house)
     assert "ZeroDivisionError" in house.service.policy.trouble.report
     assert house.service.policy.text == ASK

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import redact
-from approvals.fingerprint import encode, is_redacted
-from approvals.seal import Seal
-from approvals.wire import MAX_SEALED
+from approvals.gate.seal import Seal
+from approvals.protocol import redaction as redact
+from approvals.protocol.canonical import encode, is_redacted
+from approvals.protocol.messages import MAX_SEALED
 
 PEPPER = b"p" * 32
 CREDENTIALS = [

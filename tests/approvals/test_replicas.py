@@ -16,16 +16,17 @@ from mcp import Client
 from round_robin import RoundRobin
 from serving import SECRET, serving
 
-from approvals import chain, replicas
-from approvals import service as service_module
-from approvals.allowance import Allowance
-from approvals.bus import EVERYTHING
-from approvals.database import database_at
-from approvals.decision import Seen
 from approvals.errors import NotPossible
-from approvals.keyring import Keyring
-from approvals.service import Service
-from approvals.wire import Decision, State
+from approvals.protocol.messages import Decision, State
+from approvals.service import service as service_module
+from approvals.service.audit import chain
+from approvals.service.keyring import Keyring
+from approvals.service.realtime import replicas
+from approvals.service.realtime.bus import EVERYTHING
+from approvals.service.requests.decisions import Seen
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.service import Service
+from approvals.service.storage.database import database_at
 
 NEVER = 3600.0
 
@@ -206,7 +207,7 @@ async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_ol
 
 async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, monkeypatch):
     balanced = partial(httpx2.AsyncClient, transport=RoundRobin(three.urls))
-    monkeypatch.setattr("approvals.client.httpx2.AsyncClient", balanced)
+    monkeypatch.setattr("approvals.gate.client.httpx2.AsyncClient", balanced)
     gate = gate_to(three.urls[0])
     log = tmp_path / "effects.log"
     with anyio.fail_after(60):

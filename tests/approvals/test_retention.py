@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from sqlmodel import SQLModel
 
-from approvals import chain, erasure
 from approvals.errors import Invalid, NotPossible
-from approvals.models import Execution, Request
-from approvals.postgres import DIALECT as POSTGRES
-from approvals.retention import DAY, KINDS, Retention
-from approvals.sqlite import DIALECT as SQLITE
-from approvals.wire import CallRecords
-from approvals_web.serving import serve
+from approvals.protocol.messages import CallRecords
+from approvals.service.audit import chain
+from approvals.service.retention import erasure
+from approvals.service.retention.schedule import DAY, KINDS, Retention
+from approvals.service.storage.postgres import DIALECT as POSTGRES
+from approvals.service.storage.sqlite import DIALECT as SQLITE
+from approvals.service.storage.tables import Execution, Request
+from approvals_web.serve import serve
 from approvals_web.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "retention.md"

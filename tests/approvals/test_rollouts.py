@@ -9,11 +9,18 @@ from answer_table import told
 from effects import create
 from mcp import Client
 
-from approvals import audience, rollouts
-from approvals.database import Row
-from approvals.errors import Frozen, Invalid, NotFound, NotInAudience, NotPossible
-from approvals.policy import Action, DefaultPolicy, Judgement
-from approvals.wire import Verdict
+from approvals.errors import (
+    Frozen,
+    Invalid,
+    NotFound,
+    NotInAudience,
+    NotPossible,
+)
+from approvals.policy.model import Action, DefaultPolicy, Judgement
+from approvals.protocol.messages import Verdict
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import rollouts
+from approvals.service.storage.database import Row
 
 
 def rows(*given):

@@ -28,9 +28,9 @@ from processes import clean_environment
 from pydantic import ValidationError
 
 from approvals import Budgets, GatedServer, GateSettings
-from approvals.policy import Action, DefaultPolicy, Judgement
-from approvals.rounds import Round, is_ours
-from approvals.wire import Verdict
+from approvals.gate.rounds import Round, is_ours
+from approvals.policy.model import Action, DefaultPolicy, Judgement
+from approvals.protocol.messages import Verdict
 
 MODERN = "2026-07-28"
 CALL = {"order_id": 7}

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from alembic import command
 
-from approvals import schema
+from approvals.service.storage import migrate as schema
 
 
 def test_models_and_migrations_agree(database_url):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from approvals import key_life, scopes
 from approvals.errors import Invalid
+from approvals.protocol import scopes
+from approvals.service.identity import key_lifetimes as key_life
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from approvals.errors import Invalid, NotConfigured
-from approvals.gate_settings import GateSettings
-from approvals.keyring import Keyring, keep_beside
+from approvals.gate.budgets import Budgets
+from approvals.gate.settings import GateSettings
 from approvals.secret_reference import resolve
-from approvals.waiting import Budgets
+from approvals.service.keyring import Keyring, keep_beside
 from approvals_web.settings import Settings
 
 GOOD = {"APPROVALS_URL": "http://127.0.0.1:8700/", "APPROVALS_SERVER_KEY": "mcps_a_b"}

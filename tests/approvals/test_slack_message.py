@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approvals.database import Row
-from approvals.slack import message, modal
-from approvals.slack.face import Face
-from approvals.slack.message import APPROVE, DENY
-from approvals.wire import RequestStatus, State
-from approvals_web.demo_slack.limits import message_fault, view_fault
+from approvals.protocol.messages import RequestStatus, State
+from approvals.service.slack import blocks as message
+from approvals.service.slack import modals as modal
+from approvals.service.slack.blocks import APPROVE, DENY
+from approvals.service.slack.request_view import Face
+from approvals.service.storage.database import Row
+from approvals_web.demo.slack.limits import message_fault, view_fault
 
 SNAPSHOTS = Path(__file__).parent / "slack_messages"
 NOW = 1_800_000_000_000_000

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from approvals import postgres as product
 from approvals.errors import NotPossible, Unavailable
-from approvals.state import Move
+from approvals.protocol.states import Move
+from approvals.service.storage import postgres as product
 
 
 @pytest.fixture

@@ -3,8 +3,14 @@
 import pytest
 
 from approvals.errors import NotPossible
-from approvals.state import MOVES, Deadlines, Move, after, due
-from approvals.wire import OPEN, State
+from approvals.protocol.messages import OPEN, State
+from approvals.protocol.states import (
+    MOVES,
+    Deadlines,
+    Move,
+    after,
+    due,
+)
 
 
 @pytest.mark.parametrize("state", State)

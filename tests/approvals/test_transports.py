@@ -18,7 +18,8 @@ from over_http import http_client, http_server
 from processes import clean_environment
 from relay import relayed
 
-from approvals import Budgets, gate_session
+from approvals import Budgets
+from approvals.gate import session as gate_session
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 

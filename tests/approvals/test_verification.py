@@ -6,10 +6,12 @@ import json
 import pytest
 from mcp import Client
 
-from approvals import Approval, GatedServer, client, verifying
+from approvals import Approval, GatedServer
 from approvals.errors import NotFound, NotPossible
-from approvals.seal import Seal
-from approvals.wire import State
+from approvals.gate import client
+from approvals.gate import verifier as verifying
+from approvals.gate.seal import Seal
+from approvals.protocol.messages import State
 
 ANOTHER = "session-0002"
 

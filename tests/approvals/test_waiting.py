@@ -2,7 +2,12 @@
 
 import pytest
 
-from approvals.waiting import KNOWN_CLIENTS, LONGEST_ROUND, Budget, Budgets
+from approvals.gate.budgets import (
+    KNOWN_CLIENTS,
+    LONGEST_ROUND,
+    Budget,
+    Budgets,
+)
 
 OLD = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", None]
 NEW = "2026-07-28"

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from approvals.errors import Invalid
-from approvals.webhook import Webhook
+from approvals.service.notifications.webhook import Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 

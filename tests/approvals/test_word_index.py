@@ -2,11 +2,13 @@
 
 import pytest
 
-from approvals import chain, history, word_index
-from approvals.database import Row
 from approvals.errors import Invalid
-from approvals.fingerprint import redacted
-from approvals.history import Sought
+from approvals.protocol.canonical import redacted
+from approvals.service.audit import chain
+from approvals.service.history import fulltext as word_index
+from approvals.service.history import search as history
+from approvals.service.history.search import Sought
+from approvals.service.storage.database import Row
 
 
 def filed(house, number, **changes):

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from approvals.errors import Invalid, Unavailable
-from approvals.sqlite import Sqlite
+from approvals.service.storage.sqlite import Sqlite
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_another_processs_lock_is_waited_for_without_blocking_the_loop(dat
 
 
 async def test_p5_a_lock_that_never_ends_is_unavailable_and_nothing_is_half_written(database, monkeypatch):
-    monkeypatch.setattr("approvals.writer.BUSY_PATIENCE", 0.01)
+    monkeypatch.setattr("approvals.service.storage.sqlite_writer.BUSY_PATIENCE", 0.01)
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):

@@ -5,10 +5,10 @@ import time
 
 from figures import Figures
 
-from approvals.policy import CallFacts, ToolFacts
-from approvals.policy_rules import RulePolicy
-from approvals.policy_source import read
-from approvals.wire import Annotations
+from approvals.policy.engine import RulePolicy
+from approvals.policy.loader import read
+from approvals.policy.model import CallFacts, ToolFacts
+from approvals.protocol.messages import Annotations
 
 RULES = 1_000
 CALLS = 1_000

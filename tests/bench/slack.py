@@ -13,9 +13,9 @@ from figures import Figures
 from process import sqlite, subject
 from reviewer import Reviewer, file, gate
 
-from approvals.slack.message import APPROVE
-from approvals_web.demo_slack import sending
-from approvals_web.demo_slack.server import DemoSlack
+from approvals.service.slack.blocks import APPROVE
+from approvals_web.demo.slack import sending
+from approvals_web.demo.slack.server import DemoSlack
 
 EACH = 40
 PAUSE = 0.005

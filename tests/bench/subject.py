@@ -10,18 +10,25 @@ import sys
 import uvicorn
 import uvloop
 
-from approvals import credentials, people, schema
-from approvals.allowance import Allowance
-from approvals.database import database_at
-from approvals.keyring import Keyring
-from approvals.models import SlackLink
-from approvals.people import find
-from approvals.principals import installation_named
-from approvals.service import Service
-from approvals.slack.workspace import Installed, Workspace
-from approvals.wire import Annotations, Assurance, Registration, ToolDefinition
+from approvals.protocol.messages import (
+    Annotations,
+    Assurance,
+    Registration,
+    ToolDefinition,
+)
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.identity.servers import installation_named
+from approvals.service.identity.users import find
+from approvals.service.keyring import Keyring
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.service import Service
+from approvals.service.slack.workspace import Installed, Workspace
+from approvals.service.storage import migrate as schema
+from approvals.service.storage.database import database_at
+from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
-from approvals_web.serving import Server
+from approvals_web.serve import Server
 
 TOOL = ToolDefinition(
     name="refund_order",

@@ -7,7 +7,7 @@ does.
 from dataclasses import dataclass
 from pathlib import Path
 
-from approvals.wire import State
+from approvals.protocol.messages import State
 
 HEAD = """# Who may do what
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from approvals import schema
+from approvals.service.storage import migrate as schema
 
 
 class PostgresServer:

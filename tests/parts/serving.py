@@ -10,7 +10,7 @@ import uvicorn
 import uvicorn.server
 from fastapi import FastAPI
 
-from approvals.service import Service
+from approvals.service.service import Service
 from approvals_web.app import create_app
 
 uvicorn.server.asyncio = SimpleNamespace(  # type: ignore[assignment]

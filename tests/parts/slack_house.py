@@ -8,20 +8,20 @@ from urllib.parse import urlencode
 
 from serving import SECRET, serving
 
-from approvals.allowance import Allowance
-from approvals.database import database_at
 from approvals.instant import SECOND
-from approvals.keyring import Keyring
-from approvals.models import SlackLink
-from approvals.people import require_user
-from approvals.service import Service
-from approvals.slack.message import APPROVE, DENY
-from approvals.slack.workspace import Installed, Workspace
+from approvals.service.identity.users import require_user
+from approvals.service.keyring import Keyring
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.service import Service
+from approvals.service.slack.blocks import APPROVE, DENY
+from approvals.service.slack.workspace import Installed, Workspace
+from approvals.service.storage.database import database_at
+from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
-from approvals_web.demo_slack import sending
-from approvals_web.demo_slack.sending import Acknowledged
-from approvals_web.demo_slack.server import DemoSlack
-from approvals_web.demo_slack.state import Said
+from approvals_web.demo.slack import sending
+from approvals_web.demo.slack.sending import Acknowledged
+from approvals_web.demo.slack.server import DemoSlack
+from approvals_web.demo.slack.state import Said
 
 CHANNEL = "C1"
 

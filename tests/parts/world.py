@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import httpx2
 
-from approvals import credentials
-from approvals.decision import Seen
-from approvals.grant_terms import Anything, Between, GrantTerms
 from approvals.instant import SECOND
-from approvals.models import SlackLink
-from approvals.people import require_user
-from approvals.policy import DefaultPolicy
-from approvals.reviewers import Channels, Reviewers
-from approvals.wire import WIRE_HEADER, WIRE_VERSION, Decision
-from approvals_web.assets import address
+from approvals.policy.grant_terms import Anything, Between, GrantTerms
+from approvals.policy.model import DefaultPolicy
+from approvals.policy.reviewers import Channels, Reviewers
+from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION, Decision
+from approvals.service.identity import credentials
+from approvals.service.identity.users import require_user
+from approvals.service.requests.decisions import Seen
+from approvals.service.storage.tables import SlackLink
+from approvals_web.http.assets import address
 
 TO: dict[str, tuple[str, ...]] = {
     "pending": (),

@@ -9,9 +9,9 @@ import pytest
 from mcp import Client
 
 from approvals import GatedServer
-from approvals_server import shop as shop_module
-from approvals_server.shop import create_shop
-from approvals_server.shop_data import Shop
+from approvals_server.shop import shop as shop_module
+from approvals_server.shop.data import Shop
+from approvals_server.shop.shop import create_shop
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_a_customer_with_orders_in_the_books_stays(served, agent, shop):
 
 @pytest.mark.parametrize("address", ["8701", ":8701", "localhost:http", "127.0.0.1:"])
 def test_a_wrong_address_gets_one_clear_line(address, tmp_path):
-    command = [sys.executable, "-m", "approvals_server.shop_cli", "--http", address]
+    command = [sys.executable, "-m", "approvals_server.shop.cli", "--http", address]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=30)
     assert done.returncode == 2
     assert "is not HOST:PORT" in done.stderr

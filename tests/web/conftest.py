@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
-from approvals.people import require_user
+from approvals.service.identity.users import require_user
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 _FIELD = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')

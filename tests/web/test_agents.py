@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from approvals.credentials import live
-from approvals.principals import agent_named
+from approvals.service.identity.credentials import live
+from approvals.service.identity.servers import agent_named
 
 KEY = re.compile(r"mcpa_\w{12}_[\w-]{43}")
 
@@ -125,7 +125,7 @@ async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it
 async def test_a_script_searches_by_what_agents_said(served):
     served.house.file(served.house.filing(agent_session="run 7"))
     user = served.house.person().id
-    from approvals import credentials
+    from approvals.service.identity import credentials
 
     token = await served.house.service.write(lambda tx: credentials.mint(tx, "user", user))
     async with served.client(token) as script:

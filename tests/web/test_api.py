@@ -6,8 +6,8 @@ import json
 import anyio
 import pytest
 
-from approvals import credentials
-from approvals.wire import State
+from approvals.protocol.messages import State
+from approvals.service.identity import credentials
 from approvals_web.api import events as events_module
 
 FILE = "/requests"

@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from approvals.decision import Seen
-from approvals.wire import Decision
+from approvals.protocol.messages import Decision
+from approvals.service.requests.decisions import Seen
 
 
 @pytest.fixture

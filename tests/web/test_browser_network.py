@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
-from approvals.decision import Seen
-from approvals.wire import Decision
+from approvals.protocol.messages import Decision
+from approvals.service.requests.decisions import Seen
 
 HOSTILE = (
     '<div hx-post="/logout" hx-trigger="load"></div><form action="/logout" method="post" id="x"></form>'

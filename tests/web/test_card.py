@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from approvals import precedents
-from approvals.fingerprint import encode, redacted
-from approvals_web import onlookers as looking
-from approvals_web.onlookers import Onlookers
-from approvals_web.typed_name import to_type
+from approvals.protocol.canonical import encode, redacted
+from approvals.service.requests import precedents
+from approvals_web.pages.card import viewers as looking
+from approvals_web.pages.card.confirmation import to_type
+from approvals_web.pages.card.viewers import Onlookers
 
 
 async def card(visitor, request_id):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from approvals import presence
+from approvals.service.requests import presence
 
 
 async def card(visitor, request_id):

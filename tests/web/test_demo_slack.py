@@ -7,8 +7,8 @@ from slack_house import CHANNEL, slack_house
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from approvals_web.demo_slack.limits import message_fault, view_fault
-from approvals_web.demo_slack.server import DemoSlack
+from approvals_web.demo.slack.limits import message_fault, view_fault
+from approvals_web.demo.slack.server import DemoSlack
 
 
 def words(text, kind="plain_text"):

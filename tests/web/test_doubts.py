@@ -2,9 +2,9 @@
 
 import pytest
 
-from approvals.fingerprint import encode, redacted
-from approvals_web import doubts
-from approvals_web.shapes import views
+from approvals.protocol.canonical import encode, redacted
+from approvals_web.pages.card import warnings as doubts
+from approvals_web.pages.card.views import views
 
 
 def said(arguments):

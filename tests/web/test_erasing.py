@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from approvals.errors import NotFound, NotPossible
-from approvals_web import control
 from approvals_web.cli.commands import app
+from approvals_web.operator import socket as control
 
 
 async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):

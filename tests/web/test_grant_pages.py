@@ -8,10 +8,21 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from approvals import grants
-from approvals.grant_terms import Anything, Between, Equal, GrantTerms, parse
-from approvals.policy import Action, DefaultPolicy, GrantLimits, Judgement
-from approvals.reviewers import Reviewers
+from approvals.policy.grant_terms import (
+    Anything,
+    Between,
+    Equal,
+    GrantTerms,
+    parse,
+)
+from approvals.policy.model import (
+    Action,
+    DefaultPolicy,
+    GrantLimits,
+    Judgement,
+)
+from approvals.policy.reviewers import Reviewers
+from approvals.service import grants
 
 _GRANT = re.compile(r'name="grant" value="([^"]+)"')
 _SEEN = re.compile(r'name="seen" value="([^"]+)"')
@@ -204,7 +215,7 @@ async def test_revoking_is_a_post_from_the_page_by_somebody_who_may(served, ann,
 
 async def test_p1_the_api_knows_no_grants(served):
     house, request_id = served.house, served.house.file().request_id
-    from approvals import credentials
+    from approvals.service.identity import credentials
 
     person, row = house.person(), house.row(request_id)
     key = await house.service.write(lambda tx: credentials.mint(tx, "user", person.id, scopes="decide"))

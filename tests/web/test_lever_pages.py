@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
-from approvals import freezes
 from approvals.errors import NotFound
-from approvals.principals import agent_named
-from approvals_web import control
+from approvals.service.controls import freezes
+from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
+from approvals_web.operator import socket as control
 
 FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confirm": "yes"}
 

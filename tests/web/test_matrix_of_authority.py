@@ -8,10 +8,10 @@ import pytest
 from authority import ACTS, PRINCIPALS, ROUTES, page
 from world import World
 
-from approvals.people import person_of
-from approvals.wire import State
+from approvals.protocol.messages import State
+from approvals.service.identity.users import person_of
 from approvals_web.app import create_app
-from approvals_web.card import seen_token
+from approvals_web.pages.card.view import seen_token
 
 OPEN = {"POST /login", "GET /login/oidc", "GET /login/oidc/callback", "GET /setup", "POST /setup"}
 """Whoever has the password or the link is let in: that a wrong one is not says nothing of the route."""

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.dialects import sqlite
 
-from approvals import chain, metrics
+from approvals.service import metrics
+from approvals.service.audit import chain
 
 
 async def scrape(served):

@@ -9,11 +9,11 @@ import identity_provider
 import pytest
 from identity_provider import now, query
 
-from approvals.claimed_identity import Admission
 from approvals.errors import Invalid
 from approvals.instant import SECOND
-from approvals.people import by_handle
-from approvals_web.oidc import Client, Provider
+from approvals.service.identity.sso import Admission
+from approvals.service.identity.users import by_handle
+from approvals_web.auth.oidc import Client, Provider
 from approvals_web.settings import Settings
 
 CAROL = {

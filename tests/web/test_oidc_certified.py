@@ -13,8 +13,8 @@ import typescript
 from processes import clean_environment
 
 from approvals.instant import SECOND, Clock
-from approvals.people import by_handle
-from approvals_web.oidc import Client, Provider
+from approvals.service.identity.users import by_handle
+from approvals_web.auth.oidc import Client, Provider
 
 pytestmark = pytest.mark.slow
 CAROL = {"name": "Carol", "email": "carol@example.org", "email_verified": True, "groups": ["payments"]}

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from world import World
 
-from approvals.bell import Bell
-from approvals.wire import WIRE_HEADER, WIRE_VERSION
+from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
+from approvals.service.realtime.wakeup import Bell
 
 API = "/api/v1"
 EVENTS = f"POST {API}/requests/events"

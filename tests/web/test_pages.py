@@ -6,10 +6,10 @@ import re
 import pytest
 from sqlmodel import SQLModel, select
 
-from approvals import identifier
-from approvals.database import Statement
-from approvals.models import DecisionRow
-from approvals_web import assets
+from approvals import ids as identifier
+from approvals.service.storage.database import Statement
+from approvals.service.storage.tables import DecisionRow
+from approvals_web.http import assets
 
 PAGES = [
     "/",

@@ -4,11 +4,23 @@ import re
 
 import pytest
 
-from approvals import credentials, personal_tokens, sign_in_limit
-from approvals.errors import Duplicate, Forbidden, Invalid, NotPossible, TooMany
-from approvals.people import require_user
-from approvals.personal_tokens import DECIDE, FRESH, HOUR, READ
-from approvals_web import passwords
+from approvals.errors import (
+    Duplicate,
+    Forbidden,
+    Invalid,
+    NotPossible,
+    TooMany,
+)
+from approvals.service.identity import credentials, sign_in_limit
+from approvals.service.identity import tokens as personal_tokens
+from approvals.service.identity.tokens import (
+    DECIDE,
+    FRESH,
+    HOUR,
+    READ,
+)
+from approvals.service.identity.users import require_user
+from approvals_web.auth import passwords
 
 PASSWORD = "correct horse battery"
 EVERY_POST = [

@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from serving import SECRET, serving
 
-from approvals.database import database_at
-from approvals.keyring import Keyring
-from approvals.policy_file import PolicyFile
-from approvals.service import Service
+from approvals.service.keyring import Keyring
+from approvals.service.policies.file import PolicyFile
+from approvals.service.service import Service
+from approvals.service.storage.database import database_at
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
 DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"

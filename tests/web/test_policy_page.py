@@ -5,10 +5,11 @@ import html
 import pytest
 from sqlmodel import SQLModel
 
-from approvals import policy_versions, rule_figures
-from approvals.policy import DefaultPolicy, policy_hash
-from approvals.policy_source import read
-from approvals.wire import Annotations, ToolDefinition
+from approvals.policy.loader import read
+from approvals.policy.model import DefaultPolicy, policy_hash
+from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.service.history import rule_statistics as rule_figures
+from approvals.service.policies import versions as policy_versions
 
 FIRST = """version: 1
 rules:

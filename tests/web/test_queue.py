@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from approvals import history
+from approvals.service.history import search as history
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, 
 
 @pytest.mark.parametrize("query", [{"q": "order"}, {"server": "shop"}])
 async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, until, query):
-    monkeypatch.setattr("approvals.history.WINDOW", 2)
+    monkeypatch.setattr("approvals.service.history.search.WINDOW", 2)
     history._edge.cache_clear()
     try:
         house = served.house
@@ -182,7 +182,7 @@ async def test_the_figures_count_what_people_were_asked(served, ann):
 
 
 async def test_figures_of_too_many_calls_say_since_when_they_count(served, ann, monkeypatch):
-    monkeypatch.setattr("approvals.figures.MOST", 2)
+    monkeypatch.setattr("approvals.service.history.statistics.MOST", 2)
     for n in range(3):
         filed(served.house, n)
     page = (await ann.http.get("/figures")).text

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from approvals.models import DecisionRow, Execution
+from approvals.service.storage.tables import DecisionRow, Execution
 
 CROWD = 50
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from approvals.argument_tree import lines
-from approvals.fingerprint import canonical, encode, redacted
-from approvals_web.shapes import MAX_VIEWS, views
-from approvals_web.shapes import change as changes
-from approvals_web.shapes import sql as statements
-from approvals_web.shapes import table as tables
+from approvals.protocol.canonical import canonical, encode, redacted
+from approvals.service.history.argument_rows import lines
+from approvals_web.pages.card.views import MAX_VIEWS, views
+from approvals_web.pages.card.views import change as changes
+from approvals_web.pages.card.views import sql as statements
+from approvals_web.pages.card.views import table as tables
 
 HOSTILE = [
     "",

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from approvals import people, sign_in_limit
-from approvals.people import SESSION_IDLE, SESSION_LIFE
+from approvals.service.identity import sign_in_limit
+from approvals.service.identity import users as people
+from approvals.service.identity.users import SESSION_IDLE, SESSION_LIFE
 
 PASSWORD = "correct horse battery"
 OUT = [

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from slack_house import CHANNEL, slack_house
 
-from approvals.policy import DefaultPolicy, Notify
-from approvals.slack.message import APPROVE, DENY
-from approvals_web.demo_slack import sending
-from approvals_web.demo_slack.limits import message_fault
+from approvals.policy.model import DefaultPolicy, Notify
+from approvals.service.slack.blocks import APPROVE, DENY
+from approvals_web.demo.slack import sending
+from approvals_web.demo.slack.limits import message_fault
 
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 

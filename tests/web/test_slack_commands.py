@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from approvals.slack.doctor import examine
-from approvals.slack.manifest import manifest
-from approvals.slack.workspace import Installed
-from approvals_web.demo_slack.server import DemoSlack
+from approvals.service.slack.doctor import examine
+from approvals.service.slack.manifest import manifest
+from approvals.service.slack.workspace import Installed
+from approvals_web.demo.slack.server import DemoSlack
 
 
 @pytest.fixture

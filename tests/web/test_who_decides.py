@@ -5,11 +5,11 @@ from types import MappingProxyType
 
 import pytest
 
-from approvals import credentials
 from approvals.instant import SECOND
-from approvals.policy import Action, Judgement, Nudge
-from approvals.reviewers import Channels, Reviewers
-from approvals.wire import Verdict
+from approvals.policy.model import Action, Judgement, Nudge
+from approvals.policy.reviewers import Channels, Reviewers
+from approvals.protocol.messages import Verdict
+from approvals.service.identity import credentials
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR

@@ -16,14 +16,14 @@ from meddler import HttpProxy, tcp
 from processes import Installed, free_port
 from sqlalchemy import text
 
-from approvals import search
-from approvals.database import Statement, database_at
-from approvals.decision import Seen
 from approvals.errors import ApprovalsError
-from approvals.keyring import Keyring
-from approvals.people import Person, require_user
-from approvals.service import Service
-from approvals.wire import Assurance, Decision
+from approvals.protocol.messages import Assurance, Decision
+from approvals.service.history import queries as search
+from approvals.service.identity.users import Person, require_user
+from approvals.service.keyring import Keyring
+from approvals.service.requests.decisions import Seen
+from approvals.service.service import Service
+from approvals.service.storage.database import Statement, database_at
 
 SECRET = "a secret key for tests, long enough to count"
 SEED = 20

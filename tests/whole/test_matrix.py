@@ -11,8 +11,8 @@ import pytest
 from matrix import CASES, Case, table
 from stage import Stage
 
-from approvals.claim import START_WITHIN
 from approvals.clock import boot_clock
+from approvals.service.requests.claims import START_WITHIN
 
 COMMITS = {"filing": rb"INSERT INTO request", "decision": rb"INSERT INTO decision"}
 COMMITS |= {"claim": rb"INSERT INTO execution", "outcome": rb"UPDATE execution SET finished_at"}

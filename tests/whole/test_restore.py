@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from processes import CLI, PATIENCE, clean_environment
 
-from approvals.database import database_at
 from approvals.errors import NotPossible
-from approvals.service import Service
-from approvals.sqlite import path_of
+from approvals.service.service import Service
+from approvals.service.storage.database import database_at
+from approvals.service.storage.sqlite import path_of
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 

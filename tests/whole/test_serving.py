@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from processes import CLI, free_port
 
-from approvals.wire import WIRE_HEADER, WIRE_VERSION
+from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
 
 
 def bearer(key):

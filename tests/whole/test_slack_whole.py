@@ -15,8 +15,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from relay import Relay
 
-from approvals.slack.message import APPROVE, DENY
-from approvals_web.demo_slack.server import DemoSlack
+from approvals.service.slack.blocks import APPROVE, DENY
+from approvals_web.demo.slack.server import DemoSlack
 
 
 class Stage:
@@ -55,7 +55,7 @@ class Stage:
             "APPROVALS_AGENT_KEY": self.installed.key("agent", "add", "scout"),
             "SHOP_DATABASE_URL": f"sqlite:///{self.installed.folder}/shop.db",
         }
-        arguments = ["-m", "approvals_server.shop_cli"]
+        arguments = ["-m", "approvals_server.shop.cli"]
         return Client(StdioServerParameters(command=sys.executable, args=arguments, env=env, cwd=self.installed.folder))
 
     async def message(self, order):

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from processes import free_port
 
-SHOP = "approvals_server.shop_cli"
+SHOP = "approvals_server.shop.cli"
 
 
 @contextlib.asynccontextmanager

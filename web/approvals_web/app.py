@@ -12,14 +12,15 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from approvals.errors import Unavailable
-from approvals.service import Service
-from approvals.slack.workspace import Workspace
-from approvals_web import api, pages, problems
+from approvals.service.service import Service
+from approvals.service.slack.workspace import Workspace
+from approvals_web import api, pages
 from approvals_web.api.documented import DocumentedApp
-from approvals_web.headers import Headers
-from approvals_web.oidc import Client, Provider
-from approvals_web.onlookers import Onlookers
-from approvals_web.rehearsals import Rehearsals
+from approvals_web.auth.oidc import Client, Provider
+from approvals_web.demo.test_requests import Rehearsals
+from approvals_web.http import problems
+from approvals_web.http.headers import Headers
+from approvals_web.pages.card.viewers import Onlookers
 from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent

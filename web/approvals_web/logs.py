@@ -12,8 +12,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from approvals import redact
 from approvals.errors import Invalid
+from approvals.protocol import redaction as redact
 
 FORMATS = ("auto", "json", "text")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from approvals.allowance import Allowance
-from approvals.claimed_identity import Admission
-from approvals.database import Database, check_url, database_at
 from approvals.errors import Invalid
-from approvals.keyring import Keyring, keep_beside
-from approvals.policy_file import PolicyFile
-from approvals.retention import Retention
 from approvals.secret_reference import resolve
-from approvals.sqlite import Sqlite, path_of
-from approvals_web.oidc import Client
+from approvals.service.identity.sso import Admission
+from approvals.service.keyring import Keyring, keep_beside
+from approvals.service.policies.file import PolicyFile
+from approvals.service.requests.rate_limits import Allowance
+from approvals.service.retention.schedule import Retention
+from approvals.service.storage.database import Database, check_url, database_at
+from approvals.service.storage.sqlite import Sqlite, path_of
+from approvals_web.auth.oidc import Client
 
 if TYPE_CHECKING:
-    from approvals.slack.workspace import Installed
-    from approvals.webhook import Webhook
+    from approvals.service.notifications.webhook import Webhook
+    from approvals.service.slack.workspace import Installed
 
 
 class Settings(BaseSettings):
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
         """Who is told by signed webhooks. Raises Invalid."""
         if not self.webhook_url:
             return None
-        from approvals.webhook import Webhook
+        from approvals.service.notifications.webhook import Webhook
 
         return Webhook(resolve(self.webhook_url), resolve(self.webhook_secret))
 
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         """The workspace that the service is installed in. Raises Invalid when something is missing."""
         if not self.slack_bot_token:
             return None
-        from approvals.slack.workspace import Installed
+        from approvals.service.slack.workspace import Installed
 
         if not self.slack_channel:
             raise Invalid("APPROVALS_SLACK_CHANNEL is not set.", hint="Say where requests are announced: #approvals.")

@@ -10,7 +10,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from approvals.slack.workspace import Workspace
+from approvals.service.slack.workspace import Workspace
 
 logger = logging.getLogger("approvals")
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -20,7 +20,7 @@ async def keep_listening(workspace: Workspace, stopping: asyncio.Event) -> None:
     """Hear presses until the service stops; a connection that cannot be made is tried again."""
     installed = workspace.installed
     web = AsyncWebClient(installed.app_token, base_url=workspace.api.url, retry_handlers=[])
-    client = SocketModeClient(installed.app_token, web_client=web, logger=logging.getLogger("approvals.slack"))
+    client = SocketModeClient(installed.app_token, web_client=web, logger=logging.getLogger("approvals.service.slack"))
 
     async def hear(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from fastapi import FastAPI
 
-from approvals_web import routers
 from approvals_web.api import (
     agents,
     calls,
@@ -15,6 +14,7 @@ from approvals_web.api import (
     verifications,
     withdrawals,
 )
+from approvals_web.http import routers
 
 PARTS = (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions)
 

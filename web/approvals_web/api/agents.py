@@ -1,10 +1,10 @@
 """Whose key is this?"""
 
-from approvals.assertion import assert_agent
-from approvals.wire import VerifiedAgent, VerifyAgent
+from approvals.protocol.messages import VerifiedAgent, VerifyAgent
+from approvals.service.requests.callers import assert_agent
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("agents")
 

@@ -1,9 +1,9 @@
 """Records of calls that needed no approval."""
 
-from approvals.wire import CallRecords, Recorded
+from approvals.protocol.messages import CallRecords, Recorded
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("calls")
 

@@ -2,13 +2,13 @@
 
 from fastapi import Request
 
-from approvals.credentials import Principal
-from approvals.decision import Seen
-from approvals.people import Person
-from approvals.wire import Decision, Identifier, RequestStatus
+from approvals.protocol.messages import Decision, Identifier, RequestStatus
+from approvals.service.identity.credentials import Principal
+from approvals.service.identity.users import Person
+from approvals.service.requests.decisions import Seen
 from approvals_web.api.documented import problems
-from approvals_web.deps import TheService, UserToken
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import TheService, UserToken
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("decisions")
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from approvals_web.problems import MEDIA_TYPE
+from approvals_web.http.problems import MEDIA_TYPE
 
 
 class Problem(BaseModel):

@@ -6,17 +6,18 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from approvals import credentials, presence
-from approvals.credentials import Principal
-from approvals.database import Reader, Row, Transaction
 from approvals.errors import NotFound
-from approvals.gate_stream import GateStream
-from approvals.registry import SESSION
-from approvals.service import Service
-from approvals.wire import OPEN, RequestStatus, Waiting
+from approvals.protocol.messages import OPEN, RequestStatus, Waiting
+from approvals.service.identity import credentials
+from approvals.service.identity.credentials import Principal
+from approvals.service.realtime.gate_streams import GateStream
+from approvals.service.requests import presence
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader, Row, Transaction
+from approvals.service.tools.registry import SESSION
 from approvals_web.api.documented import problems
-from approvals_web.deps import GateKey, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import GateKey, TheService
+from approvals_web.http.routers import ApiRouter
 
 RENEW_SECONDS = 5.0
 """Between two verdict leases, a third of their length."""

@@ -1,10 +1,18 @@
 """Claim, lease, outcome: `approved → executing → …`, by the gate that holds the claim."""
 
-from approvals.claim import LEASE_SECONDS, START_WITHIN
-from approvals.wire import Claim, Claimed, Identifier, Lease, Leased, Outcome, RequestStatus
+from approvals.protocol.messages import (
+    Claim,
+    Claimed,
+    Identifier,
+    Lease,
+    Leased,
+    Outcome,
+    RequestStatus,
+)
+from approvals.service.requests.claims import LEASE_SECONDS, START_WITHIN
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("executions", problems(404, 409, 426))
 

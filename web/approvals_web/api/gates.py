@@ -1,10 +1,10 @@
 """What a gate process says of itself."""
 
-from approvals import levers
-from approvals.wire import HeardFreezes, Identifier
+from approvals.protocol.messages import HeardFreezes, Identifier
+from approvals.service.controls import state as levers
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("gates")
 

@@ -5,16 +5,29 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BaseModel
 
-from approvals import credentials, presence, search
-from approvals.bell import Bell
-from approvals.credentials import Principal
-from approvals.database import Row, Transaction
 from approvals.errors import NotFound, Unauthenticated
-from approvals.service import Service
-from approvals.wire import OPEN, Filing, Identifier, RequestStatus, State
+from approvals.protocol.messages import (
+    OPEN,
+    Filing,
+    Identifier,
+    RequestStatus,
+    State,
+)
+from approvals.service.history import queries as search
+from approvals.service.identity import credentials
+from approvals.service.identity.credentials import Principal
+from approvals.service.realtime.wakeup import Bell
+from approvals.service.requests import presence
+from approvals.service.service import Service
+from approvals.service.storage.database import Row, Transaction
 from approvals_web.api.documented import problems
-from approvals_web.deps import AnyKey, Installation, TheService, UserToken
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import (
+    AnyKey,
+    Installation,
+    TheService,
+    UserToken,
+)
+from approvals_web.http.routers import ApiRouter
 
 LONGEST_WAIT = 30.0
 

@@ -1,10 +1,10 @@
 """Tool registration."""
 
 from approvals.errors import Forbidden
-from approvals.wire import Registered, Registration, ServerName
+from approvals.protocol.messages import Registered, Registration, ServerName
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("servers")
 

@@ -4,10 +4,16 @@ from typing import Annotated
 
 from fastapi import Query
 
-from approvals.wire import Identifier, RequestStatus, ToolName, UnsettledRequests, Verification
+from approvals.protocol.messages import (
+    Identifier,
+    RequestStatus,
+    ToolName,
+    UnsettledRequests,
+    Verification,
+)
 from approvals_web.api.documented import problems
-from approvals_web.deps import Installation, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Installation, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("executions")
 

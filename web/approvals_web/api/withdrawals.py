@@ -1,9 +1,9 @@
 """An agent takes its own request back."""
 
-from approvals.wire import Identifier, RequestStatus, Withdrawal
+from approvals.protocol.messages import Identifier, RequestStatus, Withdrawal
 from approvals_web.api.documented import problems
-from approvals_web.deps import Agent, TheService
-from approvals_web.routers import ApiRouter
+from approvals_web.http.deps import Agent, TheService
+from approvals_web.http.routers import ApiRouter
 
 router = ApiRouter("requests")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from approvals import key_life
+from approvals.service.identity import key_lifetimes as key_life
 from approvals_web.cli.asking import ask, show
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")

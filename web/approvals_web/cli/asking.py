@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from approvals import schema
-from approvals.service import Service
-from approvals_web import control
+from approvals.service.service import Service
+from approvals.service.storage import migrate as schema
+from approvals_web.operator import socket as control
 from approvals_web.settings import Settings
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
@@ -27,7 +27,7 @@ def service(database_url: str | None) -> Service:
 
 
 def ask(database_url: str | None, command: str, **given: Any) -> Any:
-    """The answer to a command (`approvals_web.control`)."""
+    """The answer to a command (`approvals_web.operator.socket`)."""
     return control.ask(service(database_url), command, **given)
 
 

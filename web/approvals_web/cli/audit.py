@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import bindparam, select
 
-from approvals import chain
-from approvals.database import Reader, Statement
 from approvals.instant import to_datetime
-from approvals.models import AuditEvent, AuditLink, AuditPayload
+from approvals.service.audit import chain
+from approvals.service.storage.database import Reader, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")

@@ -6,11 +6,26 @@ from typing import Annotated
 
 import typer
 
-from approvals import schema
 from approvals.errors import ApprovalsError
-from approvals_web import control
-from approvals_web.cli import agents, audit, grants, levers, policy, policy_replay, slack, users
-from approvals_web.cli.asking import AsJson, DatabaseUrl, service, settings, show
+from approvals.service.storage import migrate as schema
+from approvals_web.cli import (
+    agents,
+    audit,
+    grants,
+    levers,
+    policy,
+    policy_replay,
+    slack,
+    users,
+)
+from approvals_web.cli.asking import (
+    AsJson,
+    DatabaseUrl,
+    service,
+    settings,
+    show,
+)
+from approvals_web.operator import socket as control
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 server = typer.Typer(no_args_is_help=True, help="MCP servers behind a gate, and their keys.")
@@ -60,7 +75,7 @@ def serve(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Migrate the database and serve the queue and the API."""
-    from approvals_web.serving import serve as serve_forever  # takes half a second, which other commands can spare
+    from approvals_web.serve import serve as serve_forever
 
     serve_forever(settings(database_url, host=host, port=port, policy=policy), demo=demo)
 

@@ -4,7 +4,12 @@ from typing import Annotated
 
 import typer
 
-from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show
+from approvals_web.cli.asking import (
+    AsJson,
+    DatabaseUrl,
+    ask,
+    show,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
 

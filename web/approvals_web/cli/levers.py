@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from approvals.service import Service
-from approvals_web import control
+from approvals.service.service import Service
 from approvals_web.cli import asking
+from approvals_web.operator import socket as control
 
 rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
 

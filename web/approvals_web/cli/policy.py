@@ -12,18 +12,23 @@ from typing import Annotated, Any
 
 import typer
 
-from approvals import policy_examples
 from approvals.errors import Invalid
-from approvals.fingerprint import encode
 from approvals.instant import wall
-from approvals.policy import CallFacts, DefaultPolicy, Judgement, ToolFacts
-from approvals.policy_document import json_schema
-from approvals.policy_rules import RulePolicy
-from approvals.policy_source import PolicyRefused, read
+from approvals.policy import examples as policy_examples
+from approvals.policy.document import json_schema
+from approvals.policy.engine import RulePolicy
+from approvals.policy.loader import PolicyRefused, read
+from approvals.policy.model import (
+    CallFacts,
+    DefaultPolicy,
+    Judgement,
+    ToolFacts,
+)
+from approvals.protocol.canonical import encode
+from approvals.protocol.messages import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
-from approvals.service import Service
-from approvals.sqlite import path_of
-from approvals.wire import Annotations, ToolDefinition
+from approvals.service.service import Service
+from approvals.service.storage.sqlite import path_of
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wait, for whom.")

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from approvals import policy_replay
 from approvals.errors import Invalid
-from approvals.headline import visible
 from approvals.instant import SECOND, to_datetime
-from approvals.policy import DefaultPolicy, Policy
-from approvals.policy_file import PolicyFile
-from approvals.policy_source import PolicyRefused, read
-from approvals.service import Service
+from approvals.policy.loader import PolicyRefused, read
+from approvals.policy.model import DefaultPolicy, Policy
+from approvals.service.policies import replay as policy_replay
+from approvals.service.policies.file import PolicyFile
+from approvals.service.service import Service
+from approvals.service.tools.summary import visible
 from approvals_web.settings import Settings
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}

@@ -19,7 +19,7 @@ def manifest(
     url: Annotated[str | None, typer.Option(help="Instead of APPROVALS_PUBLIC_URL.")] = None,
 ) -> None:
     """Print an app manifest to paste at https://api.slack.com/apps (Create New App, From a manifest)."""
-    from approvals.slack.manifest import manifest as made
+    from approvals.service.slack.manifest import manifest as made
 
     chosen = (url or settings(None).url()).rstrip("/")
     if not socket and not chosen.startswith("https://"):
@@ -41,7 +41,7 @@ def doctor() -> None:
 
 
 async def _examine(installed) -> int:  # type: ignore[no-untyped-def]
-    from approvals.slack.doctor import examine
+    from approvals.service.slack.doctor import examine
 
     failed = 0
     async for finding in examine(installed):

@@ -2,12 +2,11 @@
 
 from fastapi import FastAPI
 
-from approvals_web import routers
-from approvals_web.assets import static
+from approvals_web.http import routers
+from approvals_web.http.assets import static
 from approvals_web.pages import (
     account,
     agents,
-    cards,
     figures,
     freeze,
     grants,
@@ -18,7 +17,6 @@ from approvals_web.pages import (
     oidc,
     outbox,
     policy,
-    queue,
     records,
     rollout,
     selection,
@@ -27,6 +25,8 @@ from approvals_web.pages import (
     slack,
     users,
 )
+from approvals_web.pages.card import page as cards
+from approvals_web.pages.queue import page as queue
 
 PARTS = (
     cards,

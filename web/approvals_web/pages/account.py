@@ -5,8 +5,6 @@ from typing import Annotated, Any
 from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import people, personal_tokens, web_sessions
-from approvals.database import Reader, Transaction
 from approvals.errors import (
     ApprovalsError,
     Duplicate,
@@ -16,16 +14,21 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
-from approvals.people import LOCAL, Person
-from approvals.personal_tokens import HOUR
-from approvals.service import Service
-from approvals.slack import links
-from approvals.slack.links import Links
-from approvals_web import browser_session, passwords
-from approvals_web.deps import SignedIn, TheService
+from approvals.service.identity import sessions as web_sessions
+from approvals.service.identity import tokens as personal_tokens
+from approvals.service.identity import users as people
+from approvals.service.identity.tokens import HOUR
+from approvals.service.identity.users import LOCAL, Person
+from approvals.service.service import Service
+from approvals.service.slack import links
+from approvals.service.slack.links import Links
+from approvals.service.storage.database import Reader, Transaction
+from approvals_web.auth import passwords
+from approvals_web.auth import sessions as browser_session
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import by_password
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
 
 router = PageRouter()
 

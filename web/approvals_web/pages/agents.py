@@ -5,17 +5,24 @@ from typing import Annotated, Any
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import agents, allowance, key_life
-from approvals.database import Reader
-from approvals.errors import ApprovalsError, Conflict, Invalid, NotFound
-from approvals.people import Person
-from approvals.principals import agent_named
-from approvals.service import Service
-from approvals.wire import Identifier
-from approvals.wire import ServerName as AgentName
-from approvals_web.deps import Admin, SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.errors import (
+    ApprovalsError,
+    Conflict,
+    Invalid,
+    NotFound,
+)
+from approvals.protocol.messages import Identifier
+from approvals.protocol.messages import ServerName as AgentName
+from approvals.service.identity import agents
+from approvals.service.identity import key_lifetimes as key_life
+from approvals.service.identity.servers import agent_named
+from approvals.service.identity.users import Person
+from approvals.service.requests import rate_limits as allowance
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader
+from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 PAGE = 50
 _REFUSED = (Conflict, Invalid, NotFound)

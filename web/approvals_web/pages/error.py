@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.errors import ApprovalsError, Unauthenticated
-from approvals_web.rendering import page
+from approvals_web.http.rendering import page
 
 
 def error_page(request: Request, error: ApprovalsError, status: int, headers: dict[str, str]) -> Response:

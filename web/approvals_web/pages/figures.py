@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from approvals import figures
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.service.history import statistics as figures
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 LISTED = 100
 

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from approvals import freezes, principals
-from approvals.database import Reader
 from approvals.errors import Invalid
-from approvals_web.deps import Admin, SignedIn, TheService
-from approvals_web.rendering import fragment, page
-from approvals_web.routers import PageRouter
+from approvals.service.controls import freezes
+from approvals.service.identity import servers as principals
+from approvals.service.storage.database import Reader
+from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.rendering import fragment, page
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

@@ -8,19 +8,21 @@ from urllib.parse import parse_qsl
 from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import credentials, grant_terms, grants
-from approvals.authority import on_content
-from approvals.database import Reader
-from approvals.eligibility import Act
 from approvals.errors import Conflict, Invalid, Stale
-from approvals.people import Person
-from approvals.service import Service
-from approvals.wire import Identifier, State
-from approvals_web import granting
-from approvals_web.card import seen_token, what
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.policy import grant_terms
+from approvals.policy.eligibility import Act
+from approvals.protocol.messages import Identifier, State
+from approvals.service import grants
+from approvals.service.authority import on_content
+from approvals.service.identity import credentials
+from approvals.service.identity.users import Person
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
+from approvals_web.pages.card.view import seen_token, what
+from approvals_web.pages.queue import grant_forms as granting
 
 PAGE = 50
 MAX_FIELDS = 4 + 2 * grant_terms.MAX_ARGUMENTS

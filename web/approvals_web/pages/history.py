@@ -9,15 +9,18 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from approvals import export, history, principals, word_index
-from approvals.database import Reader
-from approvals.history import Found, Sought
-from approvals.service import Service
-from approvals.wire import State
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.listing import items
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.protocol.messages import State
+from approvals.service.history import export
+from approvals.service.history import fulltext as word_index
+from approvals.service.history import search as history
+from approvals.service.history.search import Found, Sought
+from approvals.service.identity import servers as principals
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
+from approvals_web.pages.queue.listing import items
 
 PAGE, CHUNK = 50, 500
 MOST = 100_000

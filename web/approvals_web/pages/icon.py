@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from approvals_web.assets import contents
-from approvals_web.routers import PageRouter
+from approvals_web.http.assets import contents
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
-from approvals.bell import Bell
-from approvals.bus import EVERYTHING
-from approvals.service import Service
-from approvals_web.deps import SignedIn, TheService, visitor
-from approvals_web.routers import PageRouter
+from approvals.service.realtime.bus import EVERYTHING
+from approvals.service.realtime.wakeup import Bell
+from approvals.service.service import Service
+from approvals_web.http.deps import SignedIn, TheService, visitor
+from approvals_web.http.routers import PageRouter
 
 PING_SECONDS = 15.0
 

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import credentials, notices
-from approvals.database import Reader, Row
-from approvals_web.deps import Admin, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.service.audit import notices
+from approvals.service.identity import credentials
+from approvals.service.storage.database import Reader, Row
+from approvals_web.http.deps import Admin, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 LAST = 2**62
 

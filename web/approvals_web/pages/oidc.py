@@ -5,16 +5,23 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals.database import Row, Transaction
-from approvals.errors import ApprovalsError, Forbidden, NotFound, Unauthenticated, Unavailable
-from approvals.headline import visible
-from approvals_web import browser_session, handshake
-from approvals_web.deps import TheService
-from approvals_web.handshake import Handshake
-from approvals_web.local_path import local_path
-from approvals_web.oidc import Provider
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from approvals.service.storage.database import Row, Transaction
+from approvals.service.tools.summary import visible
+from approvals_web.auth import oidc_state as handshake
+from approvals_web.auth import sessions as browser_session
+from approvals_web.auth.oidc import Provider
+from approvals_web.auth.oidc_state import Handshake
+from approvals_web.http.deps import TheService
+from approvals_web.http.redirects import local_path
+from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import form
-from approvals_web.routers import PageRouter
 
 router = PageRouter()
 

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import outbox
-from approvals_web.deps import Admin, Overseer, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.service.notifications import outbox
+from approvals_web.http.deps import Admin, Overseer, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

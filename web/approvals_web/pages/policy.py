@@ -4,18 +4,26 @@ from typing import Annotated, Any
 
 from fastapi import Form, Query, Request, Response
 
-from approvals import policy_text, policy_trial, policy_versions, rule_figures
-from approvals.database import Reader
-from approvals.errors import ApprovalsError, BadRequest, Invalid, NotFound
-from approvals.people import Person
-from approvals.policy import policy_hash
-from approvals.policy_rules import RulePolicy
-from approvals.service import Service
-from approvals.wire import Hash
-from approvals_web import strict_json
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.errors import (
+    ApprovalsError,
+    BadRequest,
+    Invalid,
+    NotFound,
+)
+from approvals.policy import diff as policy_text
+from approvals.policy.engine import RulePolicy
+from approvals.policy.model import policy_hash
+from approvals.protocol.messages import Hash
+from approvals.service.history import rule_statistics as rule_figures
+from approvals.service.identity.users import Person
+from approvals.service.policies import trial as policy_trial
+from approvals.service.policies import versions as policy_versions
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader
+from approvals_web.http import strict_json
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 RULES = 20
 """On a page, with the figures of each."""

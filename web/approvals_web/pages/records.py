@@ -7,16 +7,16 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import bindparam, select
 
-from approvals import chain, proof
-from approvals.chain import Head, Verified
-from approvals.database import Statement
 from approvals.errors import Invalid
 from approvals.instant import to_datetime
-from approvals.models import AuditEvent
-from approvals.wire import Identifier
-from approvals_web.deps import Overseer, SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.protocol.messages import Identifier
+from approvals.service.audit import chain, proof
+from approvals.service.audit.chain import Head, Verified
+from approvals.service.storage.database import Statement
+from approvals.service.storage.tables import AuditEvent
+from approvals_web.http.deps import Overseer, SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 PAGE = 100
 LAST = 2**62

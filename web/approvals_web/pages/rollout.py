@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import audience, freezes, principals, rollouts
-from approvals.database import Reader
-from approvals.wire import ServerName
-from approvals_web.deps import Admin, SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.protocol.messages import ServerName
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import freezes, rollouts
+from approvals.service.identity import servers as principals
+from approvals.service.storage.database import Reader
+from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

@@ -7,16 +7,22 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Form, Query, Request, Response
 
-from approvals.database import Row
-from approvals.decision import Seen
-from approvals.errors import ApprovalsError, Forbidden, Invalid, NotPossible, Stale
-from approvals.people import Person
-from approvals.service import Service
-from approvals.wire import Decision, State
-from approvals_web.card import seen_token, what
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    Invalid,
+    NotPossible,
+    Stale,
+)
+from approvals.protocol.messages import Decision, State
+from approvals.service.identity.users import Person
+from approvals.service.requests.decisions import Seen
+from approvals.service.service import Service
+from approvals.service.storage.database import Row
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
+from approvals_web.pages.card.view import seen_token, what
 
 MOST = 20
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import policy_text, principals
-from approvals.database import Reader, Row
-from approvals.service import Service
-from approvals.wire import Hash, ServerName, ToolName
-from approvals_web.deps import Admin, SignedIn, TheService
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
+from approvals.policy import diff as policy_text
+from approvals.protocol.messages import Hash, ServerName, ToolName
+from approvals.service.identity import servers as principals
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader, Row
+from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

@@ -5,17 +5,25 @@ from typing import Annotated
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import people, sign_in_limit
-from approvals.database import Row, Transaction
-from approvals.errors import ApprovalsError, Duplicate, Invalid, TooMany, Unauthenticated
-from approvals.service import Service
-from approvals_web import browser_session, passwords
-from approvals_web.browser_session import address_of
-from approvals_web.deps import SignedIn, TheService
-from approvals_web.local_path import local_path
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
-from approvals_web.session_cookie import clear_session
+from approvals.errors import (
+    ApprovalsError,
+    Duplicate,
+    Invalid,
+    TooMany,
+    Unauthenticated,
+)
+from approvals.service.identity import sign_in_limit
+from approvals.service.identity import users as people
+from approvals.service.service import Service
+from approvals.service.storage.database import Row, Transaction
+from approvals_web.auth import passwords
+from approvals_web.auth import sessions as browser_session
+from approvals_web.auth.sessions import address_of
+from approvals_web.http.cookies import clear_session
+from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.redirects import local_path
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 
 router = PageRouter()
 

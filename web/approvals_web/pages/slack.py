@@ -10,9 +10,9 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from approvals.errors import BadRequest, NotFound, Unauthenticated
 from approvals.instant import SECOND
-from approvals.service import Service
-from approvals.slack.presses import COMMAND, EVENT, INTERACTIVE
-from approvals.slack.workspace import Workspace
+from approvals.service.service import Service
+from approvals.service.slack.interactions import COMMAND, EVENT, INTERACTIVE
+from approvals.service.slack.workspace import Workspace
 
 MAX_BODY = 1_048_576
 """Bytes: an interaction carries the message it is in."""

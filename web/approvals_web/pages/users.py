@@ -5,15 +5,24 @@ from typing import Annotated, Any, Literal
 from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals import people, personal_tokens, roster, web_sessions
-from approvals.database import Reader, Row, Transaction
-from approvals.errors import ApprovalsError, Conflict, Invalid, NotFound, NotPossible
-from approvals.people import ROLES, Person
-from approvals.service import Service
-from approvals_web.deps import Admin, Overseer, TheService
+from approvals.errors import (
+    ApprovalsError,
+    Conflict,
+    Invalid,
+    NotFound,
+    NotPossible,
+)
+from approvals.service.identity import roles as roster
+from approvals.service.identity import sessions as web_sessions
+from approvals.service.identity import tokens as personal_tokens
+from approvals.service.identity import users as people
+from approvals.service.identity.users import ROLES, Person
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader, Row, Transaction
+from approvals_web.http.deps import Admin, Overseer, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
 from approvals_web.pages.account import groups_of
-from approvals_web.rendering import page
-from approvals_web.routers import PageRouter
 
 router = PageRouter()
 

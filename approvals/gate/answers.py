@@ -1,0 +1,214 @@
+"""What the agent is told, as a table: what happened, whether anything ran, and what to do next (P7; docs/answers.md).
+
+Every answer but a result is an MCP error result, so that it needs no output schema; `structured_content` has the same
+facts as the text.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp_types import CallToolResult, TextContent
+
+from approvals.errors import (
+    ApprovalsError,
+    Forbidden,
+    Frozen,
+    Invalid,
+    NotConfigured,
+    NotInAudience,
+    OutOfScope,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    WireTooOld,
+)
+from approvals.protocol.messages import RequestStatus, State
+
+AGAIN = "Call the same tool again with identical arguments"
+TELL = "Tell the person who runs this MCP server; calling again will not help."
+THAW = (
+    "Do not try another way. Go on with what needs no write, tell your user, and call the same tool again with "
+    "identical arguments later."
+)
+OUTSIDE = "Do not call this server again; do what you can without it, or ask a person."
+RETRY_SECONDS = 5
+FROZEN_RETRY_SECONDS = 60
+META = "mcp-approvals/replayed"
+
+
+def of_status(status: RequestStatus, *, held: str = "") -> CallToolResult:
+    """The answer for a request that has no result to hand back. `held` says what is frozen while it waits."""
+    words, executed, following = _TABLE[status.state](status)
+    if held:
+        words = f"{words} {held}: nobody can approve it until the freeze is lifted."
+    facts: dict[str, Any] = {
+        "status": status.state.value,
+        "request_id": status.id,
+        "review_url": status.review_url,
+        "executed": executed,
+        "next": following,
+    }
+    if status.state in {State.PENDING, State.APPROVED, State.EXECUTING}:
+        facts["retry_after_seconds"] = RETRY_SECONDS
+    if status.expires_in is not None:
+        facts["expires_in_seconds"] = round(status.expires_in)
+    if status.state is State.DENIED:
+        facts |= {"reason": status.comment or status.ended_because or "", "decided_by": status.decided_by}
+        facts["ask_again_in_seconds"] = round(status.ask_again_in or 0)
+    if held:
+        facts["frozen"] = held
+    if status.replaces:
+        facts["replaces"] = status.replaces
+    return error(f"{words}\n{following}", facts)
+
+
+def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
+    """A stored result, whole, marked as such."""
+    ago = round(status.finished_ago or 0)
+    note = TextContent(
+        type="text",
+        text=f"[replayed] This exact call already ran {ago} seconds ago (request {status.id}); this is its stored "
+        f'result, nothing ran again. To run it again on purpose, pass approval_repeat="{status.id}".',
+    )
+    meta = (result.meta or {}) | {META: {"request_id": status.id, "ran_seconds_ago": ago}}
+    return result.model_copy(update={"content": [note, *result.content], "meta": meta})
+
+
+def without_result(status: RequestStatus) -> CallToolResult:
+    """It ran, and its exact result is not kept (too large, or sealed under an older key)."""
+    words = f"ALREADY EXECUTED: request {status.id} {status.state.value}; its exact result is not available any more."
+    shown = status.error if status.state is State.FAILED else status.result
+    following = f'Do not call it again for the same purpose. To run it again on purpose: approval_repeat="{status.id}".'
+    facts = {"status": status.state.value, "request_id": status.id, "review_url": status.review_url, "executed": True}
+    return error(f"{words}\n{shown or ''}\n{following}", facts | {"replayed": status.replayed, "next": following})
+
+
+def failed(result: CallToolResult, request_id: str) -> CallToolResult:
+    """What a tool gave back that ran on a permission: its error with the facts beside it, unless it has its own."""
+    if not result.is_error or result.structured_content is not None:
+        return result
+    following = (
+        "It ran and failed: heed its error. An identical call gets this same answer for a while; to run it again on "
+        f'purpose, pass approval_repeat="{request_id}".'
+    )
+    facts = {"status": State.FAILED.value, "request_id": request_id, "executed": True, "next": following}
+    return result.model_copy(update={"structured_content": facts})
+
+
+def frozen(status: RequestStatus, words: str) -> CallToolResult:
+    """A freeze refuses writes; the request waits for its end, but its caller need not."""
+    facts = {"status": "frozen", "request_id": status.id, "review_url": status.review_url, "executed": False}
+    facts |= {"reason": words, "next": THAW, "retry_after_seconds": FROZEN_RETRY_SECONDS}
+    said = f"NOT EXECUTED: {words}. Request {status.id} stays open: it can be decided once the freeze is lifted."
+    return error(f"{said}\n{THAW}", facts)
+
+
+def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
+    """The answer when the call could not be put to anybody, or the claim was refused: nothing ran."""
+    kinds: list[tuple[type[ApprovalsError], str, str]] = [
+        (Frozen, "frozen", THAW),
+        (Invalid, "invalid", "Correct the arguments and call again."),
+        (TooLarge, "too-large", "Send less and call again."),
+        (NotConfigured, "not_configured", TELL),
+        (Unauthenticated, "unauthenticated", TELL),
+        (NotInAudience, "not-in-audience", OUTSIDE),
+        (
+            OutOfScope,
+            "out_of_scope",
+            "Do not call it with this key again; do what you can without it.",
+        ),
+        (Forbidden, "forbidden", TELL),
+        (WireTooOld, "wire-too-old", TELL),
+        (TooMany, "too_many_requests", "Do not ask for more now; call again with identical arguments later."),
+    ]
+    default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
+    status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
+    hint = f" {failure.hint}" if failure.hint else ""
+    facts = {"status": status, "executed": False, "reason": failure.detail, "next": following}
+    if request_id is not None:
+        facts["request_id"] = request_id
+    if isinstance(failure, Frozen):
+        facts["retry_after_seconds"] = FROZEN_RETRY_SECONDS
+    if isinstance(failure, TooMany):
+        facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
+    return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
+
+
+def refused(reason: str) -> CallToolResult:
+    """The policy refuses the tool altogether."""
+    following = "Do not call it again; do what you can without it, or ask a person."
+    facts = {"status": "refused", "executed": False, "reason": reason, "next": following}
+    return error(f"NOT EXECUTED: this tool is refused here. {reason}\n{following}", facts)
+
+
+def not_started(status: RequestStatus, why: str) -> CallToolResult:
+    """The permission was claimed, and could not be used safely."""
+    following = f"{AGAIN}: it is asked anew."
+    facts = {"status": "not_executed", "request_id": status.id, "executed": False, "next": following}
+    return error(f"NOT EXECUTED: it was approved, but {why}.\n{following}", facts)
+
+
+def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:
+    left = f" It expires in {round(status.expires_in)} seconds." if status.expires_in is not None else ""
+    before = f" (An earlier request of the same call, {status.replaces}, ended undecided.)" if status.replaces else ""
+    words = f"NOT EXECUTED: waiting for a person's approval of: {status.headline} (request {status.id}).{left}{before}"
+    return words, False, f"{AGAIN} to continue; do not change them. A person decides at {status.review_url}"
+
+
+def _approved(status: RequestStatus) -> tuple[str, bool | None, str]:
+    return f"NOT EXECUTED yet: request {status.id} is approved and has not started.", False, f"{AGAIN} to run it now."
+
+
+def _executing(status: RequestStatus) -> tuple[str, bool | None, str]:
+    words = f"STILL RUNNING: request {status.id} was approved and is being executed for an earlier identical call."
+    return words, None, f"{AGAIN} to get its result; it will not run twice."
+
+
+def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
+    by = status.decided_by or "a reviewer"
+    without = "the reason was erased" if status.erased else "no reason given"
+    reason = status.comment or status.ended_because or without
+    if status.ask_again_in:
+        following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
+    else:
+        following = "The reviewer allows the same call to be asked again; heed the reason first."
+    return f"NOT EXECUTED: denied by {by} (request {status.id}). Reason: {reason}", False, following
+
+
+def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
+    def answer(status: RequestStatus) -> tuple[str, bool | None, str]:
+        because = f" ({status.ended_because})" if status.ended_because else ""
+        words = f"NOT EXECUTED: request {status.id} {how}{because}. Nobody denied it."
+        return words, False, f"{AGAIN} if it is still needed: it is asked anew."
+
+    return answer
+
+
+def _unknown(status: RequestStatus) -> tuple[str, bool | None, str]:
+    words = f"OUTCOME UNKNOWN: request {status.id} was started, and whether it took effect could not be learned."
+    return words, None, f"Do not retry and do not try another way: it is settled at {status.review_url}"
+
+
+def _ran(status: RequestStatus) -> tuple[str, bool | None, str]:
+    return f"EXECUTED: request {status.id} {status.state.value}.", True, "Do not call it again for the same purpose."
+
+
+_TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
+    State.PENDING: _pending,
+    State.APPROVED: _approved,
+    State.EXECUTING: _executing,
+    State.DENIED: _denied,
+    State.EXPIRED: _ended("expired before anybody decided"),
+    State.WITHDRAWN: _ended("was withdrawn"),
+    State.LAPSED: _ended("was approved, but not started in time"),
+    State.REVOKED: _ended("was approved, and the approval was taken back"),
+    State.NOT_EXECUTED: _ended("was approved, but did not run"),
+    State.UNKNOWN: _unknown,
+    State.SUCCEEDED: _ran,
+    State.FAILED: _ran,
+}
+
+
+def error(words: str, facts: dict[str, Any]) -> CallToolResult:
+    """An error result with the facts beside the words."""
+    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=facts, is_error=True)

@@ -1,0 +1,73 @@
+"""One call of a tool, as whatever stands before the tool hands it to the gate."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp_types import CallToolResult, InputRequiredResult
+
+from approvals.gate.budgets import Budget
+from approvals.gate.origin import Origin
+from approvals.gate.rounds import Round
+from approvals.protocol.messages import ClientInfo, RequestStatus
+
+Answer = CallToolResult | InputRequiredResult
+"""A result; or that the client is to come back (never to one that speaks an older protocol)."""
+Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
+Progress = Callable[[float, str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as far as the transport tells: an agent's key, or a name that keeps unidentified callers apart."""
+
+    agent_key: str | None = None
+    subject: str = ""
+    client: ClientInfo = field(default_factory=ClientInfo)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a tool."""
+
+    tool: str
+    arguments: dict[str, Any]
+    """As they came; the gate goes on with the effective ones."""
+    effective: Callable[[], dict[str, Any]]
+    """The gate's own copy: validated, defaulted, nothing undeclared, JSON. Raises Invalid."""
+    run: Run
+    caller: Caller
+    budget: Budget
+    round: Round | None = None
+    """For a client of 2026-07-28: where in its rounds it is."""
+    progress: Progress | None = None
+    is_there: Callable[[], Awaitable[bool]] | None = None
+    """Whether the caller is still connected, where the transport can tell."""
+    origin: Origin = field(default_factory=Origin)
+    reason: str | None = None
+    repeat_of: str | None = None
+    unchanged: Callable[[], bool] = lambda: True
+    """Whether what `run` would run is still what it was when the call came."""
+
+    @property
+    def continues(self) -> str | None:
+        """The request that the call came back for, as its client says."""
+        return self.round.continues if self.round is not None else None
+
+    def hold(self, status: RequestStatus) -> float:
+        """Seconds to wait now: none when there is a link to show first."""
+        if self._goes_on and self.round is not None and self.round.points_first(status):
+            return 0.0
+        return self.budget.hold
+
+    def next_round(self, status: RequestStatus) -> InputRequiredResult | None:
+        """The way back for a call whose time is up; None when this was the last round, or its client knows none."""
+        return self.round.next(status) if self.round is not None and self._goes_on else None
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.round is not None and self.round.number + 1 < self.budget.rounds
+
+    async def is_attached(self) -> bool:
+        """Whether somebody still waits for it, as far as the transport can tell."""
+        return self.is_there is None or await self.is_there()

@@ -1,0 +1,159 @@
+"""The gate's HTTP client. Whatever is not a sensible answer is Unreachable: the gate fails closed."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+from approvals.errors import Unreachable, from_document
+from approvals.gate.settings import GateSettings
+from approvals.protocol.messages import (
+    WIRE_HEADER,
+    WIRE_VERSION,
+    CallRecords,
+    Claim,
+    Claimed,
+    Filing,
+    HeardFreezes,
+    Lease,
+    Leased,
+    Outcome,
+    Recorded,
+    Registered,
+    Registration,
+    RequestStatus,
+    UnsettledRequests,
+    Verification,
+    VerifiedAgent,
+    VerifyAgent,
+    Waiting,
+)
+
+M = TypeVar("M", bound=BaseModel)
+TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
+SILENCE = 20.0
+"""Seconds without a word on the event stream, which leases every 5, before it counts as dead."""
+
+
+class ServiceClient:
+    """One per gate process. Proxies from the environment are not used: keys go straight to APPROVALS_URL."""
+
+    def __init__(self, settings: GateSettings) -> None:
+        self._http = httpx2.AsyncClient(
+            base_url=f"{settings.url}/api/v1",
+            headers={"Authorization": f"Bearer {settings.server_key}", WIRE_HEADER: str(WIRE_VERSION)},
+            timeout=TIMEOUT,
+            limits=httpx2.Limits(max_connections=200, max_keepalive_connections=50),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def register(self, server: str, registration: Registration) -> Registered:
+        return await self._ask("PUT", f"/servers/{server}/tools", registration, Registered)
+
+    async def verify_agent(self, key: str) -> VerifiedAgent:
+        return await self._ask("POST", "/agents/verify", VerifyAgent(key=key), VerifiedAgent)
+
+    async def file(self, filing: Filing) -> RequestStatus:
+        return await self._ask("POST", "/requests", filing, RequestStatus)
+
+    async def read(self, request_id: str, *, wait: float = 0, seen: str = "pending") -> RequestStatus:
+        path = f"/requests/{request_id}?wait={wait:.3f}&seen={seen}"
+        return await self._ask("GET", path, None, RequestStatus, within=wait + 10)
+
+    async def claim(self, request_id: str, claim: Claim) -> Claimed:
+        return await self._ask("PUT", f"/requests/{request_id}/claim", claim, Claimed)
+
+    async def renew(self, request_id: str, claim_id: str) -> Leased:
+        return await self._ask("PUT", f"/requests/{request_id}/lease", Lease(claim_id=claim_id), Leased)
+
+    async def report(self, request_id: str, outcome: Outcome) -> RequestStatus:
+        return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus)
+
+    async def unsettled(self, session: str, tool: str, after: str) -> UnsettledRequests:
+        path = f"/requests/unsettled?session={session}&tool={quote(tool, safe='')}&after={after}"
+        return await self._ask("GET", path, None, UnsettledRequests)
+
+    async def verified(self, request_id: str, found: Verification) -> RequestStatus:
+        return await self._ask("PUT", f"/requests/{request_id}/verification", found, RequestStatus)
+
+    async def left(self, request_id: str, session: str, call_id: str) -> None:
+        await self._send("DELETE", f"/requests/{request_id}/callers/{call_id}?session={session}", None)
+
+    async def heard(self, session: str, freezes: HeardFreezes) -> None:
+        await self._send("PUT", f"/gates/{session}/freezes", freezes)
+
+    async def record(self, batch: CallRecords) -> Recorded:
+        return await self._ask("POST", "/calls", batch, Recorded)
+
+    async def events(self, waiting: Waiting) -> AsyncIterator[tuple[str, str]]:
+        """(event, data) pairs, until the stream ends. Raises Unreachable when it breaks or falls silent."""
+        timeout = httpx2.Timeout(10.0, read=SILENCE)
+        request = self._http.build_request("POST", "/requests/events", timeout=timeout, **_body(waiting))
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise _problem(response)
+                kind = ""
+                async for line in response.aiter_lines():
+                    if line.startswith("event: "):
+                        kind = line.removeprefix("event: ")
+                    elif line.startswith("data: "):
+                        yield kind, line.removeprefix("data: ")
+            finally:
+                await response.aclose()
+        except httpx2.HTTPError as error:
+            raise _unreachable(error) from error
+
+    async def _ask(
+        self, method: str, path: str, body: BaseModel | None, answer: type[M], *, within: float | None = None
+    ) -> M:
+        response = await self._send(method, path, body, within=within)
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
+            raise Unreachable("The approval service's answer makes no sense.", hint="Is it another service?") from error
+
+    async def _send(
+        self, method: str, path: str, body: BaseModel | None, *, within: float | None = None
+    ) -> httpx2.Response:
+        timeout = TIMEOUT if within is None else httpx2.Timeout(10.0, read=within)
+        try:
+            response = await self._http.request(method, path, timeout=timeout, **_body(body))
+        except httpx2.HTTPError as error:
+            raise _unreachable(error) from error
+        if response.status_code >= 300:
+            raise _problem(response)
+        if not response.headers.get(WIRE_HEADER, "").isdigit():
+            raise Unreachable("What answers at APPROVALS_URL is no approval service.", hint="Check APPROVALS_URL.")
+        return response
+
+
+def _body(body: BaseModel | None) -> dict[str, Any]:
+    if body is None:
+        return {}
+    return {"content": body.model_dump_json().encode(), "headers": {"Content-Type": "application/json"}}
+
+
+def _problem(response: httpx2.Response) -> Exception:
+    try:
+        document = json.loads(response.content)
+    except ValueError:
+        document = None
+    if response.status_code in {502, 503, 504} or not isinstance(document, Mapping):
+        return Unreachable(f"The approval service answered {response.status_code}.", hint="Is it the service at all?")
+    return from_document(response.status_code, dict(document))
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(
+        f"The approval service cannot be reached ({type(error).__name__}).", hint="Try again when it is back."
+    )

@@ -1,0 +1,62 @@
+"""What the context of an MCP request tells of its client: who it says it is, its rounds, whether it is still there."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from starlette.requests import Request
+
+from approvals.gate.origin import Origin
+from approvals.gate.rounds import Round
+from approvals.protocol.messages import ClientInfo
+
+
+def client_info(context: Context[Any, Any]) -> ClientInfo:
+    """As it names itself."""
+    wire = context._request_context
+    if wire is None:
+        return ClientInfo()
+    params = wire.session.client_params
+    info = params.client_info if params is not None else None
+    return ClientInfo(
+        name=(info.name if info else "")[:200],
+        version=(info.version if info else "")[:200],
+        protocol=wire.protocol_version[:200],
+        transport="http" if isinstance(wire.request, Request) else "stdio",
+    )
+
+
+def origin(context: Context[Any, Any]) -> Origin:
+    """For whom and in which session and trace, as the agent's side says."""
+    wire = context._request_context
+    if wire is None:
+        return Origin()
+    headers = wire.request.headers if isinstance(wire.request, Request) else {}
+    return Origin.of(dict(wire.meta or {}), headers)
+
+
+def round_of(context: Context[Any, Any]) -> Round:
+    """Where it is in its rounds, for a client of 2026-07-28."""
+    capabilities = context.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return Round.of(context.request_state, opens_links=elicitation is not None and elicitation.url is not None)
+
+
+def progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
+    """Reports to a client that asked for it."""
+
+    async def report(elapsed: float, words: str) -> None:
+        await context.report_progress(elapsed, None, words)
+
+    return report
+
+
+def presence(request: Any) -> Callable[[], Any] | None:
+    """Over HTTP: whether the connection still stands."""
+    if not isinstance(request, Request):
+        return None
+
+    async def is_there() -> bool:
+        return not await request.is_disconnected()
+
+    return is_there

@@ -1,0 +1,134 @@
+"""A gate's one connection for all that it waits for: verdict leases and the states of its requests."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from approvals.errors import ApprovalsError, Unreachable
+from approvals.gate.client import ServiceClient
+from approvals.protocol.messages import (
+    Registered,
+    RequestStatus,
+    State,
+    Waiting,
+)
+
+logger = logging.getLogger("approvals.gate.gate")
+
+REMEMBERED = 1024
+_ORDER = {state: rank for rank, state in enumerate(State)}
+
+
+class Waiter:
+    """One call that waits for one request."""
+
+    def __init__(self, status: RequestStatus) -> None:
+        self.status = status
+        self._changed = asyncio.Event()
+
+    def tell(self, status: RequestStatus) -> None:
+        """What the service says now; older news changes nothing."""
+        if _rank(status) >= _rank(self.status):
+            self.status = status
+            self._changed.set()
+
+    def nudge(self) -> None:
+        """Something else happened: the stream broke."""
+        self._changed.set()
+
+    async def change(self, seconds: float) -> None:
+        """Until something is told, or the time is up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
+
+
+class EventStream:
+    """Follows the service, reconnecting for as long as it is open."""
+
+    def __init__(
+        self, client: ServiceClient, session: str, register: Callable[[], object], renew: Callable[[Registered], None]
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._register = register
+        self._renew = renew
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._news: OrderedDict[str, RequestStatus] = OrderedDict()
+        self.connected = False
+
+    @contextlib.contextmanager
+    def waiting(self, status: RequestStatus):  # type: ignore[no-untyped-def]
+        """A Waiter for this request, told of everything that came in since the request was filed."""
+        waiter = Waiter(status)
+        self._waiters.setdefault(status.id, set()).add(waiter)
+        if (news := self._news.get(status.id)) is not None:
+            waiter.tell(news)
+        try:
+            yield waiter
+        finally:
+            others = self._waiters[status.id]
+            others.discard(waiter)
+            if not others:
+                del self._waiters[status.id]
+
+    async def follow_forever(self) -> None:
+        """Stay connected. After a break, name all that is waited for: the service sends the state of each."""
+        pause = 0.1
+        while True:
+            try:
+                await self._follow()
+                pause = 0.1
+            except ApprovalsError as error:
+                level = logging.WARNING if pause > 0.3 else logging.INFO  # a restart is no news
+                logger.log(level, "the approval service cannot be followed: %s", error.detail)
+            self._broke()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
+            pause = min(5.0, pause * 2)
+
+    async def _follow(self) -> None:
+        await self._register()  # type: ignore[misc]
+        waiting = Waiting(session=self._session, waiting=tuple(self._waiters))
+        async for kind, data in self._client.events(waiting):
+            self.connected = True
+            try:
+                self._take(kind, data)
+            except ValidationError as error:
+                raise Unreachable("The approval service's event makes no sense.") from error
+
+    def _take(self, kind: str, data: str) -> None:
+        if kind == "lease":
+            self._renew(Registered.model_validate_json(data))
+        elif kind == "request":
+            status = RequestStatus.model_validate_json(data)
+            self._news[status.id] = status
+            self._news.move_to_end(status.id)
+            while len(self._news) > REMEMBERED:
+                self._news.popitem(last=False)
+            for waiter in tuple(self._waiters.get(status.id, ())):
+                waiter.tell(status)
+
+    def _broke(self) -> None:
+        self.connected = False
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Every call that waits looks again."""
+        for request_id in self._waiters:
+            self.nudge_of(request_id)
+
+    def nudge_of(self, request_id: str) -> None:
+        """Every call that waits for this request looks again."""
+        for waiter in self._waiters.get(request_id, ()):
+            waiter.nudge()
+
+
+def _rank(status: RequestStatus) -> tuple[int, int]:
+    """States only ever move forward in the table's order; a revised content starts over."""
+    return status.content_version, _ORDER[status.state]

@@ -1,0 +1,102 @@
+"""The engine that suspends a call until it may run: used by GatedServer, and by whatever else stands before tools."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+
+from approvals.errors import ApprovalsError, NotConfigured, Unavailable
+from approvals.gate import answers
+from approvals.gate.budgets import Budgets
+from approvals.gate.call import Answer, Call, Caller
+from approvals.gate.session import Session
+from approvals.gate.settings import GateSettings
+from approvals.gate.tools import Verify
+from approvals.protocol.messages import RequestStatus, ToolDefinition
+
+
+class Gate:
+    """One per server process. `definitions` gives the tools that it serves now, `verifiers` the checks of those that
+    can say themselves what came of a request."""
+
+    def __init__(
+        self,
+        server: str,
+        settings: GateSettings | None = None,
+        *,
+        budgets: Budgets | None = None,
+        code_version: str = "",
+    ) -> None:
+        self.server = server
+        self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
+        self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
+        self.verifiers: Callable[[], Mapping[str, Verify]] = dict
+        self._settings = settings
+        self._code_version = code_version
+        self._users = 0
+        self._session: Session | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold the connection to the service; shared by all who hold it, ended by the last."""
+        self._users += 1
+        if self._session is None and self._settings is not None:
+            self._session = Session(self)
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._users == 0 and self._session is not None:
+                session, self._session = self._session, None
+                with anyio.CancelScope(shield=True):
+                    await session.close()
+
+    async def call(self, call: Call) -> Answer:
+        """Run it now, or when a person approves; or say why not (P5, P7). Raises only what the tool raises."""
+        async with self.running():
+            try:
+                return await self.session.call(call)
+            except ApprovalsError as error:
+                return answers.of_error(error)
+
+    async def observe(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool = False
+    ) -> Any:
+        """Let a message that needs no approval through, on record; `free`, also for whom the server is not for."""
+        async with self.running():
+            return await self.session.observe(method, target, act, caller, free=free)
+
+    async def agent_of(self, key: str) -> str | None:
+        """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""
+        async with self.running():
+            return await self.session.agent_of(key)
+
+    async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
+        """One of the caller's own requests; None for anybody else's."""
+        async with self.running():
+            return await self.session.status(request_id, seconds, caller)
+
+    @property
+    def is_configured(self) -> bool:
+        return self._settings is not None
+
+    @property
+    def settings(self) -> GateSettings:
+        """Raises NotConfigured."""
+        if self._settings is None:
+            GateSettings.from_environment()
+            raise NotConfigured("The approval gate is not configured.", hint="Restart this MCP server.")
+        return self._settings
+
+    @property
+    def code_version(self) -> str:
+        return self._code_version
+
+    @property
+    def session(self) -> Session:
+        """Raises NotConfigured."""
+        if self._session is None:
+            _ = self.settings
+            raise Unavailable("The gate is not running.")
+        return self._session

@@ -1,0 +1,219 @@
+"""Claiming a permission and using it once: the part of the gate that nothing may interrupt half way."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from mcp_types import CallToolResult, TextContent
+from pydantic_core import PydanticSerializationError
+
+from approvals.clock import boot_clock
+from approvals.errors import (
+    ApprovalsError,
+    NotFound,
+    Unavailable,
+    Unreachable,
+)
+from approvals.gate import answers
+from approvals.gate.client import ServiceClient
+from approvals.gate.seal import Seal
+from approvals.protocol import redaction as redact
+from approvals.protocol.messages import (
+    MAX_RESULT,
+    Claim,
+    Claimed,
+    Outcome,
+    RequestStatus,
+)
+
+CLAIM_TRIES = 3
+REPORT_AT_ONCE = 2.0
+REPORT_PAUSE = 1.0
+REPORT_TRIES = 300
+
+_current: ContextVar[str | None] = ContextVar("approvals_request_id", default=None)
+
+
+def current_request_id() -> str | None:
+    """Inside a tool that runs on a permission: the request's id, the same for every attempt. Use it as the idempotency
+    key of whatever the tool calls, which makes "at most once" exact."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def running(request_id: str | None) -> Iterator[None]:
+    """Name the request that a tool runs for, or None when it runs without one."""
+    token = _current.set(request_id)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class Runner:
+    """Claims, runs and reports for one gate process."""
+
+    def __init__(self, client: ServiceClient, seal: Seal, session: str) -> None:
+        self._client = client
+        self._seal = seal
+        self._session = session
+        self._mine: set[str] = set()
+        self._unreported: set[str] = set()
+        self._reports: set[asyncio.Task[None]] = set()
+
+    def free(self, request_id: str) -> bool:
+        """Whether no other call of this process is already claiming or running it."""
+        return request_id not in self._mine
+
+    def busy(self, request_id: str) -> bool:
+        """Whether this process runs it, or still has to say what came of it."""
+        return request_id in self._mine or request_id in self._unreported
+
+    async def claim_and_run(
+        self,
+        status: RequestStatus,
+        arguments: dict[str, Any],
+        run: Callable[[dict[str, Any]], Awaitable[Any]],
+        unchanged: Callable[[], bool],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> CallToolResult:
+        """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came. Raises
+        NotPossible when there is nothing (more) to claim."""
+        with self._hold(status.id):
+            before = boot_clock()
+            claim = Claim(
+                claim_id=uuid.uuid4().hex, session=self._session, tool_hash=status.tool_hash, digest=status.digest
+            )
+            claimed = await self._claim(status, claim)
+            why = None
+            if claimed.request.digest != status.digest or not unchanged():
+                why = "what would run is not what was approved any more"
+            elif stopped():
+                why = "writes were frozen at the moment of starting"
+            elif boot_clock() - before >= claimed.start_within:
+                why = "the permission came too late to start safely"
+            if why is not None:
+                await self._report(status.id, Outcome(claim_id=claim.claim_id, outcome="not_executed", error=why))
+                return answers.not_started(status, why)
+            return await self._run(status, claim.claim_id, claimed.lease_seconds, arguments, run)
+
+    async def close(self) -> None:
+        """Give unreported outcomes a last moment."""
+        if self._reports:
+            await asyncio.wait(self._reports, timeout=REPORT_AT_ONCE)
+        for task in self._reports:
+            task.cancel()
+        await asyncio.gather(*self._reports, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _hold(self, request_id: str) -> Iterator[None]:
+        self._mine.add(request_id)
+        try:
+            yield
+        finally:
+            self._mine.discard(request_id)
+
+    async def _claim(self, status: RequestStatus, claim: Claim) -> Claimed:
+        """The answer to a claim may be lost; the same claim_id gets it again. When it stays lost, say in the background
+        that nothing was started."""
+        for attempt in range(CLAIM_TRIES):
+            try:
+                return await self._client.claim(status.id, claim)
+            except Unreachable:
+                await asyncio.sleep(0.1 * attempt)
+        skipped = Outcome(claim_id=claim.claim_id, outcome="not_executed", error="the claim's answer was lost")
+        self._keep_reporting(status.id, skipped)
+        raise Unavailable("The approval service went away at the moment of starting.", hint="Nothing was started.")
+
+    async def _run(
+        self,
+        status: RequestStatus,
+        claim_id: str,
+        lease_seconds: float,
+        arguments: dict[str, Any],
+        run: Callable[[dict[str, Any]], Awaitable[Any]],
+    ) -> CallToolResult:
+        lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
+        started = boot_clock()
+        try:
+            with running(status.id):
+                result = await run(arguments)
+        except Exception as error:
+            await self._report(status.id, self._raised(status.id, claim_id, error, started))
+            raise
+        finally:
+            lease.cancel()
+        if not isinstance(result, CallToolResult):
+            result = _asks_for_more()
+        await self._report(status.id, self._returned(status.id, claim_id, result, started))
+        return result
+
+    def _returned(self, request_id: str, claim_id: str, result: CallToolResult, started: float) -> Outcome:
+        shown = redact.text(_shown(result), MAX_RESULT)
+        sealed = self._sealed(result, request_id)
+        took = round((boot_clock() - started) * 1000)
+        if result.is_error:
+            return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
+        return Outcome(claim_id=claim_id, outcome="succeeded", result=shown, sealed_result=sealed, duration_ms=took)
+
+    def _raised(self, request_id: str, claim_id: str, error: Exception, started: float) -> Outcome:
+        took = round((boot_clock() - started) * 1000)
+        words = redact.clean(str(error) or type(error).__name__)
+        result = CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
+        sealed = self._sealed(result, request_id)
+        shown = redact.text(words, MAX_RESULT)
+        return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
+
+    def _sealed(self, result: CallToolResult, request_id: str) -> str | None:
+        """None for what JSON cannot carry: the outcome is known all the same."""
+        try:
+            exact = result.model_dump_json(by_alias=True).encode()
+        except (PydanticSerializationError, UnicodeError):
+            return None
+        return self._seal.seal(exact, f"result {request_id}")
+
+    async def _renew(self, request_id: str, claim_id: str, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds / 3)
+            with contextlib.suppress(ApprovalsError):
+                seconds = (await self._client.renew(request_id, claim_id)).lease_seconds
+
+    async def _report(self, request_id: str, outcome: Outcome) -> None:
+        """At once if the service answers; else in the background, while the agent has its result."""
+        try:
+            async with asyncio.timeout(REPORT_AT_ONCE):
+                await self._client.report(request_id, outcome)
+        except (ApprovalsError, TimeoutError):
+            self._keep_reporting(request_id, outcome)
+
+    def _keep_reporting(self, request_id: str, outcome: Outcome) -> None:
+        task = asyncio.create_task(self._report_until_heard(request_id, outcome))
+        self._reports.add(task)
+        self._unreported.add(request_id)
+        task.add_done_callback(self._reports.discard)
+        task.add_done_callback(lambda _: self._unreported.discard(request_id))
+
+    async def _report_until_heard(self, request_id: str, outcome: Outcome) -> None:
+        for _ in range(REPORT_TRIES):
+            try:
+                await self._client.report(request_id, outcome)
+            except NotFound:
+                return
+            except ApprovalsError:
+                await asyncio.sleep(REPORT_PAUSE)
+            else:
+                return
+
+
+def _shown(result: CallToolResult) -> str:
+    """What people see of a result: its text, else its structure."""
+    words = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    return words or str(result.structured_content or "")
+
+
+def _asks_for_more() -> CallToolResult:
+    words = "This tool asked its client for more input after it was approved, which a gated tool cannot do."
+    return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)

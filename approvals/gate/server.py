@@ -1,0 +1,305 @@
+"""`MCPServer` whose writes wait for a person."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import Tool as MCPTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import Field
+
+from approvals.errors import ApprovalsError, NotConfigured
+from approvals.gate import answers, idempotency, rounds
+from approvals.gate import auth as agent_key
+from approvals.gate import context as mcp_context
+from approvals.gate.arguments import effective
+from approvals.gate.call import Call, Caller
+from approvals.gate.gate import Gate
+from approvals.gate.runner import current_request_id
+from approvals.gate.settings import GateSettings
+from approvals.gate.tools import (
+    Approval,
+    Verify,
+    definition_of,
+    unfit,
+)
+from approvals.protocol.messages import ToolDefinition
+
+logger = logging.getLogger("approvals.gate.gate")
+
+GET_APPROVAL = "get_approval"
+REASON = "approval_reason"
+REPEAT = "approval_repeat"
+_EXTRA = {
+    REASON: "Why you want this, in a sentence or two, for the person who has to approve it.",
+    REPEAT: "Only to run an identical call again on purpose: the id of the request that already ran.",
+}
+_UNRECORDED = {"initialize", "ping", "tools/call", "server/discover"}
+"""tools/call is recorded by the gate itself; the others carry nothing of the agent's doing."""
+
+_LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
+"""What a client may see of a server that has no gate yet, on no record: so that it can ask, and be told why not."""
+
+
+class GatedServer(MCPServer[Any]):
+    """An MCPServer whose calls pass a Gate.
+
+    The gate is configured by APPROVALS_URL, APPROVALS_SERVER_KEY and, over stdio, APPROVALS_AGENT_KEY; without them
+    every call is refused. Over HTTP each agent sends its own key as bearer token, unless `auth` says otherwise.
+    Everything else is MCPServer's.
+    """
+
+    def __init__(self, name: str, *, gate: Gate | None = None, **options: Any) -> None:
+        self.gate = gate or _gate_from_environment(name, options.get("version", ""))
+        self._approvals: dict[str, Approval] = {}
+        self._definitions: tuple[ToolDefinition, ...] | None = None
+        self.gate.definitions = self._define
+        if "request_state_security" not in options and self.gate.is_configured:
+            options["request_state_security"] = rounds.security(self.gate.settings)
+        self.gate.verifiers = self._verifiers
+        options["lifespan"] = _within(self.gate, options.get("lifespan"))
+        options["middleware"] = [self._record, *options.get("middleware", ())]
+        if "auth" not in options and self.gate.is_configured:
+            options["auth"] = agent_key.settings(self.gate.settings.url)
+            options["token_verifier"] = agent_key.AgentKeys(self.gate)
+        super().__init__(name, **options)
+        super().add_tool(
+            self._get_approval,
+            name=GET_APPROVAL,
+            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
+
+    def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
+        """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
+        client for more input midway (nobody has approved what it would do then), and for an approval that names
+        arguments which the tool does not have."""
+        known = {tool.name for tool in self._tool_manager.list_tools()}
+        super().add_tool(fn, *args, **options)
+        self._definitions = None
+        for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
+            self._approvals[tool.name] = approval or Approval()
+            problem = unfit(tool, self._approvals[tool.name])
+            if problem:
+                self.remove_tool(tool.name)
+                raise ValueError(f"The tool {tool.name!r} cannot be gated: {problem}.")
+
+    def remove_tool(self, name: str) -> None:
+        """As MCPServer's."""
+        self._definitions = None
+        super().remove_tool(name)
+
+    def tool(  # type: ignore[override]
+        self, name: str | None = None, *args: Any, approval: Approval | None = None, **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """As MCPServer's; `approval` says how its calls are put to people."""
+        if callable(name):
+            raise TypeError("Use @tool(), with parentheses.")
+
+        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+            self.add_tool(fn, name, *args, approval=approval, **options)
+            return fn
+
+        return register
+
+    async def list_tools(self) -> list[MCPTool]:
+        """As MCPServer's; tools that do not only read take the words for the reviewer as well."""
+        return [self._with_extras(tool) for tool in await super().list_tools()]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the gate's
+        own copy of the effective arguments."""
+        context = context or Context(mcp_server=self, subscriptions=self._subscriptions)
+        if name == GET_APPROVAL:
+            return await self._look(arguments, context)
+        tool = self._tool_manager.get_tool(name)
+        if tool is None:
+            raise ToolError(f"Unknown tool: {name}")
+        words, rest = self._split(tool, arguments)
+        key = self._approval(name).idempotency
+
+        async def run(own: dict[str, Any]) -> Any:
+            if self._tool_manager.get_tool(name) is not tool:
+                raise ToolError(f"The tool {name} was replaced while it was called.")
+            given = idempotency.filled(own, key, current_request_id())
+            inner = super(GatedServer, self).call_tool
+            try:
+                result = await inner(name, given, self._for_tool(context))
+            except ToolError as error:
+                if current_request_id() is None or context._request_context is None:
+                    raise
+                result = _raised(name, error)
+            request_id = current_request_id()
+            return answers.failed(result, request_id) if request_id and isinstance(result, CallToolResult) else result
+
+        return await self.gate.call(self._call(tool, rest, run, context, words))
+
+    def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Any:
+        """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
+        if json_response:
+            raise ValueError("A gated server cannot use json_response=True: a hung-up call would go on unseen.")
+        return super().streamable_http_app(**options)
+
+    def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
+        wire = context._request_context
+        token = (wire.meta or {}).get("progress_token") if wire is not None else None
+        caller, protocol = self._caller(context), context.protocol_version
+        return Call(
+            tool=tool.name,
+            arguments=given,
+            effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
+            run=run,
+            caller=caller,
+            budget=self.gate.budgets.for_call(
+                protocol=protocol, wants_progress=token is not None, client=caller.client.name
+            ),
+            round=mcp_context.round_of(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
+            progress=mcp_context.progress(context) if token is not None else None,
+            is_there=mcp_context.presence(wire.request) if wire is not None else None,
+            unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
+            origin=mcp_context.origin(context),
+            reason=words.get(REASON),
+            repeat_of=words.get(REPEAT),
+        )
+
+    def _for_tool(self, context: Context[Any, Any]) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved."""
+        if current_request_id() is None and not rounds.is_ours(context.request_state):
+            return context
+        return Context(request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions)
+
+    async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
+        look = partial(super().call_tool, GET_APPROVAL, arguments, context)
+        try:
+            result: CallToolResult = await self.gate.observe(
+                "tools/call", GET_APPROVAL, look, self._caller(context), free=True
+            )
+        except ApprovalsError as error:
+            return answers.of_error(error)
+        return result
+
+    def _caller(self, context: Context[Any, Any]) -> Caller:
+        client = mcp_context.client_info(context)
+        token = get_access_token()
+        if token is None:
+            key = self.gate.settings.agent_key if self.gate.is_configured else None
+            return Caller(key, client=client)
+        if token.token.startswith(agent_key.PREFIX):
+            return Caller(token.token, client=client)
+        who = hashlib.sha256(f"{token.client_id}\0{token.subject}".encode()).hexdigest()[:32]
+        return Caller(None, who, client)
+
+    def _split(self, tool: Tool, arguments: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """The words for the reviewer apart from the tool's own arguments."""
+        extras = self._extras(tool.parameters)
+        words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
+        return words, {name: value for name, value in arguments.items() if name not in extras}
+
+    def _approval(self, name: str) -> Approval:
+        return self._approvals.get(name) or Approval()
+
+    def _with_extras(self, tool: MCPTool) -> MCPTool:
+        schema = idempotency.without(tool.input_schema, self._approval(tool.name).idempotency)
+        tool = tool.model_copy(update={"input_schema": schema})
+        if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
+            return tool
+        extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
+        schema = tool.input_schema | {"properties": tool.input_schema.get("properties", {}) | extras}
+        return tool.model_copy(update={"input_schema": schema})
+
+    def _extras(self, schema: dict[str, Any]) -> list[str]:
+        """The argument names that are the gate's: those the tool has not taken itself."""
+        return [name for name in _EXTRA if name not in schema.get("properties", {})]
+
+    def _define(self) -> tuple[ToolDefinition, ...]:
+        if self._definitions is None:
+            self._definitions = tuple(
+                definition_of(tool, self._approval(tool.name))
+                for tool in self._tool_manager.list_tools()
+                if tool.name != GET_APPROVAL
+            )
+        return self._definitions
+
+    def _verifiers(self) -> dict[str, Verify]:
+        tools = [tool.name for tool in self._tool_manager.list_tools()]
+        return {name: verify for name in tools if (verify := self._approval(name).verify) is not None}
+
+    async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware: every other request that may read or do something is on record (P8)."""
+        harmless = ctx.method in _UNRECORDED or (ctx.method in _LISTS and not self.gate.is_configured)
+        if ctx.request_id is None or harmless:
+            return await call_next(ctx)
+        params = ctx.params or {}
+        target = str(params.get("uri") or params.get("name") or "")
+        context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
+        try:
+            result: HandlerResult = await self.gate.observe(
+                ctx.method, target, lambda: call_next(ctx), self._caller(context), free=ctx.method in _LISTS
+            )
+        except ApprovalsError as error:
+            raise _protocol_error(error) from error
+        return result
+
+    async def _get_approval(
+        self,
+        request_id: Annotated[str, Field(description="The request id from an earlier answer.", max_length=64)],
+        context: Context[Any, Any],
+        wait_seconds: Annotated[float, Field(ge=0, le=25, description="How long to wait for a decision.")] = 0,
+    ) -> CallToolResult:
+        """Look at one of your own approval requests: whether a person has decided, and what to do next. Executes
+        nothing: after an approval, call the original tool again with identical arguments."""
+        try:
+            status = await self.gate.status(request_id, wait_seconds, self._caller(context))
+        except ApprovalsError as error:
+            return answers.of_error(error)
+        if status is None:
+            words = "There is no such request of yours, or it was made before this server last started."
+            following = "Call the original tool again."
+            facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
+            return answers.error(f"{words}\n{following}", facts)
+        return answers.of_status(status).model_copy(update={"is_error": False})
+
+
+def _raised(name: str, error: ToolError) -> CallToolResult:
+    """As MCPServer answers and logs it."""
+    if isinstance(error, UnexpectedToolError):
+        logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
+    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
+def _gate_from_environment(name: str, code_version: str) -> Gate:
+    try:
+        settings: GateSettings | None = GateSettings.from_environment()
+    except NotConfigured:
+        settings = None
+    return Gate(name, settings, code_version=code_version or f"mcp-approvals {version('mcp-approvals')}")
+
+
+def _within(gate: Gate, inner: Callable[[Any], AbstractAsyncContextManager[Any]] | None) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(server: Any) -> AsyncIterator[Any]:
+        async with gate.running():
+            if inner is None:
+                yield {}
+            else:
+                async with inner(server) as state:
+                    yield state
+
+    return lifespan
+
+
+def _protocol_error(error: ApprovalsError) -> Exception:
+    return MCPError(code=INTERNAL_ERROR, message=f"NOT EXECUTED: {error.detail} {error.hint}".strip())

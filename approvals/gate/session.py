@@ -1,0 +1,423 @@
+"""A gate's connection to the service, from the first call to the last: verdicts, filing, waiting, claiming."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from mcp_types import CallToolResult
+from pydantic import ValidationError
+
+from approvals.clock import boot_clock
+from approvals.errors import (
+    ApprovalsError,
+    NotInAudience,
+    NotPossible,
+    OutOfScope,
+    Stale,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
+from approvals.gate import answers
+from approvals.gate.agents import KnownAgents
+from approvals.gate.call import Answer, Call, Caller
+from approvals.gate.client import ServiceClient
+from approvals.gate.events import EventStream, Waiter
+from approvals.gate.recorder import Recorder
+from approvals.gate.runner import Runner, running
+from approvals.gate.seal import Seal
+from approvals.gate.tools import definition_hash
+from approvals.gate.verifier import Verifier
+from approvals.protocol import redaction as redact
+from approvals.protocol.canonical import canonical, digest, encode
+from approvals.protocol.messages import (
+    MAX_ARGUMENTS,
+    Filing,
+    HeardFreezes,
+    Registered,
+    Registration,
+    RequestStatus,
+    StandingFreeze,
+    State,
+    ToolDefinition,
+    ToolVerdict,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from approvals.gate.gate import Gate
+
+REMEMBERED = 10_000
+PRESENCE_SECONDS = 2.0
+"""How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
+
+
+class Session:
+    """One connection to the service, from the first user to the last."""
+
+    def __init__(self, gate: "Gate") -> None:
+        self.id = uuid.uuid4().hex
+        self._gate = gate
+        self._client = ServiceClient(gate.settings)
+        self._seal = Seal(gate.settings.server_key)
+        self._recorder = Recorder(self._client, self.id)
+        self._stream = EventStream(self._client, self.id, self.register, self._renew)
+        self._runner = Runner(self._client, self._seal, self.id)
+        self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
+        self._lease: Registered | None = None
+        self._lease_until = 0.0
+        self._confirmed: set[str] = set()
+        self._confirming: asyncio.Task[None] | None = None
+        self._registered: tuple[ToolDefinition, ...] | None = None
+        self._hashes: dict[str, str] = {}
+        self._registering = asyncio.Lock()
+        self._agents = KnownAgents(self._client)
+        self._filed: OrderedDict[str, str] = OrderedDict()
+        """The caller of each of the last REMEMBERED requests filed here."""
+        self._tasks = [
+            asyncio.create_task(self._stream.follow_forever()),
+            asyncio.create_task(self._recorder.report_forever()),
+            asyncio.create_task(self._verifier.verify_forever()),
+        ]
+
+    async def close(self) -> None:
+        tasks = [*self._tasks, *([self._confirming] if self._confirming is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._verifier.close()
+        await self._runner.close()
+        await self._recorder.close()
+        await self._client.close()
+
+    async def call(self, call: Call) -> Answer:
+        started = time.monotonic()
+        try:
+            verdict = await self._verdict(call.tool)  # registers first, so that a refusal can be put on record
+            await self._admit(call.caller)
+            await self._agents.check(call.caller, self._gate.server, call.tool)
+            if verdict.verdict is Verdict.REFUSE and call.continues is None:
+                self.refused(call.tool, started, verdict.reason, call.caller)
+                return answers.refused(verdict.reason)
+            call = replace(call, arguments=call.effective())
+            shown, hidden = self._redacted(call, verdict)
+            asked_before = call.continues is not None  # then its request answers, whatever the verdict has become
+            if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
+                return await self._run_now(call, canonical(shown).decode())
+            with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
+                filed = await self._file(call, verdict)
+        except ApprovalsError as error:
+            self.refused(call.tool, started, error.detail, call.caller)
+            raise
+        return await self._see_through(call, *filed)
+
+    async def observe(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool
+    ) -> Any:
+        """As `recorded`, for a message that is no call of a tool; unless `free`, only for who may use the server."""
+        if not free:
+            started = time.monotonic()
+            try:
+                await self._admit(caller)
+            except ApprovalsError as error:
+                agent = self._agents.known(caller)
+                why = redact.text(error.detail, 2000)
+                self._recorder.add(method, target, "refused", started, agent=agent, error=why)
+                raise
+        return await self.recorded(method, target, act, caller, "")
+
+    async def recorded(
+        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, arguments: str
+    ) -> Any:
+        """Run it at once, and keep a record of it."""
+        await self._recorder.room()
+        started = time.monotonic()
+        agent = self._agents.known(caller)
+        try:
+            result = await act()
+        except BaseException as error:
+            words = redact.text(f"{type(error).__name__}: {error}", 2000)
+            self._recorder.add(method, target, "error", started, agent=agent, arguments=arguments, error=words)
+            raise
+        failed = isinstance(result, CallToolResult) and bool(result.is_error)
+        outcome: Literal["ok", "error"] = "error" if failed else "ok"
+        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments)
+        return result
+
+    async def register(self) -> None:
+        """Tell the service what this process serves; the answer is a verdict lease."""
+        async with self._registering:
+            definitions = self._gate.definitions()
+            asked = boot_clock()
+            body = Registration(session=self.id, code_version=self._gate.code_version, tools=definitions)
+            lease = await self._client.register(self._gate.server, body)
+            hashes = {definition.name: definition_hash(definition) for definition in definitions}
+            for definition in definitions:
+                verdict = lease.tools.get(definition.name)
+                if verdict is None or verdict.tool_hash != hashes[definition.name]:
+                    raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
+            self._registered, self._hashes = definitions, hashes
+            self._renew(lease, asked)
+            self._verifier.wake()
+
+    async def agent_of(self, key: str) -> str | None:
+        return await self._agents.name_of(key)
+
+    async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
+        if self._filed.get(request_id) != self._identity(caller):
+            return None
+        status = await self._client.read(request_id)
+        if status.state is State.PENDING and seconds > 0:
+            status = await self._client.read(request_id, wait=min(seconds, 25.0), seen=State.PENDING)
+        return status
+
+    def _renew(self, lease: Registered, asked: float | None = None) -> None:
+        before, self._lease = self._lease, lease
+        self._lease_until = (boot_clock() if asked is None else asked) + lease.lease_seconds
+
+        if before is None or before.audience != lease.audience:
+            self._agents.forget()
+        heard = {freeze.id for freeze in lease.freezes}
+        if before is None or before.freezes != lease.freezes:
+            self._stream.nudge()
+        if heard - self._confirmed and (self._confirming is None or self._confirming.done()):
+            self._confirming = asyncio.create_task(self._confirm(heard))
+
+    async def _confirm(self, heard: set[str]) -> None:
+        """Say that nothing they stop is started here. Unheard, it is said again with the next lease."""
+        with contextlib.suppress(ApprovalsError):
+            await self._client.heard(self.id, HeardFreezes(freezes=tuple(sorted(heard))))
+            self._confirmed = heard
+
+    def _freeze(self, caller: Caller, *modes: str) -> StandingFreeze | None:
+        """The freeze, as far as this process has heard, that stops a caller's writes."""
+        freezes = self._lease.freezes if self._lease is not None else ()
+        who = self._agents.id_of(caller)
+        meant = [freeze for freeze in freezes if freeze.agent_id in ("", who) and freeze.mode in modes]
+        return meant[0] if meant else None
+
+    async def _admit(self, caller: Caller) -> None:
+        """Raises NotInAudience for a caller that the server is not for, Unavailable while nobody can say."""
+        if self._lease is None or boot_clock() >= self._lease_until:
+            await self.register()
+        if self._lease is None or not self._lease.audience:
+            return
+        if caller.agent_key is None:
+            raise NotInAudience(
+                "This server is for certain agents only, and this caller has no agent's key.",
+                hint="Set APPROVALS_AGENT_KEY, or send the agent's key as bearer token.",
+            )
+        await self._agents.of(caller.agent_key)
+
+    async def _verdict(self, tool: str) -> ToolVerdict:
+        if self._lease is None or boot_clock() >= self._lease_until or self._changed():
+            await self.register()
+        assert self._lease is not None  # noqa: S101 — register() raises otherwise
+        verdict = self._lease.tools.get(tool)
+        if verdict is not None and verdict.tool_hash != self._hashes.get(tool):  # of a registration before this one
+            await self.register()
+            verdict = self._lease.tools.get(tool)
+        if verdict is None:
+            raise Stale(f"The service knows no tool {tool!r} of this server.", hint="Restart the MCP server.")
+        return verdict
+
+    def _changed(self) -> bool:
+        """Whether the server serves other tools than it registered."""
+        return self._registered != self._gate.definitions()
+
+    async def _run_now(self, call: Call, shown: str) -> CallToolResult:
+        with running(None):
+            result: CallToolResult = await self.recorded(
+                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+            )
+        return result
+
+    def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
+        agent = self._agents.known(caller)
+        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=redact.text(why, 2000))
+
+    def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
+        assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
+        pepper, encoded = bytes.fromhex(self._lease.pepper), encode(call.arguments)
+        size = len(canonical(encoded))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        kept_back = redact.leaves(encoded, verdict.secret, pepper)
+        masked, hidden = redact.looks_secret(kept_back, pepper)
+        return masked, hidden
+
+    async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        """File the call; its status and the name of this wait. Once more when what this process knew was stale."""
+        try:
+            return await self._file_once(call, verdict)
+        except Stale:
+            await self.register()
+        except Unauthenticated:
+            self._agents.forget()  # the service's clock went further than ours
+        return await self._file_once(call, await self._verdict(call.tool))
+
+    async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
+        arguments, hidden = self._redacted(call, verdict)
+        of_call: dict[str, Any] = {"server": self._gate.server, "tool": call.tool, "arguments": arguments}
+        of_call["tool_hash"] = verdict.tool_hash
+        try:
+            filing = Filing(
+                session=self.id,
+                call_id=uuid.uuid4().hex,
+                tool=call.tool,
+                tool_hash=verdict.tool_hash,
+                arguments=arguments,
+                hidden=hidden,
+                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {digest(**of_call)}"),
+                assertion=None
+                if call.caller.agent_key is None
+                else (await self._agents.of(call.caller.agent_key)).assertion,
+                subject=call.caller.subject,
+                reason=redact.text(call.reason, 2000) if call.reason else None,
+                client=call.caller.client,
+                on_behalf_of=call.origin.on_behalf_of,
+                agent_session=call.origin.agent_session,
+                trace_id=call.origin.trace_id,
+                repeat_of=call.repeat_of,
+                continues=call.continues,
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise Unavailable(f"This call cannot be filed: {problem['loc']}: {problem['msg']}.") from error
+        status = await self._client.file(filing)
+        if status.state not in {State.PENDING, State.APPROVED}:  # it ran, or ended, as the tool was defined then
+            of_call["tool_hash"] = status.tool_hash
+        if status.digest != digest(**of_call) or status.tool != call.tool:
+            raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
+        self._filed[status.id] = self._identity(call.caller)
+        self._filed.move_to_end(status.id)
+        if len(self._filed) > REMEMBERED:
+            self._filed.popitem(last=False)
+        return status, filing.call_id
+
+    async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> Answer:
+        if status.replayed:
+            return self._stored(status, replayed=True)
+        try:
+            if self._freeze(call.caller, "refuse") is not None:  # yet it was filed: joined, or the freeze is over
+                with contextlib.suppress(ApprovalsError):
+                    await self.register()
+            with self._stream.waiting(status) as waiter:
+                return await self._until_final(call, waiter)
+        finally:
+            with anyio.move_on_after(1, shield=True):
+                await self._leave(status.id, call_id)
+
+    async def _until_final(self, call: Call, waiter: Waiter) -> Answer:
+        started = time.monotonic()
+        deadline = started + call.hold(waiter.status)
+        beat = started if call.progress is not None and call.budget.beat is not None else deadline
+        while True:
+            status = waiter.status
+            if status.state is State.APPROVED and self._runner.free(status.id):
+                answer = await self._claim_and_run(call, waiter)
+                if answer is not None:
+                    return answer
+                continue
+            if status.state not in {State.PENDING, State.APPROVED, State.EXECUTING}:
+                return await self._if_still_known(call, status) or self._final(status)
+            waits = status.state is State.PENDING
+            if waits and (freeze := self._freeze(call.caller, "refuse")) is not None:
+                return answers.frozen(status, freeze.words)
+            now = time.monotonic()
+            if now >= deadline or not await call.is_attached():
+                held = self._freeze(call.caller, "hold") if waits else None
+                return call.next_round(status) or answers.of_status(status, held=held.words if held else "")
+            if call.progress is not None and call.budget.beat is not None and now >= beat:
+                words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
+                await call.progress(now - started, words)
+                beat = now + call.budget.beat
+            until = min(deadline, beat, now + PRESENCE_SECONDS if call.is_there is not None else deadline)
+            await self._change(waiter, until - now)
+
+    async def _change(self, waiter: Waiter, seconds: float) -> None:
+        """Until the request moves; by the stream, or by a long-poll while the stream is broken."""
+        if self._stream.connected:
+            await waiter.change(seconds)
+            return
+        try:
+            seen = waiter.status.state
+            waiter.tell(await self._client.read(waiter.status.id, wait=min(seconds, 25.0), seen=seen))
+        except Unreachable:
+            await waiter.change(min(seconds, 1.0))
+
+    async def _claim_and_run(self, call: Call, waiter: Waiter) -> CallToolResult | None:
+        """The tool's result, an answer why not, or None when somebody else's claim came first."""
+        status = waiter.status
+        if not await call.is_attached():
+            return answers.of_status(status)
+        answer: CallToolResult | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                if self._changed():
+                    await self.register()  # then the claim meets what is served now, and is refused
+                if not self._runner.free(status.id):
+                    return None  # the same call beside this one went first meanwhile
+                answer = await self._runner.claim_and_run(
+                    status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller)
+                )
+            except NotPossible as error:
+                answer = await self._overtaken(error, waiter)
+            except ApprovalsError as error:
+                answer = answers.of_error(error, request_id=status.id)
+                self._stream.nudge_of(status.id)  # the claim may never have arrived: the next call's turn
+        return answer
+
+    def _stopped(self, caller: Caller) -> bool:
+        return self._freeze(caller, "refuse", "hold") is not None
+
+    async def _overtaken(self, error: NotPossible, waiter: Waiter) -> CallToolResult | None:
+        try:
+            waiter.tell(await self._client.read(waiter.status.id))
+        except ApprovalsError:
+            return answers.of_error(error, request_id=waiter.status.id)
+        return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+
+    async def _if_still_known(self, call: Call, status: RequestStatus) -> CallToolResult | None:
+        """What a call is told whose request ended because its agent, or the agent's key, no longer counts: asking again
+        would not help."""
+        if call.caller.agent_key is None or status.state not in {State.WITHDRAWN, State.REVOKED}:
+            return None
+        self._agents.forget()
+        try:
+            await self._agents.check(call.caller, self._gate.server, call.tool)
+        except (Unauthenticated, OutOfScope) as error:
+            return answers.of_error(error, request_id=status.id)
+        except ApprovalsError:
+            pass  # the request's own end is answer enough
+        return None
+
+    def _final(self, status: RequestStatus) -> CallToolResult:
+        if status.state in {State.SUCCEEDED, State.FAILED}:
+            return self._stored(status, replayed=False)
+        return answers.of_status(status)
+
+    def _stored(self, status: RequestStatus, *, replayed: bool) -> CallToolResult:
+        """The result that was sealed when it ran."""
+        raw = self._seal.open(status.sealed_result, f"result {status.id}") if status.sealed_result else None
+        if raw is None:
+            return answers.without_result(status)
+        result = CallToolResult.model_validate_json(raw)
+        return answers.replayed(result, status) if replayed else result
+
+    async def _leave(self, request_id: str, call_id: str) -> None:
+        with contextlib.suppress(ApprovalsError):
+            await self._client.left(request_id, self.id, call_id)
+
+    def _identity(self, caller: Caller) -> str:
+        return hashlib.sha256(f"{caller.agent_key}\0{caller.subject}".encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""Tool definitions on the wire, made of what an MCP server declares."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import ToolAnnotations
+
+from approvals.gate import idempotency
+from approvals.protocol.canonical import encode, sha256
+from approvals.protocol.messages import Annotations, ToolDefinition
+
+Verify = Callable[[str, dict[str, Any]], Awaitable[str | tuple[str, str] | None]]
+"""Finds out, reading only, what came of a request: "succeeded", "failed", "not_executed", or None when it cannot tell;
+with a note for the reviewer as a second item if it likes. Called with the request's id and the tool's arguments."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """How a tool's calls are put to people.
+
+    `summary` is the effect sentence over the arguments, e.g. "Refund {amount_cents:usd} of order {order_id}" (formats:
+    usd, eur, gbp, in minor units). `secret` names argument leaves that never leave this process, by dotted path
+    ("card.number", "items[].token").
+
+    Two ways to settle by itself what a crash left unknown: `idempotency` names a string argument that the gate fills
+    with the request's id when the call runs (callers neither see nor set it), and `verify` looks whether a request took
+    effect.
+    """
+
+    summary: str | None = None
+    secret: Sequence[str] = ()
+    idempotency: str | None = None
+    verify: Verify | None = None
+
+
+def definition_of(tool: Tool, approval: Approval) -> ToolDefinition:
+    """The definition that the service keeps and binds decisions to."""
+    return ToolDefinition(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=idempotency.without(tool.parameters, approval.idempotency),
+        output_schema=tool.output_schema,
+        annotations=_annotations(tool.annotations),
+        summary=approval.summary,
+        secret=tuple(approval.secret),
+        idempotency=approval.idempotency,
+    )
+
+
+def unfit(tool: Tool, approval: Approval) -> str:
+    """Why a tool cannot be gated so, or nothing."""
+    if tool.resolved_params:
+        return "it uses Resolve(...), and what it would do with the answer nobody has approved"
+    shown = idempotency.without(tool.parameters, approval.idempotency).get("properties", {})
+    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in shown]
+    if unknown:
+        return f"its secret {unknown[0]!r} is no argument of it"
+    if approval.idempotency is not None and not idempotency.fits(tool.parameters, approval.idempotency):
+        return f"its idempotency key {approval.idempotency!r} is no string argument of it"
+    if approval.verify is not None and not _is_async(approval.verify):
+        return "its verify is no async function"
+    return ""
+
+
+def definition_hash(definition: ToolDefinition) -> str:
+    """Both sides compute it, and compare."""
+    return sha256(encode(definition.model_dump(mode="json")))
+
+
+def _is_async(function: Any) -> bool:
+    return any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
+
+
+def _annotations(hints: ToolAnnotations | None) -> Annotations:
+    given = {
+        "read_only": hints.read_only_hint if hints else None,
+        "destructive": hints.destructive_hint if hints else None,
+        "idempotent": hints.idempotent_hint if hints else None,
+        "open_world": hints.open_world_hint if hints else None,
+    }
+    return Annotations(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,240 @@
+"""Conditions of rules, behind a port of four methods. The engine is CEL; nothing outside of this module names it.
+
+A condition is evaluated over plain maps, so that a missing argument is an error and not an empty value. Whatever is
+not true or false is an Unanswered, with why.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cel_expr_python import cel
+
+from approvals.instant import Instant, to_datetime
+from approvals.policy import cel_ast as syntax_tree
+from approvals.policy.cel_ast import Miss, Node
+from approvals.policy.schema_types import Path, Shape
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a condition cannot be used; line and column in it, from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+class Faulty(Exception):
+    """It does not compile."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self.faults = faults
+
+
+class Unanswered(Exception):
+    """Evaluating it gave neither true nor false."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that compiles."""
+
+    text: str
+    program: Any
+    tree: Node
+    touches: frozenset[Path]
+    boolean: bool
+    """Whether its result is known to be true or false without knowing the arguments' types."""
+
+
+class Engine(Protocol):
+    """The port."""
+
+    def compile(self, text: str) -> Condition:
+        """Over arguments of unknown types. Raises Faulty."""
+        ...
+
+    def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
+        """What is wrong with it if the variables are of these shapes. Fields that are not there are not looked at."""
+        ...
+
+    def bind(self, facts: Mapping[str, Any], now: Instant) -> Any:
+        """One call's facts, for any number of conditions. Raises Unanswered."""
+        ...
+
+    def evaluate(self, condition: Condition, bound: Any) -> bool:
+        """Over what `bind` made. Raises Unanswered."""
+        ...
+
+
+VARIABLES = ("args", "tool", "agent", "server", "now")
+NO_BOOL = "A condition is true or false"
+"""How a fault begins that is about the result."""
+
+_MAPS = ("args", "tool", "agent", "server")
+_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_OVERLOAD = re.compile(r"found no matching overload for '@?_?([^'_@]+(?:_[a-z]\w*)*)_?' applied to '(\(.*\))'")
+_UNKNOWN = re.compile(r"undeclared reference to '([^']*)'.*")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_RESERVED = re.compile(
+    "as|break|const|continue|else|false|for|function|if|import|in|let|loop|namespace|null|package|return|true|var|void|while"
+)
+_TYPES = {
+    ("int", False): cel.Type.INT,
+    ("string", False): cel.Type.STRING,
+    ("bool", False): cel.Type.BOOL,
+    ("int", True): cel.Type("google.protobuf.Int64Value"),
+    ("string", True): cel.Type("google.protobuf.StringValue"),
+    ("bool", True): cel.Type("google.protobuf.BoolValue"),
+}
+_OPEN = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+
+
+class Cel:
+    """The port, by Google's CEL."""
+
+    def __init__(self) -> None:
+        self._env = _environment({})
+        self._typed: tuple[Mapping[str, Shape], Any] | None = None
+
+    def compile(self, text: str) -> Condition:
+        program = _compiled(self._env, text)
+        kind = program.return_type()
+        if kind not in (cel.Type.BOOL, cel.Type.DYN):
+            raise Faulty([Fault(1, 1, f"{NO_BOOL}, and this is {kind.name().lower()}.")])
+        tree = syntax_tree.read(program.serialize())
+        return Condition(text, program, tree, syntax_tree.touched(tree), kind == cel.Type.BOOL)
+
+    def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
+        typed = self._typed
+        if typed is None or typed[0] is not roots:
+            typed = self._typed = (roots, _environment(_declared(roots)))
+        try:
+            kind = _compiled(typed[1], _without_has(condition.text)).return_type()
+        except Faulty as faulty:
+            return faulty.faults
+        if kind != cel.Type.BOOL:
+            named = "of a type that the tool does not declare" if kind == cel.Type.DYN else kind.name().lower()
+            return [Fault(1, 1, f"{NO_BOOL}, and this is {named}.")]
+        return []
+
+    def bind(self, facts: Mapping[str, Any], now: Instant) -> Any:
+        try:
+            return self._env.Activation(dict(facts) | {"now": to_datetime(now)})
+        except Exception as error:
+            raise Unanswered(f"the engine cannot read this call ({type(error).__name__})") from error
+
+    def evaluate(self, condition: Condition, bound: Any) -> bool:
+        try:
+            value = condition.program.eval(bound)
+            kind, result = value.type(), value.value()
+        except Exception as error:
+            raise Unanswered(_because(str(error))) from error
+        if kind == cel.Type.BOOL and isinstance(result, bool):
+            return result
+        if kind == cel.Type.ERROR:
+            raise Unanswered(_because(str(result)))
+        raise Unanswered(f"the result is {kind.name().lower()}, not true or false")
+
+
+def any_of(engine: Engine, conditions: list[Condition]) -> Condition:
+    """One condition that is false exactly if every one of these is. True or an error says nothing of each."""
+    return engine.compile(" || ".join(f"({condition.text}\n)" for condition in conditions))
+
+
+def misses(condition: Condition, roots: Mapping[str, Shape]) -> list[tuple[Fault, Miss]]:
+    """Fields that a condition names and that cannot be there."""
+    found = []
+    for miss in syntax_tree.misses(condition.tree, roots):
+        before = condition.text[: miss.position]
+        column = miss.position - (before.rfind("\n") + 1) + 1
+        message = f"{miss.owner} has no {miss.name!r}."
+        found.append((Fault(before.count("\n") + 1, column, message), miss))
+    return found
+
+
+def _environment(more: Mapping[str, Any]) -> Any:
+    variables = dict.fromkeys(_MAPS, _OPEN) | {"now": cel.Type.TIMESTAMP} | dict(more)
+    return cel.NewEnv(variables=variables)
+
+
+def _compiled(env: Any, text: str) -> Any:
+    try:
+        return env.compile(text)
+    except Exception as error:
+        faults = [
+            Fault(int(line), int(column), _words(message.replace("[INVALID_ARGUMENT]", "").strip()))
+            for line, column, message in _FAULT.findall(str(error))
+        ]
+        raise Faulty(faults[:10] or [Fault(1, 1, f"{_because(str(error)).capitalize()}.")]) from error
+
+
+def _words(message: str) -> str:
+    if found := _OVERLOAD.search(message):
+        return f"`{found[1]}` does not go with {found[2].replace('google.protobuf.', '').lower()}."
+    if found := _UNKNOWN.match(message):
+        return f"There is no {found[1]!r} here."
+    return re.sub(r" expecting \{.*\}", "", message.removeprefix("Syntax error: ")).rstrip(".").capitalize() + "."
+
+
+def _because(message: str) -> str:
+    """The engine's words on one line, without its codes and without values of the call."""
+    if "Key not found" in message:
+        found = re.search(r'map : "([^"]{1,100})"', message)
+        return f"there is no {found[1]!r} in this call" if found else "something is missing in this call"
+    if "budget" in message:
+        return "it takes too many steps"
+    if "No matching overload" in message:
+        return "values of different types meet in it"
+    if "recursion" in message:
+        return "it is nested too deeply"
+    if "divide" in message or "modulus" in message or "overflow" in message:
+        return "its arithmetic fails"
+    return "the engine gives an error"
+
+
+def _declared(roots: Mapping[str, Shape]) -> dict[str, Any]:
+    """Typed variables with dotted names, which take precedence over fields of the open maps."""
+    found: dict[str, Any] = {}
+
+    def walk(path: str, shape: Shape, depth: int) -> None:
+        if len(found) >= 2_000 or depth > 6:
+            return
+        if (shape.kind, shape.nullable) in _TYPES:
+            found[path] = _TYPES[shape.kind, shape.nullable]
+        elif shape.kind == "list" and not shape.nullable and shape.item is not None:
+            item = _TYPES.get((shape.item.kind, shape.item.nullable), cel.Type.DYN)
+            found[path] = cel.Type.List(item)
+        for name, below in shape.fields.items():
+            if _IDENTIFIER.match(name) and not _RESERVED.fullmatch(name):
+                walk(f"{path}.{name}", below, depth + 1)
+
+    for name, shape in roots.items():
+        walk(name, shape, 0)
+    return found
+
+
+_TOKEN = re.compile(
+    r"""[rR]?(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|//[^\n]*|\bhas\s*\(|[()]|[\s\S]"""
+)
+
+
+def _without_has(text: str) -> str:
+    """The same with `true` for every `has(…)`, which no typed variable can be asked; what follows keeps its place."""
+    out: list[str] = []
+    depth, began = 0, 0
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if depth:
+            depth += word.endswith("(") - (word == ")")
+            if depth == 0:
+                inside = text[began : token.end()]
+                out.append("true" + re.sub(r"[^\n]", " ", inside[4:]))
+        elif word.startswith("has") and word.endswith("("):
+            depth, began = 1, token.start()
+        else:
+            out.append(word)
+    return "".join(out)

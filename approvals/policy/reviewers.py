@@ -1,0 +1,85 @@
+"""Whose decisions count for a request, as its rule says. Pure."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from approvals.protocol.canonical import canonical
+
+DECIDE, NOTIFY_ONLY, OFF = "decide", "notify_only", "off"
+BY_RISK = "by_risk"
+"""The rule says nothing: the table of channels does."""
+
+_ALL = frozenset({"low", "medium", "high", "critical"})
+CHANNELS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "web": (_ALL, _ALL),
+    "slack": (_ALL - {"critical"}, _ALL),
+    "api": (frozenset(), frozenset({"low", "medium"})),
+}
+"""Per channel: the risks that are decided there where the rule says nothing, and those where it says `decide`."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What may happen where: `decide`, `notify_only` or `off`."""
+
+    web: str = DECIDE
+    slack: str = BY_RISK
+    api: str = OFF
+
+    def decides(self, channel: str, risk: str) -> bool:
+        """Whether a request of this risk may be decided there. Nothing is decided on an unknown channel, or at an
+        unknown risk."""
+        unsaid, at_most = CHANNELS.get(channel, (frozenset(), frozenset()))
+        said = getattr(self, channel) if channel in CHANNELS else OFF
+        return risk in {BY_RISK: unsaid, DECIDE: at_most}.get(said, frozenset())
+
+
+@dataclass(frozen=True)
+class Reviewers:
+    """Who may decide, and how many of them it takes. Without people and groups: everybody with the role `reviewer`."""
+
+    quorum: int = 1
+    people: tuple[str, ...] = ()
+    """Handles."""
+    groups: tuple[str, ...] = ()
+    each_group: bool = False
+    """Whether every group has to be among those who approve, each by a person of its own."""
+    exclude_requester: bool = True
+    """Whether the agent's owners, and whoever it says it acts for, are kept from approving."""
+    channels: Channels = Channels()
+    escalated_to: tuple[str, ...] = ()
+    """Groups that may decide, too, since nobody did in time. None of them stands for another group."""
+
+    def dump(self) -> str:
+        """As it is kept with a request."""
+        return canonical(asdict(self)).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> "Reviewers":
+        """From what `dump` made; of nothing, the default."""
+        kept: dict[str, Any] = json.loads(text or "{}")
+        channels = Channels(**kept.pop("channels", {}))
+        kept |= {name: tuple(kept[name]) for name in ("people", "groups", "escalated_to") if name in kept}
+        return cls(**kept, channels=channels)
+
+    def as_ruled(self) -> "Reviewers":
+        """What the rule itself said, before any escalation."""
+        return replace(self, escalated_to=())
+
+    def escalated(self, groups: tuple[str, ...]) -> "Reviewers":
+        """The same, with groups that may decide from now on."""
+        return replace(self, escalated_to=tuple(dict.fromkeys((*self.escalated_to, *groups))))
+
+    @property
+    def anybody(self) -> bool:
+        """Whether every reviewer may decide."""
+        return not self.people and not self.groups
+
+    def __str__(self) -> str:
+        """Who may, in words."""
+        if self.anybody:
+            return "any reviewer"
+        groups = tuple(dict.fromkeys((*self.groups, *self.escalated_to)))
+        members = [f"members of {' or '.join(groups)}"] if groups else []
+        return ", ".join((*self.people, *members))

@@ -1,0 +1,63 @@
+"""Audit events: written in the transaction of what they tell of, and never changed."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import bindparam, delete
+
+from approvals.protocol.canonical import canonical
+from approvals.service.audit.notices import notice
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import AuditEvent, AuditPayload
+
+SYSTEM = "system"
+"""The actor of what time or the service itself does."""
+
+_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_ERASE = Statement(delete(_payloads).where(_payloads.c.payload_hash == bindparam("of")))
+
+
+class AuditLog:
+    """Appends events under the key that the chain uses."""
+
+    def __init__(self, key: bytes, key_id: str) -> None:
+        self._key = key
+        self._key_id = key_id
+
+    def append(self, tx: Transaction, kind: str, actor: str, subject: str, /, **payload: Any) -> None:
+        """Record that `actor` did `kind` to `subject`. Payloads hold facts, never secrets."""
+        body = canonical(payload)
+        salt = os.urandom(16)
+        name = payload_hash(salt, body)
+        event = {
+            "at": tx.now,
+            "kind": kind,
+            "actor": actor,
+            "subject": subject,
+            "payload_hash": name,
+            "key_id": self._key_id,
+            "algorithm": "hmac-sha256",
+        }
+        tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
+        tx.insert(AuditPayload, payload_hash=name, salt=salt, body=body.decode())
+        notice(tx, kind, actor, subject, payload)
+
+    def erase(self, tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
+        """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps
+        those facts of the payload that may stay."""
+        if tx.swap(_ERASE, of=event.payload_hash) == 1:
+            self.append(tx, "audit.erased", actor, str(event.id), kind=event.kind, kept=kept)
+
+
+def event_mac(key: bytes, event: Mapping[str, Any]) -> str:
+    """HMAC-SHA256 over everything an event says."""
+    names = ("at", "kind", "actor", "subject", "payload_hash", "key_id", "algorithm")
+    return hmac.new(key, canonical({name: event[name] for name in names}), hashlib.sha256).hexdigest()
+
+
+def payload_hash(salt: bytes, body: bytes) -> str:
+    """What an event keeps of its payload when the payload is erased. The salt makes it unique."""
+    return hashlib.sha256(salt + body).hexdigest()

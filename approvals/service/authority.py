@@ -1,0 +1,139 @@
+"""Who may decide a request now: people, groups and owners looked up, and judged by `approvals.policy.eligibility`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import bindparam, select
+
+from approvals.errors import Forbidden, NotPossible
+from approvals.policy.eligibility import (
+    API,
+    Act,
+    Asked,
+    Candidate,
+    folded,
+    satisfied,
+    token_fault,
+    why_not,
+)
+from approvals.policy.model import Policy
+from approvals.policy.reviewers import Reviewers
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.identity.users import Person
+from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables import AgentOwner, DecisionRow
+
+_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_owners = AgentOwner.__table__  # type: ignore[attr-defined]
+
+_OF_CONTENT = Statement(
+    select(_decisions)
+    .where(_decisions.c.request_id == bindparam("request_id"), _decisions.c.content_version == bindparam("version"))
+    .order_by(_decisions.c.decided_at, _decisions.c.id)
+)
+_OWNERS = Statement(select(_owners.c.user_id).where(_owners.c.agent_id == bindparam("agent_id")))
+
+
+@dataclass(frozen=True)
+class Vote:
+    """An approval, and whether it counts now."""
+
+    row: Row
+    user: Row
+    groups: frozenset[str]
+    fault: str | None
+    """Why it does not."""
+
+
+class Authority:
+    """Says who may. Everything is looked up when it is asked: roles, groups, owners, and the policy in force."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def check_may_decide(self, reader: Reader, row: Row, person: Person, act: Act) -> None:
+        """Raises Forbidden unless this person may do this to this request, the way they came. The one place that says
+        who may, for every channel."""
+        fault = self.fault(reader, row, person, act)
+        if fault is not None:
+            raise Forbidden(fault, hint=f"Who may: {required(row)}.")
+
+    def fault(self, reader: Reader, row: Row, person: Person, act: Act) -> str | None:
+        """Why they may not; None when they may."""
+        user = people.find(reader, person.id)
+        if user is None:
+            return "This account is gone."
+        if person.channel == API and (wrong := _token_fault(reader, person)) is not None:
+            return wrong
+        return why_not(required(row), asked(reader, row), self._candidate(user), act, person.channel)
+
+    def votes(self, reader: Reader, row: Row, grant_terms: str | None = None) -> list[Vote]:
+        """The approvals of a request's present content, oldest first, each judged as of now; or of those only that came
+        with the very terms of a standing grant."""
+        wanted, about = required(row), asked(reader, row)
+        found = ((given, people.find(reader, given.user_id)) for given in on_content(reader, row))
+        return [
+            self._vote(wanted, about, given, user)
+            for given, user in found
+            if given.verdict == "approve" and user is not None and grant_terms in (None, given.grant_terms)
+        ]
+
+    def enough(self, reader: Reader, row: Row, grant_terms: str | None = None) -> bool:
+        """Whether the approvals that count now make a quorum; of the terms of a standing grant, if given."""
+        votes = self.votes(reader, row, grant_terms)
+        counted = {vote.row.user_id: vote.groups for vote in votes if vote.fault is None}
+        return satisfied(required(row), counted)
+
+    def check_quorum(self, reader: Reader, row: Row) -> None:
+        """Raises NotPossible unless enough of those who approved may still do so."""
+        if not self.enough(reader, row):
+            raise NotPossible("Somebody who approved it may no longer do so.", state=row.state)
+
+    def _vote(self, wanted: Reviewers, about: Asked, given: Row, user: Row) -> Vote:
+        candidate = self._candidate(user)
+        return Vote(given, user, candidate.groups, why_not(wanted, about, candidate, Act.APPROVE, given.channel))
+
+    def _candidate(self, user: Row) -> Candidate:
+        return Candidate(
+            id=user.id,
+            handle=user.handle or "",
+            roles=frozenset(user.roles.split()),
+            disabled=user.disabled_at is not None,
+            groups=groups_of(user, self._policy.groups),
+            called=frozenset(filter(None, map(folded, (user.handle or "", user.email, user.subject, user.name)))),
+        )
+
+
+def required(row: Row) -> Reviewers:
+    """What a request needs: the larger of the two quorums that are kept with it, and one at least."""
+    kept = Reviewers.parse(row.reviewers)
+    return replace(kept, quorum=max(1, kept.quorum, row.quorum))
+
+
+def on_content(reader: Reader, row: Row) -> list[Row]:
+    """The decisions on a request's present content, oldest first."""
+    return reader.all(_OF_CONTENT, request_id=row.id, version=row.content_version)
+
+
+def asked(reader: Reader, row: Row) -> Asked:
+    """What matters of a request for who may decide it."""
+    owners = reader.all(_OWNERS, agent_id=row.agent_id) if row.agent_id is not None else []
+    return Asked(row.risk, frozenset(owner.user_id for owner in owners), row.on_behalf_of)
+
+
+def groups_of(user: Row, named: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The groups of a person: given by admins, claimed by the identity provider, and named by the policy (`named`,
+    handles by group)."""
+    by_policy = {
+        group for group, handles in named.items() if user.handle and folded(user.handle) in map(folded, handles)
+    }
+    return frozenset(user.groups.split()) | frozenset(user.claimed_groups.split()) | by_policy
+
+
+def _token_fault(reader: Reader, person: Person) -> str | None:
+    """The token is looked at again, in the decision's own transaction."""
+    token = credentials.find(reader, person.session_id)
+    if token is None or token.user_id != person.id or not credentials.is_live(token, reader.now):
+        return "This token was revoked or has run out."
+    return token_fault(token.scopes.split(), token.created_at, token.expires_at)

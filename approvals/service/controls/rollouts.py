@@ -1,0 +1,141 @@
+"""How far a gate is rolled out, per server and tool, for everybody or for some: enforce, observe, off.
+
+In `observe` and `off` a call runs without asking, filed, recorded and claimed as ever; in `observe` the web app counts
+what would have been asked.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
+
+from approvals.errors import Invalid, NotFound
+from approvals.service.audit.log import AuditLog
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import state as levers
+from approvals.service.requests.transitions import requests
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Tool
+
+OFF, OBSERVE, ENFORCE = MODES = ("off", "observe", "enforce")
+"""The strictest last."""
+COUNTED = 1000
+MOST = 1000
+"""Rows that are listed."""
+
+_rollouts = levers.rollouts
+_tools = Tool.__table__  # type: ignore[attr-defined]
+_key = ("server", "tool", "audience")
+
+_PUT = insert(_rollouts).values({name: bindparam(name) for name in (*_key, "mode", "set_at", "set_by")})
+_SET = Statement(
+    _PUT.on_conflict_do_update(
+        index_elements=list(_key), set_={name: _PUT.excluded[name] for name in ("mode", "set_at", "set_by")}
+    )
+)
+_FORGET = Statement(delete(_rollouts).where(*(_rollouts.c[name] == bindparam(f"of_{name}") for name in _key)))
+_ALL = Statement(select(_rollouts).order_by(_rollouts.c.server, _rollouts.c.tool, _rollouts.c.audience).limit(MOST))
+_TOOL = Statement(
+    select(_tools.c.name).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name"))
+)
+_last = (
+    select(requests.c.tool, requests.c.action)
+    .where(requests.c.rollout == "observe", requests.c.server == bindparam("server"))
+    .order_by(requests.c.id.desc())
+    .limit(COUNTED)
+    .subquery()
+)
+_OBSERVED = Statement(
+    select(_last.c.tool, _last.c.action, func.count().label("n")).group_by(_last.c.tool, _last.c.action)
+)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Of the last calls of a server's tool in `observe`: how many there were, and what would have become of them."""
+
+    tool: str
+    calls: int
+    asked: int
+    refused: int
+
+
+class Rollouts:
+    """Sets them."""
+
+    def __init__(self, log: AuditLog, tell: Callable[[], None]) -> None:
+        self._log = log
+        self._tell = tell
+
+    def set(self, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
+        """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
+        NotFound for a server, tool or agent that there is not."""
+        levers.take(tx)
+        audience.known_server(tx, server)
+        if mode not in MODES:
+            raise Invalid(f"{mode!r} is no rollout.", hint=", ".join(MODES))
+        if tool and tx.one(_TOOL, server=server, name=tool) is None:
+            raise NotFound(f"The server {server!r} has registered no tool {tool!r}.", hint="See the page Servers.")
+        if whom:
+            audience.check_entry(tx, whom)
+        tx.change(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
+        self._log.append(tx, "rollout.set", actor, server, tool=tool, audience=whom, mode=mode)
+        levers.moved(tx, self._tell)
+
+    def clear(self, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
+        """Forget what was set: what is less specific counts again. Raises NotFound."""
+        levers.take(tx)
+        if tx.swap(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
+            raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
+        self._log.append(tx, "rollout.cleared", actor, server, tool=tool, audience=whom)
+        levers.moved(tx, self._tell)
+
+
+def mode(rows: Iterable[Row], tool: str, agent: str | None, groups: Collection[str]) -> str:
+    """The rollout of one call: a tool's before its server's, an agent's before a group's before everybody's, and of two
+    groups' the strictest. Nothing set: enforce."""
+    meant = [
+        ((row.tool != "", _nearness(row.audience), MODES.index(row.mode)), row.mode)
+        for row in rows
+        if row.tool in ("", tool) and (not row.audience or audience.matches(row.audience, agent, groups))
+    ]
+    return str(max(meant)[1]) if meant else ENFORCE
+
+
+def source(allowed: bool, rollout: str, hidden: int) -> str:
+    """What lets a call run that nobody is asked about: its rule (`policy`), the `rollout`, or nothing. A credential
+    that a pattern hid is always asked about."""
+    if allowed:
+        return "policy"
+    return "rollout" if rollout != ENFORCE and not hidden else ""
+
+
+def relaxed(rows: Iterable[Row], tool: str) -> bool:
+    """Whether anybody's calls of a tool may run without asking."""
+    return any(row.mode != ENFORCE and row.tool in ("", tool) for row in rows)
+
+
+def listed(reader: Reader) -> list[Row]:
+    """Everything that is set, by server and tool."""
+    return reader.all(_ALL)
+
+
+def observed(reader: Reader, server: str) -> list[Observed]:
+    """The last COUNTED calls of a server in `observe`, by tool."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in reader.all(_OBSERVED, server=server):
+        counts.setdefault(row.tool, {})[row.action] = row.n
+    return [
+        Observed(tool, sum(of.values()), of.get("require_approval", 0), of.get("deny", 0))
+        for tool, of in sorted(counts.items())
+    ]
+
+
+def _nearness(whom: str) -> int:
+    return 0 if not whom else 2 if whom.startswith("agent:") else 1

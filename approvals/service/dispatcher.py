@@ -1,0 +1,80 @@
+"""Sends what is in the outbox."""
+
+import asyncio
+import logging
+
+from approvals.service.identity import credentials
+from approvals.service.notifications import outbox
+from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
+from approvals.service.notifications.outbox import Outbox
+from approvals.service.realtime.wakeup import Bell
+from approvals.service.requests.status import Statuses
+from approvals.service.storage.database import Database, Reader, Row
+
+logger = logging.getLogger("approvals")
+
+PATIENCE = 30.0
+"""Seconds that one message may take to send; far below the outbox's lease."""
+LOOK_SECONDS = 5.0
+"""How often it looks for what it was not told of."""
+
+
+class Sender:
+    """One process's. Event loop only. `filled` rings when there may be something to send."""
+
+    def __init__(self, database: Database, outbox: Outbox, statuses: Statuses, filled: Bell) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._statuses = statuses
+        self._filled = filled
+
+    async def round(self) -> None:
+        """Send what is due, then wait until more may be."""
+        if not await self.send_due():
+            await self._filled.wait(LOOK_SECONDS)
+
+    async def send_due(self) -> int:
+        """Send what is due now, at most a batch; how many messages there were."""
+        if not await self._database.read(_any_due):
+            return 0
+        rows = await self._database.write(self._outbox.take)
+        await asyncio.gather(*map(self._send, rows))
+        return len(rows)
+
+    async def _send(self, row: Row) -> None:
+        try:
+            await self._deliver(row)
+        except NotDelivered as error:
+            why, after, dead = error.why, error.after, isinstance(error, Undeliverable)
+            await self._failed(row, why, after=after, dead=dead)
+        except TimeoutError:
+            await self._failed(row, f"no answer within {PATIENCE:g} seconds")
+        except Exception as error:
+            logger.exception("a message could not be sent through %s", row.notifier)
+            await self._failed(row, f"{type(error).__name__} in this service; its log has more")
+        else:
+            await self._database.write(lambda tx: self._outbox.sent(tx, row))
+
+    async def _deliver(self, row: Row) -> None:
+        notifier = self._outbox.notifiers.get(row.notifier)
+        if notifier is None:
+            raise Undeliverable(f"{row.notifier} is not set up any more")
+        notice = await self._database.read(lambda reader: self._notice(reader, row))
+        verb = {outbox.ANNOUNCE: notifier.announce, outbox.UPDATE: notifier.update, outbox.REPLY: notifier.reply}
+        async with asyncio.timeout(PATIENCE):
+            await verb[row.verb](notice)
+
+    def _notice(self, reader: Reader, row: Row) -> Notice:
+        request = self._statuses.row(reader, row.request_id)
+        agent = credentials.principal(reader, "agent", request.agent_id) if request.agent_id else None
+        status = self._statuses.of(request, reader.now)
+        return Notice(row.id, request, status, agent.name if agent else None, reader.now)
+
+    async def _failed(self, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
+        logger.warning("%s did not take message %s: %s", row.notifier, row.id, why)
+        await self._database.write(lambda tx: self._outbox.failed(tx, row, why, after=after, dead=dead))
+
+
+def _any_due(reader: Reader) -> bool:
+    at = outbox.next_due(reader)
+    return at is not None and at <= reader.now

@@ -1,0 +1,116 @@
+"""Honest numbers for the owner: how much is asked, how fast and how it is decided, per rule and tool. Over the last
+days, from at most MOST of the latest calls on record, those that nobody had to be asked about among them."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import bindparam, select
+
+from approvals import ids as identifier
+from approvals.instant import SECOND, Instant
+from approvals.protocol.messages import State
+from approvals.service.requests.transitions import requests
+from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables import DecisionRow
+
+MOST = 10_000
+HOUR = 3600
+QUICK_MS = 3000
+"""Whoever decides sooner has hardly read it."""
+
+_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_NAMES = ("id", "server", "tool", "rule", "action", "state", "created_at", "decided_at")
+_LATEST = Statement(
+    select(*(requests.c[name] for name in _NAMES))
+    .where(requests.c.id >= bindparam("first"))
+    .order_by(requests.c.id.desc())
+    .limit(bindparam("most"))
+)
+_LOOKED = Statement(
+    select(_decisions.c.request_id, _decisions.c.looked_ms, _decisions.c.verdict)
+    .where(_decisions.c.request_id >= bindparam("first"), _decisions.c.looked_ms.is_not(None))
+    .limit(MOST * 2)
+)
+
+
+@dataclass
+class Line:
+    """One rule and tool; or all of them."""
+
+    rule: str = ""
+    tool: str = ""
+    asked: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    """Seconds from filing to the decision."""
+    looks: list[int] = field(default_factory=list)
+    """Milliseconds that a card was looked at before its form was sent."""
+
+    @property
+    def p50(self) -> float | None:
+        return statistics.median(self.waits) if self.waits else None
+
+    @property
+    def p95(self) -> float | None:
+        return sorted(self.waits)[min(len(self.waits) - 1, int(len(self.waits) * 0.95))] if self.waits else None
+
+    @property
+    def quick(self) -> float | None:
+        """The share of decisions on the web after less than three seconds of looking."""
+        return sum(1 for look in self.looks if look < QUICK_MS) / len(self.looks) if self.looks else None
+
+    @property
+    def expired(self) -> int:
+        return self.states[State.EXPIRED]
+
+    @property
+    def denied(self) -> int:
+        return self.states[State.DENIED]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All, and line by line, the most asked first."""
+
+    all: Line
+    lines: list[Line]
+    per_hour: float
+    since: Instant
+    whole: bool
+    """Whether it is all of the time asked for; else only its latest MOST requests."""
+
+
+def of(reader: Reader, days: int) -> Figures:
+    """The last `days`, as of now."""
+    since = reader.now - days * 24 * HOUR * SECOND
+    rows = reader.all(_LATEST, first=identifier.first(since), most=MOST)
+    looked = reader.all(_LOOKED, first=rows[-1].id) if rows else []
+    if len(rows) == MOST:
+        since = rows[-1].created_at
+    asked = [row for row in rows if row.action == "require_approval"]
+    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST)
+
+
+def figured(rows: Iterable[Row], looked: Iterable[Row], since: Instant, now: Instant, *, whole: bool) -> Figures:
+    """Pure."""
+    everything, lines = Line(), defaultdict[tuple[str, str], Line](Line)
+    of_request: dict[str, Line] = {}
+    for row in rows:
+        line = lines[row.rule, f"{row.server} / {row.tool}"]
+        of_request[row.id] = line
+        for one in (line, everything):
+            one.asked += 1
+            one.states[row.state] += 1
+            if row.decided_at is not None:
+                one.waits.append((row.decided_at - row.created_at) / SECOND)
+    for look in looked:
+        if look.request_id in of_request:
+            for one in (of_request[look.request_id], everything):
+                one.looks.append(look.looked_ms)
+    for (rule, tool), line in lines.items():
+        line.rule, line.tool = rule, tool
+    hours = max(1.0, (now - since) / SECOND / HOUR)
+    listed = sorted(lines.values(), key=lambda line: -line.asked)
+    return Figures(everything, listed, everything.asked / hours, since, whole)

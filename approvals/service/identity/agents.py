@@ -1,0 +1,153 @@
+"""What admins set of an agent: its owners, its groups, its limits, what its keys cover; and agents as a list."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import bindparam, func, literal_column, select, update
+
+from approvals.errors import Conflict, Invalid, NotFound
+from approvals.protocol import scopes
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import agent_owners as ownership
+from approvals.service.identity import credentials
+from approvals.service.requests.transitions import requests
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import (
+    Agent,
+    AgentOwner,
+    Credential,
+    User,
+)
+
+MOST_GROUPS = 20
+MOST_LIMIT = 1_000_000
+
+_agents = Agent.__table__  # type: ignore[attr-defined]
+_owners = AgentOwner.__table__  # type: ignore[attr-defined]
+_users = User.__table__  # type: ignore[attr-defined]
+_credentials = Credential.__table__  # type: ignore[attr-defined]
+
+_GROUP = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_GROUPS = Statement(update(_agents).where(_agents.c.id == bindparam("of")).values(groups=bindparam("groups")))
+_LIMITS = Statement(
+    update(_agents)
+    .where(_agents.c.id == bindparam("of"))
+    .values(pending_limit=bindparam("pending_limit"), minute_limit=bindparam("minute_limit"))
+)
+_SCOPES = Statement(update(_credentials).where(_credentials.c.id == bindparam("of")).values(scopes=bindparam("scopes")))
+
+_some = (
+    select(_agents)
+    .where(_agents.c.name > bindparam("after"))
+    .order_by(_agents.c.name)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_PAGE = Statement(select(_some).order_by(_some.c.name))
+_PAGE_OWNERS = Statement(
+    select(_owners.c.agent_id, _users.c.handle)
+    .join_from(_some, _owners, _owners.c.agent_id == _some.c.id)
+    .join(_users, _users.c.id == _owners.c.user_id)
+    .order_by(_users.c.handle)
+)
+_PAGE_KEYS = Statement(
+    select(_credentials)
+    .join_from(_some, _credentials, _credentials.c.agent_id == _some.c.id)
+    .where(_credentials.c.revoked_at.is_(None))
+    .order_by(_credentials.c.created_at, _credentials.c.id)
+)
+_PAGE_PENDING = Statement(
+    select(requests.c.agent_id, func.count().label("pending"))
+    .join_from(_some, requests, requests.c.agent_id == _some.c.id)
+    .where(requests.c.state == literal_column("'pending'"))  # in words: else its partial index does not serve
+    .group_by(requests.c.agent_id)
+)
+
+
+class Agents:
+    """Changes agents; a claim that is under way is done first (`credentials.keep`)."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def set_owners(self, tx: Transaction, actor: str, agent: Row, handles: Iterable[str]) -> list[str]:
+        """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
+        self._hold(tx, agent)
+        known = ownership.accounts(tx, handles)
+        ownership.replace(tx, agent.id, known)
+        self._append(tx, "agent.owners_set", actor, agent, owners=list(known))
+        return list(known)
+
+    def change_owners(
+        self, tx: Transaction, actor: str, agent: Row, *, add: Iterable[str], remove: Iterable[str]
+    ) -> list[str]:
+        """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
+        self._hold(tx, agent)
+        now = {row.handle for row in ownership.owners(tx, agent.id)}
+        gone = {handle.strip().lower() for handle in remove}
+        if gone - now:
+            raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")
+        return self.set_owners(tx, actor, agent, {*now, *add} - gone)
+
+    def set_groups(self, tx: Transaction, actor: str, agent: Row, names: Iterable[str]) -> list[str]:
+        """Put it into these groups and no others; their names. Raises Invalid."""
+        self._hold(tx, agent)
+        groups = sorted(set(names))
+        for name in groups:
+            if not _GROUP.fullmatch(name):
+                raise Invalid(f"{name!r:.80} cannot name a group.", hint="1 to 63 of a-z, 0-9, dot, dash, underscore.")
+        if len(groups) > MOST_GROUPS:
+            raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
+        tx.change(_GROUPS, of=agent.id, groups=" ".join(groups))
+        self._append(tx, "agent.groups_set", actor, agent, groups=groups)
+        return groups
+
+    def set_limits(self, tx: Transaction, actor: str, agent: Row, *, pending: int | None, minute: int | None) -> None:
+        """How many of its requests may wait at once, and how many it may file a minute; None for the service's own
+        limit, 0 for none at all. Raises Invalid."""
+        self._hold(tx, agent)
+        if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
+            raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
+        tx.change(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
+        self._append(tx, "agent.limits_set", actor, agent, pending=pending, minute=minute)
+
+    def set_scopes(self, tx: Transaction, actor: str, agent: Row, credential_id: str, wanted: str) -> str:
+        """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
+        self._hold(tx, agent)
+        kept = scopes.check(wanted)
+        if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
+            raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
+        tx.change(_SCOPES, of=credential_id, scopes=kept)
+        self._append(tx, "agent.scopes_set", actor, agent, credential=credential_id, scopes=kept)
+        return kept
+
+    def _hold(self, tx: Transaction, agent: Row) -> None:
+        credentials.hold(tx, "agent", agent.id)
+        row = credentials.principal(tx, "agent", agent.id)
+        if row is None or row.disabled_at is not None:
+            raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
+
+    def _append(self, tx: Transaction, kind: str, actor: str, agent: Row, **facts: Any) -> None:
+        self._log.append(tx, kind, actor, f"agent:{agent.id}", name=agent.name, **facts)
+
+
+def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:
+    """Up to `limit` agents by name: `row`, `owners` (handles), `keys` (unrevoked), `pending` (how many wait)."""
+    given: dict[str, Any] = {"after": after, "limit": limit}
+    owners, keys = defaultdict(list), defaultdict(list)
+    for row in reader.all(_PAGE_OWNERS, **given):
+        owners[row.agent_id].append(row.handle)
+    for row in reader.all(_PAGE_KEYS, **given):
+        keys[row.agent_id].append(row)
+    pending = {row.agent_id: row.pending for row in reader.all(_PAGE_PENDING, **given)}
+    return [
+        {"row": row, "owners": owners[row.id], "keys": keys[row.id], "pending": pending.get(row.id, 0)}
+        for row in reader.all(_PAGE, **given)
+    ]

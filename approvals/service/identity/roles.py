@@ -1,0 +1,119 @@
+"""What people may do, as admins say: roles and groups; who is let in again; who is signed out everywhere."""
+
+import re
+
+from sqlalchemy import bindparam, select, update
+
+from approvals.errors import Invalid, NotFound
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import (
+    Agent,
+    AgentOwner,
+    User,
+    WebSession,
+)
+
+PAGE = 50
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:+-]{0,62}")
+MAX_GROUPS = 50
+
+_users = User.__table__  # type: ignore[attr-defined]
+_sessions = WebSession.__table__  # type: ignore[attr-defined]
+_owners = AgentOwner.__table__  # type: ignore[attr-defined]
+_agents = Agent.__table__  # type: ignore[attr-defined]
+
+_AFTER = Statement(select(_users).where(_users.c.id > bindparam("after")).order_by(_users.c.id).limit(PAGE))
+_SET = {
+    column: Statement(update(_users).where(_users.c.id == bindparam("of")).values({column: bindparam("to")}))
+    for column in ("roles", "groups", "disabled_at")
+}
+_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update())
+_END_SESSIONS = Statement(
+    update(_sessions)
+    .where(_sessions.c.user_id == bindparam("of"), _sessions.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("at"))
+)
+_OWNED = Statement(
+    select(_agents.c.id, _agents.c.name)
+    .join(_owners, _owners.c.agent_id == _agents.c.id)
+    .where(_owners.c.user_id == bindparam("user_id"))
+    .order_by(_agents.c.name)
+    .limit(PAGE)
+)
+
+
+class Roster:
+    """Each change is one transaction, on record, and told to every admin."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def set_roles(self, tx: Transaction, user: Row, roles: str, actor: str) -> None:
+        """Raises Invalid for an unknown role, NotPossible when this would leave no admin."""
+        people.check_roles(roles)
+        wanted = " ".join(role for role in people.ROLES if role in roles.split())
+        if "admin" not in wanted.split():
+            people.keep_an_admin(tx, user.id)
+        before = self._now(tx, user).roles
+        tx.change(_SET["roles"], of=user.id, to=wanted)
+        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", roles=wanted, before=before)
+
+    def set_groups(self, tx: Transaction, user: Row, groups: list[str], actor: str) -> None:
+        """Raises Invalid for what cannot name a group, and for too many."""
+        wanted = " ".join(sorted(set(groups)))
+        check_groups(wanted.split())
+        before = self._now(tx, user).groups
+        tx.change(_SET["groups"], of=user.id, to=wanted)
+        self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", groups=wanted, before=before)
+
+    def enable(self, tx: Transaction, user: Row, actor: str) -> None:
+        """Let a disabled account in again; its old sessions and tokens stay ended."""
+        tx.change(_SET["disabled_at"], of=user.id, to=None)
+        self._log.append(tx, "user.enabled", actor, f"user:{user.id}")
+
+    def sign_out_everywhere(self, tx: Transaction, user: Row, actor: str) -> None:
+        """End all of a person's sessions and personal tokens."""
+        sessions = tx.swap(_END_SESSIONS, of=user.id, at=tx.now)
+        tokens = credentials.revoke_all(tx, "user", user.id)
+        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", sessions=sessions, tokens=tokens)
+
+    def _now(self, tx: Transaction, user: Row) -> Row:
+        tx.hold(_HOLD, id=user.id)
+        found = people.find(tx, user.id)
+        if found is None:
+            raise NotFound("There is no such user.", hint="List them: approvals user list")
+        return found
+
+
+def page(reader: Reader, after: str = "") -> list[Row]:
+    """Up to PAGE people, oldest first."""
+    return reader.all(_AFTER, after=after)
+
+
+def agents_of(reader: Reader, user_id: str) -> list[Row]:
+    """The agents that a person answers for."""
+    return reader.all(_OWNED, user_id=user_id)
+
+
+def check_groups(groups: list[str]) -> None:
+    """Raises Invalid."""
+    if len(groups) > MAX_GROUPS:
+        raise Invalid(f"{len(groups)} groups are too many.", hint=f"At most {MAX_GROUPS}.")
+    for group in groups:
+        if not is_group(group):
+            raise Invalid(
+                f"{group[:80]!r} cannot name a group.",
+                hint="1 to 63 of letters, digits and . _ / @ : + -; a letter or digit first.",
+            )
+
+
+def is_group(name: str) -> bool:
+    return _GROUP.fullmatch(name) is not None

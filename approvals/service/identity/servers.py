@@ -1,0 +1,201 @@
+"""Servers, their installations, and agents: made, listed, given keys, revoked."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import bindparam, select, update
+
+from approvals import ids as identifier
+from approvals.errors import (
+    Conflict,
+    Duplicate,
+    Invalid,
+    NotFound,
+)
+from approvals.instant import SECOND
+from approvals.protocol import scopes
+from approvals.protocol.messages import Assurance
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import agent_owners as ownership
+from approvals.service.identity import credentials
+from approvals.service.requests.key_revocations import TAKEN_BACK
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Agent, Installation, Server
+from approvals.service.tools.registry import HOLD_SERVER, SERVER
+
+_agents = Agent.__table__  # type: ignore[attr-defined]
+_installations = Installation.__table__  # type: ignore[attr-defined]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_INSTALLATIONS = Statement(select(_installations).order_by(_installations.c.server, _installations.c.created_at))
+_OF_SERVER = Statement(
+    select(_installations)
+    .where(_installations.c.server == bindparam("server"), _installations.c.label == bindparam("label"))
+    .where(_installations.c.disabled_at.is_(None))
+)
+_ALLOW_GRANTS = Statement(
+    update(_installations).where(_installations.c.id == bindparam("of")).values(may_grant=bindparam("may_grant"))
+)
+_AGENTS = Statement(select(_agents).order_by(_agents.c.name))
+_AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")))
+_DISABLE = {
+    "installation": Statement(
+        update(_installations).where(_installations.c.id == bindparam("of")).values(disabled_at=bindparam("at"))
+    ),
+    "agent": Statement(update(_agents).where(_agents.c.id == bindparam("of")).values(disabled_at=bindparam("at"))),
+}
+
+
+class Principals:
+    """Installations and agents. Keys are returned once, here, and never again."""
+
+    def __init__(self, log: AuditLog, taken_back: Callable[[], None]) -> None:
+        self._log = log
+        self._taken_back = taken_back
+
+    def add_server(
+        self,
+        tx: Transaction,
+        actor: str,
+        name: str,
+        *,
+        label: str,
+        assurance: Assurance,
+        trusted: bool,
+        life: int | None = None,
+    ) -> str:
+        """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
+        _check(name)
+        if tx.one(SERVER, name=name) is None:
+            tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+        tx.hold(HOLD_SERVER, name=name)
+        if tx.one(_OF_SERVER, server=name, label=label) is not None:
+            raise Duplicate(
+                f"The server {name!r} has an installation labelled {label!r}.",
+                hint=f"Give this one another --label, or rotate its key: approvals server rotate {name}",
+            )
+        installation = identifier.new(tx.now)
+        facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
+        may_grant = assurance is Assurance.ENFORCED
+        tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
+        self._log.append(tx, "server.added", actor, f"installation:{installation}", server=name, **facts)
+        return credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
+
+    def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
+        """Whether standing grants may be made and used for an installation's calls, from now on."""
+        tx.change(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
+        kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
+        self._log.append(tx, kind, actor, f"installation:{installation.id}", server=installation.server)
+
+    def add_agent(
+        self,
+        tx: Transaction,
+        actor: str,
+        name: str,
+        *,
+        owners: Iterable[str] = (),
+        covers: str = "",
+        life: int | None = None,
+    ) -> str:
+        """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
+        live account), or Duplicate for a name in use."""
+        _check(name)
+        if tx.one(_AGENT, name=name) is not None:
+            raise Duplicate(
+                f"There is an agent {name!r}.", hint=f"Make it a new key instead: approvals agent rotate {name}"
+            )
+        known, kept = ownership.accounts(tx, owners), scopes.check(covers)
+        agent = identifier.new(tx.now)
+        tx.insert(Agent, id=agent, name=name, created_at=tx.now)
+        ownership.replace(tx, agent, known)
+        facts = {"name": name, "owners": list(known), "scopes": kept}
+        self._log.append(tx, "agent.added", actor, f"agent:{agent}", **facts)
+        return credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
+
+    def rotate(
+        self,
+        tx: Transaction,
+        actor: str,
+        kind: str,
+        principal: Row,
+        *,
+        covers: str | None = None,
+        life: int | None = None,
+        forever: bool = False,
+    ) -> str:
+        """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
+        last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
+        credentials.hold(tx, kind, principal.id)
+        row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
+        if row is None or row.disabled_at is not None:
+            raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint="Add a new one.")
+        kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
+        if life is None and not forever and last is not None and last.expires_at is not None:
+            life = (last.expires_at - last.created_at) // SECOND
+        key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
+        facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
+        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", **facts)
+        self._tell(tx)
+        return key
+
+    def revoke(self, tx: Transaction, actor: str, kind: str, principal: Row, credential_id: str | None = None) -> int:
+        """Revoke one key, or all and the principal with them; how many keys there were."""
+        credentials.hold(tx, kind, principal.id)
+        whole = credential_id is None
+        keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
+        revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
+        if whole:
+            tx.change(_DISABLE[kind], of=principal.id, at=tx.now)
+        self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", credentials=revoked)
+        self._tell(tx)
+        return len(revoked)
+
+    def _tell(self, tx: Transaction) -> None:
+        """Calls that wait by a revoked key hear of it as soon as this is durable."""
+        tx.after_commit.append(self._taken_back)
+        tx.announce(TAKEN_BACK)
+
+
+def installations(reader: Reader) -> list[Row]:
+    return reader.all(_INSTALLATIONS)
+
+
+def agents(reader: Reader) -> list[Row]:
+    return reader.all(_AGENTS)
+
+
+def agent_named(reader: Reader, name: str) -> Row:
+    """Raises NotFound."""
+    row = reader.one(_AGENT, name=name)
+    if row is None:
+        raise NotFound(f"There is no agent {name!r}.", hint="List them: approvals agent list")
+    return row
+
+
+def installation_named(reader: Reader, server: str, label: str) -> Row:
+    """The live installation of a server under a label. Raises NotFound."""
+    row = reader.one(_OF_SERVER, server=server, label=label)
+    if row is None:
+        raise NotFound(
+            f"The server {server!r} has no live installation labelled {label!r}.",
+            hint="List them: approvals server list",
+        )
+    return row
+
+
+def _until(tx: Transaction, life: int | None) -> int | None:
+    return None if life is None else tx.now + life * SECOND
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} cannot name a server or an agent.",
+            hint="1 to 63 of a-z, 0-9, dot, dash, underscore; a letter or digit first.",
+        )

@@ -1,0 +1,124 @@
+"""Who an identity provider says somebody is, and the account that this makes or renews.
+
+Issuer and subject are the identity. An e-mail address is neither: it never links to an account, and it becomes the
+handle of a new account only when the provider verified it and nobody else is called so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import bindparam, select, update
+
+from approvals import ids as identifier
+from approvals.errors import Forbidden
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import User
+
+NEWCOMER = "viewer"
+"""The role of somebody new, where no mapping from groups to roles says more."""
+
+_users = User.__table__  # type: ignore[attr-defined]
+_BY_IDENTITY = Statement(
+    select(_users)
+    .where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
+    .with_for_update()
+)
+_RENEW = Statement(
+    update(_users)
+    .where(_users.c.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("name", "handle", "email", "claimed_groups", "roles")})
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """As a validated ID token says it."""
+
+    issuer: str
+    subject: str
+    name: str
+    email: str = ""
+    """Only when verified; lower-case."""
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Whom the operator lets in, and as what."""
+
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Roles by claimed group. With any, they alone give the roles of these people, anew at each sign-in; without, an
+    admin gives them."""
+    newcomers: bool = True
+    """Whether somebody without an account gets one."""
+
+    def roles_of(self, groups: tuple[str, ...], present: str) -> str:
+        """Somebody's roles now. Pure."""
+        if not self.roles:
+            return present
+        given = {role for group in groups for role in self.roles.get(group, "").split()}
+        return " ".join(role for role in people.ROLES if role in given)
+
+
+class Admissions:
+    """Makes and renews accounts of people whom an identity provider vouches for."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def admit(self, tx: Transaction, who: Identity, admission: Admission) -> Row | Forbidden:
+        """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
+        them stays taken."""
+        user = tx.one(_BY_IDENTITY, issuer=who.issuer, subject=who.subject)
+        roles = admission.roles_of(who.groups, user.roles if user is not None else NEWCOMER)
+        if user is None:
+            if not admission.newcomers or not roles:
+                return _kept_out(who)
+            return self._add(tx, who, roles)
+        self._renew(tx, user, who, roles)
+        return _kept_out(who) if not roles else people.find(tx, user.id) or _kept_out(who)
+
+    def _add(self, tx: Transaction, who: Identity, roles: str) -> Row:
+        user = Row(
+            id=identifier.new(tx.now),
+            issuer=who.issuer,
+            subject=who.subject,
+            name=who.name,
+            handle=self._handle(tx, who),
+            email=who.email,
+            claimed_groups=" ".join(who.groups),
+            roles=roles,
+            created_at=tx.now,
+            disabled_at=None,
+        )
+        tx.insert(User, **user)
+        facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": user.claimed_groups}
+        self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", **facts)
+        return user
+
+    def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
+        groups = " ".join(who.groups)
+        now: dict[str, str | None] = {"name": who.name, "email": who.email, "claimed_groups": groups, "roles": roles}
+        now["handle"] = user.handle or self._handle(tx, who)
+        tx.change(_RENEW, of=user.id, **now)
+        actor, subject = f"oidc:{who.issuer}", f"user:{user.id}"
+        if roles != user.roles:
+            self._log.append(tx, "user.roles_set", actor, subject, roles=roles, before=user.roles)
+            if not roles:
+                credentials.revoke_all(tx, "user", user.id)
+        if groups != user.claimed_groups:
+            self._log.append(tx, "user.groups_set", actor, subject, groups=groups, before=user.claimed_groups)
+
+    def _handle(self, tx: Transaction, who: Identity) -> str | None:
+        free = people.is_handle(who.email) and people.by_handle(tx, who.email) is None
+        return who.email if free and people.by_sign_in_name(tx, who.email) is None else None
+
+
+def _kept_out(who: Identity) -> Forbidden:
+    return Forbidden(
+        f"{who.name} may not sign in here.",
+        hint="Ask an admin which group of your identity provider you need to be in.",
+    )

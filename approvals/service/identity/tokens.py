@@ -1,0 +1,68 @@
+"""A person's own API tokens: shown once, at most so many, and those that may decide live a day at most."""
+
+from sqlalchemy import bindparam, select
+
+from approvals.errors import Forbidden, Invalid, TooMany
+from approvals.instant import SECOND, Instant
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import credentials
+from approvals.service.identity.users import Person
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import User
+
+READ, DECIDE = "read", "read decide"
+HOUR = 3600 * SECOND
+LONGEST = {READ: 365 * 24 * HOUR, DECIDE: 24 * HOUR}
+FRESH = 10 * 60 * SECOND
+"""How long after somebody proved who they are they may make a token that decides."""
+AT_MOST = 10
+MAX_LABEL = 60
+
+_users = User.__table__  # type: ignore[attr-defined]
+_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(key_share=True))
+
+
+class PersonalTokens:
+    """Made and revoked by their owner."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def make(self, tx: Transaction, person: Person, label: str, scopes: str, life: int) -> str:
+        """A new token that lives for `life` microseconds; the only time it is whole. Raises Invalid; Forbidden when it
+        may decide and the person did not prove just now who they are; TooMany."""
+        if scopes not in LONGEST:
+            raise Invalid("A token may read, or read and decide.")
+        if not label.strip() or len(label) > MAX_LABEL:
+            raise Invalid(f"A label has 1 to {MAX_LABEL} characters.", hint="What is the token for?")
+        if not 0 < life <= LONGEST[scopes]:
+            raise Invalid(f"This token may live for {LONGEST[scopes] // HOUR} hours at most.")
+        if scopes == DECIDE and not is_fresh(person, tx.now):
+            raise Forbidden("A token that decides needs fresh authentication.", hint="Confirm that it is you first.")
+        tx.hold(_HOLD, id=person.id)
+        if len(live(tx, person.id)) >= AT_MOST:
+            raise TooMany(f"You have {AT_MOST} tokens, which is the most.", hint="Revoke one that you do not need.")
+        token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
+        facts = {"credential": token.split("_")[1], "scopes": scopes, "label": label.strip(), "seconds": life // SECOND}
+        self._log.append(tx, "token.made", person.actor, person.actor, **facts)
+        return token
+
+    def revoke(self, tx: Transaction, person: Person, credential_id: str) -> None:
+        """Raises NotFound for what is no live token of theirs."""
+        credentials.revoke(tx, "user", person.id, credential_id=credential_id)
+        self._log.append(tx, "token.revoked", person.actor, person.actor, credential=credential_id)
+
+
+def live(reader: Reader, user_id: str) -> list[Row]:
+    """A person's tokens that count now, oldest first."""
+    return [row for row in credentials.live(reader, "user", user_id) if credentials.is_live(row, reader.now)]
+
+
+def is_fresh(person: Person, now: Instant) -> bool:
+    """Whether they proved just now who they are."""
+    return person.proved_at is not None and now - FRESH <= person.proved_at

@@ -1,0 +1,338 @@
+"""People: accounts, one-time sign-in links, signed-in browsers."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select, update
+
+from approvals import ids as identifier
+from approvals.errors import (
+    Duplicate,
+    Invalid,
+    NotFound,
+    NotPossible,
+    Unauthenticated,
+)
+from approvals.instant import SECOND
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import credentials
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import (
+    DecisionRow,
+    SignInLink,
+    User,
+    WebSession,
+)
+
+LOCAL = "local"
+ROLES = ("admin", "reviewer", "auditor", "viewer")
+FIRST_ROLES = "admin reviewer"
+LINK_LIFE = 15 * 60
+INVITATION_LIFE = 7 * 24 * 3600
+SESSION_IDLE = 12 * 3600
+SESSION_LIFE = 7 * 24 * 3600
+MINIMUM_PASSWORD = 10
+_HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
+
+_users = User.__table__  # type: ignore[attr-defined]
+_links = SignInLink.__table__  # type: ignore[attr-defined]
+_sessions = WebSession.__table__  # type: ignore[attr-defined]
+_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+
+_BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
+_BY_SUBJECT = Statement(
+    select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
+)
+_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")))
+_ALL = Statement(select(_users).order_by(_users.c.created_at))
+_ADMINS = (
+    select(_users.c.id, _users.c.roles)
+    .where(_users.c.disabled_at.is_(None), _users.c.roles.contains("admin"))
+    .order_by(_users.c.id)
+)
+_LIVE_ADMINS = Statement(_ADMINS)
+_HOLD_ADMINS = Statement(_ADMINS.with_for_update())
+_COUNT = Statement(select(func.count().label("n")).select_from(_users))
+_LINK = Statement(select(_links).where(_links.c.id == bindparam("id")))
+_SPEND = Statement(
+    update(_links)
+    .where(_links.c.id == bindparam("of"), _links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now"))
+    .values(spent_at=bindparam("now"))
+)
+_HOLD_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
+"""Held by whoever spends one of them: only the first account is made so."""
+_KEEP_VOTERS = Statement(
+    select(_users.c.id)
+    .where(_users.c.id.in_(select(_decisions.c.user_id).where(_decisions.c.request_id == bindparam("request_id"))))
+    .order_by(_users.c.id)
+    .with_for_update(read=True)
+)
+_SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+_TOUCH = Statement(
+    update(_sessions).where(_sessions.c.id == bindparam("of")).values(last_seen_at=bindparam("last_seen_at"))
+)
+_END = Statement(update(_sessions).where(_sessions.c.id == bindparam("of")).values(revoked_at=bindparam("revoked_at")))
+_END_ALL = Statement(
+    update(_sessions)
+    .where(_sessions.c.user_id == bindparam("of"), _sessions.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("revoked_at"))
+)
+_PASSWORD = Statement(
+    update(_users).where(_users.c.id == bindparam("of")).values(password_hash=bindparam("password_hash"))
+)
+_DISABLE = Statement(update(_users).where(_users.c.id == bindparam("of")).values(disabled_at=bindparam("disabled_at")))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A signed-in person, with what a decision keeps as evidence."""
+
+    id: str
+    name: str
+    roles: frozenset[str]
+    channel: str
+    method: str
+    authenticated_at: int
+    session_id: str = ""
+    address: str = ""
+    proved_at: int | None = None
+    """When they last proved who they are, where that is known: it opens what needs fresh authentication."""
+
+    @property
+    def actor(self) -> str:
+        return f"user:{self.id}"
+
+
+class People:
+    """Accounts and sessions. Passwords come hashed: hashing is slow and stays outside of transactions."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def add(
+        self, tx: Transaction, actor: str, *, subject: str, name: str, roles: str, password_hash: str | None
+    ) -> str:
+        """A new local account. Raises Invalid, or Duplicate when the sign-in name is taken."""
+        check_free(tx, subject)
+        check_roles(roles)
+        user_id = identifier.new(tx.now)
+        tx.insert(
+            User,
+            id=user_id,
+            issuer=LOCAL,
+            subject=subject,
+            handle=subject,
+            name=name or subject,
+            roles=roles,
+            password_hash=password_hash,
+            created_at=tx.now,
+        )
+        self._log.append(tx, "user.added", actor, f"user:{user_id}", subject=subject, roles=roles)
+        return user_id
+
+    def set_password(self, tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
+        """Set a password; every signed-in browser of the account is signed out."""
+        tx.change(_PASSWORD, of=user_id, password_hash=password_hash)
+        tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
+        self._log.append(tx, "user.password_set", actor, f"user:{user_id}")
+
+    def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
+        """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
+        for the last admin."""
+        keep_an_admin(tx, user_id)
+        tx.change(_DISABLE, of=user_id, disabled_at=tx.now)
+        tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
+        credentials.revoke_all(tx, "user", user_id)
+        self._log.append(tx, "user.disabled", actor, f"user:{user_id}")
+
+    def link(
+        self, tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
+    ) -> str:
+        """The token of a new one-time link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
+        token = secrets.token_urlsafe(32)
+        life = INVITATION_LIFE if purpose == "invite" else LINK_LIFE
+        tx.insert(
+            SignInLink,
+            id=_hash(token),
+            purpose=purpose,
+            user_id=user_id,
+            roles=roles,
+            name=name,
+            created_at=tx.now,
+            expires_at=tx.now + life * SECOND,
+        )
+        self._log.append(tx, "link.made", actor, f"user:{user_id or name or 'first'}", purpose=purpose, roles=roles)
+        return token
+
+    def spend(self, tx: Transaction, token: str) -> Row:
+        """Spend a one-time link, once. Raises Unauthenticated when it is unknown, spent, too old, or pointless."""
+        link = self.look_at(tx, token)
+        if link.purpose == "setup":
+            tx.hold(_HOLD_SETUPS)
+            link = self.look_at(tx, token)
+        if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
+            raise _dead_link()
+        self._log.append(tx, "link.spent", f"user:{link.user_id or link.name or 'first'}", link.purpose)
+        return link
+
+    def look_at(self, reader: Reader, token: str) -> Row:
+        """A one-time link that could be spent now. Raises Unauthenticated."""
+        link = reader.one(_LINK, id=_hash(token))
+        if link is None or link.spent_at is not None or reader.now >= link.expires_at:
+            raise _dead_link()
+        if link.purpose == "setup" and count(reader):
+            raise _dead_link()
+        return link
+
+    def sign_in(
+        self,
+        tx: Transaction,
+        user: Row,
+        method: str,
+        address: str,
+        user_agent: str,
+        *,
+        proved_at: int | None = None,
+        instead_of: str | None = None,
+    ) -> str:
+        """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
+        the person proved who they are, as an identity provider says it. Raises Unauthenticated for a disabled
+        account."""
+        if user.disabled_at is not None:
+            raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
+        if instead_of:
+            tx.change(_END, of=_hash(instead_of), revoked_at=tx.now)
+        token = secrets.token_urlsafe(32)
+        tx.insert(
+            WebSession,
+            id=_hash(token),
+            user_id=user.id,
+            method=method,
+            authenticated_at=proved_at if method == "oidc" else tx.now,
+            created_at=tx.now,
+            last_seen_at=tx.now,
+            expires_at=tx.now + SESSION_LIFE * SECOND,
+            address=address,
+            user_agent=user_agent[:400],
+        )
+        self._log.append(tx, "user.signed_in", f"user:{user.id}", f"user:{user.id}", method=method, address=address)
+        return token
+
+    def sign_out(self, tx: Transaction, person: Person) -> None:
+        tx.change(_END, of=person.session_id, revoked_at=tx.now)
+        self._log.append(tx, "user.signed_out", person.actor, person.actor)
+
+
+def person_of(reader: Reader, token: str, address: str) -> Person | None:
+    """The person behind a session cookie, or None when it no longer counts."""
+    session = reader.one(_SESSION, id=_hash(token))
+    if session is None or session.revoked_at is not None or reader.now >= session.expires_at:
+        return None
+    if reader.now >= session.last_seen_at + SESSION_IDLE * SECOND:
+        return None
+    user = find(reader, session.user_id)
+    if user is None or user.disabled_at is not None:
+        return None
+    return Person(
+        id=user.id,
+        name=user.name,
+        roles=frozenset(user.roles.split()),
+        channel="web",
+        method=session.method,
+        authenticated_at=session.authenticated_at or session.created_at,
+        session_id=session.id,
+        address=address,
+        proved_at=session.authenticated_at,
+    )
+
+
+def touch(tx: Transaction, session_id: str) -> None:
+    """Keep a session from idling out."""
+    tx.change(_TOUCH, of=session_id, last_seen_at=tx.now)
+
+
+def find(reader: Reader, user_id: str) -> Row | None:
+    return reader.one(_BY_ID, id=user_id)
+
+
+def by_sign_in_name(reader: Reader, subject: str) -> Row | None:
+    return reader.one(_BY_SUBJECT, issuer=LOCAL, subject=subject)
+
+
+def by_handle(reader: Reader, handle: str) -> Row | None:
+    return reader.one(_BY_HANDLE, handle=handle)
+
+
+def everyone(reader: Reader) -> list[Row]:
+    return reader.all(_ALL)
+
+
+def count(reader: Reader) -> int:
+    row = reader.one(_COUNT)
+    return row.n if row else 0
+
+
+def keep_voters(tx: Transaction, request_id: str) -> None:
+    """Whoever disables somebody who decided on this request waits until this transaction has ended."""
+    tx.hold(_KEEP_VOTERS, request_id=request_id)
+
+
+def may_review(user: Row | None) -> bool:
+    """Whether a person's vote counts now."""
+    return user is not None and user.disabled_at is None and "reviewer" in user.roles.split()
+
+
+def check_roles(roles: str) -> None:
+    """Raises Invalid for an unknown role."""
+    unknown = [role for role in roles.split() if role not in ROLES]
+    if unknown or not roles.split():
+        raise Invalid(f"Unknown roles: {roles!r}.", hint=f"Roles: {', '.join(ROLES)}.")
+
+
+def is_handle(text: str) -> bool:
+    """Whether rules and commands can call a person so."""
+    return _HANDLE.fullmatch(text) is not None
+
+
+def check_free(reader: Reader, subject: str) -> None:
+    """Raises Invalid for what cannot be a sign-in name, Duplicate when somebody is called so already."""
+    if not is_handle(subject):
+        raise Invalid(
+            f"{subject[:100]!r} cannot be a sign-in name.",
+            hint="1 to 100 of a-z, 0-9 and . _ % + @ -; a letter or digit first.",
+        )
+    if by_sign_in_name(reader, subject) is not None or by_handle(reader, subject) is not None:
+        raise Duplicate(f"The sign-in name {subject!r} is taken.", hint="Choose another one.")
+
+
+def keep_an_admin(tx: Transaction, without: str) -> None:
+    """Raises NotPossible when nobody but this person is an admin. Whoever takes another admin away waits for it."""
+    tx.hold(_HOLD_ADMINS)
+    admins = {row.id for row in tx.all(_LIVE_ADMINS) if "admin" in row.roles.split()}
+    if admins == {without}:
+        raise NotPossible("This is the last admin.", hint="Make somebody else an admin first.")
+
+
+def require_user(reader: Reader, name: str) -> Row:
+    """The person with that handle, or that id. Raises NotFound."""
+    user = by_handle(reader, name) or find(reader, name)
+    if user is None:
+        raise NotFound(f"There is no user {name[:100]!r}.", hint="List them: approvals user list")
+    return user
+
+
+def _dead_link() -> Unauthenticated:
+    return Unauthenticated(
+        "This link was used, has run out, or never was one.", hint="Make a new one: approvals user invite NAME"
+    )
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,199 @@
+"""The outbox: what notifiers have to say, written with the change that they tell of, and sent after its commit.
+
+At least once, never lost: a message whose sender died is sent again once its lease is over. Of one request a notifier
+hears in order, one message at a time. What the messages say is read when they are sent, so several changes in a row
+are one update.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import bindparam, func, literal, null, select, true, update
+
+from approvals import ids as identifier
+from approvals.errors import NotPossible
+from approvals.instant import SECOND, Instant
+from approvals.service.audit.log import AuditLog
+from approvals.service.notifications.notifier import Notifier
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Delivery, Request
+
+ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
+LEASE = 60 * SECOND
+"""Longer than any sending takes: see `send.PATIENCE`."""
+BATCH = 100
+LONGEST_WAIT = 900.0
+GIVE_UP = 86_400 * SECOND
+"""A message that could not be sent for so long is dead; people may have it sent again."""
+MAX_ERROR = 500
+SHOWN = 100
+
+_deliveries = Delivery.__table__  # type: ignore[attr-defined]
+_requests = Request.__table__  # type: ignore[attr-defined]
+_earlier = _deliveries.alias("earlier")
+_waits = (_deliveries.c.done_at.is_(None)) & (_deliveries.c.dead_at.is_(None))
+_first = ~(
+    select(literal(1))
+    .where(
+        _earlier.c.request_id == _deliveries.c.request_id,
+        _earlier.c.notifier == _deliveries.c.notifier,
+        _earlier.c.done_at.is_(None),
+        _earlier.c.dead_at.is_(None),
+        _earlier.c.id != _deliveries.c.id,
+        (_earlier.c.id < _deliveries.c.id) | (_earlier.c.lease_until > bindparam("now")),
+    )
+    .exists()
+)
+"""One at a time, the first one first; ids of one instant are in no order, so what is being sent counts as well."""
+_free = (_deliveries.c.lease_until.is_(None)) | (_deliveries.c.lease_until <= bindparam("now"))
+_DUE = Statement(
+    select(_deliveries)
+    .where(_waits, _deliveries.c.due_at <= bindparam("now"), _free, _first)
+    .order_by(_deliveries.c.due_at)
+    .limit(BATCH)
+)
+_TAKE = Statement(
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("of"), _waits, _free, _deliveries.c.attempts == bindparam("was"))
+    .values(lease_until=bindparam("until"), attempts=_deliveries.c.attempts + 1)
+)
+_SAME = Statement(
+    select(_deliveries.c.id).where(
+        _waits,
+        _deliveries.c.request_id == bindparam("request_id"),
+        _deliveries.c.notifier == bindparam("notifier"),
+        _deliveries.c.lease_until.is_(None),
+    )
+)
+_KNOWN = Statement(
+    select(_deliveries.c.id)
+    .where(_deliveries.c.request_id == bindparam("request_id"), _deliveries.c.notifier == bindparam("notifier"))
+    .limit(1)
+)
+_mine = (_deliveries.c.id == bindparam("of"), _deliveries.c.attempts == bindparam("attempt"))
+_DONE = Statement(update(_deliveries).where(*_mine).values(done_at=bindparam("at"), lease_until=null(), error=null()))
+_LATER = Statement(
+    update(_deliveries)
+    .where(*_mine)
+    .values(due_at=bindparam("at"), lease_until=null(), error=bindparam("error"), dead_at=bindparam("dead"))
+)
+_AGAIN = Statement(
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("of"), _deliveries.c.dead_at.is_not(None))
+    .values(due_at=bindparam("at"), created_at=bindparam("at"), dead_at=null(), lease_until=null())
+)
+_WAITING = Statement(
+    select(_deliveries, _requests.c.headline)
+    .join_from(_deliveries, _requests, _requests.c.id == _deliveries.c.request_id, isouter=True)
+    .where(_deliveries.c.done_at.is_(None))
+    .order_by(_deliveries.c.dead_at.is_(None), _deliveries.c.due_at)
+    .limit(SHOWN)
+)
+_DEAD = Statement(
+    select(func.count().label("n"))
+    .select_from(_deliveries)
+    .where(_deliveries.c.done_at.is_(None), _deliveries.c.dead_at.is_not(None))
+)
+_RECLAIM = Statement(
+    update(_deliveries).where(_waits, _deliveries.c.lease_until.is_not(None)).values(lease_until=null())
+)
+_NEXT = Statement(select(func.min(_deliveries.c.due_at).label("at")).where(_waits, true()))
+
+
+class Outbox:
+    """Writes messages for the notifiers there are, and keeps what became of them. `ring` is called, after the commit,
+    when there is something to send."""
+
+    def __init__(self, log: AuditLog, notifiers: Mapping[str, Notifier], ring: Callable[[], None]) -> None:
+        self._log = log
+        self.notifiers = dict(notifiers)
+        self._ring = ring
+
+    def carry(self, notifier: Notifier) -> None:
+        """Write for this one, too, from now on."""
+        self.notifiers[notifier.name] = notifier
+
+    def announce(self, tx: Transaction, request_id: str) -> None:
+        """A request waits for people."""
+        for notifier in self.notifiers:
+            self._post(tx, notifier, ANNOUNCE, request_id)
+
+    def update(self, tx: Transaction, request_id: str) -> None:
+        """A request has changed. Who was never told of it is not told now; what has yet to be said will say it all."""
+        for notifier in self.notifiers:
+            known = {"request_id": request_id, "notifier": notifier}
+            if tx.one(_KNOWN, **known) and not tx.one(_SAME, **known):
+                self._post(tx, notifier, UPDATE, request_id)
+
+    def remind(self, tx: Transaction, request_id: str) -> None:
+        """A request still waits for people."""
+        for notifier in self.notifiers:
+            self._post(tx, notifier, REPLY, request_id)
+
+    def take(self, tx: Transaction) -> list[Row]:
+        """Up to BATCH messages that are due, leased to this process."""
+        due = tx.all(_DUE, now=tx.now)
+        until = tx.now + LEASE
+        return [
+            Row(row | {"attempts": row.attempts + 1})
+            for row in due
+            if tx.swap(_TAKE, of=row.id, was=row.attempts, until=until, now=tx.now) == 1
+        ]
+
+    def reclaim(self, tx: Transaction) -> None:
+        """Take back every lease: whoever held one is gone. For a process that knows itself alone."""
+        tx.change(_RECLAIM)
+
+    def sent(self, tx: Transaction, row: Row) -> None:
+        """It arrived."""
+        tx.change(_DONE, of=row.id, attempt=row.attempts, at=tx.now)
+
+    def failed(self, tx: Transaction, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
+        """It did not arrive: later, or never. `after` is how many seconds the receiver asked to be left alone."""
+        over = dead or tx.now - row.created_at >= GIVE_UP
+        at = tx.now + round(max(after, wait(row.attempts)) * SECOND)
+        error = why[:MAX_ERROR]
+        tx.change(_LATER, of=row.id, attempt=row.attempts, at=at, error=error, dead=tx.now if over else None)
+
+    def again(self, tx: Transaction, delivery_id: str, actor: str) -> None:
+        """Have a dead message sent once more. Raises NotPossible when it is not dead."""
+        if tx.swap(_AGAIN, of=delivery_id, at=tx.now) != 1:
+            raise NotPossible("This message is not waiting for anybody.", hint="Look at the outbox again.")
+        self._log.append(tx, "delivery.retried", actor, f"delivery:{delivery_id}")
+        self._filled(tx)
+
+    def _post(self, tx: Transaction, notifier: str, verb: str, request_id: str) -> None:
+        facts = {"request_id": request_id, "created_at": tx.now, "due_at": tx.now}
+        tx.insert(Delivery, id=identifier.new(tx.now), notifier=notifier, verb=verb, **facts)
+        self._filled(tx)
+
+    def _filled(self, tx: Transaction) -> None:
+        tx.after_commit.append(self._ring)
+
+
+def wait(attempts: int) -> float:
+    """Seconds until the next attempt: doubling from one, half of it chance, so that many do not come at once."""
+    longest: float = min(LONGEST_WAIT, 2.0 ** min(attempts - 1, 20))
+    return longest * (0.5 + random.random() / 2)  # noqa: S311
+
+
+def unsent(reader: Reader) -> list[Row]:
+    """What has not arrived: the dead first, up to SHOWN."""
+    return reader.all(_WAITING)
+
+
+def dead(reader: Reader) -> int:
+    """How many messages nobody tries to send any more."""
+    row = reader.one(_DEAD)
+    return 0 if row is None else int(row.n)
+
+
+def next_due(reader: Reader) -> Instant | None:
+    """When something may be due; None while everything has arrived."""
+    row = reader.one(_NEXT)
+    return None if row is None else row.at

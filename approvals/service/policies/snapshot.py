@@ -1,0 +1,46 @@
+"""What a policy knew of a call beyond its arguments, kept with the request: so that it can be judged again, exactly."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from approvals.policy.model import CallFacts, ToolFacts
+from approvals.protocol.canonical import canonical
+from approvals.protocol.messages import Annotations
+from approvals.service.storage.database import Row
+
+NOTHING = "{}"
+
+
+def remember(call: CallFacts) -> str:
+    """Whatever the request does not say elsewhere. Much of it changes later: what is trusted, groups, annotations."""
+    tool = call.tool
+    return canonical(
+        {
+            "agent": call.agent,
+            "agent_groups": list(call.agent_groups),
+            "annotations": tool.annotations.model_dump(),
+            "environment": tool.environment,
+            "now": call.now,
+            "secret": list(tool.secret),
+            "trusted": tool.trusted,
+        }
+    ).decode()
+
+
+def recall(row: Row, input_schema: Mapping[str, Any]) -> CallFacts:
+    """The call of a stored request, as it was judged. Raises KeyError for a request without circumstances."""
+    kept = json.loads(row.circumstances)
+    tool = ToolFacts(
+        server=row.server,
+        tool=row.tool,
+        annotations=Annotations(**kept["annotations"]),
+        trusted=kept["trusted"],
+        assurance=row.assurance,
+        environment=kept["environment"],
+        tool_hash=row.tool_hash,
+        input_schema=input_schema,
+        secret=tuple(kept["secret"]),
+    )
+    groups = tuple(kept["agent_groups"])
+    return CallFacts(tool, json.loads(row.arguments), kept["agent"], row.hidden, kept["now"], agent_groups=groups)

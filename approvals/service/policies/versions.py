@@ -1,0 +1,70 @@
+"""Every policy that was in force: its text, by its hash, and when it came into force."""
+
+from sqlalchemy import bindparam, func, select
+
+from approvals.policy.model import Policy, policy_hash
+from approvals.service.audit.log import AuditLog
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import PolicyLoad, PolicyVersion
+
+_versions = PolicyVersion.__table__  # type: ignore[attr-defined]
+_loads = PolicyLoad.__table__  # type: ignore[attr-defined]
+
+_VERSION = Statement(select(_versions).where(_versions.c.hash == bindparam("hash")))
+_KNOWN = Statement(select(_versions.c.hash).where(_versions.c.hash == bindparam("hash")))
+_ONE_AT_A_TIME = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended("policy load", 0))))
+"""Held while a policy comes into force: replicas compare with what came into force last, one after the other."""
+_LAST = Statement(select(_loads).order_by(_loads.c.id.desc()).limit(1))
+_LOADS = Statement(
+    select(_loads).where(_loads.c.id < bindparam("before")).order_by(_loads.c.id.desc()).limit(bindparam("limit"))
+)
+_LOADS_OF = Statement(
+    select(_loads).where(_loads.c.hash == bindparam("hash")).order_by(_loads.c.id.desc()).limit(bindparam("limit"))
+)
+NEWEST = 2**62
+
+
+def keep(tx: Transaction, policy: Policy) -> str:
+    """Its hash; its text is kept, once."""
+    name = policy_hash(policy)
+    if tx.one(_KNOWN, hash=name) is None:
+        tx.insert(PolicyVersion, hash=name, text=policy.text, created_at=tx.now)
+    return name
+
+
+def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
+    """It comes into force: kept and on record, once for all replicas that load the same one. Whether it was news."""
+    tx.hold(_ONE_AT_A_TIME)
+    before = last(tx)
+    name = policy_hash(policy)
+    if before is not None and before.hash == name:
+        return False
+    keep(tx, policy)
+    tx.insert(PolicyLoad, at=tx.now, hash=name, by=by)
+    log.append(tx, "policy.loaded", by, name, hash=name, before=before.hash if before is not None else None)
+    return True
+
+
+def last(reader: Reader) -> Row | None:
+    """What came into force last, on whichever replica."""
+    return reader.one(_LAST)
+
+
+def loads(reader: Reader, before: int = NEWEST, limit: int = 20) -> list[Row]:
+    """What came into force before the load of that number, newest first."""
+    return reader.all(_LOADS, before=before, limit=limit)
+
+
+def loads_of(reader: Reader, name: str, limit: int = 20) -> list[Row]:
+    """When that version came into force, newest first."""
+    return reader.all(_LOADS_OF, hash=name, limit=limit)
+
+
+def version(reader: Reader, name: str) -> Row | None:
+    """A version by its hash."""
+    return reader.one(_VERSION, hash=name)

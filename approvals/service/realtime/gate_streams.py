@@ -1,0 +1,105 @@
+"""The open event streams of gates: which requests each follows, and which of those changed. Event loop only."""
+
+import contextlib
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from approvals.service.realtime.bus import Bus
+from approvals.service.realtime.wakeup import Bell
+
+
+class GateStream:
+    """One gate process's stream."""
+
+    def __init__(self, session: str, installation_id: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.session = session
+        self.installation_id = installation_id
+        self.follows: set[str] = set()
+        self._changed: dict[str, None] = {}
+        self._renewal = False
+        self._bell = Bell()
+
+    def poke(self, request_id: str) -> None:
+        """This request changed."""
+        self._changed[request_id] = None
+        self._bell.ring()
+
+    def changed(self) -> list[str]:
+        """What changed since last asked, in order."""
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+    def renew(self) -> None:
+        """Its verdicts may have changed: a lease is due at once."""
+        self._renewal = True
+        self._bell.ring()
+
+    def renewal(self) -> bool:
+        """Whether a lease became due since last asked."""
+        due, self._renewal = self._renewal, False
+        return due
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether something happened within `seconds`; the end of the service counts."""
+        return await self._bell.wait(seconds)
+
+    def stop(self) -> None:
+        """Wake it, so that it sees the service stopping."""
+        self._bell.ring()
+
+
+class GateStreams:
+    """The streams by gate session."""
+
+    def __init__(self, bus: Bus, ended: Callable[[GateStream], None]) -> None:
+        self._bus = bus
+        self._ended = ended
+        self._streams: dict[str, set[GateStream]] = defaultdict(set)
+
+    @contextlib.contextmanager
+    def open(self, stream: GateStream) -> Iterator[None]:
+        """Registered for as long as the context lasts."""
+        self._streams[stream.session].add(stream)
+        try:
+            yield
+        finally:
+            self._bus.unsubscribe(stream.poke, stream.follows)
+            self._streams[stream.session].discard(stream)
+            if not self._streams[stream.session]:
+                del self._streams[stream.session]
+            self._ended(stream)
+
+    def follow(self, session: str, request_id: str) -> bool:
+        """From now on, tell this session's streams of this request; whether that was new to any."""
+        new = [stream for stream in self._streams.get(session, ()) if request_id not in stream.follows]
+        for stream in new:
+            stream.follows.add(request_id)
+            self._bus.subscribe(stream.poke, [request_id])
+        return bool(new)
+
+    def forget(self, session: str, request_id: str) -> None:
+        """This request has ended: nothing more will be told of it."""
+        for stream in self._streams.get(session, ()):
+            stream.follows.discard(request_id)
+            self._bus.unsubscribe(stream.poke, [request_id])
+
+    def sessions(self) -> list[str]:
+        """The gate processes with an open stream here."""
+        return list(self._streams)
+
+    def number(self) -> int:
+        """How many streams are open here."""
+        return sum(map(len, self._streams.values()))
+
+    def renew(self) -> None:
+        """Every gate with a stream here learns its verdicts anew."""
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.renew()
+
+    def stop(self) -> None:
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.stop()

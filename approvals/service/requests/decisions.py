@@ -1,0 +1,146 @@
+"""A person's deliberate act: the same code for every channel."""
+
+from dataclasses import dataclass
+
+from approvals import ids as identifier
+from approvals.errors import (
+    Conflict,
+    Invalid,
+    NotPossible,
+    Stale,
+)
+from approvals.instant import SECOND
+from approvals.policy.eligibility import Act
+from approvals.protocol.messages import MAX_REASON, Decision, State
+from approvals.protocol.states import Move
+from approvals.service import grants
+from approvals.service.authority import Authority, on_content
+from approvals.service.controls import freezes
+from approvals.service.controls import state as levers
+from approvals.service.identity.users import Person
+from approvals.service.requests.filing import grant_permission
+from approvals.service.requests.transitions import Transitions, seen_state
+from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.tables import DecisionRow
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the person had before them."""
+
+    card_hash: str = ""
+    looked_ms: int | None = None
+
+
+class Decisions:
+    """Takes verdicts."""
+
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
+        self._transitions = transitions
+        self._authority = authority
+
+    def decide(
+        self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen, grant: str = ""
+    ) -> Row:
+        """Record a verdict and make the move it leads to; the request's row afterwards. With the verdict to approve may
+        come the terms of a standing grant (`approvals.policy.grant_terms`), which a quorum has to agree on.
+
+        Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
+        (the content is not what the person saw), Conflict (this person has voted on this content), Frozen (to approve).
+        """
+        levers.keep(tx)
+        row = self._transitions.take(tx, request_id)
+        self._check(tx, row, person, decision)
+        if grant:
+            grants.check(tx, row, person, decision.verdict, grant, on_content(tx, row))
+        self._write(tx, row, person, decision, seen, grant)
+        if decision.verdict == "deny":
+            return self._deny(tx, row, person, decision)
+        if self._authority.enough(tx, row):
+            return self._approve(tx, row, person, decision, grant)
+        self._transitions.outbox.update(tx, row.id)
+        self._transitions.woken(tx, row.id)
+        return row
+
+    def _deny(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
+        """One denial denies."""
+        return self._transitions.move(
+            tx,
+            row,
+            Move.DENY,
+            person.actor,
+            because=decision.comment,
+            comment=decision.comment,
+            decided_at=tx.now,
+            decided_by=person.name,
+            may_ask_again=decision.may_ask_again,
+        )
+
+    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> None:
+        self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
+        state = seen_state(row, tx.now)
+        if state is not State.PENDING:
+            by = f" by {row.decided_by}" if row.decided_by else ""
+            raise NotPossible(
+                f"This request is already {state}{by}.", hint="There is nothing left to decide.", state=state
+            )
+        if decision.content_version != row.content_version or decision.digest != row.digest:
+            raise Stale("What would run has changed since you opened it.", hint="Look again before you decide.")
+        if decision.verdict == "deny" and not decision.comment.strip():
+            raise Invalid("A denial needs a reason.", hint="Say what the agent should do instead; it is told.")
+        if len(decision.comment) > MAX_REASON:
+            raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
+        if any(vote.user_id == person.id for vote in on_content(tx, row)):
+            raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
+        if decision.verdict == "approve":
+            freezes.check(tx, levers.standing(tx, row.server), row.agent_id)
+
+    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
+        tx.insert(
+            DecisionRow,
+            id=identifier.new(tx.now),
+            request_id=row.id,
+            content_version=row.content_version,
+            digest=row.digest,
+            user_id=person.id,
+            verdict=decision.verdict,
+            comment=decision.comment,
+            may_ask_again=decision.may_ask_again,
+            grant_terms=grant,
+            channel=person.channel,
+            auth_method=person.method,
+            auth_at=person.authenticated_at,
+            session_id=person.session_id,
+            address=person.address,
+            card_hash=seen.card_hash,
+            looked_ms=seen.looked_ms,
+            decided_at=tx.now,
+        )
+        self._transitions.log.append(
+            tx,
+            f"decision.{decision.verdict}",
+            person.actor,
+            row.id,
+            comment=decision.comment,
+            version=row.content_version,
+            digest=row.digest,
+            channel=person.channel,
+            method=person.method,
+            address=person.address,
+            card=seen.card_hash,
+            **({"grant": grants.name_of(grant)} if grant else {}),
+        )
+
+    def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision, grant: str) -> Row:
+        grant_permission(tx, row, "quorum")
+        grants.make(tx, self._transitions.log, self._authority, row, person, grant)
+        return self._transitions.move(
+            tx,
+            row,
+            Move.APPROVE,
+            person.actor,
+            comment=decision.comment or None,
+            decided_at=tx.now,
+            decided_by=person.name,
+            execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND),
+        )

@@ -1,0 +1,398 @@
+"""A call that needs a permission becomes a request, or joins the one that its twin has."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+
+from approvals import ids as identifier
+from approvals.errors import Invalid, Stale, TooLarge
+from approvals.instant import SECOND, Instant
+from approvals.policy.model import (
+    Action,
+    CallFacts,
+    GrantLimits,
+    Judgement,
+    Policy,
+    policy_hash,
+)
+from approvals.protocol import scopes, secret_paths
+from approvals.protocol.canonical import (
+    attach_key,
+    canonical,
+    check_encoded,
+    digest,
+)
+from approvals.protocol.messages import (
+    MAX_ARGUMENTS,
+    OPEN,
+    Filing,
+    State,
+)
+from approvals.protocol.states import Move
+from approvals.service import grants
+from approvals.service.audit.log import SYSTEM
+from approvals.service.authority import Authority
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import freezes, rollouts
+from approvals.service.controls import state as levers
+from approvals.service.keyring import Keyring
+from approvals.service.policies import versions as policy_versions
+from approvals.service.policies.current import PolicyInForce
+from approvals.service.policies.snapshot import remember
+from approvals.service.requests import presence
+from approvals.service.requests import reminders as nudges
+from approvals.service.requests.callers import Caller, caller_of
+from approvals.service.requests.rate_limits import Allowances
+from approvals.service.requests.status import ask_again_in
+from approvals.service.requests.transitions import (
+    REQUEST,
+    Transitions,
+    executions,
+    requests,
+)
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import Permission, Request
+from approvals.service.tools import summary as headline
+from approvals.service.tools.registry import (
+    SESSION,
+    Registry,
+    Standing,
+    facts_of,
+)
+
+_joined = select(requests, executions.c.lease_until).join_from(
+    requests, executions, executions.c.request_id == requests.c.id, isouter=True
+)
+FOLLOW = "follow"
+"""Announced with the gate process and the request that one of its callers waits for from now on."""
+
+_TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 0))))
+"""Held while a call is filed, so that its twins are filed one after the other."""
+_OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
+_LATEST = Statement(_joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1))
+
+
+@dataclass(frozen=True)
+class Filed:
+    request_id: str
+    created: bool
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A filing, checked and fingerprinted."""
+
+    filing: Filing
+    installation: Row
+    caller: Caller
+    tool: Standing
+    key: str
+    digest: str
+    judgement: Judgement
+    policy: Policy
+    """That judged it."""
+    known: CallFacts
+    """By what it was judged."""
+    standing: levers.Levers
+    rollout: str
+
+
+class Filings:
+    """Files calls."""
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        registry: Registry,
+        keyring: Keyring,
+        policy: PolicyInForce,
+        authority: Authority,
+        allowances: Allowances,
+    ) -> None:
+        self._authority = authority
+        self._allowances = allowances
+        self._transitions = transitions
+        self._registry = registry
+        self._keyring = keyring
+        self._policy = policy
+        self._kept = ""
+        """The hash of a policy that is known to be on record."""
+
+    def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
+        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, NotInAudience,
+        Stale (register again); and Frozen or TooMany for what would have been filed anew."""
+        levers.keep(tx)
+        call = self._examine(tx, installation, filing)
+        tx.hold(_TWINS, key=call.key)
+        joined = self._continue(tx, call) or self._attach(tx, call)
+        if joined is not None:
+            return self._wait(tx, joined, filing)
+        before = tx.one(_LATEST, key=call.key)
+        if before is not None:
+            tx.now = max(tx.now, before.changed_at + 1)  # whatever clock that had: ids sort by time
+        return _repeat(tx, before, call) or self._wait(tx, self._file_anew(tx, call, before), filing)
+
+    def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:
+        """The caller waits from now on; its gate's stream may be another process's."""
+        presence.arrive(tx, filed.request_id, filing.session, filing.call_id)
+        self._transitions.woken(tx, filed.request_id)
+        tx.announce(f"{FOLLOW} {filing.session} {filed.request_id}")
+        return filed
+
+    def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
+        check_encoded(filing.arguments)
+        size = len(canonical(filing.arguments))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        session = tx.one(SESSION, id=filing.session)
+        if session is None or session.installation_id != installation.id or session.closed_at is not None:
+            raise Stale("This gate process is not registered.", hint="Register the tools again.")
+        tool = self._registry.standing(tx, installation.server, filing.session, filing.tool)
+        if tool.tool_hash != filing.tool_hash:
+            raise Stale("The tool's definition has changed.", hint="Register the tools again.")
+        for path in secret_paths.shown(filing.arguments, tool.secret):
+            raise Invalid(f"The secret argument {path} came unredacted.", hint="Register the tools again.")
+        caller = caller_of(tx, self._keyring, installation, filing.session, filing.assertion, filing.subject)
+        if not scopes.allows(caller.scopes, installation.server, filing.tool):
+            raise scopes.refusal(installation.server, filing.tool)
+        policy = self._policy.present  # once: what judges is what is named
+        known = _known(tx, installation, caller, tool, filing)
+        standing = levers.standing(tx, installation.server)
+        audience.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
+        rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
+        of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
+        return _Call(
+            filing,
+            installation,
+            caller,
+            tool,
+            attach_key(caller=caller.identity, **of_call),
+            digest(tool_hash=tool.tool_hash, **of_call),
+            policy.judge(known),
+            policy,
+            known,
+            standing,
+            rollouts.ENFORCE if filing.hidden else rollout,
+        )
+
+    def _continue(self, tx: Transaction, call: _Call) -> Filed | None:
+        """The very request that a call waited for and came back to, in whatever state: no other is filed unseen."""
+        row = tx.one(REQUEST, id=call.filing.continues) if call.filing.continues is not None else None
+        if row is None or row.call_key != call.key:  # the key says whose: installation, caller, tool and arguments
+            return None
+        row = self._transitions.as_of_now(tx, self._transitions.take(tx, row.id))
+        if row.state in OPEN:
+            self._join(tx, row, call)
+        return Filed(row.id, created=False)
+
+    def _attach(self, tx: Transaction, call: _Call) -> Filed | None:
+        open_one = tx.one(_OPEN, key=call.key)
+        if open_one is None:
+            return None
+        row = self._transitions.as_of_now(tx, self._transitions.take(tx, open_one.id))
+        return self._join(tx, row, call) if row.state in OPEN else None
+
+    def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
+        unchanged = row.tool_hash == call.tool.tool_hash
+        if row.state == State.PENDING and not unchanged:
+            self._revise(tx, row, call)
+        elif row.state == State.APPROVED and not unchanged:
+            because = "the tool's definition changed after it was approved"
+            self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=because)
+            return None
+        return Filed(row.id, created=False)
+
+    def _revise(self, tx: Transaction, row: Row, call: _Call) -> None:
+        """The content changed while it waited: earlier votes are void."""
+        words, reviewed = self._headline(call)
+        self._transitions.change(
+            tx,
+            row,
+            "request.revised",
+            f"installation:{call.installation.id}",
+            because="the tool's definition changed",
+            content_version=row.content_version + 1,
+            tool_hash=call.tool.tool_hash,
+            digest=call.digest,
+            session_id=call.filing.session,
+            sealed_arguments=call.filing.sealed_arguments,
+            headline=words,
+            reviewed=reviewed,
+            action=call.judgement.action.value,
+            rule=call.judgement.rule,
+            circumstances=remember(call.known),
+            facts=canonical(call.judgement.facts).decode(),
+            policy_hash=self._keep_policy(tx, call.policy),
+            **_asked_of(call.judgement, row.created_at),
+        )
+
+    def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
+        holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
+        request_id = identifier.new(tx.now)
+        judgement, filing = call.judgement, call.filing
+        source = rollouts.source(judgement.action is Action.ALLOW, call.rollout, filing.hidden)
+        held = holding is not None and bool(source)
+        waits = held or (judgement.action is Action.REQUIRE_APPROVAL and not source)
+        self._allowances.check(tx, call.caller, call.installation, waits=waits)
+        words, reviewed = self._headline(call)
+        ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
+        tx.insert(
+            Request,
+            id=request_id,
+            installation_id=call.installation.id,
+            session_id=filing.session,
+            agent_id=call.caller.agent_id,
+            agent_credential_id=call.caller.credential_id,
+            caller=call.caller.identity,
+            server=call.installation.server,
+            tool=filing.tool,
+            tool_hash=call.tool.tool_hash,
+            assurance=call.installation.assurance,
+            attach_key=call.key,
+            call_key=call.key,
+            arguments=canonical(filing.arguments).decode(),
+            hidden=filing.hidden,
+            sealed_arguments=filing.sealed_arguments,
+            digest=call.digest,
+            state=State.PENDING.value,
+            headline=words,
+            reviewed=reviewed,
+            reason=filing.reason,
+            client=filing.client.model_dump_json(),
+            action=judgement.action.value,
+            rule=judgement.rule,
+            circumstances=remember(call.known),
+            facts=canonical(judgement.facts).decode(),
+            policy_hash=self._keep_policy(tx, call.policy),
+            **_asked_of(judgement, tx.now),
+            rollout=call.rollout,
+            held=held,
+            on_behalf_of=filing.on_behalf_of,
+            agent_session=filing.agent_session,
+            trace_id=filing.trace_id,
+            created_at=tx.now,
+            expires_at=tx.now + judgement.ttl * SECOND,
+            execute_within=judgement.execute_within,
+            cool_down=judgement.cool_down,
+            replay_window=judgement.replay_window,
+            replaces=before.id if before is not None and ended_otherwise else None,
+            changed_at=tx.now,
+        )
+        self._transitions.log.append(
+            tx,
+            "request.filed",
+            f"agent:{call.caller.agent_id}" if call.caller.agent_id else f"installation:{call.installation.id}",
+            request_id,
+            server=call.installation.server,
+            tool=filing.tool,
+            digest=call.digest,
+            rule=judgement.rule,
+        )
+        if held:
+            return Filed(request_id, created=True)
+        if source or judgement.action is Action.DENY:
+            self._decide_by_policy(tx, request_id, judgement, source)
+        elif holding is not None or not self._approve_by_grant(tx, request_id, call):
+            self._transitions.outbox.announce(tx, request_id)
+        return Filed(request_id, created=True)
+
+    def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> bool:
+        """Approve it at once if a standing grant lets it; never gets round a denial or a freeze."""
+        if call.caller.agent_id is None:
+            return False
+        row = self._transitions.find(tx, request_id)
+        grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
+        if grant is None:
+            return False
+        grant_permission(tx, row, "grant", grant_id=grant.id)
+        self._transitions.move(
+            tx,
+            row,
+            Move.APPROVE,
+            SYSTEM,
+            decided_at=tx.now,
+            decided_by=f"grant of {grant.granted_by} ({grant.used} of {grant.max_uses})",
+            execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND, grant.expires_at),
+        )
+        return True
+
+    def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement, source: str) -> None:
+        row = self._transitions.find(tx, request_id)
+        by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
+        if source:
+            grant_permission(tx, row, source)
+            by["decided_by"] = f"rule {judgement.rule}" if source == "policy" else f"rollout {row.rollout}"
+            by |= {"execute_by": min(row.expires_at, tx.now + row.execute_within * SECOND)}
+            self._transitions.move(tx, row, Move.APPROVE, SYSTEM, **by)
+        else:
+            because = judgement.reason or "the policy refuses it"
+            self._transitions.move(tx, row, Move.DENY, SYSTEM, because=because, comment=because, **by)
+
+    def _headline(self, call: _Call) -> tuple[str, bool]:
+        """The effect sentence, and whether it comes from an accepted template."""
+        template, arguments = call.tool.definition.summary, call.filing.arguments
+        if template is not None and call.tool.accepted:
+            return headline.render(template, arguments), True
+        return headline.plain(call.installation.server, call.filing.tool, arguments), False
+
+    def _keep_policy(self, tx: Transaction, policy: Policy) -> str:
+        """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
+        name = policy_hash(policy)
+        if name != self._kept:
+            policy_versions.keep(tx, policy)
+            tx.after_commit.append(partial(setattr, self, "_kept", name))
+        return name
+
+
+def _known(tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> CallFacts:
+    """What the policy may know of the call."""
+    facts = facts_of(installation, tool)
+    return CallFacts(
+        facts, filing.arguments, caller.agent_name, filing.hidden, tx.now, agent_groups=caller.agent_groups
+    )
+
+
+def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
+    """The stored outcome or denial of the same call, if it still answers for it."""
+    if row is None or row.ended_at is None:
+        return None
+    if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id:
+        if tx.now < row.ended_at + row.replay_window * SECOND:
+            return Filed(row.id, created=False, replayed=True)
+    elif ask_again_in(row, tx.now):
+        return Filed(row.id, created=False)
+    return None
+
+
+def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
+    """Who is asked, as the rule says: the columns of a request that hang on its content's judgement."""
+    return {
+        "risk": judgement.risk,
+        "quorum": judgement.reviewers.quorum,
+        "reviewers": judgement.reviewers.dump(),
+        "grants": _dumped(judgement.grants),
+        "notify": judgement.notify.dump(),
+        "nudges": nudges.dump(judgement.nudges),
+        "nudge_at": nudges.next_at(judgement.nudges, filed_at),
+    }
+
+
+def _dumped(limits: GrantLimits | None) -> str:
+    return canonical({} if limits is None else asdict(limits)).decode()
+
+
+def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | None = None) -> None:
+    """Write down what a claim will consume: bound to this content, once per request."""
+    tx.insert(
+        Permission,
+        id=identifier.new(tx.now),
+        request_id=row.id,
+        source=source,
+        grant_id=grant_id,
+        content_version=row.content_version,
+        digest=row.digest,
+        created_at=tx.now,
+    )

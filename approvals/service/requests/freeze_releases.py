@@ -1,0 +1,101 @@
+"""What a freeze alone held back goes on once it is lifted: judged again, by what counts now."""
+
+import json
+
+from sqlalchemy import not_, select
+
+from approvals.errors import ApprovalsError, Stale, Unauthenticated
+from approvals.instant import SECOND
+from approvals.policy.model import Action, CallFacts, Policy
+from approvals.protocol import scopes
+from approvals.protocol.messages import State
+from approvals.protocol.states import Move
+from approvals.service.audit.log import SYSTEM
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import rollouts
+from approvals.service.controls import state as levers
+from approvals.service.controls.freezes import CONCERNED
+from approvals.service.identity import credentials
+from approvals.service.requests import callers as assertion
+from approvals.service.requests.filing import grant_permission
+from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.tools.registry import Registry, facts_of
+
+BATCH = 200
+
+_HELD = Statement(
+    select(requests.c.id)
+    .where(requests.c.held, requests.c.state == State.PENDING.value, not_(CONCERNED))
+    .order_by(requests.c.id)
+    .limit(BATCH)
+)
+
+
+class Releases:
+    """Lets held requests go on, or sends their agents to ask anew."""
+
+    def __init__(self, transitions: Transitions, registry: Registry, policy: Policy) -> None:
+        self._transitions = transitions
+        self._registry = registry
+        self._policy = policy
+
+    def sweep(self, tx: Transaction) -> int:
+        """Release at most BATCH requests that no freeze holds any more; how many there were."""
+        levers.keep(tx)
+        ids = [row.id for row in tx.all(_HELD)]
+        for request_id in ids:
+            row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
+            if row.state == State.PENDING:
+                self._release(tx, row)
+        return len(ids)
+
+    def _release(self, tx: Transaction, row: Row) -> None:
+        try:
+            source = self._source(tx, row)
+        except ApprovalsError as error:
+            source, why = "", error.detail
+        else:
+            why = "what allowed it does not any more"
+        if not source:
+            because = f"a freeze held it, and meanwhile {why[:1].lower()}{why[1:]}"
+            self._transitions.move(tx, row, Move.WITHDRAW, SYSTEM, because=because.rstrip("."))
+            return
+        grant_permission(tx, row, source)
+        by = f"rule {row.rule}" if source == "policy" else f"rollout {row.rollout}"
+        until = min(row.expires_at, tx.now + row.execute_within * SECOND)
+        self._transitions.move(tx, row, Move.APPROVE, SYSTEM, decided_at=tx.now, decided_by=by, execute_by=until)
+
+    def _source(self, tx: Transaction, row: Row) -> str:
+        """What permits it now, without asking anybody; nothing if nothing does. Raises Stale, Unauthenticated,
+        NotInAudience, OutOfScope."""
+        installation = credentials.principal(tx, "installation", row.installation_id)
+        if installation is None or installation.disabled_at is not None:
+            raise Unauthenticated("Its installation was revoked.")
+        tool = self._registry.standing(tx, row.server, row.session_id, row.tool)
+        if tool.tool_hash != row.tool_hash:
+            raise Stale("The tool's definition has changed.")
+        agent = None
+        if row.agent_id is not None:
+            agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            if not scopes.allows(key.scopes, row.server, row.tool):
+                raise scopes.refusal(row.server, row.tool)
+        name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
+        standing = levers.standing(tx, row.server)
+        audience.check(standing.audience, row.server, name, groups)
+        call = CallFacts(
+            facts_of(installation, tool), json.loads(row.arguments), name, row.hidden, tx.now, agent_groups=groups
+        )
+        judgement = self._policy.judge(call)
+        rollout = rollouts.mode(standing.rollouts, row.tool, name, groups)
+        return rollouts.source(judgement.action is Action.ALLOW, rollout, row.hidden)
+
+
+def waiting(reader: Reader) -> bool:
+    """Whether a request is held that no freeze holds any more."""
+    return reader.one(_HELD) is not None

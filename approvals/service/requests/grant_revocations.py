@@ -1,0 +1,62 @@
+"""Taking a standing grant back, and with it what it approved and nobody has claimed yet."""
+
+from sqlalchemy import bindparam, select, update
+
+from approvals.errors import NotPossible
+from approvals.policy.eligibility import Act
+from approvals.protocol.messages import State
+from approvals.protocol.states import Move
+from approvals.service import grants
+from approvals.service.authority import Authority
+from approvals.service.identity.users import Person
+from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import Permission, StandingGrant
+
+_grants = StandingGrant.__table__  # type: ignore[attr-defined]
+_permissions = Permission.__table__  # type: ignore[attr-defined]
+
+_REVOKE = Statement(
+    update(_grants)
+    .where(_grants.c.id == bindparam("of"), _grants.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("at"), revoked_by=bindparam("by"))
+)
+_UNCLAIMED = Statement(
+    select(requests.c.id)
+    .join_from(_permissions, requests, _permissions.c.request_id == requests.c.id)
+    .where(_permissions.c.grant_id == bindparam("grant_id"), requests.c.state == State.APPROVED.value)
+    .order_by(requests.c.id)
+)
+
+
+class GrantRevocations:
+    """Revokes grants."""
+
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
+        self._transitions = transitions
+        self._authority = authority
+
+    def by_person(self, tx: Transaction, grant_id: str, person: Person) -> None:
+        """Raises NotFound, NotPossible (revoked before), or Forbidden for whoever is no admin and could not decide the
+        request that it was made with."""
+        grant = grants.find(tx, grant_id)
+        if "admin" not in person.roles:
+            made_with = self._transitions.find(tx, grant.request_id)
+            self._authority.check_may_decide(tx, made_with, person, Act.TEND)
+        self._revoke(tx, grant, person.actor, person.name)
+
+    def by_operator(self, tx: Transaction, grant_id: str, actor: str) -> None:
+        """Raises NotFound, or NotPossible when it was revoked before."""
+        self._revoke(tx, grants.find(tx, grant_id), actor, actor)
+
+    def _revoke(self, tx: Transaction, grant: Row, actor: str, name: str) -> None:
+        if tx.swap(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
+            raise NotPossible("This grant was revoked before.", hint="There is nothing left to do.")
+        # Its row is held by now: whoever files by it at this moment has either done so, and is found, or finds it gone.
+        self._transitions.log.append(tx, "grant.revoked", actor, grant.request_id, grant=grant.id)
+        self._transitions.woken(tx, grant.request_id)
+        for found in tx.all(_UNCLAIMED, grant_id=grant.id):
+            row = self._transitions.as_of_now(tx, self._transitions.take(tx, found.id))
+            if row.state == State.APPROVED:
+                because = f"{name} revoked the grant that approved it"
+                self._transitions.move(tx, row, Move.REVOKE, actor, because=because)

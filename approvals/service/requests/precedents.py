@@ -1,0 +1,76 @@
+"""What people decided about calls of the same tool, and what became of this very call before. Bounded looks back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, exists, select, text
+
+from approvals.instant import SECOND, Instant
+from approvals.protocol.messages import State
+from approvals.service.requests.transitions import executions, requests
+from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.tables.requests import PEOPLE_ASKED
+
+LOOKED_AT = 200
+"""Decided calls of a tool that one look goes back."""
+DAYS = 30
+
+_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_NAMES = ("id", "headline", "state", "decided_at", "decided_by", "comment", "caller", "erased_at")
+_latest = (
+    select(*(requests.c[name] for name in _NAMES))
+    .where(
+        requests.c.server == bindparam("server"),
+        requests.c.tool == bindparam("tool"),
+        requests.c.id != bindparam("but"),
+        text(PEOPLE_ASKED),  # literally: else its index does not serve
+    )
+    .order_by(requests.c.decided_at.desc())
+    .limit(LOOKED_AT)
+    .subquery()
+)
+_DECIDED = Statement(
+    select(_latest)
+    .where(exists().where(_decisions.c.request_id == _latest.c.id))  # not by a grant
+    .order_by(_latest.c.decided_at.desc())
+)
+_RAN = Statement(
+    select(requests.c.id, executions.c.claimed_at, executions.c.outcome)
+    .join_from(requests, executions, executions.c.request_id == requests.c.id)
+    .where(requests.c.call_key == bindparam("key"), requests.c.id < bindparam("but"))
+    .order_by(requests.c.id.desc())
+    .limit(1)
+)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Of the last DAYS days."""
+
+    approved: int
+    denied: int
+    more: bool
+    """Whether there may be more than were looked at."""
+
+
+def decided(reader: Reader, row: Row) -> list[Row]:
+    """What people decided about other calls of this request's tool, newest first; LOOKED_AT at most."""
+    return reader.all(_DECIDED, server=row.server, tool=row.tool, but=row.id)
+
+
+def count(found: Iterable[Row], now: Instant) -> Count:
+    """How those went that are not too long ago."""
+    recent = [row for row in found if row.decided_at > now - DAYS * 86_400 * SECOND]
+    denied = sum(row.state == State.DENIED for row in recent)
+    return Count(len(recent) - denied, denied, len(recent) == LOOKED_AT)
+
+
+def refused(found: Iterable[Row], row: Row) -> Row | None:
+    """The latest earlier attempt of the same caller that was denied."""
+    return next((one for one in found if one.state == State.DENIED and one.caller == row.caller), None)
+
+
+def ran(reader: Reader, row: Row) -> Row | None:
+    """The last earlier run of the same call (caller, server, tool, arguments), and how it came out."""
+    return reader.one(_RAN, key=row.call_key, but=row.id)

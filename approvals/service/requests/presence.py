@@ -1,0 +1,117 @@
+"""Who is there right now: waiting callers and gate processes. On record, so that every serving process can show it;
+nothing depends on it."""
+
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
+
+from approvals.instant import SECOND
+from approvals.service.requests.transitions import requests
+from approvals.service.storage.database import Reader, Statement, Transaction
+from approvals.service.storage.tables import GateSession, WaitingCall
+
+FORGOTTEN_SECONDS = 45.0
+"""A gate process of which nothing was heard for so long has no callers that wait: its stream speaks every 20 s."""
+KEPT_SECONDS = 60.0
+"""How long the callers of an ended request stay known, for streams that were cut meanwhile."""
+
+_callers = WaitingCall.__table__  # type: ignore[attr-defined]
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+
+_ARRIVE = Statement(
+    insert(_callers)
+    .values({name: bindparam(name) for name in ("session_id", "call_id", "request_id", "arrived_at")})
+    .on_conflict_do_nothing()
+)
+_LEAVE = Statement(
+    delete(_callers).where(
+        _callers.c.session_id == bindparam("session"),
+        _callers.c.call_id == bindparam("call"),
+        _callers.c.request_id == bindparam("request_id"),
+    )
+)
+_WAITING = Statement(
+    select(func.count().label("n"))
+    .select_from(_callers)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .where(
+        _callers.c.request_id == bindparam("request_id"),
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+)
+_CALLERS = Statement(
+    select(func.count().label("n"))
+    .select_from(_callers)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .join(requests, requests.c.id == _callers.c.request_id)
+    .where(
+        requests.c.ended_at.is_(None),
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+)
+_OF_SESSION = Statement(select(_callers.c.request_id).where(_callers.c.session_id == bindparam("session")).distinct())
+_HERE = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("stream_id", "last_seen_at", "gone_at", "lost_at")})
+)
+_GONE = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"), _sessions.c.stream_id == bindparam("stream"))
+    .values(gone_at=bindparam("gone_at"))
+)
+_TIDY = Statement(
+    delete(_callers).where(
+        _callers.c.request_id.in_(
+            select(_callers.c.request_id)
+            .join(requests, requests.c.id == _callers.c.request_id)
+            .where(requests.c.ended_at < bindparam("before"))
+        )
+    )
+)
+
+
+def arrive(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
+    """A caller of this gate process waits."""
+    tx.change(_ARRIVE, session_id=session, call_id=call_id, request_id=request_id, arrived_at=tx.now)
+
+
+def leave(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
+    """It waits no longer."""
+    tx.change(_LEAVE, request_id=request_id, session=session, call=call_id)
+
+
+def waiting(reader: Reader, request_id: str) -> int:
+    """How many callers are known to wait for this request."""
+    row = reader.one(_WAITING, request_id=request_id, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
+    return row.n if row is not None else 0
+
+
+def callers(reader: Reader) -> int:
+    """How many callers are known to wait, for whatever is open."""
+    row = reader.one(_CALLERS, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
+    return row.n if row is not None else 0
+
+
+def awaited(reader: Reader, session: str) -> list[str]:
+    """The requests that callers of this gate process wait for."""
+    return [row.request_id for row in reader.all(_OF_SESSION, session=session)]
+
+
+def stream_opened(tx: Transaction, session: str, stream_id: str) -> None:
+    """The gate process follows the service."""
+    tx.change(_HERE, of=session, stream_id=stream_id, last_seen_at=tx.now, gone_at=None, lost_at=None)
+
+
+def stream_closed(tx: Transaction, session: str, stream_id: str) -> list[str]:
+    """Its stream ended, and it has no newer one; the requests that its callers no longer wait for."""
+    tx.change(_GONE, of=session, stream=stream_id, gone_at=tx.now)
+    return awaited(tx, session)
+
+
+def tidy(tx: Transaction) -> None:
+    """Forget the callers of what ended a while ago."""
+    tx.change(_TIDY, before=tx.now - round(KEPT_SECONDS * SECOND))

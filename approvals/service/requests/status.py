@@ -1,0 +1,91 @@
+"""A request as those who wait for it see it."""
+
+from sqlalchemy import bindparam, select
+
+from approvals.errors import NotFound
+from approvals.instant import SECOND, seconds_until
+from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.states import due
+from approvals.service.requests.transitions import (
+    BECAUSE,
+    deadlines,
+    executions,
+    requests,
+    seen_state,
+)
+from approvals.service.storage.database import Reader, Row, Statement
+
+WITH_EXECUTION = select(
+    requests,
+    executions.c.lease_until,
+    executions.c.claim_id,
+    executions.c.claimed_at,
+    executions.c.result,
+    executions.c.error,
+    executions.c.sealed_result,
+    executions.c.finished_at,
+).join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
+_ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")))
+
+
+class Statuses:
+    """Renders statuses with links to this service."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url.rstrip("/")
+
+    def review_url(self, request_id: str) -> str:
+        return f"{self._public_url}/requests/{request_id}"
+
+    def read(self, reader: Reader, request_id: str, *, replayed: bool = False) -> RequestStatus:
+        """The present status. Raises NotFound."""
+        return self.of(self.row(reader, request_id), reader.now, replayed=replayed)
+
+    def row(self, reader: Reader, request_id: str) -> Row:
+        """The request's row, joined with its execution. Raises NotFound."""
+        row = self.find(reader, request_id)
+        if row is None:
+            raise NotFound("There is no such request.", hint="Check the id.")
+        return row
+
+    def find(self, reader: Reader, request_id: str) -> Row | None:
+        """As `row`; None when there is no such request."""
+        return reader.one(_ROW, id=request_id)
+
+    def of(self, row: Row, now: int, *, replayed: bool = False) -> RequestStatus:
+        """From a row joined with its execution, as of `now`: what time has moved shows as moved. The values are ours,
+        so they are not validated again."""
+        state = seen_state(row, now)
+        move = due(State(row.state), deadlines(row), now)
+        runs_out = {State.PENDING: row.expires_at, State.APPROVED: row.execute_by}.get(state)
+        return RequestStatus.model_construct(
+            id=row.id,
+            server=row.server,
+            tool=row.tool,
+            tool_hash=row.tool_hash,
+            state=state,
+            digest=row.digest,
+            content_version=row.content_version,
+            headline=row.headline,
+            review_url=self.review_url(row.id),
+            rule=row.rule,
+            expires_in=None if runs_out is None else seconds_until(runs_out, now),
+            decided_by=row.decided_by,
+            comment=row.comment,
+            ended_because=row.ended_because if move is None else BECAUSE[move],
+            ask_again_in=ask_again_in(row, now),
+            finished_ago=None if row.ended_at is None else max(0, now - row.ended_at) / SECOND,
+            replayed=replayed,
+            replaces=row.replaces,
+            sealed_result=row.sealed_result,
+            result=row.result,
+            error=row.error,
+            erased=row.erased_at is not None,
+        )
+
+
+def ask_again_in(row: Row, now: int) -> float | None:
+    """After a denial: seconds until the same call is filed anew; None in any other state."""
+    if row.state != State.DENIED:
+        return None
+    return 0.0 if row.may_ask_again else seconds_until(row.ended_at + row.cool_down * SECOND, now)

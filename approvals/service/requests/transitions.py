@@ -1,0 +1,177 @@
+"""One move of one request: one compare-and-swap, one audit event, one wake-up after the commit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from approvals.errors import NotFound, NotPossible
+from approvals.protocol import states as state
+from approvals.protocol.messages import OPEN, State
+from approvals.protocol.states import Deadlines, Move
+from approvals.service.audit.log import SYSTEM, AuditLog
+from approvals.service.notifications.outbox import Outbox
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Execution, Request
+
+requests = Request.__table__  # type: ignore[attr-defined]
+executions = Execution.__table__  # type: ignore[attr-defined]
+
+REQUEST = Statement(
+    select(requests, executions.c.lease_until)
+    .join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
+    .where(requests.c.id == bindparam("id"))
+)
+_CHANGEABLE = (
+    "state",
+    "attach_key",
+    "content_version",
+    "changed_at",
+    "decided_at",
+    "decided_by",
+    "comment",
+    "may_ask_again",
+    "execute_by",
+    "ended_at",
+    "ended_because",
+    "tool_hash",
+    "digest",
+    "headline",
+    "reviewed",
+    "session_id",
+    "sealed_arguments",
+    "rule",
+    "facts",
+    "policy_hash",
+    "risk",
+    "quorum",
+    "reviewers",
+    "grants",
+    "nudges",
+    "nudge_at",
+    "action",
+    "circumstances",
+)
+_SWAP = Statement(
+    update(requests)
+    .where(
+        requests.c.id == bindparam("of"),
+        requests.c.state == bindparam("was"),
+        requests.c.content_version == bindparam("version"),
+    )
+    .values({name: bindparam(name) for name in _CHANGEABLE})
+)
+
+_HOLD = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
+
+WAKE = "wake"
+"""Announced with the id of a request that changed."""
+
+Wake = Callable[[str], None]
+"""Told, after the commit, the id of each request that changed."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A move that was made: of which request (as it is afterwards), and by whom."""
+
+    move: Move
+    was: State
+    row: Row
+    actor: str
+
+
+class Transitions:
+    """Moves requests, and has notifiers tell of it. `wake` and `moved` are called once the move is durable."""
+
+    def __init__(
+        self,
+        log: AuditLog,
+        wake: Wake,
+        moved: Callable[[Moved], None] | None = None,
+        outbox: Outbox | None = None,
+    ) -> None:
+        self.log = log
+        self.outbox = outbox or Outbox(log, {}, lambda: None)
+        self._wake = wake
+        self._moved = moved or (lambda _: None)
+
+    def find(self, reader: Reader, request_id: str) -> Row:
+        """The request's row, with its execution's `lease_until`. Raises NotFound."""
+        row = reader.one(REQUEST, id=request_id)
+        if row is None:
+            raise NotFound("There is no such request.", hint="Check the id.")
+        return row
+
+    def take(self, tx: Transaction, request_id: str) -> Row:
+        """As `find`, held: until this transaction ends, no other one changes it. `now` is not before its last change,
+        whatever clock that had. Raises NotFound."""
+        tx.hold(_HOLD, id=request_id)
+        row = self.find(tx, request_id)
+        tx.now = max(tx.now, row.changed_at)
+        return row
+
+    def move(self, tx: Transaction, row: Row, move: Move, actor: str, *, because: str = "", **changes: Any) -> Row:
+        """Make one move; the row as it is afterwards. Raises NotPossible when the state has no such move, or the row
+        has changed under us."""
+        to = state.after(State(row.state), move)
+        changes |= {"nudge_at": None}  # nobody is reminded of what no longer waits for them
+        if to not in OPEN:
+            gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
+            changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}
+        after = self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
+        tx.after_commit.append(partial(self._moved, Moved(move, State(row.state), after, actor)))
+        return after
+
+    def change(self, tx: Transaction, row: Row, kind: str, actor: str, *, because: str = "", **changes: Any) -> Row:
+        """Change a request's own columns under compare-and-swap, with its audit event."""
+        after = Row(row | changes | {"changed_at": tx.now})
+        swapped = tx.swap(
+            _SWAP,
+            of=row.id,
+            was=row.state,
+            version=row.content_version,
+            **{name: after[name] for name in _CHANGEABLE},
+        )
+        if swapped != 1:
+            raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
+        facts = {"was": row.state, "version": after.content_version, "digest": after.digest}
+        self.log.append(tx, kind, actor, row.id, **facts, **({"because": because} if because else {}))
+        self.outbox.update(tx, row.id)
+        self.woken(tx, row.id)
+        return after
+
+    def woken(self, tx: Transaction, request_id: str) -> None:
+        """Wake whoever waits for this request once the transaction is durable."""
+        tx.after_commit.append(lambda: self._wake(request_id))
+        tx.announce(f"{WAKE} {request_id}")
+
+    def as_of_now(self, tx: Transaction, row: Row) -> Row:
+        """The row after the moves that time has made by now."""
+        due = state.due(State(row.state), deadlines(row), tx.now)
+        return row if due is None else self.move(tx, row, due, SYSTEM, because=BECAUSE[due])
+
+
+BECAUSE = {
+    Move.EXPIRE: "nobody decided in time",
+    Move.LAPSE: "it was approved, but not started in time",
+    Move.LOSE: "the gate stopped reporting while the tool ran",
+}
+
+
+def deadlines(row: Row) -> Deadlines:
+    """The instants at which time moves this request."""
+    return Deadlines(row.expires_at, row.execute_by, row.lease_until)
+
+
+def seen_state(row: Row, now: int) -> State:
+    """The state as of `now`, whether or not the timer has come round."""
+    due = state.due(State(row.state), deadlines(row), now)
+    return State(row.state) if due is None else state.after(State(row.state), due)

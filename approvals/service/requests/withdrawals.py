@@ -1,0 +1,46 @@
+"""Taking a request back: by its agent, by an admin, or an approval by a reviewer. Never because a client hung up."""
+
+from approvals.errors import Invalid, NotFound
+from approvals.policy.eligibility import Act
+from approvals.protocol.messages import MAX_REASON
+from approvals.protocol.states import Move
+from approvals.service.authority import Authority
+from approvals.service.identity.users import Person
+from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.database import Row, Transaction
+
+
+class Withdrawals:
+    """Withdraws pending requests, and approved ones that nobody has claimed."""
+
+    def __init__(self, transitions: Transitions, authority: Authority) -> None:
+        self._transitions = transitions
+        self._authority = authority
+
+    def by_agent(self, tx: Transaction, request_id: str, agent: Row, comment: str) -> Row:
+        """Raises NotFound for another's request, NotPossible once it was claimed or ended."""
+        row = self._transitions.take(tx, request_id)
+        if row.agent_id != agent.id:
+            raise NotFound("There is no such request.", hint="Check the id.")
+        return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
+
+    def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> Row:
+        """Raises NotFound, or NotPossible once it was claimed or ended."""
+        row = self._transitions.take(tx, request_id)
+        return self._withdraw(tx, row, admin.actor, comment or f"{admin.name} took it back")
+
+    def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> Row:
+        """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
+        NotPossible (not approved, or claimed)."""
+        row = self._transitions.take(tx, request_id)
+        self._authority.check_may_decide(tx, row, person, Act.TEND)
+        if len(comment) > MAX_REASON:
+            raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
+        because = f"{person.name} took the approval back{': ' if comment.strip() else ''}{comment.strip()}"
+        return self._transitions.move(
+            tx, self._transitions.as_of_now(tx, row), Move.REVOKE, person.actor, because=because
+        )
+
+    def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:
+        row = self._transitions.as_of_now(tx, row)
+        return self._transitions.move(tx, row, Move.WITHDRAW, actor, because=because)

@@ -1,0 +1,76 @@
+"""After a restore from a back-up: what was open when it was made may have gone on since, and nobody here knows.
+
+An older copy has forgotten executions, so an approval in it may have been used already. Nothing that it holds open may
+therefore lead to an execution (P3): each such request ends, or becomes unknown, and is asked anew.
+"""
+
+from collections import Counter
+
+from sqlalchemy import bindparam, or_, select, update
+
+from approvals.protocol.messages import State
+from approvals.protocol.states import Move
+from approvals.service.audit.log import SYSTEM
+from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.storage.database import Statement, Transaction
+from approvals.service.storage.tables import (
+    Credential,
+    SignInLink,
+    StandingGrant,
+    WebSession,
+)
+
+BATCH = 200
+BECAUSE = "the database was restored from a back-up"
+MOVES = {State.PENDING: Move.WITHDRAW, State.APPROVED: Move.REVOKE, State.EXECUTING: Move.LOSE}
+
+_sessions = WebSession.__table__  # type: ignore[attr-defined]
+_links = SignInLink.__table__  # type: ignore[attr-defined]
+_grants = StandingGrant.__table__  # type: ignore[attr-defined]
+_credentials = Credential.__table__  # type: ignore[attr-defined]
+
+_UNSURE = Statement(
+    select(requests.c.id).where(or_(*(requests.c.state == state.value for state in MOVES))).limit(BATCH)
+)
+_SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
+_SPEND = Statement(update(_links).where(_links.c.spent_at.is_(None)).values(spent_at=bindparam("now")))
+_END_TOKENS = Statement(
+    update(_credentials)
+    .where(_credentials.c.kind == "user", _credentials.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
+_LIVE_GRANTS = Statement(
+    select(_grants.c.id, _grants.c.request_id)
+    .where(_grants.c.revoked_at.is_(None), _grants.c.expires_at > bindparam("now"))
+    .order_by(_grants.c.id)
+)
+_REVOKE_GRANTS = Statement(
+    update(_grants).where(_grants.c.revoked_at.is_(None)).values(revoked_at=bindparam("now"), revoked_by=BECAUSE)
+)
+
+
+class Restorations:
+    """Makes a restored database safe to serve. Nothing may serve it meanwhile."""
+
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    def record(self, tx: Transaction, actor: str) -> None:
+        """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
+        been used or revoked since."""
+        tx.change(_SIGN_OUT, now=tx.now)
+        tx.change(_END_TOKENS, now=tx.now)
+        tx.change(_SPEND, now=tx.now)
+        self._transitions.log.append(tx, "database.restored", actor, "database")
+        for grant in tx.all(_LIVE_GRANTS, now=tx.now):
+            self._transitions.log.append(tx, "grant.revoked", SYSTEM, grant.request_id, grant=grant.id, because=BECAUSE)
+        tx.change(_REVOKE_GRANTS, now=tx.now)
+
+    def close(self, tx: Transaction) -> Counter[str]:
+        """Move up to BATCH requests that could still lead to an execution: how many became what; empty when done."""
+        became: Counter[str] = Counter()
+        for found in tx.all(_UNSURE):
+            row = self._transitions.take(tx, found.id)
+            after = self._transitions.move(tx, row, MOVES[State(row.state)], SYSTEM, because=BECAUSE)
+            became[after.state] += 1
+        return became

@@ -1,0 +1,414 @@
+"""The approval service, put together: what the API, the pages and the commands all call."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from sqlalchemy import bindparam, select
+
+from approvals.errors import (
+    ApprovalsError,
+    Invalid,
+    TooMany,
+    Unavailable,
+)
+from approvals.policy.model import DefaultPolicy, Policy
+from approvals.protocol.messages import Filing
+from approvals.service.audit import chain
+from approvals.service.audit.log import SYSTEM, AuditLog
+from approvals.service.authority import Authority
+from approvals.service.controls import freezes
+from approvals.service.controls import state as levers
+from approvals.service.controls.audiences import Audiences
+from approvals.service.controls.freezes import Freezes
+from approvals.service.controls.rollouts import Rollouts
+from approvals.service.dispatcher import Sender
+from approvals.service.history import fulltext as word_index
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.identity.agents import Agents
+from approvals.service.identity.roles import Roster
+from approvals.service.identity.servers import Principals
+from approvals.service.identity.sessions import WebSessions
+from approvals.service.identity.sso import Admissions
+from approvals.service.identity.tokens import PersonalTokens
+from approvals.service.identity.users import People
+from approvals.service.keyring import Keyring
+from approvals.service.metrics import Metrics, standing
+from approvals.service.notifications.notifier import Notifier
+from approvals.service.notifications.outbox import Outbox
+from approvals.service.policies import versions as policy_versions
+from approvals.service.policies.current import PolicyInForce
+from approvals.service.policies.file import PolicyFile
+from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
+from approvals.service.realtime.activity import Sightings
+from approvals.service.realtime.bus import Bus
+from approvals.service.realtime.gate_streams import GateStream, GateStreams
+from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
+from approvals.service.realtime.wakeup import Bell
+from approvals.service.requests import freeze_releases as release
+from approvals.service.requests import key_revocations as orphan
+from approvals.service.requests import presence
+from approvals.service.requests.call_records import Calls
+from approvals.service.requests.claims import Claims
+from approvals.service.requests.decisions import Decisions
+from approvals.service.requests.expiry import Expiry, next_due
+from approvals.service.requests.filing import Filed, Filings
+from approvals.service.requests.freeze_releases import Releases
+from approvals.service.requests.grant_revocations import GrantRevocations
+from approvals.service.requests.key_revocations import Orphans
+from approvals.service.requests.rate_limits import Allowance, Allowances
+from approvals.service.requests.reminders import Nudges
+from approvals.service.requests.settlements import Settlements
+from approvals.service.requests.status import Statuses
+from approvals.service.requests.transitions import Moved, Transitions
+from approvals.service.requests.verifications import Verifications
+from approvals.service.requests.withdrawals import Withdrawals
+from approvals.service.retention.erasure import Erasures
+from approvals.service.retention.restore import Restorations
+from approvals.service.retention.schedule import Retention
+from approvals.service.storage.database import (
+    Database,
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Meta
+from approvals.service.tools.registry import Registry
+
+T = TypeVar("T")
+logger = logging.getLogger("approvals")
+
+SWEEP_SECONDS = 60.0
+ORPHAN_SECONDS = 5.0
+"""How soon the requests of a key that ran out end; those of one that was revoked end at once."""
+FAR_LOOK = 20
+"""Of so many looks for events to link (10 s), one looks as far back as any can come from."""
+
+_meta = Meta.__table__  # type: ignore[attr-defined]
+_FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
+
+
+class Service:
+    """Every part of the service over one database. Event loop only, but for `database.write_now`."""
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        public_url: str,
+        *,
+        policy: Policy | None = None,
+        policy_file: PolicyFile | None = None,
+        retention: Retention | None = None,
+        allowance: Allowance | None = None,
+        emit_head: Callable[[chain.Head, int], None] | None = None,
+        notifiers: Iterable[Notifier] = (),
+    ) -> None:
+        self.policy = PolicyInForce(policy or DefaultPolicy())
+        self.database = database
+        self.keyring = keyring
+        self.public_url = public_url.rstrip("/")
+        self.metrics = Metrics(database)
+        self.bus = Bus()
+        self.sightings = Sightings()
+        self.gates = GateStreams(self.bus, self._stream_ended)
+        self._taken_back = asyncio.Event()
+        """Set when keys or agents may have been revoked."""
+        self.replicas = Replicas(self.bus, self.gates, self._levers_moved, self._taken_back.set)
+        self._partings: set[asyncio.Task[None]] = set()
+        self.log = AuditLog(keyring.audit, keyring.audit_id)
+        self.people = People(self.log)
+        self.roster = Roster(self.log)
+        self.admissions = Admissions(self.log)
+        self.web_sessions = WebSessions(self.log)
+        self.personal_tokens = PersonalTokens(self.log)
+        self.principals = Principals(self.log, self._taken_back.set)
+        self.agents = Agents(self.log)
+        self.allowances = Allowances(self.log, allowance or Allowance())
+        self.statuses = Statuses(self.public_url)
+        self._filled = Bell()
+        self.outbox = Outbox(self.log, {notifier.name: notifier for notifier in notifiers}, self._filled.ring)
+        self.sender = Sender(database, self.outbox, self.statuses, self._filled)
+        self.transitions = Transitions(self.log, self.bus.wake, self._moved, self.outbox)
+        self.registry = Registry(self.log, self.policy, self.public_url)
+        self.authority = Authority(self.policy)
+        self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
+        self.decisions = Decisions(self.transitions, self.authority)
+        self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
+        self.settlements = Settlements(self.transitions, self.authority)
+        self.policy_watch = (
+            PolicyWatch(policy_file, database, self.log, self.registry.known_tools) if policy_file else None
+        )
+        self.freezes = Freezes(self.transitions, self._levers_moved)
+        self.releases = Releases(self.transitions, self.registry, self.policy)
+        self.rollouts = Rollouts(self.log, self._levers_moved)
+        self.audiences = Audiences(self.log, self._levers_moved)
+        self.verifications = Verifications(self.transitions)
+        self.withdrawals = Withdrawals(self.transitions, self.authority)
+        self.grant_revocations = GrantRevocations(self.transitions, self.authority)
+        self.expiry = Expiry(self.transitions)
+        self.nudges = Nudges(self.transitions)
+        self.orphans = Orphans(self.transitions)
+        self.restorations = Restorations(self.transitions)
+        self.calls = Calls(self.log)
+        self.erasures = Erasures(self.transitions, retention or Retention())
+        self.stopping = asyncio.Event()
+        """Set when the server begins to stop: streams and long-polls end."""
+        self._look = asyncio.Event()
+        """Set when there may be changes that nobody announced to this process."""
+        self._begun = False
+        self._halted: set[str] = set()
+        self._emit_head = emit_head or (lambda head, at: None)
+
+    def trouble(self) -> dict[str, str]:
+        """What keeps notifiers from speaking, by name; empty while all is well."""
+        return {name: said for name, notifier in self.outbox.notifiers.items() if (said := notifier.trouble)}
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run one transaction; what it returns as an error is raised after the commit."""
+        with self.metrics.writing.time():
+            result = await self.database.write(work)
+        if isinstance(result, ApprovalsError):
+            raise result
+        return result
+
+    async def file(self, installation: Row, filing: Filing) -> Filed:
+        """File a call, or attach it. Raises as `Filings.file`; of an agent that asks too much its owners are told."""
+        try:
+            return await self.write(lambda tx: self.filings.file(tx, installation, filing))
+        except TooMany as error:
+            agent = error.extra.get("agent")
+            if agent is not None:
+                await self.write(lambda tx: self.allowances.tell(tx, agent))
+            raise
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Run a short, indexed read."""
+        with self.metrics.reading.time():
+            return await self.database.read(work)
+
+    async def measured(self) -> bytes:
+        """What /metrics says. It answers without the database, too."""
+        try:
+            now = await self.read(standing)
+        except Unavailable:
+            now = None
+        self.metrics.streams.set(self.gates.number())
+        self.metrics.policy(self.policy.hash, broken=self.policy.trouble is not None)
+        return self.metrics.text(now)
+
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        """As `read`, from a thread."""
+        return self.database.read_now(work)
+
+    def check_key(self, tx: Transaction) -> None:
+        """Raises Invalid when the database belongs to another secret key."""
+        known = self.known_key(tx)
+        if known is None:
+            tx.insert(Meta, name="audit_key_id", value=self.keyring.audit_id)
+        elif not secrets.compare_digest(known, self.keyring.audit_id):
+            raise Invalid(
+                "This database belongs to another APPROVALS_SECRET_KEY.",
+                hint="Set the key it was made with (for SQLite: the file beside the database that ends in .key).",
+            )
+
+    def begin_policy(self) -> None:
+        """Put the policy in force that the service starts with, once. Blocking. Raises Invalid for a file that
+        cannot be used. Nothing may be judged before."""
+        if self._begun:
+            return
+        self._begun = True
+        if self.policy_watch is not None:
+            self.policy.present = self.policy_watch.begin()
+        else:
+            self.database.write_now(lambda tx: policy_versions.load(tx, self.log, self.policy.present, SYSTEM))
+
+    def known_key(self, reader: Reader) -> str | None:
+        """The id of the key that this database belongs to; None while it belongs to nobody."""
+        row = reader.one(_FACT, name="audit_key_id")
+        return None if row is None else str(row.value)
+
+    def stop(self) -> None:
+        """End streams, long-polls and timers."""
+        self.stopping.set()
+        self._look.set()
+        self._taken_back.set()
+        self._filled.ring()
+        self.gates.stop()
+        self.bus.wake_all()
+
+    async def finish(self) -> None:
+        """The last words, once nobody asks any more."""
+        await asyncio.gather(*self._partings, return_exceptions=True)
+        await self.link_events()
+
+    async def keep_time(self) -> None:
+        """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""
+        while not self.stopping.is_set():
+            with self._going_on("the timer"):
+                due = await self.read(next_due)
+                if due is not None and due <= self.database.clock.now():
+                    await self.write(self.expiry.sweep)
+                    await self.write(self.nudges.sweep)
+                await self.heed_levers()
+                await self._watch_gates()
+            await self._pause(1.0)
+
+    async def heed_levers(self) -> None:
+        """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
+        while await self.read(freezes.unclaimed):
+            await self.write(self.freezes.sweep)
+        while await self.read(release.waiting):
+            await self.write(self.releases.sweep)
+
+    async def keep_keys(self) -> None:
+        """End the requests of agents and keys that no longer count, forever."""
+        while not self.stopping.is_set():
+            self._taken_back.clear()
+            with self._going_on("the end of revoked agents' requests"):
+                if await self.read(orphan.left):
+                    while await self.write(self.orphans.sweep) and not self.stopping.is_set():
+                        pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._taken_back.wait(), ORPHAN_SECONDS)
+
+    async def keep_outbox(self) -> None:
+        """Send what notifiers have to say, forever."""
+        if self.outbox.notifiers and not self.database.shared:
+            await self.write(self.outbox.reclaim)
+        while self.outbox.notifiers and not self.stopping.is_set():
+            with self._going_on("the outbox"):
+                await self.sender.round()
+                continue
+            await self._pause(1.0)
+
+    async def keep_up(self) -> None:
+        """Hear what other processes over this database do, and look for what was not heard, forever."""
+        if not self.database.shared:
+            return
+        listening = asyncio.create_task(self.database.listen(self.replicas.hear, self._look.set))
+        try:
+            while not self.stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
+                self._look.clear()
+                with self._going_on("the poll for changes"):
+                    self.replicas.take(await self.read(self.replicas.changes))
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def keep_policy(self) -> None:
+        """Look at the policy file, forever; the gates learn at once what it says anew."""
+        while self.policy_watch is not None and not self.stopping.is_set():
+            with self._going_on("the look at the policy file"):
+                if await self.policy_watch.look(self.policy):
+                    self.gates.renew()
+            await self._pause(LOOK_SECONDS)
+
+    async def keep_retention(self) -> None:
+        """Erase what was kept long enough, forever: batch by batch, others in between."""
+        while not self.stopping.is_set():
+            with self._going_on("the retention sweep"):
+                while await self.write(self.erasures.sweep) and not self.stopping.is_set():
+                    pass
+            await self._pause(SWEEP_SECONDS)
+
+    async def keep_chain(self) -> None:
+        """Link new audit events within a second of their writing, emit each new head, and index what was filed."""
+        looks = 0
+        while not self.stopping.is_set():
+            with self._going_on("the audit sequencer"):
+                await self.link_events(chain.NEAR if looks % FAR_LOOK else chain.LATE)
+                looks += 1
+            await self._pause(0.5)
+
+    async def link_events(self, back: int = chain.LATE) -> None:
+        """Link all that is there now."""
+        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
+            self._emit_head(head, self.database.clock.now())
+        while await self.database.read(word_index.behind) and not self.stopping.is_set():
+            if not await self.database.write(word_index.sweep):
+                break  # another process does it
+
+    def _levers_moved(self) -> None:
+        """Gates get a fresh lease at once, pages a poke."""
+        self.gates.renew()
+        self.bus.wake(levers.MOVED)
+
+    def _moved(self, moved: Moved) -> None:
+        self.metrics.moved(moved)
+        if logger.isEnabledFor(logging.INFO):
+            facts = {"request": moved.row.id, "move": moved.move.value, "state": str(moved.row.state)}
+            facts["actor"] = moved.actor.partition(":")[0]
+            logger.info("request %s: %s by %s", moved.row.id, facts["state"], facts["actor"], extra=facts)
+
+    @contextlib.contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """One round of an endless task: its error is logged, and the next round comes. A database that is away is said
+        once, and once when it is back."""
+        try:
+            yield
+        except Unavailable as error:
+            if what not in self._halted:
+                logger.warning("%s waits: %s", what, error.detail)
+            self._halted.add(what)
+        except Exception:
+            logger.exception("%s stumbled; it goes on", what)
+        else:
+            if what in self._halted:
+                logger.warning("%s goes on", what)
+            self._halted.discard(what)
+
+    async def _watch_gates(self) -> None:
+        if not self.sightings.due(self.database.clock.now()):
+            return
+        seen = self.gates.sessions(), *self.sightings.take()
+        streaming, used, browsing = map(
+            sorted, seen
+        )  # every replica in one order, so that none holds what another needs
+
+        def watch(tx: Transaction) -> None:
+            self.expiry.heard(tx, streaming)
+            self.expiry.lose_silent(tx)
+            presence.tidy(tx)
+            for credential in used:
+                credentials.used(tx, credential)
+            for session in browsing:
+                people.touch(tx, session)
+
+        await self.write(watch)
+
+    def _stream_ended(self, stream: GateStream) -> None:
+        if self.stopping.is_set():
+            return  # the gate is about to follow another process, or this one again
+        task = asyncio.create_task(self._part(stream))
+        self._partings.add(task)
+        task.add_done_callback(self._partings.discard)
+
+    async def _part(self, stream: GateStream) -> None:
+        """The callers of a gate process that is gone no longer wait."""
+
+        def gone(tx: Transaction) -> None:
+            for request_id in presence.stream_closed(tx, stream.session, stream.id):
+                self.transitions.woken(tx, request_id)
+
+        with contextlib.suppress(ApprovalsError):
+            await self.write(gone)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def head_line(head: chain.Head, at: int) -> str:
+    """The chain's new head, as one line of JSON for whoever keeps it outside."""
+    return json.dumps({"audit_head": str(head), "at": at})

@@ -1,0 +1,98 @@
+"""Tries everything that the service needs of Slack, and says what to mend."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from approvals.service.slack.manifest import BY_EMAIL, SCOPES
+from approvals.service.slack.workspace import Installed
+
+SKEW = 240.0
+"""Seconds: at five minutes Slack's signatures count as too old."""
+_MEND = {
+    "invalid_auth": "Copy the bot token (xoxb-…) anew from “OAuth & Permissions”.",
+    "not_authed": "Set APPROVALS_SLACK_BOT_TOKEN.",
+    "token_revoked": "Reinstall the app, and copy the new bot token.",
+    "account_inactive": "Reinstall the app, and copy the new bot token.",
+    "missing_scope": "Paste the manifest anew (approvals slack manifest), and reinstall the app.",
+    "channel_not_found": "Check APPROVALS_SLACK_CHANNEL; a private channel has to invite the app first.",
+    "not_in_channel": "Invite the app into the channel: /invite @approvals",
+    "is_archived": "Unarchive the channel, or choose another: APPROVALS_SLACK_CHANNEL.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `mend` says what to do when it failed."""
+
+    what: str
+    ok: bool
+    said: str = ""
+    mend: str = ""
+
+
+async def examine(installed: Installed) -> AsyncIterator[Finding]:
+    """Check by check; nothing more after one that all others rest on."""
+    client = AsyncWebClient(installed.bot_token, base_url=installed.api_url, retry_handlers=[], timeout=10)
+    whose = await _try("token", client, "auth.test")
+    yield whose[0]
+    if not whose[0].ok:
+        return
+    headers = {name.lower(): value for name, value in whose[1].headers.items()}
+    yield _scopes(headers.get("x-oauth-scopes", ""), by_email=installed.by_email)
+    yield _clock(headers.get("date", ""))
+    yield (await _try("people", client, "users.info", user=whose[1]["user_id"]))[0]
+    posted = await _try(
+        "post", client, "chat.postMessage", channel=installed.channel, text="approvals slack doctor: a test"
+    )
+    yield posted[0]
+    if posted[0].ok:
+        place = {"channel": posted[1]["channel"], "ts": posted[1]["ts"]}
+        yield (await _try("update", client, "chat.update", text="approvals slack doctor: updated", **place))[0]
+        yield (await _try("delete", client, "chat.delete", **place))[0]
+    yield await _hearing(installed)
+
+
+async def _hearing(installed: Installed) -> Finding:
+    """How presses arrive."""
+    if not installed.app_token:
+        return Finding("presses", ok=True, said="signed, at POST /slack/actions: press a button to try it")
+    client = AsyncWebClient(installed.app_token, base_url=installed.api_url, retry_handlers=[], timeout=10)
+    found, _ = await _try("socket", client, "apps.connections.open")
+    mend = "Make an app-level token (xapp-…) with connections:write, and turn on Socket Mode."
+    return found if found.ok else Finding("socket", ok=False, said=found.said, mend=mend)
+
+
+async def _try(what: str, client: AsyncWebClient, method: str, **arguments: Any) -> tuple[Finding, Any]:
+    try:
+        answer = await client.api_call(method, data=arguments)
+    except SlackApiError as error:
+        data = getattr(error.response, "data", error.response)
+        word = str(data.get("error", "")) if isinstance(data, dict) else "an answer that cannot be read"
+        return Finding(what, ok=False, said=word, mend=_MEND.get(word, "")), None
+    except Exception as error:
+        mend = f"Can this machine reach {client.base_url}?"
+        return Finding(what, ok=False, said=type(error).__name__, mend=mend), None
+    return Finding(what, ok=True, said=str(answer.get("team", ""))), answer
+
+
+def _scopes(granted: str, *, by_email: bool) -> Finding:
+    wanted = {*SCOPES, *([BY_EMAIL] if by_email else [])}
+    missing = sorted(wanted - {scope.strip() for scope in granted.split(",")})
+    return Finding(
+        "scopes", ok=not missing, said=f"missing: {', '.join(missing)}" if missing else "", mend=_MEND["missing_scope"]
+    )
+
+
+def _clock(date: str) -> Finding:
+    try:
+        skew = abs(parsedate_to_datetime(date).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return Finding("clock", ok=True, said="Slack did not say its time")
+    mend = "Set this machine's clock (NTP): Slack's signatures are refused after five minutes."
+    return Finding("clock", ok=skew < SKEW, said=f"{skew:.0f} s apart", mend=mend)

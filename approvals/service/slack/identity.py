@@ -1,0 +1,107 @@
+"""Who pressed: a member of the installed workspace, asked of Slack itself, and the person they stand for here."""
+
+import time
+from typing import Any
+
+from approvals.errors import Forbidden, Unavailable
+from approvals.service.identity.users import Person
+from approvals.service.notifications.notifier import NotDelivered
+from approvals.service.service import Service
+from approvals.service.slack import links
+from approvals.service.slack.client import SlackApi, Team
+from approvals.service.slack.links import Links, SlackUser
+from approvals.service.storage.database import Row, Transaction
+
+KNOWN_SECONDS = 60.0
+"""So long it is remembered what Slack said of a user: a deactivated one is refused after that."""
+PATIENCE = 1.5
+"""Slack shows an error to whoever pressed after three seconds."""
+_OUTSIDE = {
+    "deleted": "This Slack account is deactivated.",
+    "is_bot": "Bots decide nothing.",
+    "is_workflow_bot": "Bots decide nothing.",
+    "is_restricted": "Guests of the workspace decide nothing.",
+    "is_ultra_restricted": "Guests of the workspace decide nothing.",
+    "is_stranger": "Only members of this workspace decide.",
+}
+
+
+class Identities:
+    """Event loop only."""
+
+    def __init__(self, service: Service, api: SlackApi, *, by_email: bool) -> None:
+        self._service = service
+        self._api = api
+        self._by_email = by_email
+        self._links = Links(service.log)
+        self._known: dict[str, tuple[float, dict[str, Any]]] = {}
+
+    async def slack_user(self, payload: dict[str, Any]) -> SlackUser:
+        """Whoever sent this payload. Raises Forbidden for anybody but a full member of the installed workspace,
+        Unavailable when Slack does not say."""
+        team = await self._team()
+        user_id, teams, name = _claimed(payload)
+        if not user_id or teams != {team.team_id}:
+            raise Forbidden("Only members of this workspace decide.", hint="Open the request in the web app.")
+        said = await self._profile(user_id)
+        for flag, words in _OUTSIDE.items():
+            if said.get(flag):
+                raise Forbidden(words, hint="Open the request in the web app.")
+        if said.get("team_id", team.team_id) != team.team_id:
+            raise Forbidden("Only members of this workspace decide.", hint="Open the request in the web app.")
+        return SlackUser(team.team_id, user_id, str(said.get("real_name") or name or user_id))
+
+    async def person(self, who: SlackUser) -> Person:
+        """The person they stand for. Raises Forbidden for somebody who is not linked."""
+        user = await self._service.read(lambda reader: links.user_of(reader, who))
+        if user is None and self._by_email:
+            user = await self._linked_by_email(who)
+        if user is None:
+            account = f"{self._service.public_url}/account"
+            raise Forbidden(
+                "Your Slack user is not linked to an account here.",
+                hint=f"Link it: {account}, then /approvals link CODE.",
+            )
+        return Person(
+            id=user.id,
+            name=user.name,
+            roles=frozenset(user.roles.split()),
+            channel="slack",
+            method="slack",
+            authenticated_at=self._service.database.clock.now(),
+            session_id=f"slack:{who.team_id}/{who.id}",
+        )
+
+    async def _linked_by_email(self, who: SlackUser) -> Row | None:
+        profile = await self._profile(who.id)
+        email = str(profile.get("profile", {}).get("email", "")) if profile.get("is_email_confirmed") else ""
+
+        def link(tx: Transaction) -> Row | None:
+            return links.user_of(tx, who) or self._links.by_email(tx, who, email)
+
+        return await self._service.write(link)
+
+    async def _team(self) -> Team:
+        try:
+            return await self._api.team(patience=PATIENCE)
+        except NotDelivered as error:
+            raise Unavailable(f"Slack does not say whose workspace this is ({error.why}).", hint="Try again.") from None
+
+    async def _profile(self, user_id: str) -> dict[str, Any]:
+        at, said = self._known.get(user_id, (0.0, {}))
+        if not at or time.monotonic() - at > KNOWN_SECONDS:
+            try:
+                said = (await self._api.call("users.info", patience=PATIENCE, user=user_id)).get("user", {})
+            except NotDelivered as error:
+                raise Unavailable(f"Slack does not say who you are ({error.why}).", hint="Try again.") from None
+            self._known = {key: kept for key, kept in self._known.items() if time.monotonic() - kept[0] < KNOWN_SECONDS}
+            self._known[user_id] = (time.monotonic(), said)
+        return said
+
+
+def _claimed(payload: dict[str, Any]) -> tuple[str, set[str], str]:
+    """User id, every workspace that the payload names, and the user's name; of an interaction or of a command."""
+    user, team = (found if isinstance(found := payload.get(name), dict) else {} for name in ("user", "team"))
+    user_id = str(user.get("id") or payload.get("user_id") or "")
+    named = {str(it) for it in (team.get("id"), user.get("team_id"), payload.get("team_id")) if it}
+    return user_id, named, str(user.get("name") or user.get("username") or payload.get("user_name") or "")

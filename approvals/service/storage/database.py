@@ -1,0 +1,188 @@
+"""Transactions: plain synchronous functions of a `Transaction`; async begins outside.
+
+Two databases keep the same promises: SQLite (`approvals.service.storage.sqlite`, one serving process) and PostgreSQL
+(`postgres`, any number of replicas). A statement that changes a request holds its row first, so that both
+run such transactions one after the other; everything else rests on constraints.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, bindparam, insert
+from sqlalchemy.engine import Dialect
+from sqlmodel import SQLModel
+
+from approvals.errors import Invalid
+from approvals.instant import Clock, Instant
+
+T = TypeVar("T")
+
+
+class Row(dict[str, Any]):
+    """A row whose columns are attributes."""
+
+    def __getattr__(self, column: str) -> Any:
+        try:
+            return self[column]
+        except KeyError:
+            raise AttributeError(column) from None
+
+
+class Compiled:
+    """A statement in one dialect's SQL."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        self._literals = {key: value for key, value in compiled.params.items() if value is not None}
+        self._names: tuple[str, ...] | None = None
+
+    def bind(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The parameters, with the statement's own literals filled in."""
+        return self._literals | given
+
+    def names(self, description: Any) -> tuple[str, ...]:
+        """Its columns, the same each time it is run."""
+        if self._names is None:
+            self._names = tuple(column[0] for column in description)
+        return self._names
+
+
+class Statement:
+    """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters. `varies`: the
+    best plan hangs on their values, so PostgreSQL makes one each time."""
+
+    def __init__(self, statement: Executable, *, varies: bool = False) -> None:
+        self._statement = statement
+        self.varies = varies
+        self._compiled: dict[str, Compiled] = {}
+
+    def compiled(self, dialect: Dialect) -> Compiled:
+        known = self._compiled.get(dialect.name)
+        if known is None:
+            known = self._compiled[dialect.name] = Compiled(self._statement, dialect)
+        return known
+
+
+class Reader(ABC):
+    """Queries, as of `now`."""
+
+    now: Instant
+
+    @abstractmethod
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]: ...
+
+    @abstractmethod
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        """The first row, or None."""
+
+
+class Transaction(Reader):
+    """A writing transaction. Whoever runs it commits; nothing inside does."""
+
+    after_commit: list[Callable[[], None]]
+
+    @abstractmethod
+    def change(self, statement: Statement, **parameters: Any) -> None:
+        """Run an UPDATE or DELETE."""
+
+    @abstractmethod
+    def swap(self, statement: Statement, **parameters: Any) -> int:
+        """Run a compare-and-swap; the number of rows it met."""
+
+    @abstractmethod
+    def hold(self, statement: Statement, **parameters: Any) -> None:
+        """Keep every other transaction from what this statement locks; `now` is read again afterwards. SQLite has one
+        writer, so nothing is left to keep away."""
+
+    @abstractmethod
+    def alone(self, task: str) -> bool:
+        """Whether this transaction is the only one at a task that one process at a time should do."""
+
+    @abstractmethod
+    def announce(self, message: str) -> None:
+        """Tell the other processes over this database, once it is durable."""
+
+    def insert(self, table: type[SQLModel], **values: Any) -> None:
+        """Insert one row, model defaults filled in."""
+        statement, defaults = _insert(table, frozenset(values))
+        self.change(statement, **(defaults | values))
+
+
+@cache
+def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement, dict[str, Any]]:
+    fields = table.model_fields
+    numbered = table.__table__.autoincrement_column  # type: ignore[attr-defined]
+    left_out = {numbered.name} - given if numbered is not None else set()
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    columns: dict[str, Any] = {name: bindparam(name) for name in fields if name not in left_out}
+    values = {name: value for name, value in defaults.items() if name in columns}
+    return Statement(insert(table.__table__).values(columns)), values  # type: ignore[attr-defined]
+
+
+Work = Callable[[Transaction], T]
+
+
+class Database(ABC):
+    """`write` and `read` are for the event loop, `write_now` and `read_now` for threads and commands."""
+
+    clock: Clock
+    shared: bool
+    """Whether other processes serve it, too."""
+    on_retry: Callable[[], None]
+    """Called when a transaction is run again."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start on this event loop."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Finish what is under way, then close."""
+
+    @abstractmethod
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in one durable transaction, then what it left in `after_commit`. It may be run more than once, so
+        it must do nothing but through its transaction. Raises Unavailable when the database cannot be used."""
+
+    @abstractmethod
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Run a short, indexed read. Raises Unavailable."""
+
+    @abstractmethod
+    def write_now(self, work: Work[T]) -> T:
+        """As `write`, blocking."""
+
+    @abstractmethod
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        """As `read`, blocking."""
+
+    @abstractmethod
+    async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
+        """Hear what other processes announce, forever; `missed` is called when something may have been lost."""
+
+
+def database_at(url: str, clock: Clock | None = None, *, direct_url: str = "") -> Database:
+    """The database of a URL: `sqlite:///path` (four slashes for an absolute path) or `postgresql://…`. `direct_url`
+    goes past a pooler. Raises Invalid for any other."""
+    if url.startswith(POSTGRES):
+        from approvals.service.storage.postgres import Postgres
+
+        return Postgres(url, clock, direct_url=direct_url)
+    from approvals.service.storage.sqlite import Sqlite, path_of
+
+    return Sqlite(path_of(url), clock)
+
+
+POSTGRES = ("postgresql://", "postgres://")
+
+
+def check_url(url: str) -> None:
+    """Raises Invalid for a URL of no database that this product knows."""
+    if not url.startswith(("sqlite:///", *POSTGRES)):
+        raise Invalid(
+            f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which is no database this product knows.",
+            hint="Use sqlite:///approvals.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",
+        )

@@ -1,0 +1,49 @@
+"""Bring the database to the newest schema."""
+
+import os
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import OperationalError
+
+import approvals
+from approvals.errors import Unavailable
+from approvals.service.storage.database import check_url
+from approvals.service.storage.sqlite import path_of
+
+
+def migrations() -> Path:
+    """The migration scripts: inside the wheel, or alembic/ in a checkout."""
+    package = Path(approvals.__file__).parent
+    packaged = package / "migrations"
+    return packaged if packaged.is_dir() else package.parent / "alembic"
+
+
+def upgrade(url: str) -> None:
+    """Migrate to the newest schema. Several processes may at once: one does it, the others wait. Raises
+    Invalid for a URL of no known database, and Unavailable when it cannot be reached."""
+    check_url(url)
+    if url.startswith("sqlite:"):
+        _make(path_of(url))
+    try:
+        command.upgrade(configuration(url), "head")
+    except OperationalError as error:
+        kind = type(error.orig).__name__
+        raise Unavailable(
+            f"The database cannot be reached ({kind}).", hint="Does it run, and is the URL right?"
+        ) from None
+
+
+def _make(path: Path) -> None:
+    """A new file, which is nobody else's to read. SQLite itself complains where there is no folder."""
+    if path.parent.is_dir() and not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def configuration(url: str) -> Config:
+    """Alembic's configuration, without an ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config

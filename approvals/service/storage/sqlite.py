@@ -1,0 +1,190 @@
+"""SQLite: WAL, synchronous=FULL, one process that serves.
+
+Reads have connections of their own (`query_only`), lent for the moment; they are short, indexed look-ups, so they run
+where they are called.
+"""
+
+import contextlib
+import fcntl
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.dialects.sqlite import dialect
+
+from approvals.errors import Invalid, Unavailable
+from approvals.instant import Clock, Instant
+from approvals.service.storage.database import (
+    Database,
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+    Work,
+    check_url,
+)
+from approvals.service.storage.sqlite_writer import Writer
+
+T = TypeVar("T")
+DIALECT = dialect(paramstyle="named")
+
+
+class SqliteReader(Reader):
+    """Queries on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
+        self._connection = connection
+        self.now = now
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        compiled = statement.compiled(DIALECT)
+        cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
+        names = compiled.names(cursor.description)
+        return [Row(zip(names, values, strict=True)) for values in cursor]
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        compiled = statement.compiled(DIALECT)
+        cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
+        values = cursor.fetchone()
+        return None if values is None else Row(zip(compiled.names(cursor.description), values, strict=True))
+
+
+class SqliteTransaction(SqliteReader, Transaction):
+    """A transaction of the one writer."""
+
+    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
+        super().__init__(connection, now)
+        self.after_commit = []
+
+    def change(self, statement: Statement, **parameters: Any) -> None:
+        self.swap(statement, **parameters)
+
+    def swap(self, statement: Statement, **parameters: Any) -> int:
+        compiled = statement.compiled(DIALECT)
+        return self._connection.execute(compiled.sql, compiled.bind(parameters)).rowcount
+
+    def hold(self, statement: Statement, **parameters: Any) -> None:
+        return
+
+    def alone(self, task: str) -> bool:
+        return True
+
+    def announce(self, message: str) -> None:
+        return
+
+
+class Sqlite(Database):
+    """One SQLite file."""
+
+    shared = False
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self.clock = clock or Clock()
+        self._readers: deque[sqlite3.Connection] = deque()
+        """Those not in use; as many as ever read at once."""
+        self._writer: Writer | None = None
+        self.on_retry = lambda: None  # its transactions run one after the other
+
+    def start(self) -> None:
+        connection = self.connect()
+        self._learn_highest(connection)
+        self._writer = Writer(connection)
+
+    def stop(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        while self._readers:
+            self._readers.pop().close()
+
+    async def write(self, work: Work[T]) -> T:
+        if self._writer is None:
+            raise Unavailable("The database is not open.", hint="The service is starting or stopping: try again.")
+        result: T = await self._writer.run(lambda connection: self._apply(connection, work))
+        return result
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        return self.read_now(work)
+
+    def write_now(self, work: Work[T]) -> T:
+        connection = self.connect()
+        try:
+            self._learn_highest(connection)
+            result, hooks = self._transact(connection, work)
+        finally:
+            connection.close()
+        for hook in hooks:
+            hook()
+        return result
+
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        connection = self._reader()
+        try:
+            return work(SqliteReader(connection, self.clock.now()))
+        finally:
+            self._readers.append(connection)
+
+    async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
+        return
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection with this product's pragmas, in autocommit mode."""
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
+        )
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    @contextlib.contextmanager
+    def only_process(self) -> Iterator[None]:
+        """Hold the one-process lock. Raises Unavailable when another process serves this file."""
+        lock = self.path.with_name(self.path.name + ".lock")
+        with lock.open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(
+                    f"Another process already serves {self.path}.",
+                    hint="Stop it first, or give this one another APPROVALS_DATABASE_URL.",
+                ) from None
+            yield
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            connection = self.connect()
+            connection.execute("PRAGMA query_only = ON")
+            return connection
+
+    def _apply(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        transaction = SqliteTransaction(connection, self.clock.now())
+        return work(transaction), transaction.after_commit
+
+    def _transact(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            done = self._apply(connection, work)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return done
+
+    def _learn_highest(self, connection: sqlite3.Connection) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
+            (highest,) = connection.execute("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1").fetchone() or (0,)
+            self.clock.not_below(highest)
+
+
+def path_of(url: str) -> Path:
+    """The file of a `sqlite:///path` URL. Raises Invalid for other databases."""
+    check_url(url)
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise Invalid("This needs a SQLite database.", hint="For example sqlite:///approvals.db.")
+    return Path(url.removeprefix("sqlite:///"))

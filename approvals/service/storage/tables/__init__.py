@@ -1,0 +1,84 @@
+"""The tables. Columns that end in `_at`, `_by` or `_until` and hold a number are instants (`approvals.instant`).
+
+Documents (arguments, definitions, payloads) are stored as canonical JSON text: what was hashed is what is stored.
+Constraints say what discipline would forget: who owns a credential, one permission per request, one execution per
+permission, one open request per call, one vote per person and content.
+"""
+
+from approvals.service.storage.tables.audit import AuditEvent, AuditLink, AuditPayload
+from approvals.service.storage.tables.gates import (
+    GateSession,
+    Rollout,
+    SessionTool,
+    Tool,
+    ToolDefinitionRow,
+)
+from approvals.service.storage.tables.identity import (
+    Agent,
+    AgentOwner,
+    Credential,
+    Installation,
+    Meta,
+    Notice,
+    Server,
+    SignInAttempts,
+    SignInLink,
+    SpentHandshake,
+    User,
+    WebSession,
+)
+from approvals.service.storage.tables.requests import (
+    DecisionRow,
+    Delivery,
+    Execution,
+    Permission,
+    Request,
+    RequestWords,
+    WaitingCall,
+)
+from approvals.service.storage.tables.rules import (
+    Freeze,
+    FreezeConfirmation,
+    PolicyLoad,
+    PolicyVersion,
+    StandingGrant,
+)
+from approvals.service.storage.tables.slack import SlackCode, SlackLink, SlackMessage
+
+__all__ = [
+    "Agent",
+    "AgentOwner",
+    "AuditEvent",
+    "AuditLink",
+    "AuditPayload",
+    "Credential",
+    "DecisionRow",
+    "Delivery",
+    "Execution",
+    "Freeze",
+    "FreezeConfirmation",
+    "GateSession",
+    "Installation",
+    "Meta",
+    "Notice",
+    "Permission",
+    "PolicyLoad",
+    "PolicyVersion",
+    "Request",
+    "RequestWords",
+    "Rollout",
+    "Server",
+    "SessionTool",
+    "SignInAttempts",
+    "SignInLink",
+    "SlackCode",
+    "SlackLink",
+    "SlackMessage",
+    "SpentHandshake",
+    "StandingGrant",
+    "Tool",
+    "ToolDefinitionRow",
+    "User",
+    "WaitingCall",
+    "WebSession",
+]

@@ -1,0 +1,79 @@
+"""What runs behind gates: their processes, the tools that they serve, and which definitions stand."""
+
+from typing import ClassVar
+
+from sqlmodel import Field, SQLModel
+
+from approvals.service.storage.tables.columns import instant, long_text, one_of
+
+
+class GateSession(SQLModel, table=True):
+    """One run of a gate process; its calls are numbered, so that a gap shows."""
+
+    __tablename__: ClassVar[str] = "gate_session"
+    id: str = Field(primary_key=True)
+    installation_id: str = Field(foreign_key="installation.id", index=True)
+    code_version: str = ""
+    started_at: int = instant()
+    last_seen_at: int = instant()
+    recorded: int = 0
+    """Calls recorded so far: all numbers up to this one."""
+    high_water: int = 0
+    closed_at: int | None = instant(default=None)
+    lost_at: int | None = instant(default=None)
+    stream_id: str = ""
+    """Names its newest event stream, so that the end of an older one says nothing."""
+    gone_at: int | None = instant(default=None)
+    """When its newest stream ended: its callers no longer wait."""
+
+
+class SessionTool(SQLModel, table=True):
+    """Which definition a gate process serves under a tool's name."""
+
+    __tablename__: ClassVar[str] = "session_tool"
+    session_id: str = Field(primary_key=True, foreign_key="gate_session.id")
+    name: str = Field(primary_key=True)
+    tool_hash: str
+
+
+class ToolDefinitionRow(SQLModel, table=True):
+    """A tool's definition, kept for ever: each distinct one once per server."""
+
+    __tablename__: ClassVar[str] = "tool_definition"
+    server: str = Field(primary_key=True, foreign_key="server.name")
+    tool_hash: str = Field(primary_key=True)
+    name: str
+    body: str = long_text()
+    first_seen_at: int = instant()
+
+
+class Tool(SQLModel, table=True):
+    """The definition of a tool that stands, and one that waits for a person's acceptance because it loosens."""
+
+    __tablename__: ClassVar[str] = "tool"
+    server: str = Field(primary_key=True, foreign_key="server.name")
+    name: str = Field(primary_key=True)
+    accepted_hash: str | None = None
+    accepted_at: int | None = instant(default=None)
+    accepted_by: str = ""
+    offered_hash: str | None = None
+    offered_at: int | None = instant(default=None)
+    loosens: str = long_text(default="")
+    """What the offered definition loosens, one line each."""
+
+
+class Rollout(SQLModel, table=True):
+    """How far a gate is rolled out: for a server (no tool) or one tool, for everybody or for named agents.
+
+    The most specific row counts; without one, `enforce`.
+    """
+
+    __tablename__: ClassVar[str] = "rollout"
+    __table_args__ = (one_of("mode", "off", "observe", "enforce"),)
+    server: str = Field(primary_key=True, foreign_key="server.name")
+    tool: str = Field(primary_key=True, default="")
+    audience: str = Field(primary_key=True, default="")
+    """`agent:NAME`, `group:NAME`, or empty for everybody."""
+    mode: str
+    set_at: int = instant()
+    set_by: str

@@ -1,0 +1,42 @@
+"""Characters that deceive: hidden ones, those that reorder text, and letters that look like others."""
+
+import unicodedata
+from itertools import groupby
+
+from approvals.service.tools.summary import visible
+
+_REORDERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_ALPHABETS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
+_DRESSED = ("FULLWIDTH", "MATHEMATICAL")
+"""Letters of one alphabet in other clothes."""
+MOST = 6
+"""Things said of one text."""
+
+
+def oddities(text: str) -> tuple[str, ...]:
+    """In words, each with the place of its first such character; nothing for ordinary text."""
+    if text.isascii() and text.isprintable():
+        return ()
+    said: dict[str, str] = {}
+    for place, character in enumerate(text, 1):
+        if character not in "\n\t" and visible(character) != character:
+            what = "reorders text" if character in _REORDERS else "is hidden"
+            said.setdefault(character, f"⟨U+{ord(character):04X}⟩ {what}, first at character {place}")
+    mixed = (f"“{visible(word)[:40]}” mixes {' and '.join(found)}" for word in _words(text) if (found := _mixed(word)))
+    return tuple([*said.values(), *dict.fromkeys(mixed)][:MOST])
+
+
+def mixes_scripts(text: str) -> bool:
+    """Whether a word mixes alphabets that look alike (Latin with Greek or Cyrillic), or wears another's clothes."""
+    return not text.isascii() and any(map(_mixed, _words(text)))
+
+
+def _mixed(word: str) -> list[str]:
+    names = {unicodedata.name(character, "").split(" ")[0] for character in word}
+    found = [name.title() for name in _ALPHABETS if name in names]
+    dressed = [f"{name.lower()} letters" for name in _DRESSED if name in names]
+    return found + dressed if len(found) > 1 or dressed else []
+
+
+def _words(text: str) -> list[str]:
+    return ["".join(run) for letters, run in groupby(text, str.isalpha) if letters]

@@ -1,0 +1,339 @@
+"""Which tools a gate serves, which definition of each stands, and what a gate may do with its calls."""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, update
+
+from approvals.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Stale,
+)
+from approvals.policy.model import Policy, ToolFacts
+from approvals.protocol.canonical import (
+    canonical,
+    decode,
+    encode,
+    sha256,
+)
+from approvals.protocol.messages import (
+    Annotations,
+    Registered,
+    Registration,
+    ToolDefinition,
+    ToolVerdict,
+    Verdict,
+)
+from approvals.service.audit.log import AuditLog
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import freezes, rollouts
+from approvals.service.controls import state as levers
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import (
+    GateSession,
+    Installation,
+    Server,
+    SessionTool,
+    Tool,
+    ToolDefinitionRow,
+)
+from approvals.service.tools import summary as headline
+
+LEASE_SECONDS = 15.0
+
+_servers = Server.__table__  # type: ignore[attr-defined]
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_session_tools = SessionTool.__table__  # type: ignore[attr-defined]
+_definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
+_tools = Tool.__table__  # type: ignore[attr-defined]
+_installations = Installation.__table__  # type: ignore[attr-defined]
+
+SERVER = Statement(select(_servers).where(_servers.c.name == bindparam("name")))
+HOLD_SERVER = Statement(
+    select(_servers.c.name).where(_servers.c.name == bindparam("name")).with_for_update(key_share=True)
+)
+"""Held by whoever compares with what stands at a server: the next one compares with what came of it."""
+SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+HOLD_SESSION = Statement(
+    select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
+)
+_SEEN = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"))
+    .values(last_seen_at=bindparam("last_seen_at"), code_version=bindparam("code_version"))
+)
+_FORGET_TOOLS = Statement(delete(_session_tools).where(_session_tools.c.session_id == bindparam("of")))
+_SESSION_TOOLS = Statement(select(_session_tools).where(_session_tools.c.session_id == bindparam("session_id")))
+_SESSION_TOOL = Statement(
+    select(_session_tools).where(
+        _session_tools.c.session_id == bindparam("session_id"), _session_tools.c.name == bindparam("name")
+    )
+)
+_DEFINITION = Statement(
+    select(_definitions).where(
+        _definitions.c.server == bindparam("server"), _definitions.c.tool_hash == bindparam("tool_hash")
+    )
+)
+_TOOL = Statement(select(_tools).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name")))
+_INSTALLATIONS = Statement(select(_installations))
+_TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name))
+_SET_TOOL = Statement(
+    update(_tools)
+    .where(_tools.c.server == bindparam("of_server"), _tools.c.name == bindparam("of_name"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("accepted_hash", "accepted_at", "accepted_by", "offered_hash", "offered_at", "loosens")
+        }
+    )
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One tool as a session serves it, in its stricter reading while nobody has accepted what it loosens."""
+
+    definition: ToolDefinition
+    tool_hash: str
+    annotations: Annotations
+    secret: tuple[str, ...]
+    accepted: bool
+
+
+class Registry:
+    """Registers and accepts tool definitions."""
+
+    def __init__(self, log: AuditLog, policy: Policy, public_url: str) -> None:
+        self._log = log
+        self._policy = policy
+        self._public_url = public_url
+        self._definitions: dict[tuple[str, str], ToolDefinition] = {}
+
+    def register(self, tx: Transaction, installation: Row, registration: Registration) -> Registered:
+        """Take what a gate process serves. Raises Invalid for a bad template or a name given twice, Conflict when the
+        session is another's or has ended."""
+        tx.hold(HOLD_SERVER, name=installation.server)
+        self._open_session(tx, installation, registration)
+        tx.change(_FORGET_TOOLS, of=registration.session)
+        for definition in registration.tools:
+            self._take(tx, installation, registration.session, definition)
+        return self.registered(tx, installation, registration.session)
+
+    def registered(self, reader: Reader, installation: Row, session: str) -> Registered:
+        """What this session may do with its tools from now on, for LEASE_SECONDS."""
+        served = reader.all(_SESSION_TOOLS, session_id=session)
+        standing = {row.name: self.standing(reader, installation.server, session, row.name) for row in served}
+        server = reader.one(SERVER, name=installation.server)
+        if server is None:
+            raise NotFound(f"There is no server {installation.server!r}.")
+        moved = levers.standing(reader, installation.server)
+        return Registered(
+            server=installation.server,
+            installation=installation.id,
+            assurance=installation.assurance,
+            pepper=server.pepper,
+            lease_seconds=LEASE_SECONDS,
+            tools={name: self._verdict(installation, tool, moved) for name, tool in standing.items()},
+            public_url=self._public_url,
+            freezes=freezes.told(reader, moved.freezes),
+            audience=audience.name_of(moved.audience),
+        )
+
+    def standing(self, reader: Reader, server: str, session: str, name: str) -> Standing:
+        """The definition a session serves under a name. Raises Stale when it serves none."""
+        served = reader.one(_SESSION_TOOL, session_id=session, name=name)
+        if served is None:
+            raise Stale(f"This gate has not registered a tool {name!r}.", hint="Register the tools again.")
+        definition = self.definition(reader, server, served.tool_hash)
+        row = reader.one(_TOOL, server=server, name=name)
+        if row is None or row.accepted_hash == served.tool_hash:
+            return Standing(definition, served.tool_hash, definition.annotations, definition.secret, row is not None)
+        if row.accepted_hash is None:
+            return Standing(definition, served.tool_hash, Annotations(), definition.secret, False)
+        before = self.definition(reader, server, row.accepted_hash)
+        secret = tuple(dict.fromkeys((*definition.secret, *before.secret)))
+        stricter = _stricter(before.annotations, definition.annotations)
+        return Standing(definition, served.tool_hash, stricter, secret, False)
+
+    def definition(self, reader: Reader, server: str, tool_hash: str) -> ToolDefinition:
+        """A definition by its hash, which never changes. Raises NotFound."""
+        known = self._definitions.get((server, tool_hash))
+        if known is not None:
+            return known
+        row = reader.one(_DEFINITION, server=server, tool_hash=tool_hash)
+        if row is None:
+            raise NotFound("There is no such tool definition.")
+        definition = ToolDefinition.model_validate(decode(json.loads(row.body)))
+        self._definitions[server, tool_hash] = definition
+        return definition
+
+    def tool(self, reader: Reader, server: str, name: str) -> Row | None:
+        """Which definition of a tool stands, since when and by whom."""
+        return reader.one(_TOOL, server=server, name=name)
+
+    def tools(self, reader: Reader) -> list[Row]:
+        return reader.all(_TOOLS)
+
+    def known_tools(self, reader: Reader) -> list[ToolFacts]:
+        """Every tool of a live installation as it stands, or as it is offered while nothing stands: what the conditions
+        of a policy are checked against. One for each way in which a server's installations differ."""
+        kinds = {
+            (row.server, bool(row.trusted), row.assurance, row.environment)
+            for row in reader.all(_INSTALLATIONS)
+            if row.disabled_at is None
+        }
+        return [
+            self._known(reader, row, *kind)
+            for row in self.tools(reader)
+            for server, *kind in sorted(kinds)
+            if server == row.server and (row.accepted_hash or row.offered_hash)
+        ]
+
+    def _known(self, reader: Reader, row: Row, trusted: bool, assurance: str, environment: str) -> ToolFacts:
+        tool_hash = row.accepted_hash or row.offered_hash
+        definition = self.definition(reader, row.server, tool_hash)
+        return ToolFacts(
+            server=row.server,
+            tool=row.name,
+            annotations=definition.annotations if row.accepted_hash else Annotations(),
+            trusted=trusted,
+            assurance=assurance,
+            environment=environment,
+            tool_hash=tool_hash,
+            input_schema=definition.input_schema,
+            secret=definition.secret,
+        )
+
+    def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
+        """A person lets a loosening definition stand. Raises NotFound, or Stale when another one is offered by now."""
+        tx.hold(HOLD_SERVER, name=server)
+        row = tx.one(_TOOL, server=server, name=name)
+        if row is None or row.offered_hash is None:
+            raise NotFound("There is no definition to accept.", hint="Look at the server's tools again.")
+        if row.offered_hash != tool_hash:
+            raise Stale("Another definition is offered by now.", hint="Look at it again before you accept.")
+        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", hash=tool_hash, loosens=row.loosens)
+        self._stand(tx, server, name, tool_hash, actor)
+
+    def _open_session(self, tx: Transaction, installation: Row, registration: Registration) -> None:
+        session = tx.one(SESSION, id=registration.session)
+        if session is None:
+            times = {"started_at": tx.now, "last_seen_at": tx.now}
+            tx.insert(
+                GateSession,
+                id=registration.session,
+                installation_id=installation.id,
+                code_version=registration.code_version,
+                **times,
+            )
+            facts = {"session": registration.session, "code_version": registration.code_version}
+            self._log.append(tx, "session.started", f"installation:{installation.id}", installation.server, **facts)
+        elif session.installation_id != installation.id or session.closed_at is not None:
+            raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
+        else:
+            tx.change(_SEEN, of=session.id, last_seen_at=tx.now, code_version=registration.code_version)
+
+    def _take(self, tx: Transaction, installation: Row, session: str, definition: ToolDefinition) -> None:
+        if tx.one(_SESSION_TOOL, session_id=session, name=definition.name) is not None:
+            raise Invalid(f"The tool {definition.name!r} is registered twice.")
+        if definition.summary is not None:
+            headline.check(definition.summary, definition.input_schema)
+        server, body = installation.server, encode(definition.model_dump(mode="json"))
+        tool_hash = sha256(body)
+        if tx.one(_DEFINITION, server=server, tool_hash=tool_hash) is None:
+            row = {"server": server, "tool_hash": tool_hash, "name": definition.name}
+            tx.insert(ToolDefinitionRow, **row, body=canonical(body).decode(), first_seen_at=tx.now)
+        tx.insert(SessionTool, session_id=session, name=definition.name, tool_hash=tool_hash)
+        self._compare(tx, installation, definition, tool_hash)
+
+    def _compare(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
+        server, name = installation.server, definition.name
+        row = tx.one(_TOOL, server=server, name=name)
+        if row is None:
+            tx.insert(Tool, server=server, name=name)
+            row = tx.one(_TOOL, server=server, name=name)
+        if row is None or tool_hash == row.accepted_hash:
+            return
+        loosens = self._loosens(tx, installation, row, definition)
+        actor = f"installation:{installation.id}"
+        if loosens:
+            if row.offered_hash != tool_hash:
+                facts = {"hash": tool_hash, "loosens": loosens}
+                self._log.append(tx, "tool.offered", actor, f"{server}.{name}", **facts)
+                offered = {"offered_hash": tool_hash, "offered_at": tx.now, "loosens": "\n".join(loosens)}
+                kept = {key: row[key] for key in ("accepted_hash", "accepted_at", "accepted_by")}
+                tx.change(_SET_TOOL, of_server=server, of_name=name, **kept, **offered)
+        else:
+            self._log.append(tx, "tool.registered", actor, f"{server}.{name}", hash=tool_hash)
+            self._stand(tx, server, name, tool_hash, actor)
+
+    def _loosens(self, tx: Transaction, installation: Row, row: Row, definition: ToolDefinition) -> list[str]:
+        if not installation.trusted:
+            return ["a definition from a server whose annotations are not trusted"]
+        if row.accepted_hash is None:
+            return []
+        return loosened(self.definition(tx, installation.server, row.accepted_hash), definition)
+
+    def _stand(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
+        accepted = {"accepted_hash": tool_hash, "accepted_at": tx.now, "accepted_by": actor}
+        nothing = {"offered_hash": None, "offered_at": None, "loosens": ""}
+        tx.change(_SET_TOOL, of_server=server, of_name=name, **accepted, **nothing)
+
+    def _verdict(self, installation: Row, tool: Standing, moved: levers.Levers) -> ToolVerdict:
+        facts = facts_of(installation, tool)
+        verdict = self._policy.verdict(facts)
+        reason = "" if tool.accepted else "a person has yet to accept this definition"
+        if verdict is Verdict.RUN and not tool.accepted:
+            verdict = Verdict.ASK
+        if verdict is Verdict.REFUSE and rollouts.relaxed(moved.rollouts, tool.definition.name):
+            verdict = Verdict.DEPENDS
+        return ToolVerdict(verdict=verdict, tool_hash=tool.tool_hash, secret=tool.secret, reason=reason)
+
+
+def facts_of(installation: Row, tool: Standing) -> ToolFacts:
+    """What a policy may know of a standing tool."""
+    return ToolFacts(
+        server=installation.server,
+        tool=tool.definition.name,
+        annotations=tool.annotations,
+        trusted=bool(installation.trusted),
+        assurance=installation.assurance,
+        environment=installation.environment,
+        tool_hash=tool.tool_hash,
+        input_schema=tool.definition.input_schema,
+        secret=tool.secret,
+    )
+
+
+def loosened(before: ToolDefinition, after: ToolDefinition) -> list[str]:
+    """What `after` would let pass that `before` did not, one sentence each."""
+    hints = {
+        "read_only": "says it only reads",
+        "idempotent": "says that repeating it is harmless",
+        "destructive": "no longer says it destroys",
+        "open_world": "no longer says it reaches the open world",
+    }
+    loose = {"read_only": True, "idempotent": True, "destructive": False, "open_world": False}
+    changes = [
+        words
+        for name, words in hints.items()
+        if getattr(after.annotations, name) is loose[name] and getattr(before.annotations, name) is not loose[name]
+    ]
+    dropped = [f"argument {path} is no longer secret" for path in before.secret if path not in after.secret]
+    return changes + dropped
+
+
+def _stricter(one: Annotations, other: Annotations) -> Annotations:
+    return Annotations(
+        read_only=one.read_only and other.read_only,
+        idempotent=one.idempotent and other.idempotent,
+        destructive=one.destructive or other.destructive,
+        open_world=one.open_world or other.open_world,
+    )

@@ -1,0 +1,98 @@
+"""A sign-in on its way through the identity provider: known to the browser that began it, for ten minutes, once.
+
+The browser keeps a random seed with what it was begun for, in a cookie that only this service can have made. State,
+nonce and PKCE verifier are derived from the seed; so nothing is stored for those who only begin.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from sqlalchemy import bindparam, delete, select
+
+from approvals.errors import Unauthenticated
+from approvals.instant import SECOND, Instant
+from approvals.service.keyring import Keyring
+from approvals.service.storage.database import Statement, Transaction
+from approvals.service.storage.tables import SpentHandshake
+from approvals_web.http.cookies import is_secure
+
+NAMES = {True: "__Host-approvals-handshake", False: "approvals-handshake"}
+LIFE = 10 * 60
+
+_spent = SpentHandshake.__table__  # type: ignore[attr-defined]
+_BY_ID = Statement(select(_spent).where(_spent.c.id == bindparam("id")))
+_TIDY = Statement(delete(_spent).where(_spent.c.expires_at <= bindparam("now")))
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """What a sign-in was begun with."""
+
+    state: str
+    nonce: str
+    verifier: str
+    following: str
+    """Where to go afterwards: a path of this app."""
+    fresh: bool
+    """Whether the person is to prove again who they are."""
+    began_at: Instant
+    value: str
+    """Of the cookie."""
+
+    def spend(self, tx: Transaction) -> None:
+        """Raises Unauthenticated when it came back before."""
+        name = hashlib.sha256(self.state.encode()).hexdigest()
+        if tx.one(_BY_ID, id=name) is not None:
+            raise _unknown()
+        tx.change(_TIDY, now=tx.now)
+        tx.insert(SpentHandshake, id=name, expires_at=self.began_at + 2 * LIFE * SECOND)
+
+
+def begin(keyring: Keyring, following: str, now: Instant, *, fresh: bool) -> Handshake:
+    """A new one."""
+    told = {"seed": secrets.token_urlsafe(32), "next": following, "fresh": fresh, "at": now}
+    body = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+    return _made(keyring, body, f"{body}.{keyring.handshake('cookie', body)}")
+
+
+def returned(request: Request, keyring: Keyring, state: str, now: Instant) -> Handshake:
+    """The one that this browser began and that comes back with this state. Raises Unauthenticated."""
+    value = request.cookies.get(NAMES[is_secure(request)], "")
+    body, _, mac = value.partition(".")
+    if not hmac.compare_digest(mac.encode(), keyring.handshake("cookie", body).encode()):
+        raise _unknown()
+    found = _made(keyring, body, value)
+    if not hmac.compare_digest(found.state.encode(), state.encode()):
+        raise _unknown()
+    if not found.began_at <= now < found.began_at + LIFE * SECOND:
+        raise _unknown()
+    return found
+
+
+def remember(request: Request, response: Response, handshake: Handshake) -> None:
+    secure = is_secure(request)
+    response.set_cookie(
+        NAMES[secure], handshake.value, max_age=LIFE, path="/", secure=secure, httponly=True, samesite="lax"
+    )
+
+
+def forget(request: Request, response: Response) -> None:
+    secure = is_secure(request)
+    response.delete_cookie(NAMES[secure], path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def _made(keyring: Keyring, body: str, value: str) -> Handshake:
+    told = json.loads(base64.urlsafe_b64decode(body))
+    state, nonce, verifier = (keyring.handshake(part, told["seed"]) for part in ("state", "nonce", "verifier"))
+    return Handshake(state, nonce, verifier, told["next"], told["fresh"], told["at"], value)
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated(
+        "This sign-in was not begun in this browser, took too long, or came back before.", hint="Begin again."
+    )

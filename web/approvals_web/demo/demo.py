@@ -1,0 +1,148 @@
+"""`serve --demo`: the shop as a process of its own, an agent that asks for one refund, and a configuration to paste."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from approvals.errors import ApprovalsError, Unavailable
+from approvals.protocol.messages import Assurance
+from approvals.service.history import queries as search
+from approvals.service.identity import credentials
+from approvals.service.identity import servers as principals
+from approvals.service.service import Service
+from approvals.service.storage.database import Transaction
+from approvals_web.settings import Settings
+
+AGENT, SERVER, LABEL = "demo-agent", "shop", "demo"
+ACTOR = "demo"
+START_SECONDS = 30
+RESTART_SECONDS = 1.0
+
+
+class Demo:
+    """The demo beside one service."""
+
+    def __init__(self, settings: Settings, service: Service) -> None:
+        self._settings = settings
+        self._service = service
+        self._url = f"http://127.0.0.1:{settings.demo_port}/mcp"
+        beside = settings.beside
+        self._keys = beside.with_name(beside.name + ".demo.json")
+        self._shop_database = f"sqlite:///{beside.with_name('shop.db')}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything runs while the context lasts. Raises Unavailable when the shop does not start."""
+        keys = await self._service.write(self._make_keys)
+        tasks = [asyncio.create_task(self._keep_shop(keys["server"]))]
+        try:
+            await self._shop_answers(tasks[0])
+            self._greet(keys["agent"])
+            if await self._may_file():
+                tasks.append(asyncio.create_task(self._run_agent(keys["agent"])))
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _make_keys(self, tx: Transaction) -> dict[str, str]:
+        """The keys of the last run, while they are live: a configuration pasted then works on."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ApprovalsError):
+            kept: dict[str, str] = json.loads(self._keys.read_text(encoding="utf-8"))
+            credentials.authenticate(tx, kept["server"], "installation")
+            credentials.authenticate(tx, kept["agent"], "agent")
+            return kept
+        keys = {"server": self._server_key(tx), "agent": self._agent_key(tx)}
+        self._keys.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(keys, file)
+        return keys
+
+    def _server_key(self, tx: Transaction) -> str:
+        known = [row for row in principals.installations(tx) if row.label == LABEL and row.disabled_at is None]
+        if known:
+            return self._service.principals.rotate(tx, ACTOR, "installation", known[0])
+        return self._service.principals.add_server(
+            tx, ACTOR, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True
+        )
+
+    def _agent_key(self, tx: Transaction) -> str:
+        known = [row for row in principals.agents(tx) if row.name == AGENT]
+        if known and known[0].disabled_at is None:
+            return self._service.principals.rotate(tx, ACTOR, "agent", known[0])
+        name = AGENT if not known else f"{AGENT}-{tx.now}"
+        return self._service.principals.add_agent(tx, ACTOR, name)
+
+    async def _may_file(self) -> bool:
+        """Only when no call waits; the demo's own is taken up again."""
+        waiting = await self._service.read(lambda reader: search.page(reader, state="pending", limit=2))
+        agents = {row.id for row in await self._service.read(principals.agents) if row.name.startswith(AGENT)}
+        return all(row.agent_id in agents for row in waiting)
+
+    def _greet(self, key: str) -> None:
+        entry = {"type": "http", "url": self._url, "headers": {"Authorization": f"Bearer {key}"}}
+        print(f"Shop MCP server: {self._url}")
+        print(f"Agent key: {key}")
+        print("Client configuration (paste it into any MCP client):")
+        print(json.dumps({"mcpServers": {SERVER: entry}}, indent=2))
+        print(
+            f'Or: claude mcp add --transport http {SERVER} {self._url} --header "Authorization: Bearer {key}"',
+            flush=True,
+        )
+
+    async def _keep_shop(self, key: str) -> None:
+        address = f"127.0.0.1:{self._settings.demo_port}"
+        command = ("-m", "approvals_server.shop.cli", "--http", address, "--with-parent")
+        settings = {
+            "APPROVALS_URL": f"http://127.0.0.1:{self._settings.port}",
+            "APPROVALS_SERVER_KEY": key,
+            "SHOP_DATABASE_URL": self._shop_database,
+        }
+        while True:
+            await _child(command, settings)
+            print("The shop MCP server ended; starting it again.", file=sys.stderr, flush=True)
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _run_agent(self, key: str) -> None:
+        await _child(("-m", "approvals_server.shop.agent"), {"DEMO_MCP_URL": self._url, "DEMO_AGENT_KEY": key})
+
+    async def _shop_answers(self, shop: asyncio.Task[None]) -> None:
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while asyncio.get_running_loop().time() < deadline and not shop.done():
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self._settings.demo_port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+        raise Unavailable(
+            f"The shop MCP server does not answer on port {self._settings.demo_port}.",
+            hint="Is the port taken? Choose another: APPROVALS_DEMO_PORT=8711",
+        )
+
+
+async def _child(arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+    """A child process until it ends, or we do: then it is asked to end. Were we killed, its standard input closes."""
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("APPROVALS_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",  # nothing of the folder that this runs in
+        *arguments,
+        env=outer | settings,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=sys.stderr,
+        cwd=Path.home() if Path.home().is_dir() else "/",
+    )
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 5)
+        if process.returncode is None:
+            process.kill()

@@ -1,0 +1,28 @@
+"""The session cookie: `__Host-` and Secure, but on plain HTTP, which is for loopback."""
+
+from fastapi import Request, Response
+
+from approvals.service.identity.users import SESSION_LIFE
+
+NAMES = {True: "__Host-approvals", False: "approvals"}
+
+
+def session_token(request: Request) -> str | None:
+    """The token that the browser sent."""
+    return request.cookies.get(NAMES[is_secure(request)])
+
+
+def set_session(request: Request, response: Response, token: str) -> None:
+    secure = is_secure(request)
+    response.set_cookie(
+        NAMES[secure], token, max_age=SESSION_LIFE, path="/", secure=secure, httponly=True, samesite="lax"
+    )
+
+
+def clear_session(request: Request, response: Response) -> None:
+    secure = is_secure(request)
+    response.delete_cookie(NAMES[secure], path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def is_secure(request: Request) -> bool:
+    return bool(request.app.state.service.public_url.startswith("https://"))

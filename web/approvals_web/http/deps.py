@@ -1,0 +1,120 @@
+"""Who may call, visible in a handler's signature."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from approvals.errors import Forbidden, Unauthenticated, WireTooOld
+from approvals.protocol.messages import OLDEST_WIRE, WIRE_HEADER, WIRE_VERSION
+from approvals.service.controls import freezes
+from approvals.service.identity import credentials
+from approvals.service.identity.credentials import Principal
+from approvals.service.identity.users import Person, person_of
+from approvals.service.service import Service
+from approvals.service.storage.database import Row
+from approvals_web.http.cookies import session_token
+
+_bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
+
+
+async def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+TheService = Annotated[Service, Depends(service_of)]
+_Wire = Annotated[
+    str,
+    Header(alias=WIRE_HEADER, description=f"The wire version that the gate speaks: {OLDEST_WIRE} to {WIRE_VERSION}"),
+]
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+async def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
+    service: Service = request.app.state.service
+    if bearer is None:
+        raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
+    found = await service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
+    service.sightings.used(found.credential.id)
+    return found
+
+
+async def gate(request: Request, bearer: _Bearer, wire: _Wire = "") -> Principal:
+    """The gate whose key this is, and the key. Raises WireTooOld when it speaks no version this service knows."""
+    found = await _principal(request, bearer, "installation")
+    _check_wire(wire)
+    return found
+
+
+async def installation(found: Annotated[Principal, Depends(gate)]) -> Row:
+    """The gate whose key this is. Raises as `gate`."""
+    return found.row
+
+
+async def agent(request: Request, bearer: _Bearer) -> Row:
+    """The agent whose key this is."""
+    return (await _principal(request, bearer, "agent")).row
+
+
+async def user_token(request: Request, bearer: _Bearer) -> Principal:
+    """The person whose token this is."""
+    return await _principal(request, bearer, "user")
+
+
+async def any_key(request: Request, bearer: _Bearer) -> Principal:
+    """Whoever's key this is."""
+    return await _principal(request, bearer)
+
+
+async def signed_in(request: Request) -> Person:
+    """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
+    service: Service = request.app.state.service
+    person = await visitor(request, service)
+    if person is None:
+        raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
+    if request.url.path != "/events":
+        request.state.freezes = await service.read(freezes.shown)
+    if request.url.path != "/events" and request.headers.get("hx-request") != "true":
+        service.sightings.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
+    return person
+
+
+async def visitor(request: Request, service: Service) -> Person | None:
+    """The signed-in person, or None."""
+    token = session_token(request)
+    address = request.client.host if request.client else ""
+    return await service.read(lambda reader: person_of(reader, token, address)) if token else None
+
+
+async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:
+    """A signed-in admin."""
+    if "admin" not in person.roles:
+        raise Forbidden("Only admins may do this.", hint="Ask an admin.")
+    return person
+
+
+async def overseer(person: Annotated[Person, Depends(signed_in)]) -> Person:
+    """A signed-in admin or auditor."""
+    if not person.roles & {"admin", "auditor"}:
+        raise Forbidden("Only admins and auditors may look at this.", hint="Ask an admin.")
+    return person
+
+
+def _check_wire(spoken: str) -> None:
+    if not spoken.isdigit() or not OLDEST_WIRE <= int(spoken) <= WIRE_VERSION:
+        raise WireTooOld(
+            f"This gate speaks wire version {spoken[:20] or 'unknown'}; "
+            f"this service speaks {OLDEST_WIRE} to {WIRE_VERSION}.",
+            hint="Upgrade mcp-approvals where the MCP server runs (or here, if the gate is newer).",
+        )
+
+
+GateKey = Annotated[Principal, Depends(gate)]
+Installation = Annotated[Row, Depends(installation)]
+Agent = Annotated[Row, Depends(agent)]
+UserToken = Annotated[Principal, Depends(user_token)]
+AnyKey = Annotated[Principal, Depends(any_key)]
+SignedIn = Annotated[Person, Depends(signed_in)]
+Overseer = Annotated[Person, Depends(overseer)]
+Admin = Annotated[Person, Depends(admin)]

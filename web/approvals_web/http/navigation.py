@@ -1,0 +1,45 @@
+"""The pages that the head of every page leads to, by role."""
+
+from typing import NamedTuple
+
+from approvals.service.identity.users import Person
+
+EVERYBODY = frozenset({"admin", "reviewer", "auditor", "viewer"})
+OVERSEERS = frozenset({"admin", "auditor"})
+
+Links = list[tuple[str, str]]
+
+_OFTEN = (
+    ("/", "Queue", EVERYBODY),
+    ("/history", "History", EVERYBODY),
+    ("/grants", "Grants", EVERYBODY),
+    ("/agents", "Agents", EVERYBODY),
+    ("/servers", "Servers", EVERYBODY),
+    ("/freeze", "Freeze", EVERYBODY),
+)
+_SELDOM = (
+    ("/policy", "Policy", EVERYBODY),
+    ("/rollout", "Rollout", EVERYBODY),
+    ("/figures", "Figures", EVERYBODY),
+    ("/users", "Users", OVERSEERS),
+    ("/audit", "Audit", EVERYBODY),
+    ("/notices", "Notices", frozenset({"admin"})),
+    ("/outbox", "Outbox", OVERSEERS),
+)
+
+
+class Navigation(NamedTuple):
+    """Addresses and names, in order."""
+
+    often: Links
+    seldom: Links
+    """Behind “More”."""
+
+
+def navigation(person: Person) -> Navigation:
+    """What this person may open."""
+    return Navigation(_of(_OFTEN, person), _of(_SELDOM, person))
+
+
+def _of(pages: tuple[tuple[str, str, frozenset[str]], ...], person: Person) -> Links:
+    return [(address, name) for address, name, roles in pages if not roles.isdisjoint(person.roles)]

@@ -1,0 +1,33 @@
+"""What all routes of the API have in common, and all pages. FastAPI rebuilds the routes of an included router for each
+app and searches them level by level at every request; these stand in one flat list, made once."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from approvals_web.http.csrf import same_origin
+from approvals_web.http.strict_json import StrictRoute
+
+PREFIX = "/api/v1"
+MAX_FORM = 65_536
+"""Bytes of a form, many times the longest reason. It is read before anybody is asked who they are."""
+
+
+class ApiRouter(APIRouter):
+    """JSON under /api/v1."""
+
+    def __init__(self, tag: str, responses: dict[int | str, dict[str, Any]] | None = None) -> None:
+        super().__init__(prefix=PREFIX, route_class=StrictRoute, tags=[tag], responses=responses)
+
+
+class PageRouter(APIRouter):
+    """HTML. Nothing posts to it from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM)
+
+
+def mount(app: FastAPI, *routers: APIRouter) -> None:
+    """Add every route as it is. The first that fits is taken: fixed addresses come before those with an id."""
+    for router in routers:
+        app.router.routes.extend(router.routes)

@@ -1,0 +1,253 @@
+"""What an operator may do from the command line, and the local socket (mode 0600) over which a serving process does it.
+
+While `serve` runs, commands go through its socket, so that it knows at once; else they write the database themselves.
+Both run the same functions; the audit event names the operating-system user.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from approvals.errors import (
+    ApprovalsError,
+    BadRequest,
+    Forbidden,
+    Invalid,
+    Unavailable,
+    from_document,
+)
+from approvals.instant import to_datetime
+from approvals.protocol.messages import Assurance
+from approvals.service.identity import credentials
+from approvals.service.identity import key_lifetimes as key_life
+from approvals.service.identity import servers as principals
+from approvals.service.identity import users as people
+from approvals.service.service import Service
+from approvals.service.storage.database import Database, Row, Transaction
+from approvals.service.storage.sqlite import Sqlite
+from approvals_web.operator import controls as control_levers
+from approvals_web.operator import grants as grant_commands
+from approvals_web.operator import users as user_control
+from approvals_web.operator.agents import AGENT_COMMANDS
+
+MAX_PATH = 100
+MAX_LINE = 65_536
+PATIENCE = 15.0
+
+Command = Callable[..., Any]
+
+
+def server_add(
+    s: Service,
+    tx: Transaction,
+    actor: str,
+    name: str,
+    label: str,
+    assurance: str,
+    trusted: bool,
+    expires: str = key_life.NEVER,
+) -> Any:
+    known = {item.value: item for item in Assurance}
+    if assurance not in known:
+        raise Invalid(f"{assurance!r} is no assurance.", hint="enforced or cooperative")
+    return s.principals.add_server(
+        tx, actor, name, label=label, assurance=known[assurance], trusted=trusted, life=key_life.seconds(expires)
+    )
+
+
+def server_list(s: Service, tx: Transaction, actor: str) -> Any:
+    return [_listed(tx, row) for row in principals.installations(tx)]
+
+
+def server_rotate(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
+    return s.principals.rotate(tx, actor, "installation", principals.installation_named(tx, name, label))
+
+
+def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
+    return s.principals.revoke(tx, actor, "installation", principals.installation_named(tx, name, label))
+
+
+def user_list(s: Service, tx: Transaction, actor: str) -> Any:
+    shown = ("name", "roles", "groups", "claimed_groups")
+    return [
+        {"handle": row.handle or row.id} | {key: row[key] for key in shown} | _times(row) for row in people.everyone(tx)
+    ]
+
+
+def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
+    """A link for a new account, or for an existing one to sign in with."""
+    user = people.by_sign_in_name(tx, name)
+    if user is None:
+        people.check_free(tx, name)
+    else:
+        return _link(s, s.people.link(tx, actor, "sign_in", user_id=user.id))
+    people.check_roles(roles)
+    return _link(s, s.people.link(tx, actor, "invite", name=name, roles=roles))
+
+
+def user_disable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
+    s.people.disable(tx, people.require_user(tx, name).id, actor)
+    return name
+
+
+def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
+    """The one-time link that `serve` prints: for the first account, or on demand for the first admin."""
+    if not people.count(tx):
+        return _link(s, s.people.link(tx, actor, "setup", roles=people.FIRST_ROLES))
+    admins = [row for row in people.everyone(tx) if row.disabled_at is None and "admin" in row.roles.split()]
+    if not demo or not admins:
+        return None
+    return _link(s, s.people.link(tx, actor, "sign_in", user_id=admins[0].id))
+
+
+def erase(s: Service, tx: Transaction, actor: str, request_id: str) -> Any:
+    s.erasures.contents(tx, request_id, actor, "erased on demand")
+    return request_id
+
+
+COMMANDS: dict[str, Command] = {
+    **user_control.COMMANDS,
+    "server add": server_add,
+    "server list": server_list,
+    "server rotate": server_rotate,
+    "server revoke": server_revoke,
+    "user list": user_list,
+    "user invite": user_invite,
+    "user disable": user_disable,
+    "erase": erase,
+    **grant_commands.COMMANDS,
+    **control_levers.COMMANDS,
+    **AGENT_COMMANDS,
+}
+
+
+def ask(service: Service, command: str, **arguments: Any) -> Any:
+    """Run a command: by the serving process if there is one, else here. Raises ApprovalsError."""
+    path = socket_path(service.database)
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(path)
+        return _over(connection, command, arguments)
+    service.database.write_now(service.check_key)
+    return service.database.write_now(lambda tx: _run(service, tx, command, _actor(os.getuid()), arguments))
+
+
+def close_restored(service: Service) -> Counter[str]:
+    """Let nothing that was open when the back-up was made lead to an execution. Raises Unavailable while a service
+    runs on this SQLite file; on PostgreSQL whoever restores has to know."""
+    database, became = service.database, Counter[str]()
+    with database.only_process() if isinstance(database, Sqlite) else contextlib.nullcontext():
+        database.write_now(service.check_key)
+        database.write_now(lambda tx: service.restorations.record(tx, _actor(os.getuid())))
+        while closed := database.write_now(service.restorations.close):
+            became += closed
+    return became
+
+
+@contextlib.asynccontextmanager
+async def listening(service: Service) -> AsyncIterator[None]:
+    """Take commands on the socket for as long as the context lasts."""
+    name = socket_path(service.database)
+    if not name or len(name) > MAX_PATH:
+        yield
+        return
+    _clear(name)
+    mask = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(lambda r, w: _serve(service, r, w), name, limit=MAX_LINE)
+    finally:
+        os.umask(mask)
+    try:
+        yield
+    finally:
+        server.close()
+        _clear(name)
+
+
+def socket_path(database: Database) -> str:
+    """Beside the file; none where commands and services reach the same database over the network."""
+    if not isinstance(database, Sqlite):
+        return ""
+    return str(database.path.absolute().with_name(database.path.name + ".sock"))
+
+
+def _clear(name: str) -> None:
+    Path(name).unlink(missing_ok=True)
+
+
+async def _serve(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        uid = _peer(writer)
+        if uid not in {0, os.getuid()}:
+            raise Forbidden("This socket is for the service's own user.")
+        asked = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
+        command, arguments = asked["command"], asked["arguments"]
+        result = await service.write(lambda tx: _run(service, tx, command, _actor(uid), arguments))
+        answer = {"result": result}
+    except ApprovalsError as error:
+        answer = {"error": error.document()}
+    except (ValueError, KeyError, TypeError, TimeoutError):
+        answer = {"error": BadRequest("This command cannot be read.").document()}
+    writer.write(json.dumps(answer).encode() + b"\n")
+    with contextlib.suppress(OSError):
+        await writer.drain()
+    writer.close()
+
+
+def _run(service: Service, tx: Transaction, command: str, actor: str, arguments: dict[str, Any]) -> Any:
+    if command not in COMMANDS:
+        raise BadRequest(f"There is no command {command!r}.", hint="Is the running service of an older version?")
+    return COMMANDS[command](service, tx, actor, **arguments)
+
+
+def _over(connection: socket.socket, command: str, arguments: dict[str, Any]) -> Any:
+    connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+    with connection.makefile("rb") as file:
+        raw = file.readline()
+    if not raw:
+        raise Unavailable("The running service did not answer the command.", hint="Try again.")
+    answer = json.loads(raw)
+    if "error" in answer:
+        raise from_document(int(answer["error"]["status"]), answer["error"])
+    return answer["result"]
+
+
+def _peer(writer: asyncio.StreamWriter) -> int:
+    """The user id at the other end (Linux SO_PEERCRED); elsewhere the file mode has to do."""
+    raw = writer.get_extra_info("socket")
+    if not hasattr(socket, "SO_PEERCRED"):
+        return os.getuid()
+    _, uid, _ = struct.unpack("3i", raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)
+
+
+def _actor(uid: int) -> str:
+    try:
+        return f"cli:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"cli:{uid}"
+
+
+def _link(service: Service, token: str) -> str:
+    return f"{service.public_url}/setup?t={token}"
+
+
+def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+    names = ("server", "label", "assurance")
+    keys = credentials.live(tx, "installation", row.id)
+    used = [key.last_used_at for key in keys if key.last_used_at]
+    last = to_datetime(max(used)).isoformat(timespec="seconds") if used else ""
+    return {name: row[name] for name in names} | {"keys": len(keys), "last used": last} | _times(row)
+
+
+def _times(row: Row) -> dict[str, Any]:
+    since = to_datetime(row.created_at).isoformat(timespec="seconds")
+    return {"since": since, "state": "disabled" if row.disabled_at else "live"}

@@ -1,0 +1,36 @@
+"""What an operator may do about people from the command line, beside inviting and disabling them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from approvals.service.identity import users as people
+from approvals.service.service import Service
+from approvals.service.storage.database import Transaction
+
+
+def user_roles(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
+    s.roster.set_roles(tx, people.require_user(tx, name), roles, actor)
+    return name
+
+
+def user_groups(s: Service, tx: Transaction, actor: str, name: str, groups: list[str]) -> Any:
+    s.roster.set_groups(tx, people.require_user(tx, name), groups, actor)
+    return name
+
+
+def user_enable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
+    s.roster.enable(tx, people.require_user(tx, name), actor)
+    return name
+
+
+def user_sign_out(s: Service, tx: Transaction, actor: str, name: str) -> Any:
+    s.roster.sign_out_everywhere(tx, people.require_user(tx, name), actor)
+    return name
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "user roles": user_roles,
+    "user groups": user_groups,
+    "user enable": user_enable,
+    "user sign-out": user_sign_out,
+}

@@ -1,0 +1,40 @@
+"""The name that a person types before they approve what is critical: proof that they read which object it is about."""
+
+import re
+from typing import Any
+
+from approvals.errors import Invalid
+from approvals.protocol.canonical import decode, is_redacted
+from approvals.service.text import mixes_scripts
+from approvals.service.tools.summary import visible
+
+LONGEST = 60
+_PLAIN_FIELD = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+"""A field of a summary without a format: those with one are amounts."""
+
+
+def to_type(risk: str, template: str | None, tool: str, arguments: Any) -> str:
+    """What must be typed; nothing below critical. It is the first argument that the accepted template names plainly and
+    that can be typed (a whole number, or one line of at most LONGEST ordinary characters), else the tool's name."""
+    if risk != "critical":
+        return ""
+    values = (_value(path, arguments) for path in _PLAIN_FIELD.findall(template or ""))
+    return next(filter(None, values), tool)
+
+
+def check(expected: str, typed: str) -> None:
+    """Raises Invalid unless it was typed. Spaces around it do not matter."""
+    if expected and typed.strip() != expected:
+        raise Invalid(f"This is critical: type {expected} to approve it.", hint="Look which object it is about.")
+
+
+def _value(path: str, arguments: Any) -> str:
+    value = arguments
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) and not is_redacted(value) else None
+    value = decode(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if len(str(value)) <= LONGEST else ""
+    if not isinstance(value, str) or value != value.strip() or len(value) > LONGEST:
+        return ""
+    return "" if visible(value) != value or mixes_scripts(value) else value

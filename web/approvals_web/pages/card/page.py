@@ -1,0 +1,166 @@
+"""The card: what would run, by whom, why it is held; deciding and settling."""
+
+import hmac
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from approvals.errors import (
+    ApprovalsError,
+    Conflict,
+    Invalid,
+    Stale,
+)
+from approvals.protocol.messages import Decision, Identifier
+from approvals.service.identity.users import Person
+from approvals.service.requests.decisions import Seen
+from approvals.service.requests.settlements import Truth
+from approvals.service.service import Service
+from approvals.service.storage.database import Transaction
+from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.rendering import page
+from approvals_web.http.routers import PageRouter
+from approvals_web.pages.card.view import check_typed, context, seen_token
+from approvals_web.pages.card.viewers import Onlookers
+
+router = PageRouter()
+
+
+@router.get("/requests/{request_id}")
+async def card(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
+    """The card of one request."""
+    shown = await context(service, request_id, person)
+    onlookers: Onlookers = request.app.state.onlookers
+    looking = onlookers.look(request_id, person, shown["now"])
+    return page(request, "card.html", shown | {"looking": looking})
+
+
+@router.get("/requests/{request_id}/arguments")
+def arguments(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
+    """All arguments, as they are kept."""
+    row = service.read_now(lambda reader: service.statuses.row(reader, request_id))
+    return page(request, "arguments.html", {"row": row, "person": person})
+
+
+class DecisionForm(BaseModel):
+    """What the card's own forms send. `seen` binds it to the person, the session and the content."""
+
+    verdict: str
+    content_version: int
+    digest: str = Field(max_length=64)
+    card_hash: str = Field("", max_length=64)
+    seen: str = Field("", max_length=64)
+    comment: str = Field("", max_length=4000)
+    may_ask_again: str = Field("", max_length=3)
+    looked_ms: str = Field("", pattern="^[0-9]{0,12}$")
+    grant: str = Field("", max_length=16_384)
+    """The terms of further calls to allow, as this person was shown them."""
+    typed: str = Field("", max_length=500)
+    """The name of the object, where the risk is critical."""
+
+
+async def decision_form(request: Request) -> DecisionForm:
+    """Read at once: FastAPI would look at each field of the form again, on the way of every decision."""
+    try:
+        fields = parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=20)
+        return DecisionForm.model_validate(dict(fields))
+    except ValueError as error:  # pydantic's are such
+        raise Invalid("This form cannot be read.", hint="Open the card again.") from error
+
+
+@router.post("/requests/{request_id}/decisions")
+async def decide(
+    request_id: Identifier,
+    person: SignedIn,
+    service: TheService,
+    request: Request,
+    form: Annotated[DecisionForm, Depends(decision_form)],
+) -> Response:
+    """Approve or deny what this person's own card showed."""
+    expected = seen_token(service, person, request_id, form.content_version, form.digest, form.card_hash, form.grant)
+    try:
+        if not hmac.compare_digest(form.seen.encode(), expected.encode()):
+            raise Stale("This form is not of the card you were shown.", hint="Look again before you decide.")
+        looked = Seen(form.card_hash, int(form.looked_ms) if form.looked_ms else None)
+        decision = _decision(form)
+
+        def decided(tx: Transaction) -> None:
+            if decision.verdict == "approve":
+                check_typed(service, tx, request_id, form.typed)
+            service.decisions.decide(tx, request_id, person, decision, looked, form.grant)
+
+        await service.write(decided)
+    except (Conflict, Invalid) as error:
+        return await _again(request, service, request_id, person, error, form.comment)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@router.post("/requests/{request_id}/settlement")
+async def settle(
+    request_id: Identifier,
+    person: SignedIn,
+    service: TheService,
+    request: Request,
+    truth: Annotated[Truth, Form()],
+    note: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Say what really happened to an execution whose outcome was lost."""
+    try:
+        await service.write(lambda tx: service.settlements.settle(tx, request_id, person, truth, note))
+    except (Conflict, Invalid) as error:
+        return await _again(request, service, request_id, person, error, note)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@router.post("/requests/{request_id}/withdrawal")
+async def withdraw(
+    request_id: Identifier, admin: Admin, service: TheService, comment: Annotated[str, Form(max_length=2000)] = ""
+) -> Response:
+    """Take a request back, as an admin."""
+    await service.write(lambda tx: service.withdrawals.by_admin(tx, request_id, admin, comment))
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@router.post("/requests/{request_id}/revocation")
+async def revoke(
+    request_id: Identifier,
+    person: SignedIn,
+    service: TheService,
+    request: Request,
+    comment: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Take an approval back that nobody has claimed yet."""
+    try:
+        await service.write(lambda tx: service.withdrawals.revoke(tx, request_id, person, comment))
+    except (Conflict, Invalid) as error:
+        return await _again(request, service, request_id, person, error, comment)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@router.post("/requests/{request_id}/acknowledgement")
+async def acknowledge(request_id: Identifier, person: SignedIn, service: TheService) -> Response:
+    """Take note that a late report contradicts what was settled."""
+    await service.write(lambda tx: service.settlements.acknowledge(tx, request_id, person))
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+def _decision(form: DecisionForm) -> Decision:
+    try:
+        return Decision.model_validate(
+            form.model_dump(include={"verdict", "comment", "content_version", "digest"})
+            | {"may_ask_again": form.may_ask_again == "yes"}
+        )
+    except ValueError as error:
+        raise Invalid("This decision cannot be read; the reason has at most 2,000 characters.") from error
+
+
+async def _again(
+    request: Request, service: Service, request_id: str, person: Person, error: ApprovalsError, draft: str
+) -> Response:
+    """The fresh card, what went wrong above it, and what was typed."""
+    notice = f"{error.detail} {error.hint}".strip()
+    shown = await context(service, request_id, person) | {"notice": notice, "draft": draft}
+    return page(request, "card.html", shown, status=error.status)

@@ -1,0 +1,53 @@
+"""What happened to a request so far, from the audit record."""
+
+import json
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+
+_events = AuditEvent.__table__  # type: ignore[attr-defined]
+_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_links = AuditLink.__table__  # type: ignore[attr-defined]
+_TIMELINE = Statement(
+    select(_events, _payloads.c.body, _links.c.seq)
+    .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
+    .join(_links, _links.c.event_id == _events.c.id, isouter=True)
+    .where(_events.c.subject == bindparam("subject"))
+    .order_by(_events.c.id)
+    .limit(100)
+)
+
+
+def events(reader: Reader, request_id: str) -> list[dict[str, Any]]:
+    """The first hundred, in order; `seq` is the link of the chain that holds it, None while it is not linked."""
+    return [_event(reader, event) for event in reader.all(_TIMELINE, subject=request_id)]
+
+
+def _event(reader: Reader, event: Row) -> dict[str, Any]:
+    payload = json.loads(event.body or "{}")
+    said = "(words erased)" if event.body is None else payload.get("comment") or payload.get("because") or ""
+    return {
+        "id": event.id,
+        "at": event.at,
+        "kind": event.kind,
+        "who": who(reader, event.actor),
+        "said": said,
+        "seq": event.seq,
+    }
+
+
+def who(reader: Reader, actor: str) -> str:
+    """A name for an actor, where there is one."""
+    kind, _, name = actor.partition(":")
+    if kind == "user":
+        row = people.find(reader, name)
+    elif kind in {"agent", "installation"}:
+        row = credentials.principal(reader, kind, name)
+    else:
+        return actor
+    return actor if row is None else f"{kind} {row.get('name') or row.get('server')}"

@@ -1,0 +1,169 @@
+"""What a card shows, gathered from the record."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from approvals.instant import SECOND
+from approvals.policy import diff as policy_text
+from approvals.policy.grant_terms import parse, sentence
+from approvals.protocol.messages import State
+from approvals.service import grants
+from approvals.service.authority import on_content
+from approvals.service.history.argument_rows import lines
+from approvals.service.identity import agent_owners as ownership
+from approvals.service.identity import credentials
+from approvals.service.identity import users as people
+from approvals.service.identity.users import Person
+from approvals.service.policies import versions as policy_versions
+from approvals.service.requests import precedents, presence
+from approvals.service.requests.claims import EXECUTION
+from approvals.service.requests.settlements import MARGIN_SECONDS
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader, Row
+from approvals_web.http.rendering import fragment, when
+from approvals_web.pages.card import confirmation as typed_name
+from approvals_web.pages.card import execution_facts as evidence
+from approvals_web.pages.card import timeline
+from approvals_web.pages.card import warnings as doubts
+from approvals_web.pages.card.confirmation import to_type
+from approvals_web.pages.card.decision_panel import deciding
+from approvals_web.pages.card.views import views
+
+SIMILAR = 5
+"""Past decisions on the card."""
+MAX_RAW = 12_000
+"""Characters of raw arguments on the card itself; beyond, they have a page of their own."""
+
+
+async def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
+    """Everything the card's templates need. Raises NotFound."""
+    return await service.read(lambda reader: _context(service, reader, request_id, person))
+
+
+def seen_token(
+    service: Service,
+    person: Person,
+    request_id: str,
+    content_version: int,
+    digest: str,
+    card_hash: str,
+    grant: str = "",
+) -> str:
+    """Binds a form to the person, the session and the content it was rendered for, and to the grant it shows."""
+    shown = (request_id, str(content_version), digest, card_hash, *((grants.name_of(grant),) if grant else ()))
+    return service.keyring.seen(person.session_id, person.id, *shown)
+
+
+def what(row: Row) -> dict[str, Any]:
+    """What `_what.html` needs, and the hash of what it shows."""
+    arguments = json.loads(row.arguments)
+    found, more_views = views(arguments)
+    shown, more = lines(arguments, {path for view in found for path in view.covers})
+    content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more}
+    content |= {"max_raw": MAX_RAW, "of": ""}
+    return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
+
+
+def name_to_type(service: Service, reader: Reader, row: Row) -> str:
+    """What must be typed to approve this; nothing unless it is critical."""
+    summary = service.registry.definition(reader, row.server, row.tool_hash).summary if row.reviewed else None
+    return to_type(row.risk, summary, row.tool, json.loads(row.arguments))
+
+
+def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -> None:
+    """Raises Invalid unless what must be typed was, while it can still be decided; NotFound."""
+    row = service.statuses.row(reader, request_id)
+    if service.statuses.of(row, reader.now).state is State.PENDING:
+        typed_name.check(name_to_type(service, reader, row), typed)
+
+
+def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
+    row = service.statuses.row(reader, request_id)
+    status = service.statuses.of(row, reader.now)
+    content = what(row)
+    card_hash, arguments = content["card_hash"], json.loads(row.arguments)
+    votes = on_content(reader, row)
+    agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
+    execution = reader.one(EXECUTION, request_id=row.id)
+    history = precedents.decided(reader, row)
+    return content | {
+        "person": person,
+        "title": f"{status.state}: {row.headline} · Approvals",
+        "status": status,
+        "warnings": [
+            *doubts.of_request(row, status.state, execution),
+            *doubts.of_arguments(arguments, content["views"]),
+            *_of_history(service, reader, row, history),
+        ],
+        "history": history[:SIMILAR],
+        "counted": precedents.count(history, reader.now),
+        "to_type": name_to_type(service, reader, row),
+        "accepted": _acceptance(service, reader, row),
+        "looking": [],
+        "now": reader.now,
+        "agent": agent,
+        "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
+        "installation": credentials.principal(reader, "installation", row.installation_id),
+        "client": json.loads(row.client),
+        "facts": json.loads(row.facts),
+        "passage": _passage(reader, row),
+        "waiting": presence.waiting(reader, row.id),
+        "deciding": deciding(service, reader, row, person),
+        "further": further(service, reader, row, person, votes, agent, card_hash),
+        "granted_by": grants.behind(reader, row.id),
+        "granted": grants.of_request(reader, row.id),
+        "events": timeline.events(reader, row.id),
+        "execution": execution,
+        "evidence": evidence.lines(reader, execution) if execution else [],
+        "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
+        "seen": seen_token(service, person, row.id, row.content_version, row.digest, card_hash),
+        "notice": "",
+        "draft": "",
+    }
+
+
+def further(
+    service: Service, reader: Reader, row: Row, person: Person, votes: list[Row], agent: Row | None, card_hash: str
+) -> dict[str, str]:
+    """What this card offers beside the approval of its call alone: further calls to allow (`offered`), those that
+    others want to allow (`sentence`, `terms`, `names`, `seen`), or why none can be (`why_not`)."""
+    if row.state != State.PENDING or not grants.limits_of(row):
+        return {}
+    if why := grants.why_not(reader, row):
+        return {"why_not": why}
+    if not votes:
+        return {"offered": "yes"}
+    terms = {vote.grant_terms for vote in votes}
+    users = [people.find(reader, vote.user_id) for vote in votes]
+    names = ", ".join(user.name for user in users if user is not None)
+    if len(terms) > 1 or "" in terms or agent is None:
+        return {"why_not": f"{names} approved this call alone"}
+    (text,) = terms
+    words = sentence(parse(text), agent.name, row.server, row.tool)
+    seen = seen_token(service, person, row.id, row.content_version, row.digest, card_hash, text)
+    return {"sentence": words, "terms": text, "names": names, "seen": seen}
+
+
+def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
+    """The rule as it stood in the version that judged this request; None where no rule of the file did."""
+    version = policy_versions.version(reader, row.policy_hash)
+    return policy_text.passages(version.text).get(row.rule) if version is not None else None
+
+
+def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) -> Iterator[str]:
+    if (before := precedents.ran(reader, row)) is not None:
+        how = f", and {before.outcome.replace('_', ' ')}" if before.outcome else ""
+        yield f"The same call ran before: {when(before.claimed_at)}{how} (request {before.id})."
+    if (refused := precedents.refused(history, row)) is not None and refused.id < row.id:
+        yield from doubts.of_refusal(row, service.statuses.row(reader, refused.id))
+
+
+def _acceptance(service: Service, reader: Reader, row: Row) -> str:
+    """Of the tool's definition that this request was filed under."""
+    tool = service.registry.tool(reader, row.server, row.tool)
+    if tool is None or tool.accepted_hash != row.tool_hash:
+        return "not the one that stands"
+    by = "when the gate first registered it" if tool.accepted_by.startswith("installation:") else ""
+    return f"accepted {when(tool.accepted_at)}, {by or 'by ' + timeline.who(reader, tool.accepted_by)}"

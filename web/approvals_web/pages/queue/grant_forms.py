@@ -1,0 +1,170 @@
+"""Standing grants on pages: the form that makes terms, and grants as people read them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from approvals.errors import Invalid
+from approvals.instant import SECOND
+from approvals.policy.grant_terms import (
+    MAX_CHOICES,
+    Anything,
+    Between,
+    Constraint,
+    Equal,
+    GrantTerms,
+    OneOf,
+    name_words,
+    number_type,
+    parse,
+    sentence,
+    value_words,
+)
+from approvals.protocol.canonical import decode, encode
+from approvals.service import grants
+from approvals.service.identity.servers import agents
+from approvals.service.storage.database import Reader, Row
+
+EXACTLY = "exactly this call's value"
+ANY = "any value at all"
+FEW = {"uses": 3, "minutes": 15}
+"""What the form offers, where the rule allows as much."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One argument of the call on the form."""
+
+    number: int
+    label: str
+    shown: str
+    choices: dict[str, str]
+    chosen: str
+    typed: str
+    """What may be typed for it; empty for nothing."""
+    text: str
+
+
+def fields(arguments: Mapping[str, Any], given: Mapping[str, str]) -> list[Field]:
+    """The form's fields, with what was filled in before. Everything is exact until somebody chooses otherwise."""
+    return [_field(number, name, arguments[name], given) for number, name in enumerate(arguments)]
+
+
+def terms_of(arguments: Mapping[str, Any], given: Mapping[str, str]) -> GrantTerms:
+    """What a filled-in form says. Raises Invalid."""
+    chosen = {
+        name: _constraint(
+            name, arguments[name], given.get(f"how_{number}", "equal"), given.get(f"value_{number}", "").strip("\r\n")
+        )
+        for number, name in enumerate(arguments)
+    }
+    return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen)
+
+
+def listed(reader: Reader, rows: list[Row]) -> list[dict[str, Any]]:
+    """Grants with what pages and commands show of them."""
+    names = {row.id: row.name for row in agents(reader)} if rows else {}
+    return [_listed(row, names.get(row.agent_id, "an agent"), reader.now) for row in rows]
+
+
+def _listed(row: Row, agent: str, now: int) -> dict[str, Any]:
+    live = grants.is_live(row, now)
+    states = {"revoked": row.revoked_at is not None, "run out": not live, "used up": row.used >= row.max_uses}
+    return {
+        "id": row.id,
+        "state": next((name for name, true in states.items() if true), "live"),
+        "live": live,
+        "sentence": _sentence(row, agent),
+        "left": row.max_uses - row.used,
+        "used": row.used,
+        "uses": row.max_uses,
+        "span": max(0, row.expires_at - now) / SECOND,
+        "by": row.granted_by,
+        "rule": row.rule,
+        "request_id": row.request_id,
+        "made_at": row.created_at,
+        "ends_at": row.expires_at,
+        "revoked_by": row.revoked_by,
+        "revoked_at": row.revoked_at,
+    }
+
+
+def _sentence(row: Row, agent: str) -> str:
+    try:
+        return sentence(parse(row.terms), agent, row.server, row.tool)
+    except Invalid:
+        return f"{agent}: {row.server}.{row.tool} (terms erased)"
+
+
+def _field(number: int, name: str, value: Any, given: Mapping[str, str]) -> Field:
+    kind, plain = number_type(value), decode(value)
+    choices, typed, text = {"equal": EXACTLY}, "", ""
+    if kind is not None:
+        lowest = "from 0 up to" if plain >= 0 else "anything up to"
+        choices |= {"at_most": f"{lowest} the value", "at_least": "the value or more", "one_of": "one of the values"}
+        typed, text = f"a {kind}; several with commas", str(plain)
+    elif isinstance(value, str):
+        choices |= {"one_of": "one of the values"}
+        typed, text = "one a line, without quotes", "" if "\n" in value or "\r" in value else value
+    chosen = given.get(f"how_{number}", "equal")
+    return Field(
+        number,
+        name_words(name),
+        value_words(value),
+        choices | {"any": ANY},
+        chosen,
+        typed,
+        given.get(f"value_{number}", text),
+    )
+
+
+def _constraint(name: str, value: Any, how: str, text: str) -> Constraint:
+    kind = number_type(value)
+    if how == "equal":
+        return Equal(value)
+    if how == "any":
+        return Anything()
+    if how == "one_of" and kind is not None:
+        return _one_of(name, [_number(name, kind, part) for part in text.split(",")])
+    if how == "one_of" and isinstance(value, str):
+        return _one_of(name, [line for line in text.replace("\r\n", "\n").split("\n") if line])
+    if how == "at_most" and kind is not None:
+        most = _number(name, kind, text)
+        if decode(value) < 0:
+            return Between(None, most)
+        if decode(most) < 0:
+            raise Invalid(f"{name_words(name)} is not below zero in this call, so its limit cannot be.")
+        return Between(encode(0 if kind == "whole number" else 0.0), most)
+    if how == "at_least" and kind is not None:
+        return Between(_number(name, kind, text), None)
+    raise Invalid(f"There is no such condition on {name_words(name)}.", hint="Choose one of those offered.")
+
+
+def _number(name: str, kind: str, text: str) -> Any:
+    """A typed number of the very type of the call's value, encoded."""
+    try:
+        plain = text.strip()
+        if len(plain) > 100 or not plain.isascii() or "_" in plain:
+            raise ValueError("no number")
+        number = int(plain) if kind == "whole number" else float(plain)
+        if not math.isfinite(number):
+            raise ValueError("no number")
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"The value for {name_words(name)} has to be a {kind}.") from error
+    return encode(number)
+
+
+def _one_of(name: str, values: list[Any]) -> OneOf:
+    """Each value once, in the order typed."""
+    distinct = tuple({value_words(value): value for value in values}.values())
+    if not 0 < len(distinct) <= MAX_CHOICES:
+        raise Invalid(f"{name_words(name)}: 1 to {MAX_CHOICES} values to choose from.")
+    return OneOf(distinct)
+
+
+def _count(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 8) or int(text) < 1:
+        raise Invalid(f"How many {name}? It has to be a whole number from 1.")
+    return int(text)

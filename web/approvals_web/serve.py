@@ -1,0 +1,193 @@
+"""The serving process: one database, one event loop, a clean end."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from approvals.errors import Unavailable
+from approvals.service.audit.chain import Head
+from approvals.service.service import Service, head_line
+from approvals.service.slack.workspace import Installed, Workspace
+from approvals.service.storage import migrate as schema
+from approvals.service.storage.database import Database
+from approvals.service.storage.sqlite import Sqlite
+from approvals_web import logs
+from approvals_web.app import create_app
+from approvals_web.demo.demo import Demo
+from approvals_web.demo.workspace import demo_workspace
+from approvals_web.operator import socket as control
+from approvals_web.settings import Settings
+
+logger = logging.getLogger("approvals")
+
+LAST_WORDS = 3
+"""Seconds that open connections have, once their streams were told to end."""
+IDLE_SECONDS = 75
+"""How long a connection may do nothing: longer than balancers keep theirs, so that none is closed under a request."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but streams and long-polls are told to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but the signal is not raised again afterwards: a stop that was asked for is no failure."""
+        loop = asyncio.get_running_loop()
+        for number in HANDLED_SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in HANDLED_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was made at the start stays: full collections then pause for less
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.stop()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, *, demo: bool) -> None:
+    """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
+    logs.configure(settings.log, settings.log_level)
+    retention, allowance = settings.keeps(), settings.allowance()
+    settings.oidc(), settings.slack(), settings.webhook()  # before anything is served: they raise Invalid
+    database = settings.database()
+    with _alone(database), _listener(settings.host, settings.port) as listener:
+        schema.upgrade(settings.migration_url)
+        service = Service(
+            database,
+            settings.keyring(),
+            settings.url(),
+            policy_file=settings.policy_file(),
+            emit_head=_emitter(),
+            retention=retention,
+            allowance=allowance,
+        )
+        database.write_now(service.check_key)
+        service.begin_policy()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(settings, service, listener, demo=demo))
+
+
+async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        installed = settings.slack()
+        if demo and installed is None:
+            installed = await stack.enter_async_context(demo_workspace(settings))
+        await _serve(settings, service, listener, installed, demo=demo)
+
+
+async def _serve(
+    settings: Settings, service: Service, listener: socket.socket, installed: Installed | None, *, demo: bool
+) -> None:
+    webhook = settings.webhook()
+    slack = Workspace(service, installed) if installed else None
+    if webhook:
+        service.outbox.carry(webhook)
+    config = uvicorn.Config(
+        create_app(service, settings.oidc(), slack),
+        log_config=None,  # as everybody's
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=LAST_WORDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        lifespan="on",
+    )
+    server = Server(config, service)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():  # noqa: ASYNC110 — uvicorn tells in no other way
+        await asyncio.sleep(0.01)
+    async with contextlib.AsyncExitStack() as stack:
+        if not serving.done():
+            await stack.enter_async_context(control.listening(service))
+            await _greet(settings, service, demo=demo)
+            if demo:
+                await stack.enter_async_context(Demo(settings, service).running())
+        stopping = asyncio.create_task(service.stopping.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    await serving
+
+
+async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
+    print(f"Review queue: {service.public_url}/", flush=True)
+    link = await service.write(lambda tx: control.user_setup(service, tx, "serve", demo))
+    if link is not None:
+        print(f"Sign in: {link}", flush=True)
+    for warning in _warnings(settings, demo=demo):
+        logger.warning(warning)
+
+
+def _warnings(settings: Settings, *, demo: bool) -> list[str]:
+    near = settings.host in {"127.0.0.1", "localhost", "::1"}
+    said = []
+    if demo or os.environ.get("APPROVALS_AGENT_KEY"):
+        said.append(
+            "an agent on this machine may share this user id, and could reach the database: cooperative, not enforced. "
+            "In earnest, run the service under a user id of its own."
+        )
+    if not near and not service_is_https(settings):
+        said.append("serving plain HTTP beyond this machine; put TLS before it and set APPROVALS_PUBLIC_URL=https://…")
+    return said
+
+
+def service_is_https(settings: Settings) -> bool:
+    return settings.url().startswith("https://")
+
+
+def _emitter() -> Callable[[Head, int], None] | None:
+    """New heads of the audit chain go to standard output as JSON lines, unless a person is looking at it."""
+    if sys.stdout.isatty():
+        return None
+    return lambda head, at: print(head_line(head, at), flush=True)
+
+
+def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
+    """A SQLite file has one serving process."""
+    if not isinstance(database, Sqlite):
+        return contextlib.nullcontext()
+    path = database.path
+    if not path.parent.is_dir():
+        raise Unavailable(f"There is no folder {path.parent}.", hint="Make it, or change APPROVALS_DATABASE_URL.")
+    return database.only_process()
+
+
+@contextlib.contextmanager
+def _listener(host: str, port: int):  # type: ignore[no-untyped-def]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Unavailable(
+            f"Port {port} of {host} cannot be used: {error.strerror}.",
+            hint="Stop what uses it, or choose another: approvals serve --port 8710",
+        ) from error
+    with listener:
+        yield listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
