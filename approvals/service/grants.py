@@ -25,7 +25,6 @@ from approvals.service.authority import Authority
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.identity.users import Person
-from approvals.service.requests.transitions import REQUEST
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -33,6 +32,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Permission, StandingGrant
+from approvals.service.storage.tables.handles import REQUEST
 
 BANNER = 20
 """Live grants that the queue shows; the page has all."""

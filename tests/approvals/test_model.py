@@ -37,8 +37,8 @@ from approvals.service.audit import chain
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests.decisions import Seen
-from approvals.service.requests.status import WITH_EXECUTION
 from approvals.service.storage.database import Reader, Statement, Transaction
+from approvals.service.storage.tables.handles import WITH_EXECUTION
 
 AGENTS = ("scout", "rover")
 PEOPLE = ("ann", "bob", "cat")

@@ -16,17 +16,15 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Agent
+from approvals.service.storage.tables.handles import SERVER, servers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 MOST = 200
 """Entries of one audience."""
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
-_SERVER = Statement(select(levers.servers).where(levers.servers.c.name == bindparam("name")))
 _AGENT = Statement(select(_agents.c.id).where(_agents.c.name == bindparam("name")))
-_SET = Statement(
-    update(levers.servers).where(levers.servers.c.name == bindparam("of")).values(audience=bindparam("audience"))
-)
+_SET = Statement(update(servers).where(servers.c.name == bindparam("of")).values(audience=bindparam("audience")))
 
 
 class Audiences:
@@ -86,7 +84,7 @@ def name_of(audience: str) -> str:
 
 def known_server(reader: Reader, name: str) -> Row:
     """Raises NotFound."""
-    row = reader.one(_SERVER, name=name)
+    row = reader.one(SERVER, name=name)
     if row is None:
         raise NotFound(f"There is no server {name!r}.", hint="List them: approvals server list")
     return row

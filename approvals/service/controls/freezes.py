@@ -20,7 +20,7 @@ from approvals.service.controls import state as levers
 from approvals.service.controls.state import Levers
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
-from approvals.service.requests.transitions import Transitions, executions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -33,6 +33,7 @@ from approvals.service.storage.tables import (
     GateSession,
     Installation,
 )
+from approvals.service.storage.tables.handles import executions, freezes, requests
 
 BATCH = 200
 """Approvals that one transaction takes back."""
@@ -42,36 +43,36 @@ SCOPES = ("all", "server", "agent")
 LIVE_SECONDS = 45.0
 """A gate process that was not heard of for longer is not expected to confirm."""
 
-_freezes = levers.freezes
+
 _confirmations = FreezeConfirmation.__table__  # type: ignore[attr-defined]
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
 _installations = Installation.__table__  # type: ignore[attr-defined]
 
-_in_force = _freezes.c.lifted_at.is_(None)
+_in_force = freezes.c.lifted_at.is_(None)
 CONCERNED = exists(
-    select(_freezes.c.id).where(
+    select(freezes.c.id).where(
         _in_force,
         or_(
-            _freezes.c.scope == "all",
-            and_(_freezes.c.scope == "server", _freezes.c.of == requests.c.server),
-            and_(_freezes.c.scope == "agent", _freezes.c.of == requests.c.agent_id),
+            freezes.c.scope == "all",
+            and_(freezes.c.scope == "server", freezes.c.of == requests.c.server),
+            and_(freezes.c.scope == "agent", freezes.c.of == requests.c.agent_id),
         ),
     )
 )
 """Of a request: whether any freeze in force stops it."""
 _SESSION = Statement(select(_sessions.c.installation_id).where(_sessions.c.id == bindparam("id")))
-_IN_FORCE = Statement(select(_freezes).where(_in_force).order_by(_freezes.c.made_at, _freezes.c.id))
-_COUNT = Statement(select(func.count().label("n")).select_from(_freezes).where(_in_force))
+_IN_FORCE = Statement(select(freezes).where(_in_force).order_by(freezes.c.made_at, freezes.c.id))
+_COUNT = Statement(select(func.count().label("n")).select_from(freezes).where(_in_force))
 _ONE = Statement(
-    select(_freezes).where(_in_force, _freezes.c.scope == bindparam("scope"), _freezes.c.of == bindparam("of"))
+    select(freezes).where(_in_force, freezes.c.scope == bindparam("scope"), freezes.c.of == bindparam("of"))
 )
-_LIFTED = Statement(select(_freezes).where(_freezes.c.lifted_at.is_not(None)).order_by(_freezes.c.id.desc()).limit(20))
+_LIFTED = Statement(select(freezes).where(freezes.c.lifted_at.is_not(None)).order_by(freezes.c.id.desc()).limit(20))
 _LIFT = Statement(
-    update(_freezes)
-    .where(_freezes.c.id == bindparam("freeze_id"))
+    update(freezes)
+    .where(freezes.c.id == bindparam("freeze_id"))
     .values(lifted_at=bindparam("at"), lifted_by=bindparam("by"))
 )
-_EXPLAIN = Statement(update(_freezes).where(_freezes.c.id == bindparam("freeze_id")).values(reason=bindparam("why")))
+_EXPLAIN = Statement(update(freezes).where(freezes.c.id == bindparam("freeze_id")).values(reason=bindparam("why")))
 _UNCLAIMED = Statement(
     select(requests.c.id)
     .where(requests.c.state == State.APPROVED.value, CONCERNED)

@@ -14,7 +14,6 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import state as levers
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -22,6 +21,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Tool
+from approvals.service.storage.tables.handles import requests, rollouts
 
 OFF, OBSERVE, ENFORCE = MODES = ("off", "observe", "enforce")
 """The strictest last."""
@@ -29,18 +29,17 @@ COUNTED = 1000
 MOST = 1000
 """Rows that are listed."""
 
-_rollouts = levers.rollouts
 _tools = Tool.__table__  # type: ignore[attr-defined]
 _key = ("server", "tool", "audience")
 
-_PUT = insert(_rollouts).values({name: bindparam(name) for name in (*_key, "mode", "set_at", "set_by")})
+_PUT = insert(rollouts).values({name: bindparam(name) for name in (*_key, "mode", "set_at", "set_by")})
 _SET = Statement(
     _PUT.on_conflict_do_update(
         index_elements=list(_key), set_={name: _PUT.excluded[name] for name in ("mode", "set_at", "set_by")}
     )
 )
-_FORGET = Statement(delete(_rollouts).where(*(_rollouts.c[name] == bindparam(f"of_{name}") for name in _key)))
-_ALL = Statement(select(_rollouts).order_by(_rollouts.c.server, _rollouts.c.tool, _rollouts.c.audience).limit(MOST))
+_FORGET = Statement(delete(rollouts).where(*(rollouts.c[name] == bindparam(f"of_{name}") for name in _key)))
+_ALL = Statement(select(rollouts).order_by(rollouts.c.server, rollouts.c.tool, rollouts.c.audience).limit(MOST))
 _TOOL = Statement(
     select(_tools.c.name).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name"))
 )

@@ -15,14 +15,10 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Freeze, Rollout, Server
+from approvals.service.storage.tables.handles import freezes, rollouts, servers
 
 MOVED = "levers"
 """Announced when any was moved."""
-
-freezes = Freeze.__table__  # type: ignore[attr-defined]
-rollouts = Rollout.__table__  # type: ignore[attr-defined]
-servers = Server.__table__  # type: ignore[attr-defined]
 
 _lock = func.hashtextextended("approvals levers", 0)
 _KEEP = Statement(select(func.pg_advisory_xact_lock_shared(_lock)))

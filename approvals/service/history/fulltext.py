@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
 
 from approvals.protocol.canonical import decode, is_redacted
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -26,6 +25,7 @@ from approvals.service.storage.tables import (
     Meta,
     RequestWords,
 )
+from approvals.service.storage.tables.handles import requests
 
 BATCH = 500
 """Linked events a transaction: others want to write too."""

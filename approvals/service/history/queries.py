@@ -5,9 +5,8 @@ from functools import cache
 from sqlalchemy import bindparam, literal_column, select
 
 from approvals.protocol.messages import State
-from approvals.service.requests.status import WITH_EXECUTION
-from approvals.service.requests.transitions import executions, requests
 from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables.handles import WITH_EXECUTION, executions, requests
 
 _WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
 LONGEST_QUEUE = 200

@@ -9,9 +9,9 @@ from sqlalchemy import bindparam, select
 from approvals.instant import SECOND
 from approvals.policy.model import Action
 from approvals.protocol.messages import State
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.tables.handles import requests
 
 LAST = 1000
 """So many requests are looked at, the newest."""

@@ -12,9 +12,8 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from approvals.errors import Invalid
 from approvals.service.history import fulltext as word_index
-from approvals.service.requests.status import WITH_EXECUTION
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 
 WINDOW = 10_000
 ORIGIN = ("on_behalf_of", "agent_session", "trace_id")

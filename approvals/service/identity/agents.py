@@ -12,7 +12,6 @@ from approvals.protocol import scopes
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity import agent_owners as ownership
 from approvals.service.identity import credentials
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -25,6 +24,7 @@ from approvals.service.storage.tables import (
     Credential,
     User,
 )
+from approvals.service.storage.tables.handles import requests
 
 MOST_GROUPS = 20
 MOST_LIMIT = 1_000_000

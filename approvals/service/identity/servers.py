@@ -27,7 +27,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Agent, Installation, Server
-from approvals.service.tools.registry import HOLD_SERVER, SERVER
+from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
 _installations = Installation.__table__  # type: ignore[attr-defined]

@@ -21,7 +21,8 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Delivery, Request
+from approvals.service.storage.tables import Delivery
+from approvals.service.storage.tables.handles import requests
 
 ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
 LEASE = 60 * SECOND
@@ -34,7 +35,6 @@ MAX_ERROR = 500
 SHOWN = 100
 
 _deliveries = Delivery.__table__  # type: ignore[attr-defined]
-_requests = Request.__table__  # type: ignore[attr-defined]
 _earlier = _deliveries.alias("earlier")
 _waits = (_deliveries.c.done_at.is_(None)) & (_deliveries.c.dead_at.is_(None))
 _first = ~(
@@ -88,8 +88,8 @@ _AGAIN = Statement(
     .values(due_at=bindparam("at"), created_at=bindparam("at"), dead_at=null(), lease_until=null())
 )
 _WAITING = Statement(
-    select(_deliveries, _requests.c.headline)
-    .join_from(_deliveries, _requests, _requests.c.id == _deliveries.c.request_id, isouter=True)
+    select(_deliveries, requests.c.headline)
+    .join_from(_deliveries, requests, requests.c.id == _deliveries.c.request_id, isouter=True)
     .where(_deliveries.c.done_at.is_(None))
     .order_by(_deliveries.c.dead_at.is_(None), _deliveries.c.due_at)
     .limit(SHOWN)

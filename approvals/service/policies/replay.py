@@ -11,8 +11,8 @@ from approvals.errors import NotFound
 from approvals.instant import Instant
 from approvals.policy.model import CallFacts, Judgement, Policy
 from approvals.service.policies.snapshot import NOTHING, recall
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables.handles import requests
 from approvals.service.tools.registry import Registry
 
 BATCH = 200

@@ -10,9 +10,10 @@ from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStreams
 from approvals.service.requests.filing import FOLLOW
 from approvals.service.requests.key_revocations import TAKEN_BACK
-from approvals.service.requests.transitions import WAKE, requests
+from approvals.service.requests.transitions import WAKE
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import WaitingCall
+from approvals.service.storage.tables.handles import requests
 
 POLL_SECONDS = 2.0
 """The slow poll beneath the notifications."""

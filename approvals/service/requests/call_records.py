@@ -7,7 +7,7 @@ from approvals.protocol.messages import CallRecords, Recorded
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import GateSession
-from approvals.service.tools.registry import HOLD_SESSION, SESSION
+from approvals.service.storage.tables.handles import HOLD_SESSION, SESSION
 
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
 

@@ -32,7 +32,7 @@ from approvals.service.controls import state as levers
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.requests import callers as assertion
-from approvals.service.requests.transitions import Transitions, executions
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -40,6 +40,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Execution, Permission
+from approvals.service.storage.tables.handles import EXECUTION, executions
 from approvals.service.tools.registry import Registry, facts_of
 
 logger = logging.getLogger("approvals")
@@ -50,7 +51,6 @@ LEASE_SECONDS = 30.0
 _permissions = Permission.__table__  # type: ignore[attr-defined]
 
 _PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")))
-EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")))
 _RENEW = Statement(
     update(executions).where(executions.c.id == bindparam("of")).values(lease_until=bindparam("lease_until"))
 )

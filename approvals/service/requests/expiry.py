@@ -5,9 +5,10 @@ from sqlalchemy import bindparam, func, null, or_, select, update
 from approvals.instant import SECOND, Instant
 from approvals.protocol.messages import MAX_UNREPORTED, State
 from approvals.service.audit.log import SYSTEM
-from approvals.service.requests.transitions import Transitions, executions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Statement, Transaction
 from approvals.service.storage.tables import GateSession
+from approvals.service.storage.tables.handles import executions, requests
 
 BATCH = 200
 SILENCE_SECONDS = 60.0

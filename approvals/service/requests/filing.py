@@ -46,21 +46,12 @@ from approvals.service.requests import reminders as nudges
 from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
-from approvals.service.requests.transitions import (
-    REQUEST,
-    Transitions,
-    executions,
-    requests,
-)
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import Permission, Request
+from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
 from approvals.service.tools import summary as headline
-from approvals.service.tools.registry import (
-    SESSION,
-    Registry,
-    Standing,
-    facts_of,
-)
+from approvals.service.tools.registry import Registry, Standing, facts_of
 
 _joined = select(requests, executions.c.lease_until).join_from(
     requests, executions, executions.c.request_id == requests.c.id, isouter=True

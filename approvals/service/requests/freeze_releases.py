@@ -18,13 +18,14 @@ from approvals.service.controls.freezes import CONCERNED
 from approvals.service.identity import credentials
 from approvals.service.requests import callers as assertion
 from approvals.service.requests.filing import grant_permission
-from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
     Row,
     Statement,
     Transaction,
 )
+from approvals.service.storage.tables.handles import requests
 from approvals.service.tools.registry import Registry, facts_of
 
 BATCH = 200

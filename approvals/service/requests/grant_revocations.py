@@ -9,9 +9,10 @@ from approvals.protocol.states import Move
 from approvals.service import grants
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
-from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import Permission, StandingGrant
+from approvals.service.storage.tables.handles import requests
 
 _grants = StandingGrant.__table__  # type: ignore[attr-defined]
 _permissions = Permission.__table__  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, or_, select
 from approvals.protocol.messages import State
 from approvals.protocol.states import Move
 from approvals.service.audit.log import SYSTEM
-from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -17,6 +17,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Agent, Credential
+from approvals.service.storage.tables.handles import requests
 
 BATCH = 50
 TAKEN_BACK = "taken-back"

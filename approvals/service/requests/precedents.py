@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, exists, select, text
 
 from approvals.instant import SECOND, Instant
 from approvals.protocol.messages import State
-from approvals.service.requests.transitions import executions, requests
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.tables.handles import executions, requests
 from approvals.service.storage.tables.requests import PEOPLE_ASKED
 
 LOOKED_AT = 200

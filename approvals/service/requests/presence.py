@@ -5,9 +5,9 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
 from approvals.instant import SECOND
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import Reader, Statement, Transaction
 from approvals.service.storage.tables import GateSession, WaitingCall
+from approvals.service.storage.tables.handles import requests
 
 FORGOTTEN_SECONDS = 45.0
 """A gate process of which nothing was heard for so long has no callers that wait: its stream speaks every 20 s."""

@@ -16,7 +16,6 @@ from approvals.errors import TooMany
 from approvals.instant import SECOND
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.requests.callers import Caller
-from approvals.service.requests.transitions import requests
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -24,6 +23,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import Agent, AgentOwner
+from approvals.service.storage.tables.handles import requests
 
 logger = logging.getLogger("approvals")
 

@@ -12,8 +12,9 @@ from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import canonical
 from approvals.protocol.messages import State
 from approvals.service.audit.log import SYSTEM
-from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables.handles import requests
 
 BATCH = 100
 

@@ -11,9 +11,9 @@ from approvals.protocol.messages import State
 from approvals.protocol.states import OUTCOMES
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
-from approvals.service.requests.claims import EXECUTION
-from approvals.service.requests.transitions import Transitions, executions
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables.handles import EXECUTION, executions
 
 MARGIN_SECONDS = 60.0
 """After the lease, before anyone may say "it did not run": a gate that was only slow reports by then."""

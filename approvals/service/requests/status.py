@@ -1,30 +1,15 @@
 """A request as those who wait for it see it."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam
 
 from approvals.errors import NotFound
 from approvals.instant import SECOND, seconds_until
 from approvals.protocol.messages import RequestStatus, State
 from approvals.protocol.states import due
-from approvals.service.requests.transitions import (
-    BECAUSE,
-    deadlines,
-    executions,
-    requests,
-    seen_state,
-)
+from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
 from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 
-WITH_EXECUTION = select(
-    requests,
-    executions.c.lease_until,
-    executions.c.claim_id,
-    executions.c.claimed_at,
-    executions.c.result,
-    executions.c.error,
-    executions.c.sealed_result,
-    executions.c.finished_at,
-).join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
 _ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")))
 
 

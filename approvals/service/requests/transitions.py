@@ -19,16 +19,8 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Execution, Request
+from approvals.service.storage.tables.handles import REQUEST, requests
 
-requests = Request.__table__  # type: ignore[attr-defined]
-executions = Execution.__table__  # type: ignore[attr-defined]
-
-REQUEST = Statement(
-    select(requests, executions.c.lease_until)
-    .join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
-    .where(requests.c.id == bindparam("id"))
-)
 _CHANGEABLE = (
     "state",
     "attach_key",

@@ -10,10 +10,9 @@ from approvals.errors import NotFound, NotPossible
 from approvals.instant import SECOND
 from approvals.protocol.messages import State, Unsettled, Verification
 from approvals.protocol.states import OUTCOMES
-from approvals.service.requests.claims import EXECUTION
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
-from approvals.service.requests.transitions import Transitions, executions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -21,7 +20,7 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import GateSession
-from approvals.service.tools.registry import SESSION
+from approvals.service.storage.tables.handles import EXECUTION, SESSION, executions, requests
 
 PAGE = 10
 

@@ -12,7 +12,7 @@ from approvals.errors import NotPossible
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.history import fulltext as word_index
-from approvals.service.requests.transitions import Transitions, executions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import (
@@ -25,6 +25,7 @@ from approvals.service.storage.tables import (
     StandingGrant,
     WebSession,
 )
+from approvals.service.storage.tables.handles import executions, requests
 
 BATCH = 25
 """Requests, or records of calls, a transaction: others want to write too."""

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, or_, select, update
 from approvals.protocol.messages import State
 from approvals.protocol.states import Move
 from approvals.service.audit.log import SYSTEM
-from approvals.service.requests.transitions import Transitions, requests
+from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Statement, Transaction
 from approvals.service.storage.tables import (
     Credential,
@@ -19,6 +19,7 @@ from approvals.service.storage.tables import (
     StandingGrant,
     WebSession,
 )
+from approvals.service.storage.tables.handles import requests
 
 BATCH = 200
 BECAUSE = "the database was restored from a back-up"

@@ -14,7 +14,6 @@ from approvals.service.authority import on_content
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import NotDelivered
 from approvals.service.requests.decisions import Seen
-from approvals.service.requests.transitions import requests
 from approvals.service.service import Service
 from approvals.service.slack import blocks as message
 from approvals.service.slack import buttons as button
@@ -32,6 +31,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
+from approvals.service.storage.tables.handles import requests
 
 logger = logging.getLogger("approvals")
 

@@ -39,31 +39,21 @@ from approvals.service.storage.database import (
 from approvals.service.storage.tables import (
     GateSession,
     Installation,
-    Server,
     SessionTool,
     Tool,
     ToolDefinitionRow,
 )
+from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER, SESSION
 from approvals.service.tools import summary as headline
 
 LEASE_SECONDS = 15.0
 
-_servers = Server.__table__  # type: ignore[attr-defined]
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
 _session_tools = SessionTool.__table__  # type: ignore[attr-defined]
 _definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
 _tools = Tool.__table__  # type: ignore[attr-defined]
 _installations = Installation.__table__  # type: ignore[attr-defined]
 
-SERVER = Statement(select(_servers).where(_servers.c.name == bindparam("name")))
-HOLD_SERVER = Statement(
-    select(_servers.c.name).where(_servers.c.name == bindparam("name")).with_for_update(key_share=True)
-)
-"""Held by whoever compares with what stands at a server: the next one compares with what came of it."""
-SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
-HOLD_SESSION = Statement(
-    select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
-)
 _SEEN = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))

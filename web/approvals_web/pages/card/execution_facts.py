@@ -4,7 +4,7 @@ from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.requests.verifications import is_there
 from approvals.service.storage.database import Reader, Row
-from approvals.service.tools.registry import SESSION
+from approvals.service.storage.tables.handles import SESSION
 from approvals_web.http.rendering import when
 
 Line = tuple[str, str]

@@ -18,10 +18,10 @@ from approvals.service.identity import users as people
 from approvals.service.identity.users import Person
 from approvals.service.policies import versions as policy_versions
 from approvals.service.requests import precedents, presence
-from approvals.service.requests.claims import EXECUTION
 from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.tables.handles import EXECUTION
 from approvals_web.http.rendering import fragment, when
 from approvals_web.pages.card import confirmation as typed_name
 from approvals_web.pages.card import execution_facts as evidence

@@ -1,0 +1,46 @@
+"""The tables that several packages query, by name, and the queries that they share."""
+
+from sqlalchemy import bindparam, select
+
+from approvals.service.storage.database import Statement
+from approvals.service.storage.tables import (
+    Execution,
+    Freeze,
+    GateSession,
+    Request,
+    Rollout,
+    Server,
+)
+
+requests = Request.__table__  # type: ignore[attr-defined]
+executions = Execution.__table__  # type: ignore[attr-defined]
+servers = Server.__table__  # type: ignore[attr-defined]
+freezes = Freeze.__table__  # type: ignore[attr-defined]
+rollouts = Rollout.__table__  # type: ignore[attr-defined]
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+
+REQUEST = Statement(
+    select(requests, executions.c.lease_until)
+    .join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
+    .where(requests.c.id == bindparam("id"))
+)
+WITH_EXECUTION = select(
+    requests,
+    executions.c.lease_until,
+    executions.c.claim_id,
+    executions.c.claimed_at,
+    executions.c.result,
+    executions.c.error,
+    executions.c.sealed_result,
+    executions.c.finished_at,
+).join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
+EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")))
+SERVER = Statement(select(servers).where(servers.c.name == bindparam("name")))
+HOLD_SERVER = Statement(
+    select(servers.c.name).where(servers.c.name == bindparam("name")).with_for_update(key_share=True)
+)
+"""Held by whoever compares with what stands at a server: the next one compares with what came of it."""
+SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+HOLD_SESSION = Statement(
+    select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
+)
