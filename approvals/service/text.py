@@ -3,14 +3,21 @@
 import unicodedata
 from itertools import groupby
 
-from approvals.service.tools.summary import visible
-
 _REORDERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ALPHABETS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 _DRESSED = ("FULLWIDTH", "MATHEMATICAL")
 """Letters of one alphabet in other clothes."""
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for code in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
+}
+"""Fillers and variation selectors: letters and marks by category that show as nothing (U+FE0F is left to emoji)."""
 MOST = 6
 """Things said of one text."""
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Control, format and separator characters made visible, so that text cannot hide or reorder itself."""
+    return "".join(character if character in keep else _visible(character) for character in text)
 
 
 def oddities(text: str) -> tuple[str, ...]:
@@ -29,6 +36,12 @@ def oddities(text: str) -> tuple[str, ...]:
 def mixes_scripts(text: str) -> bool:
     """Whether a word mixes alphabets that look alike (Latin with Greek or Cyrillic), or wears another's clothes."""
     return not text.isascii() and any(map(_mixed, _words(text)))
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"} and character not in _BLANK:
+        return character
+    return f"⟨U+{ord(character):04X}⟩"
 
 
 def _mixed(word: str) -> list[str]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from approvals.protocol.canonical import decode, is_redacted
-from approvals.service.text import oddities
-from approvals.service.tools.summary import visible
+from approvals.service.text import oddities, visible
 
 MAX_ROWS = 100
 MAX_VALUE = 6000

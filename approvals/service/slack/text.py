@@ -6,7 +6,7 @@ Wherever it can be, such text goes as plain_text, which Slack does not parse. In
 
 import re
 
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 
 ELLIPSIS = "…"
 _ANGLE = re.compile(r"<(?=[!@#hm])")

@@ -4,18 +4,14 @@
 """
 
 import re
-import unicodedata
 from typing import Any
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import decode, is_redacted
+from approvals.service.text import visible
 
 MAX_VALUE = 120
 _FIELD = re.compile(r"\{([A-Za-z_][\w.]*)(?::(\w+))?\}")
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
-    chr(code) for code in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
-}
-"""Fillers and variation selectors: letters and marks by category that show as nothing (U+FE0F is left to emoji)."""
 _CURRENCIES = {"usd": "$", "eur": "€", "gbp": "£"}
 
 
@@ -45,11 +41,6 @@ def check(template: str, input_schema: dict[str, Any]) -> None:
         raise Invalid(f"The summary {template!r} has a brace that opens no field.", hint="Write {argument}.")
 
 
-def visible(text: str, keep: str = "") -> str:
-    """Control, format and separator characters made visible, so that text cannot hide or reorder itself."""
-    return "".join(character if character in keep else _visible(character) for character in text)
-
-
 def _value(path: str, form: str | None, arguments: Any) -> str:
     value = arguments
     for step in path.split("."):
@@ -67,9 +58,3 @@ def _text(value: Any) -> str:
         return f"[secret, {value['length']} characters]"
     text = visible(value if isinstance(value, str) else str(decode(value)))
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"} and character not in _BLANK:
-        return character
-    return f"⟨U+{ord(character):04X}⟩"

@@ -25,7 +25,7 @@ from approvals.instant import SECOND, Clock
 from approvals.service.identity.roles import MAX_GROUPS, is_group
 from approvals.service.identity.sso import Admission, Identity
 from approvals.service.identity.users import ROLES, is_handle
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 from approvals_web.auth.id_token import Expected, usable, validate
 from approvals_web.auth.oidc_state import Handshake
 

@@ -14,7 +14,7 @@ from approvals.policy.model import DefaultPolicy, Policy
 from approvals.service.policies import replay as policy_replay
 from approvals.service.policies.file import PolicyFile
 from approvals.service.service import Service
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 from approvals_web.settings import Settings
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}

@@ -12,7 +12,7 @@ from jinja2_fragments.fastapi import Jinja2Blocks
 from approvals.instant import Instant, to_datetime
 from approvals.service.controls.freezes import concerning
 from approvals.service.service import Service
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 from approvals_web.http.assets import address
 from approvals_web.http.navigation import navigation
 

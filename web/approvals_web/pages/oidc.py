@@ -13,7 +13,7 @@ from approvals.errors import (
     Unavailable,
 )
 from approvals.service.storage.database import Row, Transaction
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 from approvals_web.auth import oidc_state as handshake
 from approvals_web.auth import sessions as browser_session
 from approvals_web.auth.oidc import Provider

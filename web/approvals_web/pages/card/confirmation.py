@@ -5,8 +5,7 @@ from typing import Any
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import decode, is_redacted
-from approvals.service.text import mixes_scripts
-from approvals.service.tools.summary import visible
+from approvals.service.text import mixes_scripts, visible
 
 LONGEST = 60
 _PLAIN_FIELD = re.compile(r"\{([A-Za-z_][\w.]*)\}")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from approvals.service.tools.summary import visible
+from approvals.service.text import visible
 from approvals_web.pages.card.views.places import Place
 
 MAX_SHOWN = 8000
