@@ -22,7 +22,6 @@ from approvals.service.audit import chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
 from approvals.service.controls import freezes
-from approvals.service.controls import state as levers
 from approvals.service.controls.audiences import Audiences
 from approvals.service.controls.freezes import Freezes
 from approvals.service.controls.rollouts import Rollouts
@@ -47,6 +46,7 @@ from approvals.service.policies.file import PolicyFile
 from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
 from approvals.service.realtime.activity import Sightings
 from approvals.service.realtime.bus import Bus
+from approvals.service.realtime.channels import MOVED
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
 from approvals.service.realtime.wakeup import Bell
@@ -340,7 +340,7 @@ class Service:
     def _levers_moved(self) -> None:
         """Gates get a fresh lease at once, pages a poke."""
         self.gates.renew()
-        self.bus.wake(levers.MOVED)
+        self.bus.wake(MOVED)
 
     def _moved(self, moved: Moved) -> None:
         self.metrics.moved(moved)

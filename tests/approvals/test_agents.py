@@ -28,6 +28,7 @@ from approvals.service.identity import agent_owners as ownership
 from approvals.service.identity import agents
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
+from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.requests import key_revocations as orphan
 from approvals.service.requests import rate_limits as allowance
 from approvals.service.requests.rate_limits import Allowance
@@ -195,7 +196,7 @@ async def test_p7_a_key_revoked_by_another_replica_or_a_command_ends_its_calls_a
     def elsewhere():
         revoke_key(other, keys(other)[0].id)
         if not served.house.service.database.shared:
-            served.house.service.replicas.hear(orphan.TAKEN_BACK)  # one process serves a file: its own socket tells it
+            served.house.service.replicas.hear(TAKEN_BACK)  # one process serves a file: its own socket tells it
 
     _, result = await while_waiting(served, log, elsewhere)
     other.service.database.stop()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, and_, bindparam, func, literal_column, or_, select, union_all
 
+from approvals.service.realtime.channels import MOVED
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -16,9 +17,6 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables.handles import freezes, rollouts, servers
-
-MOVED = "levers"
-"""Announced when any was moved."""
 
 _lock = func.hashtextextended("approvals levers", 0)
 _KEEP = Statement(select(func.pg_advisory_xact_lock_shared(_lock)))

@@ -19,7 +19,7 @@ from approvals.protocol.messages import Assurance
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity import agent_owners as ownership
 from approvals.service.identity import credentials
-from approvals.service.requests.key_revocations import TAKEN_BACK
+from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.storage.database import (
     Reader,
     Row,

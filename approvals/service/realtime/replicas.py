@@ -5,12 +5,9 @@ from collections.abc import Callable
 from sqlalchemy import bindparam, select, tuple_
 
 from approvals.instant import SECOND, Instant
-from approvals.service.controls.state import MOVED
 from approvals.service.realtime.bus import Bus
+from approvals.service.realtime.channels import FOLLOW, MOVED, TAKEN_BACK, WAKE
 from approvals.service.realtime.gate_streams import GateStreams
-from approvals.service.requests.filing import FOLLOW
-from approvals.service.requests.key_revocations import TAKEN_BACK
-from approvals.service.requests.transitions import WAKE
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import WaitingCall
 from approvals.service.storage.tables.handles import requests

@@ -41,6 +41,7 @@ from approvals.service.keyring import Keyring
 from approvals.service.policies import versions as policy_versions
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.policies.snapshot import remember
+from approvals.service.realtime.channels import FOLLOW
 from approvals.service.requests import presence
 from approvals.service.requests import reminders as nudges
 from approvals.service.requests.callers import Caller, caller_of
@@ -56,9 +57,6 @@ from approvals.service.tools.registry import Registry, Standing, facts_of
 _joined = select(requests, executions.c.lease_until).join_from(
     requests, executions, executions.c.request_id == requests.c.id, isouter=True
 )
-FOLLOW = "follow"
-"""Announced with the gate process and the request that one of its callers waits for from now on."""
-
 _TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 0))))
 """Held while a call is filed, so that its twins are filed one after the other."""
 _OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))

@@ -20,8 +20,6 @@ from approvals.service.storage.tables import Agent, Credential
 from approvals.service.storage.tables.handles import requests
 
 BATCH = 50
-TAKEN_BACK = "taken-back"
-"""Announced when a key or an agent was revoked."""
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
 _credentials = Credential.__table__  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from approvals.protocol.messages import OPEN, State
 from approvals.protocol.states import Deadlines, Move
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.notifications.outbox import Outbox
+from approvals.service.realtime.channels import WAKE
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -62,9 +63,6 @@ _SWAP = Statement(
 )
 
 _HOLD = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
-
-WAKE = "wake"
-"""Announced with the id of a request that changed."""
 
 Wake = Callable[[str], None]
 """Told, after the commit, the id of each request that changed."""

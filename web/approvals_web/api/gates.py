@@ -1,7 +1,7 @@
 """What a gate process says of itself."""
 
 from approvals.protocol.messages import HeardFreezes, Identifier
-from approvals.service.controls import state as levers
+from approvals.service.realtime.channels import MOVED
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
 from approvals_web.http.routers import ApiRouter
@@ -15,4 +15,4 @@ async def heard_freezes(
 ) -> None:
     """It has heard of these freezes, and starts nothing that they stop."""
     await service.write(lambda tx: service.freezes.confirm(tx, installation, session, body.freezes))
-    service.bus.wake(levers.MOVED)  # pages show who confirmed
+    service.bus.wake(MOVED)  # pages show who confirmed

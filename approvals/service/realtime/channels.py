@@ -1,0 +1,10 @@
+"""The names on the wire: what processes over one database announce to each other. Words follow, with blanks between."""
+
+WAKE = "wake"
+"""With the id of a request that changed."""
+FOLLOW = "follow"
+"""With a gate process and the request that one of its callers waits for from now on."""
+MOVED = "levers"
+"""A freeze, a rollout or an audience was changed."""
+TAKEN_BACK = "taken-back"
+"""A key or an agent was revoked."""
