@@ -21,9 +21,7 @@ from approvals.protocol.messages import Filing
 from approvals.service.audit import chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
-from approvals.service.controls import freezes
 from approvals.service.controls.audiences import Audiences
-from approvals.service.controls.freezes import Freezes
 from approvals.service.controls.rollouts import Rollouts
 from approvals.service.dispatcher import Sender
 from approvals.service.history import fulltext as word_index
@@ -51,14 +49,15 @@ from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests import freeze_releases as release
+from approvals.service.requests import freezing, presence
 from approvals.service.requests import key_revocations as orphan
-from approvals.service.requests import presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.decisions import Decisions
 from approvals.service.requests.expiry import Expiry, next_due
 from approvals.service.requests.filing import Filed, Filings
 from approvals.service.requests.freeze_releases import Releases
+from approvals.service.requests.freezing import Freezes
 from approvals.service.requests.grant_revocations import GrantRevocations
 from approvals.service.requests.key_revocations import Orphans
 from approvals.service.requests.rate_limits import Allowance, Allowances
@@ -262,7 +261,7 @@ class Service:
 
     async def heed_levers(self) -> None:
         """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
-        while await self.read(freezes.unclaimed):
+        while await self.read(freezing.unclaimed):
             await self.write(self.freezes.sweep)
         while await self.read(release.waiting):
             await self.write(self.releases.sweep)

@@ -1,0 +1,174 @@
+"""Freezes as acts: made, lifted, confirmed by gates; and approvals that one found unclaimed, taken back."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
+
+from approvals import ids as identifier
+from approvals.errors import Invalid, NotFound
+from approvals.protocol.messages import MAX_REASON, State
+from approvals.protocol.states import Move
+from approvals.service.audit.log import SYSTEM
+from approvals.service.controls import audiences as audience
+from approvals.service.controls import state as levers
+from approvals.service.controls.freezes import (
+    CONCERNED,
+    HOLD,
+    REFUSE,
+    SCOPES,
+    STANDS,
+    in_force,
+    number,
+    sentence,
+    stopping,
+    subject,
+)
+from approvals.service.identity import credentials
+from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.database import (
+    Reader,
+    Row,
+    Statement,
+    Transaction,
+)
+from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession
+from approvals.service.storage.tables.handles import freezes, requests
+
+BATCH = 200
+"""Approvals that one transaction takes back."""
+
+_confirmations = FreezeConfirmation.__table__  # type: ignore[attr-defined]
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+
+_ONE = Statement(select(freezes).where(STANDS, freezes.c.scope == bindparam("scope"), freezes.c.of == bindparam("of")))
+_LIFT = Statement(
+    update(freezes)
+    .where(freezes.c.id == bindparam("freeze_id"))
+    .values(lifted_at=bindparam("at"), lifted_by=bindparam("by"))
+)
+_EXPLAIN = Statement(update(freezes).where(freezes.c.id == bindparam("freeze_id")).values(reason=bindparam("why")))
+_UNCLAIMED = Statement(
+    select(requests.c.id)
+    .where(requests.c.state == State.APPROVED.value, CONCERNED)
+    .order_by(requests.c.id)
+    .limit(BATCH)
+)
+_SESSION = Statement(select(_sessions.c.installation_id).where(_sessions.c.id == bindparam("id")))
+_CONFIRM = Statement(
+    insert(_confirmations)
+    .values({name: bindparam(name) for name in ("freeze_id", "session_id", "confirmed_at")})
+    .on_conflict_do_nothing()
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of asking for a freeze."""
+
+    freeze: Row
+    new: bool
+    """Else it stood already."""
+    revoked: int
+    """Approvals taken back so far; `Freezes.sweep` goes on while there are more."""
+
+
+class Freezes:
+    """Makes and lifts freezes."""
+
+    def __init__(self, transitions: Transitions, tell: Callable[[], None]) -> None:
+        self._transitions = transitions
+        self._tell = tell
+
+    def make(self, tx: Transaction, actor: str, scope: str, of: str, mode: str, reason: str) -> Made:
+        """Stop writes: `all`, those to the `server`, or by the `agent` (its id). From the commit on nothing of them is
+        approved, granted or claimed. The same again is no error; another mode takes the place of the one before.
+        Raises Invalid, or NotFound for a server or agent that there is not."""
+        if scope not in SCOPES or mode not in {REFUSE, HOLD} or len(reason) > MAX_REASON:
+            raise Invalid(
+                "This freeze cannot be made.", hint=f"Scope: {', '.join(SCOPES)}; mode: refuse or hold; a short reason."
+            )
+        levers.take(tx)
+        _check_of(tx, scope, of)
+        before = tx.one(_ONE, scope=scope, of=of)
+        if before is not None and before.mode == mode:
+            if reason and reason != before.reason:
+                self._explain(tx, actor, before, reason)
+            return Made(Row(before | {"reason": reason or before.reason}), new=False, revoked=self._revoke(tx))
+        if before is not None:
+            reason = reason or before.reason
+            self._end(tx, actor, before)
+        freeze = Row(id=identifier.new(tx.now), scope=scope, of=of, mode=mode, reason=reason)
+        freeze |= {"made_at": tx.now, "made_by": actor}
+        tx.insert(Freeze, **freeze)
+        self._transitions.log.append(
+            tx, "freeze.made", actor, subject(freeze), freeze=freeze.id, mode=mode, because=reason
+        )
+        levers.moved(tx, self._tell)
+        return Made(freeze, new=True, revoked=self._revoke(tx))
+
+    def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Row:
+        """Lift one freeze; others stay. Raises NotFound when it does not stand."""
+        levers.take(tx)
+        freeze = tx.one(_ONE, scope=scope, of=of)
+        if freeze is None:
+            raise NotFound("This is not frozen.", hint="See what is: approvals freeze --list")
+        self._end(tx, actor, freeze)
+        return freeze
+
+    def lift_all(self, tx: Transaction, actor: str) -> list[Row]:
+        """Lift whatever stands."""
+        levers.take(tx)
+        standing = in_force(tx)
+        for freeze in standing:
+            self._end(tx, actor, freeze)
+        return standing
+
+    def sweep(self, tx: Transaction) -> int:
+        """Take back approvals that a freeze in force concerns, at most BATCH; how many there were. They could not be
+        claimed anyway."""
+        levers.keep(tx)
+        return self._revoke(tx)
+
+    def confirm(self, tx: Transaction, installation: Row, session_id: str, heard: Iterable[str]) -> None:
+        """A gate process has heard of these. Raises NotFound for another's session."""
+        session = tx.one(_SESSION, id=session_id)
+        if session is None or session.installation_id != installation.id:
+            raise NotFound("There is no such gate session.", hint="Register the tools first.")
+        standing = {freeze.id for freeze in in_force(tx)}
+        for freeze_id in sorted(standing.intersection(heard)):
+            tx.change(_CONFIRM, freeze_id=freeze_id, session_id=session_id, confirmed_at=tx.now)
+
+    def _explain(self, tx: Transaction, actor: str, freeze: Row, reason: str) -> None:
+        tx.change(_EXPLAIN, freeze_id=freeze.id, why=reason)
+        self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), freeze=freeze.id, because=reason)
+        levers.moved(tx, self._tell)
+
+    def _end(self, tx: Transaction, actor: str, freeze: Row) -> None:
+        tx.change(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
+        self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), freeze=freeze.id)
+        levers.moved(tx, self._tell)
+
+    def _revoke(self, tx: Transaction) -> int:
+        ids = [row.id for row in tx.all(_UNCLAIMED)]
+        for request_id in ids:
+            row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
+            freeze = stopping(levers.standing(tx, row.server).freezes, row.agent_id)
+            if row.state == State.APPROVED and freeze is not None:
+                self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=sentence(tx, freeze))
+        return len(ids)
+
+
+def unclaimed(reader: Reader) -> bool:
+    """Whether an approval is left that a freeze in force concerns."""
+    return bool(number(reader)) and reader.one(_UNCLAIMED) is not None
+
+
+def _check_of(reader: Reader, scope: str, of: str) -> None:
+    if scope == "server":
+        audience.known_server(reader, of)
+    elif scope == "agent" and credentials.principal(reader, "agent", of) is None:
+        raise NotFound("There is no such agent.", hint="List them: approvals agent list")
+    elif scope == "all" and of:
+        raise Invalid("A freeze of all writes names nobody.")
