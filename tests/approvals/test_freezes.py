@@ -13,7 +13,9 @@ from approvals import Budgets
 from approvals.errors import Frozen, NotFound
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.service.controls import freezes
+from approvals.service.controls import state as levers
 from approvals.service.identity.servers import agent_named
+from approvals.service.requests import freezing
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 ONE, TWO = ({"order_id": n, "amount_cents": 5} for n in (1, 2))
@@ -185,8 +187,8 @@ def test_p4_thousands_of_approvals_go_in_batches_and_none_is_claimed_meanwhile(h
     ids = [house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
     for request_id in ids:
         house.decide(request_id)
-    first = freezes.Statement(freezes._UNCLAIMED._statement.limit(2))
-    monkeypatch.setattr(freezes, "_UNCLAIMED", first)
+    first = freezing.Statement(freezing._UNCLAIMED._statement.limit(2))
+    monkeypatch.setattr(freezing, "_UNCLAIMED", first)
     assert freeze(house).revoked == 2
     assert isinstance(house.claim(max(ids)), Frozen)
     assert [house.write(house.service.freezes.sweep) for _ in range(3)] == [2, 0, 0]
@@ -211,7 +213,7 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
     if not house.service.database.shared:
         pytest.skip("one writer: BEGIN IMMEDIATE lets nobody else write meanwhile")
     paused, go_on, order = threading.Event(), threading.Event(), []
-    standing = freezes.levers.standing
+    standing = levers.standing
 
     def slow(reader, server):
         found = standing(reader, server)
@@ -231,7 +233,7 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
 
     worker, freezer = threading.Thread(target=work), threading.Thread(target=stop)
     patch = pytest.MonkeyPatch()
-    patch.setattr(freezes.levers, "standing", slow)
+    patch.setattr(levers, "standing", slow)
     worker.start()
     assert paused.wait(10)
     freezer.start()
