@@ -21,7 +21,7 @@ Progress = Callable[[float, str], Awaitable[None]]
 class Caller:
     """Who calls, as far as the transport tells: an agent's key, or a name that keeps unidentified callers apart."""
 
-    agent_key: str | None = None
+    agent_key: str | None = field(default=None, repr=False)
     subject: str = ""
     client: ClientInfo = field(default_factory=ClientInfo)
 

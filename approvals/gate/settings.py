@@ -24,8 +24,8 @@ class GateSettings:
     """The service's URL, the installation's key, and (stdio) the agent's key; the rest has good defaults."""
 
     url: str
-    server_key: str
-    agent_key: str | None = None
+    server_key: str = field(repr=False)
+    agent_key: str | None = field(default=None, repr=False)
     state_keys: tuple[str, ...] = field(default=(), repr=False)
     """What seals the states of 2026-07-28 calls: the first seals, the others still open."""
     budgets: Budgets = field(default_factory=Budgets)

@@ -9,9 +9,12 @@ import pytest
 
 from approvals.errors import Invalid, NotConfigured
 from approvals.gate.budgets import Budgets
+from approvals.gate.call import Caller
 from approvals.gate.settings import GateSettings
 from approvals.secret_reference import resolve
 from approvals.service.keyring import Keyring, keep_beside
+from approvals.service.slack.workspace import Installed
+from approvals_web.auth.oidc import Client
 from approvals_web.settings import Settings
 
 GOOD = {"APPROVALS_URL": "http://127.0.0.1:8700/", "APPROVALS_SERVER_KEY": "mcps_a_b"}
@@ -141,6 +144,22 @@ def test_the_generated_key_is_kept_beside_the_database_for_its_owner_alone(tmp_p
     (kept,) = tmp_path.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert Keyring(first).audit != Keyring(first + "x").audit
+
+
+def test_p8_no_secret_shows_where_settings_are_printed():
+    """Logs, tracebacks and debuggers print them."""
+    secret = re.compile("secret|token|key|database|webhook")
+    given = {name: f"<{name}>" for name, field in Settings.model_fields.items() if field.annotation is str}
+    shown = set(re.findall("<([a-z_]+)>", repr(Settings.model_construct(**given))))
+    assert shown == {name for name in given if not secret.search(name)}
+    word = "open sesame"
+    told = [
+        GateSettings("http://127.0.0.1", word, word, (word,)),
+        Caller(word),
+        Client("https://idp.example", "approvals", word),
+        Installed(word, "#approvals", word, word),
+    ]
+    assert not any(word in repr(value) for value in told)
 
 
 def test_a_secret_key_that_is_too_short_is_refused():

@@ -4,8 +4,9 @@ Any secret may be a reference (`file:PATH`, `exec:COMMAND`), and so may a databa
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from approvals.errors import Invalid
@@ -23,21 +24,24 @@ if TYPE_CHECKING:
     from approvals.service.notifications.webhook import Webhook
     from approvals.service.slack.workspace import Installed
 
+Unshown = Annotated[str, Field(repr=False)]
+"""Carries a secret, so no `repr` shows it: logs and tracebacks are read by many."""
+
 
 class Settings(BaseSettings):
     """Everything that `serve` reads from its environment."""
 
     model_config = SettingsConfigDict(env_prefix="APPROVALS_", extra="ignore")
 
-    database_url: str = "sqlite:///approvals.db"
-    database_direct_url: str = ""
+    database_url: Unshown = "sqlite:///approvals.db"
+    database_direct_url: Unshown = ""
     """Past a pooler in transaction mode (PgBouncer), for LISTEN and for migrations."""
     host: str = "127.0.0.1"
     port: int = 8700
     public_url: str = ""
     trusted_proxies: str = "127.0.0.1"
     """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
-    secret_key: str = ""
+    secret_key: Unshown = ""
     policy: str = ""
     """Path of the policy file."""
     retention: str = ""
@@ -50,22 +54,22 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     demo_port: int = 8701
     demo_slack_port: int = 8702
-    slack_bot_token: str = ""
-    slack_signing_secret: str = ""
+    slack_bot_token: Unshown = ""
+    slack_signing_secret: Unshown = ""
     """Of the app's requests to POST /slack/actions."""
-    slack_app_token: str = ""
+    slack_app_token: Unshown = ""
     """For Socket Mode, instead of the signing secret: no public address is needed."""
     slack_channel: str = ""
     """Where requests are announced whose rule names no channel."""
     slack_link_by_email: bool = False
     """Whether a Slack user is taken for the account with the same verified e-mail address."""
     slack_api_url: str = "https://slack.com/api/"
-    webhook_url: str = ""
-    webhook_secret: str = ""
+    webhook_url: Unshown = ""
+    webhook_secret: Unshown = ""
     oidc_issuer: str = ""
     """An OpenID Connect provider that people may sign in through, exactly as it names itself."""
     oidc_client_id: str = ""
-    oidc_client_secret: str = ""
+    oidc_client_secret: Unshown = ""
     oidc_scopes: str = "openid profile email"
     oidc_groups_claim: str = "groups"
     oidc_roles: str = ""

@@ -1,6 +1,6 @@
 """A workspace that the service is installed in: what sends there, and what hears from there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from approvals.service.service import Service
 from approvals.service.slack.client import SlackApi
@@ -13,10 +13,10 @@ from approvals.service.slack.notifier import SlackNotifier
 class Installed:
     """What it takes: a bot token and a channel; and a signing secret, an app token, or both."""
 
-    bot_token: str
+    bot_token: str = field(repr=False)
     channel: str
-    signing_secret: str = ""
-    app_token: str = ""
+    signing_secret: str = field(default="", repr=False)
+    app_token: str = field(default="", repr=False)
     api_url: str = "https://slack.com/api/"
     by_email: bool = False
 

@@ -44,7 +44,7 @@ class Client:
 
     issuer: str
     client_id: str
-    client_secret: str = ""
+    client_secret: str = field(default="", repr=False)
     scopes: str = "openid profile email"
     groups_claim: str = "groups"
     required: dict[str, str] = field(default_factory=dict)

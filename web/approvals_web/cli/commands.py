@@ -1,4 +1,4 @@
-"""Every subcommand: parse, ask, print."""
+"""The subcommands: each parses, asks, prints."""
 
 import sys
 from importlib.metadata import version
@@ -27,7 +27,14 @@ from approvals_web.cli.asking import (
 )
 from approvals_web.operator import socket as control
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="""Human approval for AI agents: a tool that writes waits until a person lets it.
+
+    See it work: approvals serve --demo""",
+)
 server = typer.Typer(no_args_is_help=True, help="MCP servers behind a gate, and their keys.")
 user = typer.Typer(no_args_is_help=True, help="People who sign in.")
 app.add_typer(server, name="server")
