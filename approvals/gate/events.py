@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -20,7 +21,8 @@ from approvals.protocol.messages import (
 
 logger = logging.getLogger("approvals.gate.gate")
 
-REMEMBERED = 1024
+REMEMBERED_SECONDS = 60.0
+"""How long news are kept for a call whose filing is not answered yet; more than a filing can take."""
 _ORDER = {state: rank for rank, state in enumerate(State)}
 
 
@@ -60,7 +62,8 @@ class EventStream:
         self._register = register
         self._renew = renew
         self._waiters: dict[str, set[Waiter]] = {}
-        self._news: OrderedDict[str, RequestStatus] = OrderedDict()
+        self._news: OrderedDict[str, tuple[float, RequestStatus]] = OrderedDict()
+        """What was told last of each request, and when."""
         self.connected = False
 
     @contextlib.contextmanager
@@ -69,7 +72,7 @@ class EventStream:
         waiter = Waiter(status)
         self._waiters.setdefault(status.id, set()).add(waiter)
         if (news := self._news.get(status.id)) is not None:
-            waiter.tell(news)
+            waiter.tell(news[1])
         try:
             yield waiter
         finally:
@@ -103,16 +106,19 @@ class EventStream:
                 raise Unreachable("The approval service's event makes no sense.") from error
 
     def _take(self, kind: str, data: str) -> None:
+        self._forget_old(time.monotonic() - REMEMBERED_SECONDS)
         if kind == "lease":
             self._renew(Registered.model_validate_json(data))
         elif kind == "request":
             status = RequestStatus.model_validate_json(data)
-            self._news[status.id] = status
+            self._news[status.id] = time.monotonic(), status
             self._news.move_to_end(status.id)
-            while len(self._news) > REMEMBERED:
-                self._news.popitem(last=False)
             for waiter in tuple(self._waiters.get(status.id, ())):
                 waiter.tell(status)
+
+    def _forget_old(self, before: float) -> None:
+        while self._news and next(iter(self._news.values()))[0] < before:
+            self._news.popitem(last=False)
 
     def _broke(self) -> None:
         self.connected = False

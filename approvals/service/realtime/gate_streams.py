@@ -79,11 +79,16 @@ class GateStreams:
             self._bus.subscribe(stream.poke, [request_id])
         return bool(new)
 
-    def forget(self, session: str, request_id: str) -> None:
-        """This request has ended: nothing more will be told of it."""
+    def tell(self, session: str, request_id: str) -> None:
+        """This session's streams say how it stands with this request, though no change was heard of."""
         for stream in self._streams.get(session, ()):
-            stream.follows.discard(request_id)
-            self._bus.unsubscribe(stream.poke, [request_id])
+            stream.poke(request_id)
+
+    def forget(self, stream: GateStream, request_id: str) -> None:
+        """This stream has told how the request ended. Nobody else may say so for it: what ends a request can be read
+        before it has woken the streams, and a stream that was made to forget it would sleep on."""
+        stream.follows.discard(request_id)
+        self._bus.unsubscribe(stream.poke, [request_id])
 
     def sessions(self) -> list[str]:
         """The gate processes with an open stream here."""

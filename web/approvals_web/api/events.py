@@ -53,9 +53,9 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
             if news is None:
                 break  # revoked meanwhile: it learns nothing more
             for status in news:
-                if status.state not in OPEN:
-                    service.gates.forget(stream.session, status.id)
                 yield f"event: request\ndata: {status.model_dump_json()}\n\n"
+                if status.state not in OPEN:
+                    service.gates.forget(stream, status.id)
             await stream.wait(max(0.0, renew_at - now()))
             if (stream.renewal() or now() >= renew_at) and await service.read(
                 lambda r: credentials.still_counts(r, gate)

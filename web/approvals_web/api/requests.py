@@ -55,7 +55,7 @@ async def file_request(
     response.status_code = 201 if filed.created else 200
     status = await service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
     if status.state not in OPEN:
-        service.gates.forget(filing.session, filed.request_id)
+        service.gates.tell(filing.session, filed.request_id)  # then they have no more to follow
     return status
 
 
