@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 Instant = int
@@ -73,33 +74,72 @@ class Clock:
         return self.now()
 
 
-class DatabaseClock(Clock):
-    """A clock that follows the one of a database that several processes share.
+@dataclass(frozen=True)
+class Course:
+    """Where a clock is that follows another one: at `at` when the ticks were `ticked`, and on at their pace. `ahead`:
+    of the other one, since that was set back."""
 
-    Between two looks it goes on at the pace of the monotonic clock. A database whose clock is set back does not stop
-    it: the step is added from then on.
+    at: Instant
+    ticked: Instant
+    ahead: int = 0
+
+    def on(self, ticks: Instant) -> Instant:
+        """Where it is when the ticks are `ticks`."""
+        return self.at + ticks - self.ticked
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the other clock said, somewhere between the ticks `asked` and `heard`."""
+
+    said: Instant
+    asked: Instant
+    heard: Instant
+
+
+def followed(course: Course, reading: Reading) -> Course:
+    """The course after a look at the other clock. One that was set back is not followed: time goes on from where it
+    was, ahead of that clock by as much; less by what it is set forward again, and not at all once it is right.
+
+    Never ahead by more than that: a course is moved forward by what a clock says, not by what is added to it. What is
+    less than a STEP is drift, or the way of the answer. An answer that took longer is old: it cannot tell of a step.
     """
+    present = course.on(reading.heard)
+    if reading.heard - reading.asked > STEP:
+        return replace(course, at=max(present, reading.said), ticked=reading.heard)
+    ahead = course.on(reading.asked) - reading.said
+    if ahead <= STEP:
+        return Course(reading.said, reading.heard)
+    ahead = course.ahead if abs(ahead - course.ahead) <= STEP else ahead
+    return Course(min(present, reading.said + ahead), reading.heard, ahead)
+
+
+class DatabaseClock(Clock):
+    """A clock that follows the one of a database that several processes share, and never runs backwards."""
 
     def __init__(self, ticks: Callable[[], Instant] = ticks) -> None:
         super().__init__(lambda: 0, ticks)
-        self._behind = 0
+        self._course = Course(0, ticks())
 
     def now(self) -> Instant:
         with self._lock:
-            return self._highest + max(0, self._ticks() - self._seen_at)
+            return self._show(self._ticks())
 
-    def told(self, instant: Instant, asked: Instant) -> Instant:
-        """As above, following the database. An answer that took long (a process that was stopped, a wait for a lock) is
-        old, so it does not tell that the database's clock was set back."""
+    def not_below(self, instant: Instant) -> None:
+        """As above, and on from there: another process was as far."""
         with self._lock:
             ticks = self._ticks()
-            present = self._highest + max(0, ticks - self._seen_at)
-            slow = ticks - asked > STEP
-            if slow and instant + self._behind <= present:
-                return present
-            then = self._highest + asked - self._seen_at
-            if not slow and instant + self._behind < then - STEP:
-                self._behind = then - instant
-            self._highest = max(self._highest, instant + self._behind)
-            self._seen_at = ticks
-            return self._highest
+            if instant > self._course.on(ticks):
+                self._course = replace(self._course, at=instant, ticked=ticks)
+            self._show(ticks)
+
+    def told(self, instant: Instant, asked: Instant) -> Instant:
+        """As above, following the database."""
+        with self._lock:
+            ticks = self._ticks()
+            self._course = followed(self._course, Reading(instant, asked, ticks))
+            return self._show(ticks)
+
+    def _show(self, ticks: Instant) -> Instant:
+        self._highest = max(self._highest, self._course.on(ticks))
+        return self._highest

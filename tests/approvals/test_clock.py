@@ -1,9 +1,11 @@
 """Clocks that jump, stand still or disagree never approve, never execute and never revive (P3, P5)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from approvals.errors import NotPossible
-from approvals.instant import SECOND, Clock, DatabaseClock
+from approvals.instant import SECOND, STEP, Clock, Course, DatabaseClock, Reading, followed
 from approvals.protocol.messages import State
 
 NOON = 1_800_000_000 * SECOND
@@ -42,6 +44,27 @@ def test_p5_a_database_clock_that_is_set_back_does_not_stop_time(database_clock,
     assert database_clock.now() == NOON + 15 * SECOND
 
 
+def test_p3_p7_a_database_clock_that_is_set_back_and_right_again_leaves_nothing_behind(database_clock, ticks):
+    for _ in range(3):
+        ticks.forward(10)
+        before = database_clock.told(NOON + ticks.at - 5 * SECOND, database_clock.asked())
+        ticks.forward(10)
+        assert database_clock.told(before - 3600 * SECOND, database_clock.asked()) == before + 10 * SECOND
+        ticks.forward(10)
+        right = NOON + ticks.at - 5 * SECOND
+        assert database_clock.told(right, database_clock.asked()) == right == before + 20 * SECOND
+
+
+def test_p3_p7_a_database_clock_that_is_brought_right_little_by_little_does_not_carry_time_along(database_clock, ticks):
+    behind = 60 * SECOND
+    while behind:
+        behind -= SECOND // 2
+        ticks.forward(10)
+        right = NOON + ticks.at - 5 * SECOND
+        assert 0 <= right - database_clock.told(right - behind, database_clock.asked()) <= STEP
+    assert database_clock.now() == right
+
+
 def test_p5_a_database_clock_that_is_set_forward_is_followed(database_clock, ticks):
     ticks.forward(1)
     assert database_clock.told(NOON + 3600 * SECOND, database_clock.asked()) == NOON + 3600 * SECOND
@@ -69,6 +92,87 @@ def test_p5_answers_that_come_out_of_order_do_not_move_the_clock(database_clock,
     assert database_clock.told(answer, slow) == NOON + 30 * SECOND
     ticks.forward(1)
     assert database_clock.told(NOON + 31 * SECOND, database_clock.asked()) == NOON + 31 * SECOND
+
+
+SPANS = st.integers(0, 6 * 3600 * SECOND)
+WAYS = st.integers(0, STEP // 2)
+DEEDS = st.one_of(
+    st.tuples(st.just("pass"), SPANS),
+    st.tuples(st.just("set"), st.integers(-6 * 3600 * SECOND, 6 * 3600 * SECOND)),
+    st.tuples(st.just("look"), st.integers(0, 2), WAYS, WAYS),
+    st.tuples(st.just("stop"), st.integers(0, 2), SPANS),
+    st.tuples(st.just("record"), st.integers(0, 2)),
+    st.tuples(st.just("restart"), st.integers(0, 2)),
+)
+
+
+class ThreeProcesses:
+    """Over one database, whose clock is wrong by `error`."""
+
+    def __init__(self):
+        self.time, self.error, self.worst, self.recorded = 0, 0, 0, 0
+        self.clocks, self.shown = [None, None, None], [0, 0, 0]
+        for number in range(3):
+            self.restart(number)
+
+    def now(self):
+        return NOON + self.time
+
+    def pass_(self, span):
+        self.time += span
+
+    def set(self, error):
+        self.error, self.worst = error, max(self.worst, error)
+
+    def look(self, number, there, back):
+        asked = self.clocks[number].asked()
+        self.time += there
+        said = self.now() + self.error
+        self.time += back
+        self.clocks[number].told(said, asked)
+
+    def stop(self, number, span):
+        """It stood still between the answer and the look at it."""
+        self.look(number, 0, span)
+
+    def record(self, number):
+        self.recorded = max(self.recorded, self.clocks[number].now())
+
+    def restart(self, number):
+        self.clocks[number], self.shown[number] = DatabaseClock(lambda: 5 * SECOND + self.time), 0
+        self.look(number, 0, 0)
+        self.clocks[number].not_below(self.recorded)
+
+    def check(self):
+        for number, clock in enumerate(self.clocks):
+            now = clock.now()
+            assert now >= self.shown[number], "it runs forward only"
+            assert now <= self.now() + self.worst, "ahead by no more than what is left of a set-back"
+            self.shown[number] = now
+
+
+@given(st.lists(DEEDS, max_size=40), WAYS, WAYS)
+def test_p3_p5_p7_processes_that_follow_a_clock_which_jumps_agree_with_it_once_it_is_right(deeds, there, back):
+    processes = ThreeProcesses()
+    for deed, *facts in deeds:
+        getattr(processes, {"pass": "pass_"}.get(deed, deed))(*facts)
+        processes.check()
+    processes.set(processes.worst)
+    for number in (0, 1, 2):
+        processes.look(number, there, back)
+    processes.check()
+    for now in processes.shown:
+        assert abs(processes.now() + processes.error - now) <= 3 * STEP
+
+
+@given(st.lists(st.tuples(SPANS, st.integers(-6 * 3600 * SECOND, 6 * 3600 * SECOND)), min_size=1))
+def test_p5_time_never_stands_still_while_a_clock_is_set_back(readings):
+    course, ticks, most = Course(NOON, 0), 0, 0
+    for span, error in readings:
+        ticks, most = ticks + span, max(most, error)
+        course = followed(course, Reading(NOON + ticks + error, ticks, ticks))
+        assert course.on(ticks) >= NOON + ticks - STEP
+        assert course.on(ticks) <= NOON + ticks + most
 
 
 def test_p5_a_wall_clock_that_is_set_back_goes_on_from_where_it_was(ticks):

@@ -122,6 +122,13 @@ def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement, di
     return Statement(insert(table.__table__).values(columns)), values  # type: ignore[attr-defined]
 
 
+HIGHEST = (
+    "SELECT max(at) FROM (SELECT max(at) AS at FROM (SELECT at FROM audit_event ORDER BY id DESC LIMIT 1000) AS latest"
+    " UNION ALL SELECT max(changed_at) FROM request UNION ALL SELECT max(last_seen_at) FROM gate_session) AS recorded"
+)
+"""The highest recorded instant, from which time goes on when a process starts. Not the last event's: processes number
+their events in another order than they make them."""
+
 Work = Callable[[Transaction], T]
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect
 from approvals.errors import Unavailable
 from approvals.instant import Clock, DatabaseClock, Instant
 from approvals.service.storage.database import (
+    HIGHEST,
     Database,
     Reader,
     Row,
@@ -56,7 +57,6 @@ _BEGIN = (
 _BEGIN_17 = f"{_BEGIN}, set_config('transaction_timeout', '{PATIENCE}', true)"
 """From PostgreSQL 17 on: also between a write and the COMMIT that follows it, where no other timer runs."""
 _ANNOUNCE = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, word) FROM unnest(%s::text[]) AS word"
-_HIGHEST = "SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"
 _CROSSED = {"23505", "40001", "40P01"}
 """Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
 
@@ -121,7 +121,9 @@ class PostgresTransaction(PostgresReader, Transaction):
 
     @now.setter
     def now(self, instant: Instant) -> None:
+        """As far as another process was, by what it recorded: this one's clock goes on from there, too."""
         self._clock_says, self._now, self._earliest = None, instant, instant
+        self._clock.not_below(instant)
 
     def _ask(self, query: LiteralString) -> None:
         self._asked = self._clock.asked()
@@ -339,8 +341,8 @@ class Postgres(Database):
 
     def _learn_highest(self, connection: Connected) -> None:
         with contextlib.suppress(psycopg.errors.UndefinedTable):  # no schema yet
-            highest = connection.execute(_HIGHEST).fetchone()
-            self.clock.not_below(highest[0] if highest else 0)
+            highest = connection.execute(HIGHEST).fetchone()
+            self.clock.not_below(highest[0] or 0 if highest else 0)
 
 
 def _begin(version: int) -> LiteralString:

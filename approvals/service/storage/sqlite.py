@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import dialect
 from approvals.errors import Invalid, Unavailable
 from approvals.instant import Clock, Instant
 from approvals.service.storage.database import (
+    HIGHEST,
     Database,
     Reader,
     Row,
@@ -178,8 +179,8 @@ class Sqlite(Database):
 
     def _learn_highest(self, connection: sqlite3.Connection) -> None:
         with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
-            (highest,) = connection.execute("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1").fetchone() or (0,)
-            self.clock.not_below(highest)
+            (highest,) = connection.execute(HIGHEST).fetchone()
+            self.clock.not_below(highest or 0)
 
 
 def path_of(url: str) -> Path:
