@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import itertools
 import os
 import shutil
 import tempfile
@@ -389,8 +388,10 @@ class House:
                 connection.execute("SET session_replication_role = replica")
             else:
                 connection.execute("PRAGMA foreign_keys = OFF")
-                for table, action in itertools.product(("audit_event", "audit_link"), ("update", "delete")):
-                    connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{action}")
+                for (trigger,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\'"
+                ).fetchall():
+                    connection.execute(f"DROP TRIGGER {trigger}")
             for statement in statements:
                 connection.execute(statement)
 
