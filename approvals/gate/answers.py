@@ -30,15 +30,23 @@ THAW = (
     "Do not try another way. Go on with what needs no write, tell your user, and call the same tool again with "
     "identical arguments later."
 )
+NAMELESS = (
+    "This server cannot tell its callers apart, so this call cannot be continued: calling again asks a person anew. "
+    "Tell your user; with a key for its agent, or a token, a call can be continued."
+)
 OUTSIDE = "Do not call this server again; do what you can without it, or ask a person."
 RETRY_SECONDS = 5
 FROZEN_RETRY_SECONDS = 60
 META = "mcp-approvals/replayed"
 
 
-def of_status(status: RequestStatus, *, held: str = "") -> CallToolResult:
-    """The answer for a request that has no result to hand back. `held` says what is frozen while it waits."""
+def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) -> CallToolResult:
+    """The answer for a request that has no result to hand back. `held` says what is frozen while it waits; a nameless
+    caller cannot come back for what goes on."""
     words, executed, following = _TABLE[status.state](status)
+    goes_on = status.state in {State.PENDING, State.APPROVED, State.EXECUTING}
+    if goes_on and nameless:
+        following = NAMELESS
     if held:
         words = f"{words} {held}: nobody can approve it until the freeze is lifted."
     facts: dict[str, Any] = {
@@ -48,7 +56,7 @@ def of_status(status: RequestStatus, *, held: str = "") -> CallToolResult:
         "executed": executed,
         "next": following,
     }
-    if status.state in {State.PENDING, State.APPROVED, State.EXECUTING}:
+    if goes_on and not nameless:
         facts["retry_after_seconds"] = RETRY_SECONDS
     if status.expires_in is not None:
         facts["expires_in_seconds"] = round(status.expires_in)
@@ -83,13 +91,15 @@ def without_result(status: RequestStatus) -> CallToolResult:
     return error(f"{words}\n{shown or ''}\n{following}", facts | {"replayed": status.replayed, "next": following})
 
 
-def failed(result: CallToolResult, request_id: str) -> CallToolResult:
+def failed(result: CallToolResult, request_id: str, *, nameless: bool = False) -> CallToolResult:
     """What a tool gave back that ran on a permission: its error with the facts beside it, unless it has its own."""
     if not result.is_error or result.structured_content is not None:
         return result
-    following = (
-        "It ran and failed: heed its error. An identical call gets this same answer for a while; to run it again on "
-        f'purpose, pass approval_repeat="{request_id}".'
+    following = "It ran and failed: heed its error. " + (
+        "Calling again asks a person anew."
+        if nameless
+        else "An identical call gets this same answer for a while; to run it again on purpose, pass "
+        f'approval_repeat="{request_id}".'
     )
     facts = {"status": State.FAILED.value, "request_id": request_id, "executed": True, "next": following}
     return result.model_copy(update={"structured_content": facts})
@@ -132,6 +142,16 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     if isinstance(failure, TooMany):
         facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
     return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
+
+
+def not_yours(request_id: str, *, nameless: bool) -> CallToolResult:
+    """It is no request of this caller's, as far as anybody can tell."""
+    words = "There is no such request of yours, or it was made before this server last started."
+    following = "Call the original tool again."
+    if nameless:
+        words, following = "No request can be shown to this caller.", NAMELESS
+    facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
+    return error(f"{words}\n{following}", facts)
 
 
 def refused(reason: str) -> CallToolResult:

@@ -24,6 +24,8 @@ class Caller:
     agent_key: str | None = field(default=None, repr=False)
     subject: str = ""
     client: ClientInfo = field(default_factory=ClientInfo)
+    nameless: bool = False
+    """Nothing tells this caller from others: `subject` is this one call's, and only its rounds go on with it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class Call:
 
     def next_round(self, status: RequestStatus) -> InputRequiredResult | None:
         """The way back for a call whose time is up; None when this was the last round, or its client knows none."""
-        return self.round.next(status) if self.round is not None and self._goes_on else None
+        if self.round is None or not self._goes_on:
+            return None
+        return self.round.next(status, self.caller.subject if self.caller.nameless else "")
 
     @property
     def _goes_on(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from mcp.server.connection import Connection
 from mcp.server.mcpserver import Context
 from starlette.requests import Request
 
@@ -24,6 +25,18 @@ def client_info(context: Context[Any, Any]) -> ClientInfo:
         protocol=wire.protocol_version[:200],
         transport="http" if isinstance(wire.request, Request) else "stdio",
     )
+
+
+def connection(context: Context[Any, Any]) -> Connection | None:
+    """The connection that a message came on; None for a call made within this process."""
+    wire = context._request_context
+    return None if wire is None else wire.session._connection
+
+
+def is_over_http(context: Context[Any, Any]) -> bool:
+    """Whether an HTTP request brought the message."""
+    wire = context._request_context
+    return wire is not None and isinstance(wire.request, Request)
 
 
 def origin(context: Context[Any, Any]) -> Origin:

@@ -18,7 +18,9 @@ from approvals.protocol.messages import RequestStatus, State
 TTL = 30 * 86_400.0
 """Seconds for which a state is good: far longer than a request waits, so that its end can still be told."""
 
-_STATE = re.compile(r"approvals:1:(?P<request_id>[0-9a-zA-Z_-]{8,64}):(?P<number>[0-9]{1,3})", re.ASCII)
+_STATE = re.compile(
+    r"approvals:1:(?P<request_id>[0-9a-zA-Z_-]{8,64}):(?P<number>[0-9]{1,3})(:(?P<caller>[0-9a-f]{32}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Round:
     """The request for which the call waited before, as its client says."""
     opens_links: bool = False
     """Whether the client declared that it shows links to its user (`elicitation.url`)."""
+    caller: str = ""
+    """Whose call it is, when nothing but the state tells: whoever brings it back goes on with the call."""
 
     @classmethod
     def of(cls, state: str | None, *, opens_links: bool = False) -> "Round":
@@ -37,15 +41,15 @@ class Round:
         found = _STATE.fullmatch(state or "")
         if found is None:
             return cls(opens_links=opens_links)
-        return cls(int(found["number"]), found["request_id"], opens_links)
+        return cls(int(found["number"]), found["request_id"], opens_links, found["caller"] or "")
 
     def points_first(self, status: RequestStatus) -> bool:
         """Whether the client's user gets the link before anything else: once, and while there is something to see."""
         return self.opens_links and self.number == 0 and status.state is State.PENDING
 
-    def next(self, status: RequestStatus) -> InputRequiredResult:
+    def next(self, status: RequestStatus, caller: str = "") -> InputRequiredResult:
         """The way back. What the client's user says to the link is nobody's approval, and is never read."""
-        state = f"approvals:1:{status.id}:{self.number + 1}"
+        state = f"approvals:1:{status.id}:{self.number + 1}{':' if caller else ''}{caller}"
         if not self.points_first(status):
             return InputRequiredResult(request_state=state)
         words = f"A reviewer has to approve: {status.headline}. If that is you, decide there."

@@ -1,7 +1,6 @@
 """`MCPServer` whose writes wait for a person."""
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +8,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -26,6 +24,7 @@ from approvals.gate import auth as agent_key
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
 from approvals.gate.call import Call, Caller
+from approvals.gate.callers import Callers
 from approvals.gate.gate import Gate
 from approvals.gate.runner import current_request_id
 from approvals.gate.settings import GateSettings
@@ -63,6 +62,7 @@ class GatedServer(MCPServer[Any]):
 
     def __init__(self, name: str, *, gate: Gate | None = None, **options: Any) -> None:
         self.gate = gate or _gate_from_environment(name, options.get("version", ""))
+        self._callers = Callers()
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
         self.gate.definitions = self._define
@@ -143,9 +143,12 @@ class GatedServer(MCPServer[Any]):
                     raise
                 result = _raised(name, error)
             request_id = current_request_id()
-            return answers.failed(result, request_id) if request_id and isinstance(result, CallToolResult) else result
+            if not request_id or not isinstance(result, CallToolResult):
+                return result
+            return answers.failed(result, request_id, nameless=call.caller.nameless)
 
-        return await self.gate.call(self._call(tool, rest, run, context, words))
+        call = self._call(tool, rest, run, context, words)
+        return await self.gate.call(call)
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Any:
         """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
@@ -192,15 +195,7 @@ class GatedServer(MCPServer[Any]):
         return result
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
-        client = mcp_context.client_info(context)
-        token = get_access_token()
-        if token is None:
-            key = self.gate.settings.agent_key if self.gate.is_configured else None
-            return Caller(key, client=client)
-        if token.token.startswith(agent_key.PREFIX):
-            return Caller(token.token, client=client)
-        who = hashlib.sha256(f"{token.client_id}\0{token.subject}".encode()).hexdigest()[:32]
-        return Caller(None, who, client)
+        return self._callers.of(context, self.gate.settings.agent_key if self.gate.is_configured else None)
 
     def _split(self, tool: Tool, arguments: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """The words for the reviewer apart from the tool's own arguments."""
@@ -261,15 +256,13 @@ class GatedServer(MCPServer[Any]):
     ) -> CallToolResult:
         """Look at one of your own approval requests: whether a person has decided, and what to do next. Executes
         nothing: after an approval, call the original tool again with identical arguments."""
+        caller = self._caller(context)
         try:
-            status = await self.gate.status(request_id, wait_seconds, self._caller(context))
+            status = await self.gate.status(request_id, wait_seconds, caller)
         except ApprovalsError as error:
             return answers.of_error(error)
         if status is None:
-            words = "There is no such request of yours, or it was made before this server last started."
-            following = "Call the original tool again."
-            facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
-            return answers.error(f"{words}\n{following}", facts)
+            return answers.not_yours(request_id, nameless=caller.nameless)
         return answers.of_status(status).model_copy(update={"is_error": False})
 
 

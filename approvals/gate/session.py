@@ -337,7 +337,9 @@ class Session:
             now = time.monotonic()
             if now >= deadline or not await call.is_attached():
                 held = self._freeze(call.caller, "hold") if waits else None
-                return call.next_round(status) or answers.of_status(status, held=held.words if held else "")
+                return call.next_round(status) or answers.of_status(
+                    status, held=held.words if held else "", nameless=call.caller.nameless
+                )
             if call.progress is not None and call.budget.beat is not None and now >= beat:
                 words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
                 await call.progress(now - started, words)

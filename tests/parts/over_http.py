@@ -12,9 +12,10 @@ from mcp.client.streamable_http import streamable_http_client
 
 
 @contextlib.asynccontextmanager
-async def http_server(mcp) -> AsyncIterator[str]:
+async def http_server(mcp, **options) -> AsyncIterator[str]:
+    """Its URL; `options` are the app's, such as `stateless_http`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(mcp.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(mcp.streamable_http_app(**options), log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -28,7 +29,16 @@ async def http_server(mcp) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def http_client(url: str, served, era: str, agent: str = "agent", **options) -> AsyncIterator[Client]:
     """With an agent's key as bearer token."""
-    headers = {"Authorization": f"Bearer {served.house.keys[agent]}"}
+    async with bearing(served.house.keys[agent], url, era, **options) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def bearing(
+    token: str | None, url: str, era: str, headers: dict[str, str] | None = None, **options
+) -> AsyncIterator[Client]:
+    """With any bearer token, or none."""
+    headers = (headers or {}) | ({} if token is None else {"Authorization": f"Bearer {token}"})
     async with (
         httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30), trust_env=False) as http,
         Client(streamable_http_client(url, http_client=http), mode=era, **options) as client,
