@@ -1,7 +1,7 @@
 """A policy made of rules: the first that matches decides. Pure; whatever is not clearly allowed is held for a person.
 
-A rule that cannot be evaluated may have matched, so the call is held: under that rule's terms or under what the rest
-of the policy says, whichever is stricter.
+A rule that cannot be evaluated may have matched, so neither it nor what comes after it is passed over: the call meets
+the strictest of what they say, and at least a person. A deny stays a deny.
 """
 
 import json
@@ -33,6 +33,8 @@ from approvals.protocol.canonical import SAFE_INTEGER
 from approvals.protocol.messages import Verdict
 
 RISKS = ("low", "medium", "high", "critical")
+_ACTIONS = (Action.ALLOW, Action.REQUIRE_APPROVAL, Action.DENY)
+"""From the loosest to the strictest."""
 DEFAULT = "default"
 """The rule's name in a judgement, where no rule matched."""
 _BLOCK = 32
@@ -214,9 +216,9 @@ class RulePolicy:
             yield rule, outcome, why
 
     def _broken(self, call: CallFacts) -> Judgement:
-        """Something in here failed: held under the strictest terms that any rule has."""
-        worst = max((self.default, *self.rules), key=lambda rule: _strictness(rule, call.tool))
-        return _held([(self.default, "the policy failed on this call")], replace(worst, id=DEFAULT), call)
+        """Something in here failed: the strictest of what any rule about this tool says."""
+        about = (rule for rule in self.rules if _may_be_about(rule, call.tool))
+        return _held([(rule, "the policy failed on this call") for rule in (self.default, *about)], self.default, call)
 
     def _plan(self, tool: ToolFacts) -> _Plan:
         definition = tool.tool_hash or json.dumps(tool.input_schema, sort_keys=True, default=repr)
@@ -265,8 +267,8 @@ class RulePolicy:
         possible: set[Action] = set()
         for rule in (rule for block in self._plan(tool).blocks for rule in block.rules):
             possible.add(_action(rule, tool))
-            if rule.condition is not None:  # which may fail
-                possible.add(Action.REQUIRE_APPROVAL)
+            if rule.condition is not None:
+                possible.add(max(_action(rule, tool), Action.REQUIRE_APPROVAL, key=_ACTIONS.index))  # it may fail
             elif not rule.match.by_agent:
                 break
         else:
@@ -373,23 +375,33 @@ def _judgement(rule: Rule, call: CallFacts) -> Judgement:
 
 
 def _held(failed: list[tuple[Rule, str]], decisive: Rule, call: CallFacts) -> Judgement:
-    """Under the strictest terms of those that may have decided."""
-    asking = [rule for rule, _ in failed if rule.action is Action.REQUIRE_APPROVAL]
-    strictest = max((decisive, *asking), key=lambda rule: _strictness(rule, call.tool))
+    """Under the strictest terms of those that may have decided, and by a person at least."""
+    strictest = max((decisive, *(rule for rule, _ in failed)), key=lambda rule: _strictness(rule, call.tool))
     rule, why = failed[0]
-    terms = replace(strictest.terms, risk=_stricter_risk(strictest, call.tool), enforced=False, grants=None)
     reason = f"Rule {rule.id} could not be evaluated: {why}."
+    if _action(strictest, call.tool) is Action.DENY:
+        refused = _judgement(strictest, call)
+        return replace(refused, reason=f"{refused.reason} ({reason})")
+    terms = replace(strictest.terms, risk=_stricter_risk(strictest, call.tool), enforced=False, grants=None)
     held = replace(rule, action=Action.REQUIRE_APPROVAL, terms=terms, reason=reason)
     return _judgement(held, call)
 
 
-def _strictness(rule: Rule, tool: ToolFacts) -> tuple[int, int, bool]:
+def _strictness(rule: Rule, tool: ToolFacts) -> tuple[int, int, int, bool]:
     reviewers = rule.terms.reviewers
-    return RISKS.index(_stricter_risk(rule, tool)), reviewers.quorum, bool(reviewers.people or reviewers.groups)
+    action, risk = _ACTIONS.index(_action(rule, tool)), RISKS.index(_stricter_risk(rule, tool))
+    return action, risk, reviewers.quorum, bool(reviewers.people or reviewers.groups)
 
 
 def _stricter_risk(rule: Rule, tool: ToolFacts) -> str:
     return max(_risk(rule, tool), usual_risk(tool), key=RISKS.index)
+
+
+def _may_be_about(rule: Rule, tool: ToolFacts) -> bool:
+    try:
+        return not rule.match.misfit(tool, rule.action)
+    except Exception:
+        return True
 
 
 def _facts(rule: Rule, call: CallFacts) -> dict[str, Any]:
