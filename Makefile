@@ -10,6 +10,7 @@ PYTEST ?= pytest
 # Most of a test is waiting for other processes.
 JOBS = $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 REST ?=
+ROWS ?=
 # Without bytecode every process of the tests compiles all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -35,8 +36,8 @@ check: .venv/installed-dev ## lint, format, types, import direction, all tests, 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: .venv/installed-dev ## speed against the floor of this machine; writes bench.json
-	@$(BIN)/python tests/bench/run.py
+bench: .venv/installed-dev ## speed against a plain reference service; writes bench.json (ROWS=smoke: a short look)
+	@$(BIN)/python tests/bench/run.py $(ROWS)
 
 screenshots: .venv/installed-dev ## the pictures in docs/
 	@$(BIN)/pytest -q tests/web/screenshots.py

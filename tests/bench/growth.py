@@ -1,6 +1,8 @@
-"""Pages with a history of a million requests, against the same pages with ten thousand."""
+"""Pages with a history of a million requests, against the same with ten thousand; how long they hold the loop up."""
 
+import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +15,10 @@ from process import replica, subject
 from reviewer import file, gate
 
 FEW, MANY = 10_000, 1_000_000
-EACH, WARM = 60, 10
+EACH, WARM = 50, 10
 PENDING = 60
+REVIEWERS = 20
+SECONDS = 6
 PAGES = {
     "queue": "/",
     "history": "/history",
@@ -37,6 +41,25 @@ COLUMNS = {
         "ended_at": "{n}",
         "erased_at": "{n}",
     },
+    "permission": {
+        "id": "{id}",
+        "request_id": "{id}",
+        "source": "'quorum'",
+        "content_version": "1",
+        "digest": "'digest ' || {n}",
+        "created_at": "{n}",
+    },
+    "execution": {
+        "id": "{id}",
+        "permission_id": "{id}",
+        "request_id": "{id}",
+        "claim_id": "'claim ' || {n}",
+        "session_id": "(SELECT id FROM gate_session LIMIT 1)",
+        "claimed_at": "{n}",
+        "lease_until": "{n}",
+        "finished_at": "{n}",
+        "outcome": "'succeeded'",
+    },
     "request_words": {
         "number": "{n} - 2000000",
         "request_id": "{id}",
@@ -44,6 +67,8 @@ COLUMNS = {
     },
     "audit_event": {"at": "{n}", "kind": "'request.succeeded'", "subject": "{id}", "payload_hash": "'past ' || {n}"},
 }
+LIKE_ANOTHER = {"request", "audit_event"}
+"""Tables whose other columns are those of their last row; of the others they are NULL."""
 ID = {
     "sqlite": "printf('00000000-0000-7000-8000-%012d', n)",
     "postgresql": "'00000000-0000-7000-8000-' || lpad(n::text, 12, '0')",
@@ -62,21 +87,51 @@ SERIES = {
 }
 
 
-async def measure(fresh: Callable[[], contextlib.AbstractContextManager[str]], kind: str) -> list[Figures]:
-    """Each page of a service with MANY against the same page of one with FEW, in turn."""
-    rows = [Figures(f"{name} page at {MANY:,} requests, {kind}", 1.3) for name in PAGES]
+async def measure(
+    fresh: Callable[[], contextlib.AbstractContextManager[str]], kind: str, many: int = MANY, each: int = EACH
+) -> list[Figures]:
+    """Each page of a service with `many` against the same page of one with FEW, in turn."""
+    rows = [Figures(f"{name} page at {many:,} requests, {kind}", 1.3) for name in PAGES]
+    stall = Figures(
+        f"longest hold-up of the loop, {REVIEWERS} reviewers refreshing at {many:,}, {kind}", 20, unit=" ms"
+    )
     with fresh() as database, fresh() as other:
-        few, many = await _aged(other, FEW), await _aged(database, MANY)
-        with replica(other, few) as smaller, replica(database, many) as larger:
+        few, much = await _aged(other, FEW), await _aged(database, many)
+        with replica(other, few) as smaller, replica(database, much) as larger:
             browsers = [await _browser(service) for service in (larger, smaller)]
             for row, path in zip(rows, PAGES.values(), strict=True):
-                for number in range(EACH):
+                for number in range(each + WARM):
                     pair = [await _seconds(browser, path) for browser in browsers]
                     if number >= WARM:
                         row.pair(*pair)
+            stall.pair(await _held_up(larger))
             for browser in browsers:
                 browser.close()
-    return rows
+    return [*rows, stall]
+
+
+async def _held_up(service: dict[str, Any]) -> float:
+    """The longest lateness of a tick of the loop, in milliseconds, while each reviewer refreshes once a second."""
+    await _ask_longest(service)
+
+    async def reviewer(number: int) -> None:
+        browser = await _browser(service)
+        for _ in range(SECONDS):
+            await asyncio.sleep(1 / REVIEWERS * (number % REVIEWERS))
+            await _seconds(browser, ("/", "/history", "/audit")[number % 3])
+            await asyncio.sleep(1 - 1 / REVIEWERS * (number % REVIEWERS))
+        browser.close()
+
+    await asyncio.gather(*(reviewer(number) for number in range(REVIEWERS)))
+    return await _ask_longest(service) * 1000
+
+
+async def _ask_longest(service: dict[str, Any]) -> float:
+    probe = await _browser(service)
+    status, body = await probe.ask("GET", "/bench/hold-up")
+    assert status == 200, body
+    probe.close()
+    return float(json.loads(body))
 
 
 async def _aged(database: str, past: int) -> dict[str, Any]:
@@ -110,12 +165,9 @@ def _age(database: str, first: int, last: int) -> None:
             for low in range(first, last + 1, 100_000):
                 series = SERIES[kind].format(first=low, last=min(last, low + 99_999))
                 columns = [name for name in _columns(connection, table, kind) if (table, name) != ("audit_event", "id")]
-                values = [set_columns.get(name, f"one.{name}").format(id=ID[kind], n="n") for name in columns]
-                one = (
-                    ""
-                    if len(set_columns) == len(columns)
-                    else f", (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one"
-                )
+                other = "one.{0}" if table in LIKE_ANOTHER else "NULL"
+                values = [set_columns.get(name, other.format(name)).format(id=ID[kind], n="n") for name in columns]
+                one = f", (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one" if table in LIKE_ANOTHER else ""
                 select = f"SELECT {', '.join(values)} FROM s{one}"
                 connection.execute(f"{series} INSERT INTO {table} ({', '.join(columns)}) {select}")
         for statement in CAUGHT_UP:

@@ -1,5 +1,6 @@
-"""The processes under measure: the floor and the service, each on a database of its own."""
+"""The processes under measure: the service, the reference and the floor, each on a database of its own."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -37,29 +38,36 @@ def postgres() -> Iterator[str]:
 @contextlib.contextmanager
 def floor(database: str) -> Iterator[str]:
     """The floor's URL."""
-    with _running("floor.py", database) as (_, line):
+    with running("floor.py", database) as (_, line):
         yield line
 
 
 @contextlib.contextmanager
-def subject(database: str) -> Iterator[dict[str, Any]]:
-    """The service's URL and credentials, and its process id."""
-    with _running("subject.py", database) as (pid, line):
+def reference(database: str) -> Iterator[dict[str, Any]]:
+    """The reference service's URL and process id."""
+    with running("reference.py", database) as (pid, line):
+        yield {"url": line, "pid": pid}
+
+
+@contextlib.contextmanager
+def subject(database: str, **more: str) -> Iterator[dict[str, Any]]:
+    """The service's URL and credentials, and its process id. `more` goes into its environment."""
+    with running("subject.py", database, **more) as (pid, line):
         yield json.loads(line) | {"pid": pid}
 
 
 @contextlib.contextmanager
 def replica(database: str, of: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A second service over the same database."""
-    with _running("subject.py", database, "replica") as (pid, line):
+    with running("subject.py", database, "replica") as (pid, line):
         yield of | json.loads(line) | {"pid": pid}
 
 
 @contextlib.contextmanager
-def _running(script: str, *arguments: str) -> Iterator[tuple[int, str]]:
-    with subprocess.Popen(
-        [sys.executable, str(HERE / script), *arguments], stdout=subprocess.PIPE, text=True
-    ) as process:
+def running(script: str, *arguments: str, **more: str) -> Iterator[tuple[int, str]]:
+    """A script of this folder: its process id, and the first line it prints."""
+    command = [sys.executable, str(HERE / script), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | more) as process:
         assert process.stdout is not None
         try:
             yield process.pid, process.stdout.readline().strip()
@@ -74,6 +82,20 @@ def resident_kb(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    """Processor time of a process so far, to the nanosecond (Linux)."""
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            spent += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+    return spent / 1e9
+
+
+async def settled(pid: int) -> None:
+    """Returns once a process has done next to nothing for half a second."""
+    before = cpu_seconds(pid)
+    while True:
+        await asyncio.sleep(0.5)
+        now = cpu_seconds(pid)
+        if now - before < 0.025:
+            return
+        before = now

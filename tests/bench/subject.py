@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 import uvicorn
 import uvloop
@@ -29,6 +30,8 @@ from approvals.service.storage.database import database_at
 from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
 from approvals_web.serve import Server
+
+TICK = 0.002
 
 TOOL = ToolDefinition(
     name="refund_order",
@@ -90,12 +93,34 @@ async def main(database: str, *, replica: bool) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     service = Service(database_at(database), Keyring("bench" * 10), url, allowance=Allowance(None, None))
     print(json.dumps({"url": url} | ({} if replica else furnish(service))), flush=True)
-    config = uvicorn.Config(
-        create_app(service, slack=_slack(service)), log_level="warning", access_log=False, backlog=2048, lifespan="on"
-    )
+    app = create_app(service, slack=_slack(service))
+    ticks = Ticks()
+    app.add_api_route("/bench/hold-up", ticks.longest, include_in_schema=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, backlog=2048, lifespan="on")
     server = Server(config, service)
+    ticking = asyncio.create_task(ticks.run()) if replica else None
     with contextlib.suppress(KeyboardInterrupt):
         await server.serve(sockets=[listener])
+    if ticking is not None:
+        ticking.cancel()
+
+
+class Ticks:
+    """A clock in the service's own loop, which notices when something holds the loop up."""
+
+    def __init__(self) -> None:
+        self._longest = 0.0
+
+    async def run(self) -> None:
+        while True:
+            due = time.perf_counter() + TICK
+            await asyncio.sleep(TICK)
+            self._longest = max(self._longest, time.perf_counter() - due)
+
+    async def longest(self) -> float:
+        """Seconds, since it was asked last."""
+        longest, self._longest = self._longest, 0.0
+        return longest
 
 
 if __name__ == "__main__":
