@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from approvals.errors import Invalid
+from approvals import private_file
+from approvals.errors import Invalid, Unavailable
 
 MINIMUM_LENGTH = 32
 
@@ -63,18 +63,32 @@ class Keyring:
         return HKDF(SHA256(), 32, salt=None, info=f"mcp-approvals {purpose}".encode()).derive(self._secret)
 
 
-def keep_beside(database: Path) -> str:
-    """The secret in the 0600 file beside a SQLite database, made on first use."""
-    path = database.with_name(database.name + ".key")
+def keep_beside(database: Path) -> None:
+    """Make a secret in a file beside a SQLite database, unless there is one. Raises Unavailable."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        private_file.create(_beside(database), secrets.token_urlsafe(48) + "\n")
     except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(48) + "\n")
-        file.flush()
-        os.fsync(handle)
-    return path.read_text(encoding="utf-8").strip()
+        return
+    except OSError as error:
+        raise Unavailable(
+            f"{_beside(database)} cannot be made: {error.strerror}.", hint="Its folder has to be yours to write."
+        ) from error
+
+
+def kept_beside(database: Path) -> str:
+    """The secret in the file beside a SQLite database. Raises Unavailable without one, or once others can open it."""
+    path = _beside(database)
+    try:
+        return private_file.read(path).strip()
+    except FileNotFoundError:
+        raise Unavailable(
+            f"The database's key is not where it should be, in {path}.",
+            hint="Put it back, or set APPROVALS_SECRET_KEY to what the service runs with.",
+        ) from None
+
+
+def _beside(database: Path) -> Path:
+    return database.with_name(database.name + ".key")
 
 
 def _mac(key: bytes, text: str) -> str:

@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from sqlalchemy import bindparam, select
-
 from approvals.errors import (
     ApprovalsError,
     Invalid,
@@ -70,14 +68,13 @@ from approvals.service.requests.withdrawals import Withdrawals
 from approvals.service.retention.erasure import Erasures
 from approvals.service.retention.restore import Restorations
 from approvals.service.retention.schedule import Retention
+from approvals.service.storage import facts
 from approvals.service.storage.database import (
     Database,
     Reader,
     Row,
-    Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Meta
 from approvals.service.tools.registry import Registry
 
 T = TypeVar("T")
@@ -88,9 +85,6 @@ ORPHAN_SECONDS = 5.0
 """How soon the requests of a key that ran out end; those of one that was revoked end at once."""
 FAR_LOOK = 20
 """Of so many looks for events to link (10 s), one looks as far back as any can come from."""
-
-_meta = Meta.__table__  # type: ignore[attr-defined]
-_FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
 
 
 class Service:
@@ -207,11 +201,15 @@ class Service:
         return self.database.read_now(work)
 
     def check_key(self, tx: Transaction) -> None:
+        """The database belongs to this secret key from now on. Raises Invalid when it belongs to another."""
+        self.compare_key(tx)
+        if self.known_key(tx) is None:
+            facts.put(tx, facts.KEY_ID, self.keyring.audit_id)
+
+    def compare_key(self, reader: Reader) -> None:
         """Raises Invalid when the database belongs to another secret key."""
-        known = self.known_key(tx)
-        if known is None:
-            tx.insert(Meta, name="audit_key_id", value=self.keyring.audit_id)
-        elif not secrets.compare_digest(known, self.keyring.audit_id):
+        known = self.known_key(reader)
+        if known is not None and not secrets.compare_digest(known, self.keyring.audit_id):
             raise Invalid(
                 "This database belongs to another APPROVALS_SECRET_KEY.",
                 hint="Set the key it was made with (for SQLite: the file beside the database that ends in .key).",
@@ -230,8 +228,11 @@ class Service:
 
     def known_key(self, reader: Reader) -> str | None:
         """The id of the key that this database belongs to; None while it belongs to nobody."""
-        row = reader.one(_FACT, name="audit_key_id")
-        return None if row is None else str(row.value)
+        return facts.get(reader, facts.KEY_ID)
+
+    def record_address(self, tx: Transaction) -> None:
+        """For commands that run where the service's settings are not: they print links to it."""
+        facts.put(tx, facts.PUBLIC_URL, self.public_url)
 
     def stop(self) -> None:
         """End streams, long-polls and timers."""

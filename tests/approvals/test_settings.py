@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from approvals.errors import Invalid, NotConfigured
+from approvals.errors import Invalid, NotConfigured, Unavailable
 from approvals.gate.budgets import Budgets
 from approvals.gate.call import Caller
 from approvals.gate.settings import GateSettings
 from approvals.secret_reference import resolve
-from approvals.service.keyring import Keyring, keep_beside
+from approvals.service.keyring import Keyring, keep_beside, kept_beside
 from approvals.service.slack.workspace import Installed
 from approvals_web.auth.oidc import Client
 from approvals_web.settings import Settings
@@ -139,8 +139,12 @@ def test_a_command_that_gives_no_secret_is_an_error_that_shows_none(reference):
 
 def test_the_generated_key_is_kept_beside_the_database_for_its_owner_alone(tmp_path):
     database = tmp_path / "approvals.db"
-    first = keep_beside(database)
-    assert keep_beside(database) == first
+    with pytest.raises(Unavailable, match="not where it should be"):
+        kept_beside(database)
+    keep_beside(database)
+    first = kept_beside(database)
+    keep_beside(database)
+    assert kept_beside(database) == first
     (kept,) = tmp_path.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert Keyring(first).audit != Keyring(first + "x").audit

@@ -12,6 +12,7 @@ from approvals.service.storage.sqlite import Sqlite
 
 @pytest.fixture
 async def database(tmp_path):
+    (tmp_path / "d.db").touch()
     made = Sqlite(tmp_path / "d.db")
     connection = made.connect()
     connection.execute("CREATE TABLE line (n INTEGER UNIQUE)")

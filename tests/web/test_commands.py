@@ -1,8 +1,195 @@
-"""The `approvals` command."""
+"""The `approvals` command: what it says of itself, and what it does where there is nothing to speak to."""
 
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
 from typer.testing import CliRunner
 
+from approvals.errors import ApprovalsError
+from approvals.service.keyring import keep_beside
+from approvals.service.storage import migrate, schema_version
 from approvals_web.cli.commands import app
+
+NOBODY = 65534
+COMMANDS = (
+    "freeze",
+    "freeze --list",
+    "unfreeze",
+    "erase 0190",
+    "server add shop",
+    "server list",
+    "server rotate shop",
+    "server revoke shop",
+    "server audience shop",
+    "server grants shop --allow",
+    "agent add scout",
+    "agent list",
+    "agent keys scout",
+    "agent rotate scout",
+    "agent revoke scout",
+    "agent owner scout",
+    "agent groups scout",
+    "agent limits scout",
+    "agent scopes scout key */*",
+    "user add ann",
+    "user invite ann",
+    "user list",
+    "user disable ann",
+    "user roles ann admin",
+    "user groups ann",
+    "user enable ann",
+    "user sign-out ann",
+    "grant list",
+    "grant revoke 0190",
+    "rollout set shop observe",
+    "rollout clear shop",
+    "rollout list",
+    "audit verify",
+    "audit export",
+    "policy replay",
+)
+ONE_OF_EACH_KIND = ("freeze", "server list", "audit verify", "audit export", "policy replay")
+OTHERS = {"serve", "migrate", "slack manifest", "slack doctor"} | {
+    f"policy {name}" for name in ("lint", "explain", "test", "schema")
+}
+"""They make a database, or need none."""
+
+
+@pytest.fixture
+def folder(monkeypatch):
+    """Where the command is run: an empty folder that everybody may look into."""
+    found = Path(tempfile.mkdtemp())
+    found.chmod(0o755)
+    monkeypatch.chdir(found)
+    for name in [name for name in os.environ if name.startswith("APPROVALS_")]:
+        monkeypatch.delenv(name)
+    yield found
+    shutil.rmtree(found)
+
+
+def text_file(folder, migrated):
+    (folder / "approvals.db").write_text("Dear diary, nothing of note happened today.\n" * 50)
+
+
+def foreign(folder, migrated):
+    with contextlib.closing(sqlite3.connect(folder / "approvals.db")) as other:
+        other.execute("CREATE TABLE song (title TEXT)")
+
+
+def ours(folder, migrated, version=None):
+    shutil.copyfile(migrated, folder / "approvals.db")
+    keep_beside(folder / "approvals.db")
+    if version is not None:
+        with contextlib.closing(sqlite3.connect(folder / "approvals.db")) as database:
+            database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+            database.commit()
+
+
+def older(folder, migrated):
+    ours(folder, migrated, "0001")
+
+
+def newer(folder, migrated):
+    ours(folder, migrated, "9000")
+
+
+def without_key(folder, migrated):
+    ours(folder, migrated)
+    (folder / "approvals.db.key").unlink()
+
+
+def open_key(folder, migrated):
+    ours(folder, migrated)
+    (folder / "approvals.db.key").chmod(0o644)
+
+
+def other_key(folder, migrated):
+    ours(folder, migrated)
+    with contextlib.closing(sqlite3.connect(folder / "approvals.db")) as database:
+        database.execute("INSERT INTO meta (name, value) VALUES ('audit_key_id', 'another')")
+        database.commit()
+
+
+def read_only(folder, migrated):
+    ours(folder, migrated)
+    for path in (folder / "approvals.db", folder / "approvals.db.key"):
+        path.chmod(0o444)
+    os.chown(folder / "approvals.db.key", NOBODY, -1)
+    folder.chmod(0o555)
+
+
+PLACES = {
+    "an empty folder": (lambda folder, migrated: None, r"There is no database /\S+/approvals\.db\. .*--database-url"),
+    "a text of that name": (text_file, r"approvals\.db cannot be used: file is not a database"),
+    "another program's database": (foreign, r"has no tables of this product.*approvals migrate"),
+    "an older schema": (older, r"older than this version \(0001, not \d+\).*approvals migrate"),
+    "a newer schema": (newer, r"newer than this version \(9000"),
+    "no key": (without_key, r"key is not where it should be.*APPROVALS_SECRET_KEY"),
+    "a key that others can read": (open_key, r"others can open it \(mode 0644\).*chmod 600"),
+    "another key": (other_key, r"belongs to another APPROVALS_SECRET_KEY"),
+    "a folder to read only": (read_only, r"approvals\.db cannot be used: .*yours to write"),
+}
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Modes mean nothing to the superuser."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def kept(folder):
+    """What is there; SQLite's own files beside a database come and go."""
+    return {path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [("an empty folder", command) for command in COMMANDS]
+    + [(place, command) for place in list(PLACES)[1:] for command in ONE_OF_EACH_KIND],
+)
+def test_p5_a_command_where_there_is_nothing_to_speak_to_fails_and_says_what_to_do(folder, migrated, place, command):
+    make, complaint = PLACES[place]
+    make(folder, migrated)
+    before = kept(folder)
+    with as_nobody() if make is read_only else contextlib.nullcontext(), pytest.raises(ApprovalsError) as refused:
+        app(command.split(), standalone_mode=False)
+    assert re.search(complaint, f"{refused.value.detail} {refused.value.hint}")
+    assert kept(folder) == before
+
+
+def leaves(command, name=""):
+    """Every subcommand, by its words."""
+    if not isinstance(command, click.Group):
+        return {name}
+    return set().union(*(leaves(child, f"{name} {word}".strip()) for word, child in command.commands.items()))
+
+
+def test_every_command_is_among_these():
+    every = leaves(typer.main.get_command(app))
+    missing = {name for name in every - OTHERS if not any(command.startswith(name) for command in COMMANDS)}
+    assert missing == set()
+
+
+def test_the_newest_schema_is_the_one_that_migrations_lead_to():
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(migrate.configuration("sqlite:///x.db"))
+    assert schema_version.newest() == scripts.get_current_head()
 
 
 def test_help_introduces_the_product():

@@ -10,6 +10,7 @@ from approvals.service.controls import freezes
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
 from approvals_web.operator import socket as control
+from approvals_web.operator.reach import Alone
 
 FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confirm": "yes"}
 
@@ -123,7 +124,7 @@ async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
 @pytest.fixture
 def run(house, capsys, monkeypatch):
     """The `approvals` command over the house's database, its output."""
-    monkeypatch.setattr("approvals_web.cli.asking.service", lambda _: house.service)
+    monkeypatch.setattr("approvals_web.cli.asking.reach", lambda _: Alone(house.service))
 
     def command(*words):
         app(list(words), standalone_mode=False)
@@ -172,9 +173,8 @@ async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, h
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
             lines = stream.aiter_lines()
             await anext(lines)
-            asking = asyncio.to_thread(
-                control.ask, house.service, "freeze", server="", agent="", mode="refuse", reason="bad deploy"
-            )
+            given = {"server": "", "agent": "", "mode": "refuse", "reason": "bad deploy"}
+            asking = asyncio.to_thread(control.over, control.socket_path(house.service.database), "freeze", given)
             assert (await asking)["new"]
             async for line in lines:
                 if '"words":"All writes are frozen' in line:

@@ -6,11 +6,13 @@ import re
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 
 import httpx2
 import pytest
-from processes import CLI, free_port
+from processes import CLI, PATIENCE, clean_environment, free_port
 
 from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
 
@@ -83,6 +85,40 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
     assert service.stop() == 0
 
 
+def test_p5_a_command_says_whom_it_spoke_to_and_prints_the_running_services_address(installed, tmp_path):
+    service = installed.serve(APPROVALS_PUBLIC_URL="https://approvals.example")
+    spoken = f"Service: https://approvals.example (database {installed.database})"
+
+    def both(*arguments, folder=installed.folder):
+        command = [sys.executable, *CLI, *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=PATIENCE
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, said, beside = both("server", "add", "shop")
+    assert (code, said.splitlines()[0]) == (0, "APPROVALS_URL=https://approvals.example")
+    assert spoken in beside
+    code, said, beside = both("user", "invite", "bob")
+    assert said.startswith("https://approvals.example/setup?t=")
+    assert spoken in beside
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code, said, beside = both("freeze", folder=elsewhere)
+    assert (code, said) == (1, "")
+    assert f"There is no database {elsewhere / 'approvals.db'}." in beside
+    assert list(elsewhere.iterdir()) == []
+    assert both("freeze", "--database-url", f"sqlite:///{installed.database}", folder=elsewhere)[1].startswith(
+        "All writes are frozen"
+    )
+
+    assert service.stop() == 0
+    code, said, beside = both("user", "invite", "bob")
+    assert said.startswith("https://approvals.example/setup?t=")  # where the service was reached last
+    assert f"Database: {installed.database} (no service runs on it)" in beside
+
+
 ONE, *OTHERS = (
     (("server", "rotate", "bank"), {}, "no live installation"),
     (("agent", "add", ""), {}, "name"),
@@ -103,6 +139,8 @@ def test_a_bad_command_gets_one_clear_line(installed, arguments, environment, co
     if not complaint:
         installed.cli(*arguments, **environment)
         arguments, complaint = ("agent", "list"), "/nowhere"
+    elif arguments[0] not in {"serve", "migrate"}:
+        installed.cli("migrate")
     said = installed.cli(*arguments, code=1, **environment)
     assert complaint in said
     assert "secret@" not in said

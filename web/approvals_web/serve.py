@@ -16,7 +16,6 @@ from approvals.errors import Unavailable
 from approvals.service.audit.chain import Head
 from approvals.service.service import Service, head_line
 from approvals.service.slack.workspace import Installed, Workspace
-from approvals.service.storage import migrate as schema
 from approvals.service.storage.database import Database
 from approvals.service.storage.sqlite import Sqlite
 from approvals_web import logs
@@ -70,7 +69,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     settings.oidc(), settings.slack(), settings.webhook()  # before anything is served: they raise Invalid
     database = settings.database()
     with _alone(database), _listener(settings.host, settings.port) as listener:
-        schema.upgrade(settings.migration_url)
+        settings.prepare()
         service = Service(
             database,
             settings.keyring(),
@@ -81,6 +80,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
             allowance=allowance,
         )
         database.write_now(service.check_key)
+        database.write_now(service.record_address)
         service.begin_policy()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(settings, service, listener, demo=demo))

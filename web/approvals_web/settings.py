@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from approvals.errors import Invalid
 from approvals.secret_reference import resolve
 from approvals.service.identity.sso import Admission
-from approvals.service.keyring import Keyring, keep_beside
+from approvals.service.keyring import Keyring, keep_beside, kept_beside
 from approvals.service.policies.file import PolicyFile
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.retention.schedule import Retention
@@ -160,6 +160,15 @@ class Settings(BaseSettings):
             by_email=self.slack_link_by_email,
         )
 
+    def prepare(self) -> None:
+        """Make the database, or bring it to the newest schema; beside a new SQLite file, a secret key. Raises
+        Unavailable."""
+        from approvals.service.storage.migrate import upgrade  # alembic is heavy, and most commands never migrate
+
+        upgrade(self.migration_url)
+        if not self.secret_key and isinstance(self.database(), Sqlite):
+            keep_beside(self.beside)
+
     def keyring(self) -> Keyring:
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
         one for a database that several processes share."""
@@ -170,7 +179,7 @@ class Settings(BaseSettings):
                 "APPROVALS_SECRET_KEY is not set, and all processes over one PostgreSQL database need the same.",
                 hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",
             )
-        return Keyring(keep_beside(self.beside))
+        return Keyring(kept_beside(self.beside))
 
 
 def _limit(name: str, given: str) -> int | None:

@@ -136,6 +136,8 @@ class Database(ABC):
     """`write` and `read` are for the event loop, `write_now` and `read_now` for threads and commands."""
 
     clock: Clock
+    name: str
+    """By which people know it; without a password."""
     shared: bool
     """Whether other processes serve it, too."""
     on_retry: Callable[[], None]
@@ -165,6 +167,11 @@ class Database(ABC):
     @abstractmethod
     def read_now(self, work: Callable[[Reader], T]) -> T:
         """As `read`, blocking."""
+
+    @abstractmethod
+    def schema(self) -> str | None:
+        """The version of its schema; None while it has no tables of this product. Blocking. Raises Unavailable when
+        there is no such database, or it cannot be used."""
 
     @abstractmethod
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:

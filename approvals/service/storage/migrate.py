@@ -7,17 +7,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import OperationalError
 
-import approvals
 from approvals.errors import Unavailable
 from approvals.service.storage.database import check_url
+from approvals.service.storage.schema_version import migrations
 from approvals.service.storage.sqlite import path_of
-
-
-def migrations() -> Path:
-    """The migration scripts: inside the wheel, or alembic/ in a checkout."""
-    package = Path(approvals.__file__).parent
-    packaged = package / "migrations"
-    return packaged if packaged.is_dir() else package.parent / "alembic"
 
 
 def upgrade(url: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, Connection, Cursor, Pipeline
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from approvals.errors import Unavailable
@@ -57,6 +58,7 @@ _BEGIN = (
 _BEGIN_17 = f"{_BEGIN}, set_config('transaction_timeout', '{PATIENCE}', true)"
 """From PostgreSQL 17 on: also between a write and the COMMIT that follows it, where no other timer runs."""
 _ANNOUNCE = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, word) FROM unnest(%s::text[]) AS word"
+_SCHEMA = "SELECT version_num FROM alembic_version"
 _CROSSED = {"23505", "40001", "40P01"}
 """Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
 
@@ -185,6 +187,7 @@ class Postgres(Database):
     def __init__(self, url: str, clock: Clock | None = None, *, direct_url: str = "") -> None:
         self.clock = clock or DatabaseClock()
         self.url = url
+        self.name = _name(url)
         self._direct_url = direct_url or url
         self._prepare_after = None if direct_url else 2  # a pooler in transaction mode loses prepared statements
         self._free: deque[Connected] = deque()
@@ -227,6 +230,15 @@ class Postgres(Database):
 
     def _look(self, work: Callable[[Reader], T]) -> T:
         return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
+
+    def schema(self) -> str | None:
+        try:
+            found = self._try(lambda connection: connection.execute(_SCHEMA).fetchone())
+        except psycopg.errors.UndefinedTable:
+            return None
+        except psycopg.Error as error:
+            raise _unavailable(error) from error
+        return None if found is None else str(found[0])
 
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
         pause = 0.1
@@ -343,6 +355,15 @@ class Postgres(Database):
         with contextlib.suppress(psycopg.errors.UndefinedTable):  # no schema yet
             highest = connection.execute(HIGHEST).fetchone()
             self.clock.not_below(highest[0] or 0 if highest else 0)
+
+
+def _name(url: str) -> str:
+    """Host and database: the rest of a URL may be a password."""
+    try:
+        known = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "PostgreSQL"
+    return f"{known.get('dbname') or 'postgres'} at {known.get('host') or 'localhost'}"
 
 
 def _begin(version: int) -> LiteralString:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.dialects.sqlite import dialect
 
+from approvals import private_file
 from approvals.errors import Invalid, Unavailable
 from approvals.instant import Clock, Instant
 from approvals.service.storage.database import (
@@ -83,6 +84,7 @@ class Sqlite(Database):
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
+        self.name = str(path.absolute())
         self.clock = clock or Clock()
         self._readers: deque[sqlite3.Connection] = deque()
         """Those not in use; as many as ever read at once."""
@@ -111,12 +113,9 @@ class Sqlite(Database):
         return self.read_now(work)
 
     def write_now(self, work: Work[T]) -> T:
-        connection = self.connect()
-        try:
+        with contextlib.closing(self.connect()) as connection, self._telling():
             self._learn_highest(connection)
             result, hooks = self._transact(connection, work)
-        finally:
-            connection.close()
         for hook in hooks:
             hook()
         return result
@@ -125,26 +124,56 @@ class Sqlite(Database):
         connection = self._reader()
         try:
             return work(SqliteReader(connection, self.clock.now()))
+        except sqlite3.DatabaseError as error:
+            self._tell(error)
+            raise
         finally:
             self._readers.append(connection)
+
+    def schema(self) -> str | None:
+        with contextlib.closing(self._open()) as connection, self._telling():
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+                return None
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return None if found is None else str(found[0])
 
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
         return
 
     def connect(self) -> sqlite3.Connection:
-        """A connection with this product's pragmas, in autocommit mode."""
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
-        )
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        """A connection with this product's pragmas, in autocommit mode. Raises Unavailable."""
+        connection = self._open()
+        try:
+            with self._telling():
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                    connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _open(self) -> sqlite3.Connection:
+        """It makes no database: migrations do. Raises Unavailable."""
+        if not self.path.exists():
+            raise Unavailable(
+                f"There is no database {self.name}.",
+                hint="Go to the folder that the service runs in, or name its database with --database-url or"
+                " APPROVALS_DATABASE_URL. A new one is made by `approvals serve` and `approvals migrate` alone.",
+            )
+        with self._telling():
+            return sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=10,
+                cached_statements=512,
+            )
 
     @contextlib.contextmanager
     def only_process(self) -> Iterator[None]:
         """Hold the one-process lock. Raises Unavailable when another process serves this file."""
-        lock = self.path.with_name(self.path.name + ".lock")
-        with lock.open("w", encoding="utf-8") as file:
+        with private_file.opened(self.path.with_name(self.path.name + ".lock")) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -153,6 +182,22 @@ class Sqlite(Database):
                     hint="Stop it first, or give this one another APPROVALS_DATABASE_URL.",
                 ) from None
             yield
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            self._tell(error)
+            raise
+
+    def _tell(self, error: sqlite3.DatabaseError) -> None:
+        """Raises Unavailable for what SQLite has against the file itself."""
+        if type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}:
+            raise Unavailable(
+                f"The database {self.name} cannot be used: {error}.",
+                hint="Is it the right file? It and its folder have to be yours to write.",
+            ) from error
 
     def _reader(self) -> sqlite3.Connection:
         try:

@@ -1,13 +1,13 @@
-"""What commands share: the settings, the service's parts, asking them, and showing what they say."""
+"""What commands share: the settings, whom they speak to, and showing what is said."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from approvals.service.service import Service
-from approvals.service.storage import migrate as schema
-from approvals_web.operator import socket as control
+from approvals_web.operator.reach import Reach, opened, reach
 from approvals_web.settings import Settings
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
@@ -19,16 +19,23 @@ def settings(database_url: str | None, **more: Any) -> Settings:
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
-def service(database_url: str | None) -> Service:
-    """The service's parts over a migrated database, without serving."""
-    chosen = settings(database_url)
-    schema.upgrade(chosen.migration_url)
-    return Service(chosen.database(), chosen.keyring(), chosen.url())
+def here(database_url: str | None) -> Reach:
+    """What the command speaks to. It says so first, beside the answer: the folder may be another than one thought."""
+    found = reach(settings(database_url))
+    print(found.words, file=sys.stderr)
+    return found
+
+
+def record(chosen: Settings) -> Service:
+    """The service's parts over the database itself, to read what is kept there; says which."""
+    service = opened(chosen)
+    print(f"Database: {service.database.name}", file=sys.stderr)
+    return service
 
 
 def ask(database_url: str | None, command: str, **given: Any) -> Any:
     """The answer to a command (`approvals_web.operator.socket`)."""
-    return control.ask(service(database_url), command, **given)
+    return here(database_url).ask(command, **given)
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from approvals.instant import to_datetime
 from approvals.service.audit import chain
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
-from approvals_web.settings import Settings
+from approvals_web.cli.asking import DatabaseUrl, record, settings
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")
 
@@ -27,8 +27,6 @@ _AFTER = Statement(
     .limit(500)
 )
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
-
 
 @app.command()
 def verify(
@@ -36,13 +34,13 @@ def verify(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Find the first record that was changed, removed, inserted, reordered or cut off; exit status 1 then."""
-    settings = _settings(database_url)
     try:
         known = chain.Head.parse(head) if head else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    key = settings.keyring().audit
-    found = settings.database().read_now(lambda reader: chain.verify(reader, key, known))
+    service = record(settings(database_url))
+    key = service.keyring.audit
+    found = service.read_now(lambda reader: chain.verify(reader, key, known))
     if found.finding is not None:
         print(f"NOT INTACT: record {found.finding.seq} was {found.finding.what}: {found.finding.detail}.")
         raise typer.Exit(1)
@@ -54,7 +52,7 @@ def verify(
 @app.command()
 def export(database_url: DatabaseUrl = None) -> None:
     """Every event with its payload, as JSON lines, in order."""
-    database = _settings(database_url).database()
+    database = record(settings(database_url)).database
     after = 0
     while rows := database.read_now(partial(_page, after=after)):
         for row in rows:
@@ -66,7 +64,3 @@ def export(database_url: DatabaseUrl = None) -> None:
 
 def _page(reader: Reader, after: int) -> list[dict[str, Any]]:
     return [dict(row) for row in reader.all(_AFTER, after=after)]
-
-
-def _settings(database_url: str | None) -> Settings:
-    return Settings(database_url=database_url) if database_url else Settings()

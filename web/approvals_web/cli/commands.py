@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from approvals.errors import ApprovalsError
-from approvals.service.storage import migrate as schema
 from approvals_web.cli import (
     agents,
     audit,
@@ -21,11 +20,13 @@ from approvals_web.cli import (
 from approvals_web.cli.asking import (
     AsJson,
     DatabaseUrl,
-    service,
+    ask,
+    here,
     settings,
     show,
 )
 from approvals_web.operator import socket as control
+from approvals_web.operator.reach import opened
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,10 +98,10 @@ def migrate(
 ) -> None:
     """Bring the database to the newest schema."""
     chosen = settings(database_url)
-    schema.upgrade(chosen.migration_url)
-    print(f"{chosen.migration_url.rpartition('@')[2]} is at the newest schema.")
+    chosen.prepare()
+    print(f"{chosen.database().name} is at the newest schema.")
     if restored:
-        became = control.close_restored(service(database_url))
+        became = control.close_restored(opened(chosen))
         counted = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
         print(f"It was restored from a back-up: that is on record. Requests that were open: {counted or 'none'}.")
         print("Everybody is signed out, and standing grants are revoked.")
@@ -110,7 +111,7 @@ def migrate(
 @app.command()
 def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
     """Erase one ended request's contents now: arguments, words and results. The facts and the audit chain stay."""
-    print(f"The contents of {control.ask(service(database_url), 'erase', request_id=request_id)} are erased.")
+    print(f"The contents of {ask(database_url, 'erase', request_id=request_id)} are erased.")
 
 
 @server.command("add")
@@ -125,10 +126,10 @@ def server_add(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an MCP server's gate. It is shown once."""
-    here = service(database_url)
+    reached = here(database_url)
     given = {"label": label, "assurance": assurance, "trusted": not untrusted, "expires": expires}
-    key = control.ask(here, "server add", name=name, **given)
-    print(f"APPROVALS_URL={here.public_url}")
+    key = reached.ask("server add", name=name, **given)
+    print(f"APPROVALS_URL={reached.public_url}")
     print(f"APPROVALS_SERVER_KEY={key}")
     if not untrusted:
         print("Its own annotations are trusted: a tool that says it only reads runs without asking.", file=sys.stderr)
@@ -137,19 +138,19 @@ def server_add(
 @server.command("list")
 def server_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Installations and their keys."""
-    show(control.ask(service(database_url), "server list"), as_json=as_json)
+    show(ask(database_url, "server list"), as_json=as_json)
 
 
 @server.command("rotate")
 def server_rotate(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """A second key; both work until you rotate again, or revoke."""
-    print(f"APPROVALS_SERVER_KEY={control.ask(service(database_url), 'server rotate', name=name, label=label)}")
+    print(f"APPROVALS_SERVER_KEY={ask(database_url, 'server rotate', name=name, label=label)}")
 
 
 @server.command("revoke")
 def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """End an installation: its keys stop working at once."""
-    print(f"{control.ask(service(database_url), 'server revoke', name=name, label=label)} keys revoked.")
+    print(f"{ask(database_url, 'server revoke', name=name, label=label)} keys revoked.")
 
 
 @user.command("add")
@@ -160,19 +161,19 @@ def user_invite(
     database_url: DatabaseUrl = None,
 ) -> None:
     """A one-time link: to make the account, or to sign in to it."""
-    print(control.ask(service(database_url), "user invite", name=name, roles=roles))
+    print(ask(database_url, "user invite", name=name, roles=roles))
 
 
 @user.command("list")
 def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Accounts and roles."""
-    show(control.ask(service(database_url), "user list"), as_json=as_json)
+    show(ask(database_url, "user list"), as_json=as_json)
 
 
 @user.command("disable")
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
-    print(f"{control.ask(service(database_url), 'user disable', name=name)} is disabled.")
+    print(f"{ask(database_url, 'user disable', name=name)} is disabled.")
 
 
 users.mount(user)

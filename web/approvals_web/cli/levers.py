@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from approvals.service.service import Service
 from approvals_web.cli import asking
-from approvals_web.operator import socket as control
+from approvals_web.operator.reach import Reach
 
 rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
 
@@ -29,12 +28,12 @@ def freeze(
     database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Stop all writes at once, or one server's, or one agent's. Approvals that nobody has used are taken back."""
-    here = asking.service(database_url)
+    here = asking.here(database_url)
     if listing:
-        asking.show(control.ask(here, "freeze list"), as_json=as_json)
+        asking.show(here.ask("freeze list"), as_json=as_json)
         return
     mode = "hold" if hold else "refuse"
-    made = control.ask(here, "freeze", server=server, agent=agent, mode=mode, reason=reason)
+    made = here.ask("freeze", server=server, agent=agent, mode=mode, reason=reason)
     revoked = made["revoked"] + _sweep(here, "revoked")
     print(f"{made['words']}.{'' if made['new'] else ' It stood already.'} Approvals taken back: {revoked}.")
     print(
@@ -49,8 +48,8 @@ def unfreeze(
     database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Lift one freeze: without options that of all writes. Others stay."""
-    here = asking.service(database_url)
-    lifted = control.ask(here, "unfreeze", server=server, agent=agent, everything=everything)
+    here = asking.here(database_url)
+    lifted = here.ask("unfreeze", server=server, agent=agent, everything=everything)
     released = _sweep(here, "released")
     for words in lifted or ["No writes were"]:
         print(f"{words} no longer frozen." if lifted else f"{words} frozen.")
@@ -69,7 +68,7 @@ def rollout_set(
 ) -> None:
     """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
     whom = _whom(agent, group)
-    control.ask(asking.service(database_url), "rollout set", server=server, tool=tool, whom=whom, mode=mode)
+    asking.ask(database_url, "rollout set", server=server, tool=tool, whom=whom, mode=mode)
     print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
 
 
@@ -79,14 +78,14 @@ def rollout_clear(
 ) -> None:
     """Forget what was set for exactly this: what is less specific counts again, and else enforce."""
     whom = _whom(agent, group)
-    control.ask(asking.service(database_url), "rollout clear", server=server, tool=tool, whom=whom)
+    asking.ask(database_url, "rollout clear", server=server, tool=tool, whom=whom)
     print("Forgotten.")
 
 
 @rollout.command("list")
 def rollout_list(as_json: asking.AsJson = False, database_url: asking.DatabaseUrl = None) -> None:
     """Everything that is set. What is not listed is enforced."""
-    asking.show(control.ask(asking.service(database_url), "rollout list"), as_json=as_json)
+    asking.show(asking.ask(database_url, "rollout list"), as_json=as_json)
 
 
 def audience(
@@ -101,7 +100,7 @@ def audience(
     if everyone and entries:
         raise typer.BadParameter("--everyone leaves nobody to name")
     given = entries if entries or everyone else None
-    said = control.ask(asking.service(database_url), "server audience", name=name, entries=given)
+    said = asking.ask(database_url, "server audience", name=name, entries=given)
     print(f"{name} may be used by: {said or 'every agent'}")
 
 
@@ -111,9 +110,9 @@ def _whom(agent: str, group: str) -> str:
     return f"agent:{agent}" if agent else f"group:{group}" if group else ""
 
 
-def _sweep(here: Service, what: str) -> int:
+def _sweep(here: Reach, what: str) -> int:
     """The rest, batch by batch."""
     done = 0
-    while any((batch := control.ask(here, "freeze sweep")).values()):
+    while any((batch := here.ask("freeze sweep")).values()):
         done += batch[what]
     return done

@@ -27,8 +27,8 @@ from approvals.policy.model import (
 from approvals.protocol.canonical import encode
 from approvals.protocol.messages import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
-from approvals.service.service import Service
 from approvals.service.storage.sqlite import path_of
+from approvals_web.cli.asking import record, settings
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wait, for whom.")
@@ -185,7 +185,7 @@ def _json(text: str, what: str) -> Any:
 def _tools(path: Path | None, database_url: str | None) -> list[ToolFacts]:
     """Known tools: of a file, else of the database if there is one."""
     if path is None:
-        return _stored_tools(Settings(database_url=database_url) if database_url else Settings())
+        return _stored_tools(settings(database_url))
     found = _json(_read_file(path), str(path))
     try:
         definitions = [(server, ToolDefinition.model_validate(tool)) for server in found for tool in found[server]]
@@ -198,11 +198,12 @@ def _tools(path: Path | None, database_url: str | None) -> list[ToolFacts]:
     ]
 
 
-def _stored_tools(settings: Settings) -> list[ToolFacts]:
-    url = resolve(settings.database_url)
+def _stored_tools(chosen: Settings) -> list[ToolFacts]:
+    url = resolve(chosen.database_url)
     if url.startswith("sqlite:") and not path_of(url).exists():
+        print(f"There is no database {path_of(url).absolute()}: no tools are known.", file=sys.stderr)
         return []
-    service = Service(settings.database(), settings.keyring(), settings.url())
+    service = record(chosen)
     try:
         return service.database.read_now(service.registry.known_tools)
     finally:

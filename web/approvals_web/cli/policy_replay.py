@@ -15,6 +15,7 @@ from approvals.service.policies import replay as policy_replay
 from approvals.service.policies.file import PolicyFile
 from approvals.service.service import Service
 from approvals.service.text import visible
+from approvals_web.cli.asking import record
 from approvals_web.settings import Settings
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
@@ -28,7 +29,7 @@ def replay(
     """Which of the calls filed of late would have been judged otherwise. Changes nothing."""
     given: dict[str, Any] = {"database_url": database_url, "policy": policy}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    service = Service(settings.database(), settings.keyring(), settings.url())
+    service = record(settings)
     database, registry = service.database, service.registry
     rules = _policy(settings, service)
     back = _seconds(since) * SECOND

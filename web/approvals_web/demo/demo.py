@@ -8,7 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from approvals.errors import ApprovalsError, Unavailable
+from approvals import private_file
+from approvals.errors import Unauthenticated, Unavailable
 from approvals.protocol.messages import Assurance
 from approvals.service.history import queries as search
 from approvals.service.identity import credentials
@@ -52,15 +53,14 @@ class Demo:
 
     def _make_keys(self, tx: Transaction) -> dict[str, str]:
         """The keys of the last run, while they are live: a configuration pasted then works on."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ApprovalsError):
-            kept: dict[str, str] = json.loads(self._keys.read_text(encoding="utf-8"))
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, Unauthenticated):
+            kept: dict[str, str] = json.loads(private_file.read(self._keys))
             credentials.authenticate(tx, kept["server"], "installation")
             credentials.authenticate(tx, kept["agent"], "agent")
             return kept
         keys = {"server": self._server_key(tx), "agent": self._agent_key(tx)}
         self._keys.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(keys, file)
+        private_file.create(self._keys, json.dumps(keys))
         return keys
 
     def _server_key(self, tx: Transaction) -> str:

@@ -1,7 +1,7 @@
 """What an operator may do from the command line, and the local socket (mode 0600) over which a serving process does it.
 
-While `serve` runs, commands go through its socket, so that it knows at once; else they write the database themselves.
-Both run the same functions; the audit event names the operating-system user.
+While `serve` runs, commands go through its socket, so that it knows at once; else they write the database themselves
+(`approvals_web.operator.reach`). Both run the same functions; the audit event names the operating-system user.
 """
 
 import asyncio
@@ -108,6 +108,10 @@ def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     return _link(s, s.people.link(tx, actor, "sign_in", user_id=admins[0].id))
 
 
+def address(s: Service, tx: Transaction, actor: str) -> Any:
+    return s.public_url
+
+
 def erase(s: Service, tx: Transaction, actor: str, request_id: str) -> Any:
     s.erasures.contents(tx, request_id, actor, "erased on demand")
     return request_id
@@ -123,21 +127,11 @@ COMMANDS: dict[str, Command] = {
     "user invite": user_invite,
     "user disable": user_disable,
     "erase": erase,
+    "address": address,
     **grant_commands.COMMANDS,
     **control_levers.COMMANDS,
     **AGENT_COMMANDS,
 }
-
-
-def ask(service: Service, command: str, **arguments: Any) -> Any:
-    """Run a command: by the serving process if there is one, else here. Raises ApprovalsError."""
-    path = socket_path(service.database)
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
-        connection.connect(path)
-        return _over(connection, command, arguments)
-    service.database.write_now(service.check_key)
-    return service.database.write_now(lambda tx: _run(service, tx, command, _actor(os.getuid()), arguments))
 
 
 def close_restored(service: Service) -> Counter[str]:
@@ -146,7 +140,7 @@ def close_restored(service: Service) -> Counter[str]:
     database, became = service.database, Counter[str]()
     with database.only_process() if isinstance(database, Sqlite) else contextlib.nullcontext():
         database.write_now(service.check_key)
-        database.write_now(lambda tx: service.restorations.record(tx, _actor(os.getuid())))
+        database.write_now(lambda tx: service.restorations.record(tx, actor_of(os.getuid())))
         while closed := database.write_now(service.restorations.close):
             became += closed
     return became
@@ -190,7 +184,7 @@ async def _serve(service: Service, reader: asyncio.StreamReader, writer: asyncio
             raise Forbidden("This socket is for the service's own user.")
         asked = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
         command, arguments = asked["command"], asked["arguments"]
-        result = await service.write(lambda tx: _run(service, tx, command, _actor(uid), arguments))
+        result = await service.write(lambda tx: run(service, tx, command, actor_of(uid), arguments))
         answer = {"result": result}
     except ApprovalsError as error:
         answer = {"error": error.document()}
@@ -202,22 +196,35 @@ async def _serve(service: Service, reader: asyncio.StreamReader, writer: asyncio
     writer.close()
 
 
-def _run(service: Service, tx: Transaction, command: str, actor: str, arguments: dict[str, Any]) -> Any:
+def run(service: Service, tx: Transaction, command: str, actor: str, arguments: dict[str, Any]) -> Any:
     if command not in COMMANDS:
         raise BadRequest(f"There is no command {command!r}.", hint="Is the running service of an older version?")
     return COMMANDS[command](service, tx, actor, **arguments)
 
 
-def _over(connection: socket.socket, command: str, arguments: dict[str, Any]) -> Any:
-    connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
-    with connection.makefile("rb") as file:
-        raw = file.readline()
+def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
+    """What the serving process says to a command. Raises OSError when nobody listens there, and ApprovalsError."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(path)
+        try:
+            connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            with connection.makefile("rb") as file:
+                raw = file.readline()
+        except OSError as error:
+            raise _unanswered() from error
     if not raw:
-        raise Unavailable("The running service did not answer the command.", hint="Try again.")
+        raise _unanswered()
     answer = json.loads(raw)
     if "error" in answer:
         raise from_document(int(answer["error"]["status"]), answer["error"])
     return answer["result"]
+
+
+def _unanswered() -> Unavailable:
+    return Unavailable(
+        "The running service did not answer the command.", hint="Look whether it was carried out, then try again."
+    )
 
 
 def _peer(writer: asyncio.StreamWriter) -> int:
@@ -229,7 +236,7 @@ def _peer(writer: asyncio.StreamWriter) -> int:
     return int(uid)
 
 
-def _actor(uid: int) -> str:
+def actor_of(uid: int) -> str:
     try:
         return f"cli:{pwd.getpwuid(uid).pw_name}"
     except KeyError:

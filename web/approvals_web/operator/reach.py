@@ -1,0 +1,84 @@
+"""Whom a command speaks to: the service that runs over its database, or, while none answers, the database itself."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from approvals.service.service import Service
+from approvals.service.storage import facts, schema_version
+from approvals_web.operator.socket import actor_of, over, run, socket_path
+from approvals_web.settings import Settings
+
+
+class Reach(Protocol):
+    """What takes commands."""
+
+    @property
+    def words(self) -> str:
+        """Names it, so that a command run in the wrong folder is noticed."""
+
+    @property
+    def public_url(self) -> str:
+        """Where people and gates reach the service."""
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Run a command of `approvals_web.operator.socket`. Raises ApprovalsError."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A serving process, over its socket: it knows at once."""
+
+    path: str
+    database: str
+    public_url: str
+
+    @property
+    def words(self) -> str:
+        return f"Service: {self.public_url} (database {self.database})"
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        return over(self.path, command, arguments)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The database: no service answers for it, or services and commands reach it over the network."""
+
+    service: Service
+
+    @property
+    def words(self) -> str:
+        database = self.service.database
+        return f"Database: {database.name}{'' if database.shared else ' (no service runs on it)'}"
+
+    @property
+    def public_url(self) -> str:
+        return self.service.public_url
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        database = self.service.database
+        database.write_now(self.service.check_key)
+        return database.write_now(lambda tx: run(self.service, tx, command, actor_of(os.getuid()), arguments))
+
+
+def reach(settings: Settings) -> Reach:
+    """Whatever takes commands for the database of these settings. Raises ApprovalsError when nothing does."""
+    database = settings.database()
+    path = socket_path(database)
+    if path:
+        with contextlib.suppress(OSError):
+            return Running(path, database.name, over(path, "address", {}))
+    return Alone(opened(settings))
+
+
+def opened(settings: Settings) -> Service:
+    """The service's parts over a database that is there, without serving. Raises ApprovalsError when it is not, has
+    another schema, or belongs to another key."""
+    database = settings.database()
+    schema_version.check(database)
+    known = database.read_now(lambda reader: facts.get(reader, facts.PUBLIC_URL))
+    service = Service(database, settings.keyring(), settings.public_url or known or settings.url())
+    database.read_now(service.compare_key)
+    return service
