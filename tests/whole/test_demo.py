@@ -8,9 +8,10 @@ import time
 
 import anyio
 import httpx2
+import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from processes import free_port
+from processes import CLI, free_port
 
 
 def configuration(service):
@@ -82,3 +83,25 @@ async def test_the_demo_shows_one_waiting_call_and_its_configuration_works_on_af
     assert service.stop() == 0
     assert gone(int(shop_port))
     assert not [line for line in service.lines if "Fatal" in line or "Traceback" in line]
+
+
+def test_p5_the_demo_says_nothing_where_its_shops_port_is_anothers(installed):
+    """Whoever listens there would be sent the agent's key."""
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        port = another.getsockname()[1]
+        command = (*CLI, "serve", "--demo", "--port", str(installed.port))
+        service = installed.start(command, APPROVALS_DEMO_PORT=str(port))
+        service.line(f"approvals: Port {port} of 127.0.0.1 cannot be used: Address already in use.")
+        assert service.wait() == 1
+        another.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            another.accept()
+    assert "APPROVALS_DEMO_PORT=" in service.lines[-1]
+    assert not [line for line in service.lines if "mcpa_" in line or "Sign in" in line]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
+def test_p5_the_demo_is_not_for_other_machines(installed, host):
+    said = installed.cli("serve", "--demo", "--host", host, code=1)
+    assert f"--demo is for this machine alone, and APPROVALS_HOST is '{host}'." in said
+    assert list(installed.folder.iterdir()) == []

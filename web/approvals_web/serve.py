@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from approvals.errors import Unavailable
+from approvals.errors import Invalid, Unavailable
 from approvals.service.audit.chain import Head
 from approvals.service.service import Service, head_line
 from approvals.service.slack.workspace import Installed, Workspace
@@ -29,6 +29,8 @@ logger = logging.getLogger("approvals")
 
 LAST_WORDS = 3
 """Seconds that open connections have, once their streams were told to end."""
+NEAR = "127.0.0.1"
+LOOPBACK = frozenset({NEAR, "::1", "localhost"})
 IDLE_SECONDS = 75
 """How long a connection may do nothing: longer than balancers keep theirs, so that none is closed under a request."""
 
@@ -65,10 +67,15 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
     logs.configure(settings.log, settings.log_level)
+    if demo:
+        _check_near(settings.host)
     retention, allowance = settings.keeps(), settings.allowance()
     settings.oidc(), settings.slack(), settings.webhook()  # before anything is served: they raise Invalid
     database = settings.database()
-    with _alone(database), _listener(settings.host, settings.port) as listener:
+    with contextlib.ExitStack() as held:
+        held.enter_context(_alone(database))
+        listener = held.enter_context(_listener(settings.host, settings.port, "approvals serve --port 8710"))
+        shop = held.enter_context(_listener(NEAR, settings.demo_port, "APPROVALS_DEMO_PORT=8711")) if demo else None
         settings.prepare()
         service = Service(
             database,
@@ -83,20 +90,25 @@ def serve(settings: Settings, *, demo: bool) -> None:
         database.write_now(service.record_address)
         service.begin_policy()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(settings, service, listener, demo=demo))
+            runner.run(_run(settings, service, listener, shop))
 
 
-async def _run(settings: Settings, service: Service, listener: socket.socket, *, demo: bool) -> None:
+async def _run(settings: Settings, service: Service, listener: socket.socket, shop: socket.socket | None) -> None:
     async with contextlib.AsyncExitStack() as stack:
         installed = settings.slack()
-        if demo and installed is None:
+        if shop is not None and installed is None:
             installed = await stack.enter_async_context(demo_workspace(settings))
-        await _serve(settings, service, listener, installed, demo=demo)
+        await _serve(settings, service, listener, installed, shop)
 
 
 async def _serve(
-    settings: Settings, service: Service, listener: socket.socket, installed: Installed | None, *, demo: bool
+    settings: Settings,
+    service: Service,
+    listener: socket.socket,
+    installed: Installed | None,
+    shop: socket.socket | None,
 ) -> None:
+    """`shop` is where the demo's shop listens, with --demo."""
     webhook = settings.webhook()
     slack = Workspace(service, installed) if installed else None
     if webhook:
@@ -119,9 +131,9 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         if not serving.done():
             await stack.enter_async_context(control.listening(service))
-            await _greet(settings, service, demo=demo)
-            if demo:
-                await stack.enter_async_context(Demo(settings, service).running())
+            await _greet(settings, service, demo=shop is not None)
+            if shop is not None:
+                await stack.enter_async_context(Demo(settings, service, shop).running())
         stopping = asyncio.create_task(service.stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -138,7 +150,7 @@ async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
 
 
 def _warnings(settings: Settings, *, demo: bool) -> list[str]:
-    near = settings.host in {"127.0.0.1", "localhost", "::1"}
+    near = settings.host in LOOPBACK
     said = []
     if demo or os.environ.get("APPROVALS_AGENT_KEY"):
         said.append(
@@ -161,6 +173,15 @@ def _emitter() -> Callable[[Head, int], None] | None:
     return lambda head, at: print(head_line(head, at), flush=True)
 
 
+def _check_near(host: str) -> None:
+    """Raises Invalid: the demo's keys lie open in its output, and plain HTTP carries them."""
+    if host not in LOOPBACK:
+        raise Invalid(
+            f"--demo is for this machine alone, and APPROVALS_HOST is {host!r}.",
+            hint="Leave the host out; or leave --demo out, and make keys of your own.",
+        )
+
+
 def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
     """A SQLite file has one serving process."""
     if not isinstance(database, Sqlite):
@@ -172,14 +193,15 @@ def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def _listener(host: str, port: int):  # type: ignore[no-untyped-def]
+def _listener(host: str, port: int, otherwise: str) -> Iterator[socket.socket]:
+    """Raises Unavailable for a port that is taken, with another way to say it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise Unavailable(
-            f"Port {port} of {host} cannot be used: {error.strerror}.",
-            hint="Stop what uses it, or choose another: approvals serve --port 8710",
+            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
+            hint=f"Stop what uses it, or choose another: {otherwise}",
         ) from error
     with listener:
         yield listener

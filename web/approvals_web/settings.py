@@ -98,9 +98,13 @@ class Settings(BaseSettings):
 
     def url(self) -> str:
         """Where people reach the service."""
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104
-        host = f"[{host}]" if ":" in host else host
-        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+        return (self.public_url or self.near_url).rstrip("/")
+
+    @property
+    def near_url(self) -> str:
+        """Where this machine reaches it: exactly what it listens on, where nobody else can listen."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", "", "localhost"} else self.host  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def keeps(self) -> Retention:
         """How long what is kept. Raises Invalid."""

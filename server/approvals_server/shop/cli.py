@@ -1,7 +1,9 @@
 """`approvals-shop`: the shop over stdio, or over streamable HTTP at /mcp."""
 
 import argparse
+import contextlib
 import os
+import socket
 import threading
 from importlib.metadata import version
 
@@ -22,7 +24,9 @@ def main() -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     host, port = asked.http
     app = mcp.streamable_http_app(host=host)
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(None if asked.listener is None else [socket.socket(fileno=asked.listener)])
 
 
 def _arguments() -> argparse.Namespace:
@@ -32,6 +36,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--database-url", default=os.environ.get("SHOP_DATABASE_URL", "sqlite:///shop.db"))
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    parser.add_argument("--listener", metavar="FD", type=int, help="accept on this socket, which the parent bound")
     parser.add_argument("--version", action="version", version=version("mcp-approvals"))
     return parser.parse_args()
 

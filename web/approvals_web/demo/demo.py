@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+import httpx2
 
 from approvals import private_file
 from approvals.errors import Unauthenticated, Unavailable
@@ -27,10 +30,12 @@ RESTART_SECONDS = 1.0
 class Demo:
     """The demo beside one service."""
 
-    def __init__(self, settings: Settings, service: Service) -> None:
+    def __init__(self, settings: Settings, service: Service, listener: socket.socket) -> None:
+        """`listener` is bound already, and ours: whoever else had the port would be sent the agent's key."""
         self._settings = settings
         self._service = service
-        self._url = f"http://127.0.0.1:{settings.demo_port}/mcp"
+        self._listener = listener
+        self._url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
         beside = settings.beside
         self._keys = beside.with_name(beside.name + ".demo.json")
         self._shop_database = f"sqlite:///{beside.with_name('shop.db')}"
@@ -39,9 +44,10 @@ class Demo:
     async def running(self) -> AsyncIterator[None]:
         """Everything runs while the context lasts. Raises Unavailable when the shop does not start."""
         keys = await self._service.write(self._make_keys)
-        tasks = [asyncio.create_task(self._keep_shop(keys["server"]))]
+        tasks = [asyncio.create_task(self._run_shop(keys["server"]))]
         try:
-            await self._shop_answers(tasks[0])
+            await self._answers(tasks[0])
+            tasks[0] = asyncio.create_task(self._keep_shop(keys["server"], tasks[0]))
             self._greet(keys["agent"])
             if await self._may_file():
                 tasks.append(asyncio.create_task(self._run_agent(keys["agent"])))
@@ -95,37 +101,48 @@ class Demo:
             flush=True,
         )
 
-    async def _keep_shop(self, key: str) -> None:
-        address = f"127.0.0.1:{self._settings.demo_port}"
-        command = ("-m", "approvals_server.shop.cli", "--http", address, "--with-parent")
+    async def _run_shop(self, key: str) -> None:
+        """Until it ends."""
+        host, port = self._listener.getsockname()
+        number = self._listener.fileno()
+        command = ("-m", "approvals_server.shop.cli", "--http", f"{host}:{port}", "--listener", str(number))
         settings = {
-            "APPROVALS_URL": f"http://127.0.0.1:{self._settings.port}",
+            "APPROVALS_URL": self._settings.near_url,
             "APPROVALS_SERVER_KEY": key,
             "SHOP_DATABASE_URL": self._shop_database,
         }
-        while True:
-            await _child(command, settings)
-            print("The shop MCP server ended; starting it again.", file=sys.stderr, flush=True)
-            await asyncio.sleep(RESTART_SECONDS)
+        await _child((*command, "--with-parent"), settings, (number,))
+
+    async def _keep_shop(self, key: str, running: asyncio.Task[None]) -> None:
+        try:
+            await running
+            while True:
+                print("The shop MCP server ended; starting it again.", file=sys.stderr, flush=True)
+                await asyncio.sleep(RESTART_SECONDS)
+                await self._run_shop(key)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def _run_agent(self, key: str) -> None:
         await _child(("-m", "approvals_server.shop.agent"), {"DEMO_MCP_URL": self._url, "DEMO_AGENT_KEY": key})
 
-    async def _shop_answers(self, shop: asyncio.Task[None]) -> None:
-        deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while asyncio.get_running_loop().time() < deadline and not shop.done():
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self._settings.demo_port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
-        raise Unavailable(
-            f"The shop MCP server does not answer on port {self._settings.demo_port}.",
-            hint="Is the port taken? Choose another: APPROVALS_DEMO_PORT=8711",
-        )
+    async def _answers(self, shop: asyncio.Task[None]) -> None:
+        """Wait for the shop's first answer to anything at all: no key is sent. Raises Unavailable."""
+        first = asyncio.create_task(self._first_answer())
+        await asyncio.wait({first, shop}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        first.cancel()
+        (failed,) = await asyncio.gather(first, return_exceptions=True)
+        if failed is not None:
+            raise Unavailable("The demo's shop MCP server does not start.", hint="What it said stands above.")
+
+    async def _first_answer(self) -> None:
+        """The socket is bound, so a connection waits until the shop accepts it."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=START_SECONDS) as http:
+            await http.get(self._url)
 
 
-async def _child(arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+async def _child(arguments: tuple[str, ...], settings: dict[str, str], inherited: tuple[int, ...] = ()) -> None:
     """A child process until it ends, or we do: then it is asked to end. Were we killed, its standard input closes."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("APPROVALS_")}
     process = await asyncio.create_subprocess_exec(
@@ -135,6 +152,7 @@ async def _child(arguments: tuple[str, ...], settings: dict[str, str]) -> None:
         env=outer | settings,
         stdin=asyncio.subprocess.PIPE,
         stdout=sys.stderr,
+        pass_fds=inherited,
         cwd=Path.home() if Path.home().is_dir() else "/",
     )
     try:

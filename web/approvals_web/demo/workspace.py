@@ -18,7 +18,7 @@ async def demo_workspace(settings: Settings) -> AsyncIterator[Installed]:
     state.add_channel("C0DEMO", CHANNEL)
     state.add_user("U0YOU", "you")
     state.add_user("U0SAM", "sam")
-    state.request_url = f"http://127.0.0.1:{settings.port}/slack/actions"
+    state.request_url = f"{settings.near_url}/slack/actions"
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(slack.running(settings.demo_slack_port))
