@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 
+from aiohttp import ClientSession
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from approvals.service.slack.client import session
 from approvals.service.slack.workspace import Workspace
 
 logger = logging.getLogger("approvals")
@@ -18,8 +20,13 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 
 async def keep_listening(workspace: Workspace, stopping: asyncio.Event) -> None:
     """Hear presses until the service stops; a connection that cannot be made is tried again."""
+    async with session() as http:
+        await _listen(workspace, stopping, http)
+
+
+async def _listen(workspace: Workspace, stopping: asyncio.Event, http: ClientSession) -> None:
     installed = workspace.installed
-    web = AsyncWebClient(installed.app_token, base_url=workspace.api.url, retry_handlers=[])
+    web = AsyncWebClient(installed.app_token, base_url=workspace.api.url, retry_handlers=[], session=http)
     client = SocketModeClient(installed.app_token, web_client=web, logger=logging.getLogger("approvals.service.slack"))
 
     async def hear(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:

@@ -26,6 +26,7 @@ BROKEN = {
 """Nothing can be sent until somebody mends it."""
 BROKEN_WAIT = 60.0
 UNFIT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "invalid_arguments", "no_text"})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HOOKS = "hooks.slack.com"
 
 
@@ -43,6 +44,20 @@ class Team:
     team_id: str
     name: str
     bot_user_id: str
+
+
+def session() -> aiohttp.ClientSession:
+    """For everything that is sent to Slack: it carries tokens and cards, and goes where it was sent or nowhere."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE), middlewares=(_straight,))
+
+
+async def _straight(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Raises ClientResponseError for a redirect, which would be followed."""
+    answer = await send(request)
+    if answer.status in REDIRECTS:
+        answer.close()
+        raise aiohttp.ClientResponseError(answer.request_info, answer.history, status=answer.status)
+    return answer
 
 
 class SlackApi:
@@ -108,7 +123,7 @@ class SlackApi:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
+            self._session = session()
         return self._session
 
     def _refused(self, error: SlackApiError) -> NotDelivered:

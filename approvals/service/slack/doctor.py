@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from aiohttp import ClientSession
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from approvals.service.slack.client import session
 from approvals.service.slack.manifest import BY_EMAIL, SCOPES
 from approvals.service.slack.workspace import Installed
 
@@ -38,7 +40,13 @@ class Finding:
 
 async def examine(installed: Installed) -> AsyncIterator[Finding]:
     """Check by check; nothing more after one that all others rest on."""
-    client = AsyncWebClient(installed.bot_token, base_url=installed.api_url, retry_handlers=[], timeout=10)
+    async with session() as http:
+        async for finding in _examined(installed, http):
+            yield finding
+
+
+async def _examined(installed: Installed, http: ClientSession) -> AsyncIterator[Finding]:
+    client = AsyncWebClient(installed.bot_token, base_url=installed.api_url, retry_handlers=[], session=http)
     whose = await _try("token", client, "auth.test")
     yield whose[0]
     if not whose[0].ok:
@@ -55,14 +63,14 @@ async def examine(installed: Installed) -> AsyncIterator[Finding]:
         place = {"channel": posted[1]["channel"], "ts": posted[1]["ts"]}
         yield (await _try("update", client, "chat.update", text="approvals slack doctor: updated", **place))[0]
         yield (await _try("delete", client, "chat.delete", **place))[0]
-    yield await _hearing(installed)
+    yield await _hearing(installed, http)
 
 
-async def _hearing(installed: Installed) -> Finding:
+async def _hearing(installed: Installed, http: ClientSession) -> Finding:
     """How presses arrive."""
     if not installed.app_token:
         return Finding("presses", ok=True, said="signed, at POST /slack/actions: press a button to try it")
-    client = AsyncWebClient(installed.app_token, base_url=installed.api_url, retry_handlers=[], timeout=10)
+    client = AsyncWebClient(installed.app_token, base_url=installed.api_url, retry_handlers=[], session=http)
     found, _ = await _try("socket", client, "apps.connections.open")
     mend = "Make an app-level token (xapp-…) with connections:write, and turn on Socket Mode."
     return found if found.ok else Finding("socket", ok=False, said=found.said, mend=mend)

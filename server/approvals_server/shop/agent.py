@@ -30,7 +30,7 @@ async def _ask(url: str, key: str) -> CallToolResult:
     headers = {"Authorization": f"Bearer {key}"}
     timeout = httpx2.Timeout(30, read=300)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False, trust_env=False) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         arguments = await _refundable(client) | {"approval_reason": REASON}

@@ -221,7 +221,9 @@ class Provider:
         try:
             async with (
                 asyncio.timeout(PATIENCE),
-                httpx2.AsyncClient(timeout=PATIENCE, trust_env=not _is_loopback(address)) as http,
+                httpx2.AsyncClient(
+                    timeout=PATIENCE, follow_redirects=False, trust_env=not _is_loopback(address)
+                ) as http,
                 http.stream(method, address, **given) as answer,
             ):
                 body = b""
