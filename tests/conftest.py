@@ -260,9 +260,11 @@ class House:
         return Person(user.id, user.name, frozenset(user.roles.split()), "web", "password", self.clock.now())
 
     def register(
-        self, *tools: ToolDefinition, session: str | None = None, installation: Row | None = None
+        self, *tools: ToolDefinition, session: str | None = None, installation: Row | None = None, code: str = ""
     ) -> Registered:
-        registration = Registration(session=session or self.session, tools=tools or (REFUND, LOOK))
+        served = tools or (REFUND, LOOK)
+        codes = {tool.name: code for tool in served if code}
+        registration = Registration(session=session or self.session, tools=served, code_versions=codes)
         at = installation or self.installation()
         return self.write(lambda tx: self.service.registry.register(tx, at, registration))
 

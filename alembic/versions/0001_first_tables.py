@@ -425,6 +425,7 @@ def upgrade() -> None:
         sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("code_version", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("assurance", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("attach_key", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("call_key", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -584,6 +585,7 @@ def upgrade() -> None:
         sa.Column("session_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("code_version", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"],
             ["gate_session.id"],
@@ -691,6 +693,7 @@ def upgrade() -> None:
         sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("code_version", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("agent_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("terms", sa.Text(), nullable=False),

@@ -17,8 +17,8 @@ from approvals.protocol.messages import RequestStatus, ToolDefinition
 
 
 class Gate:
-    """One per server process. `definitions` gives the tools that it serves now, `verifiers` the checks of those that
-    can say themselves what came of a request."""
+    """One per server process. `definitions` gives the tools that it serves now, `code_versions` the code that runs
+    them as far as approvals bind it, `verifiers` the checks of those that can say themselves what came of a request."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Gate:
         self.server = server
         self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
+        self.code_versions: Callable[[], Mapping[str, str]] = dict
         self.verifiers: Callable[[], Mapping[str, Verify]] = dict
         self._settings = settings
         self._code_version = code_version

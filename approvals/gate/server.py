@@ -25,6 +25,7 @@ from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
 from approvals.gate.call import Call, Caller
 from approvals.gate.callers import Callers
+from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate
 from approvals.gate.runner import current_request_id
 from approvals.gate.settings import GateSettings
@@ -57,18 +58,22 @@ class GatedServer(MCPServer[Any]):
 
     The gate is configured by APPROVALS_URL, APPROVALS_SERVER_KEY and, over stdio, APPROVALS_AGENT_KEY; without them
     every call is refused. Over HTTP each agent sends its own key as bearer token, unless `auth` says otherwise.
-    Everything else is MCPServer's.
+    An approval counts for the code that it was given for, too (`approvals.gate.code_version`); `bind_code=False` lets
+    approvals outlive a new release of this server, and their cards say so. Everything else is MCPServer's.
     """
 
-    def __init__(self, name: str, *, gate: Gate | None = None, **options: Any) -> None:
+    def __init__(self, name: str, *, gate: Gate | None = None, bind_code: bool = True, **options: Any) -> None:
         self.gate = gate or _gate_from_environment(name, options.get("version", ""))
         self._callers = Callers()
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
+        self._bind_code = bind_code
+        self._code_versions: dict[str, str] = {}
         self.gate.definitions = self._define
         if "request_state_security" not in options and self.gate.is_configured:
             options["request_state_security"] = rounds.security(self.gate.settings)
         self.gate.verifiers = self._verifiers
+        self.gate.code_versions = self._code
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -226,7 +231,14 @@ class GatedServer(MCPServer[Any]):
                 for tool in self._tool_manager.list_tools()
                 if tool.name != GET_APPROVAL
             )
+            bound = self._tool_manager.list_tools() if self._bind_code else []
+            self._code_versions = {tool.name: code_version(tool.fn, self.gate.code_version) for tool in bound}
         return self._definitions
+
+    def _code(self) -> dict[str, str]:
+        """What runs the tools that are served now; the same object while they are the same."""
+        self._define()
+        return self._code_versions
 
     def _verifiers(self) -> dict[str, Verify]:
         tools = [tool.name for tool in self._tool_manager.list_tools()]

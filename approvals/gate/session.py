@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,6 +57,8 @@ from approvals.protocol.messages import (
 if TYPE_CHECKING:
     from approvals.gate.gate import Gate
 
+Served = tuple[tuple[ToolDefinition, ...], Mapping[str, str]]
+"""The tools, and the code that runs them, by name."""
 REMEMBERED = 10_000
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
@@ -78,7 +80,7 @@ class Session:
         self._lease_until = 0.0
         self._confirmed: set[str] = set()
         self._confirming: asyncio.Task[None] | None = None
-        self._registered: tuple[ToolDefinition, ...] | None = None
+        self._registered: Served | None = None
         self._hashes: dict[str, str] = {}
         self._registering = asyncio.Lock()
         self._agents = KnownAgents(self._client)
@@ -157,16 +159,22 @@ class Session:
     async def register(self) -> None:
         """Tell the service what this process serves; the answer is a verdict lease."""
         async with self._registering:
-            definitions = self._gate.definitions()
+            served = self._served()
+            definitions, code_versions = served
             asked = boot_clock()
-            body = Registration(session=self.id, code_version=self._gate.code_version, tools=definitions)
+            body = Registration(
+                session=self.id,
+                code_version=self._gate.code_version,
+                tools=definitions,
+                code_versions=dict(code_versions),
+            )
             lease = await self._client.register(self._gate.server, body)
             hashes = {definition.name: definition_hash(definition) for definition in definitions}
             for definition in definitions:
                 verdict = lease.tools.get(definition.name)
                 if verdict is None or verdict.tool_hash != hashes[definition.name]:
                     raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
-            self._registered, self._hashes = definitions, hashes
+            self._registered, self._hashes = served, hashes
             self._renew(lease, asked)
             self._verifier.wake()
 
@@ -232,8 +240,11 @@ class Session:
         return verdict
 
     def _changed(self) -> bool:
-        """Whether the server serves other tools than it registered."""
-        return self._registered != self._gate.definitions()
+        """Whether the server serves other tools than it registered, or by other code."""
+        return self._registered != self._served()
+
+    def _served(self) -> Served:
+        return self._gate.definitions(), self._gate.code_versions()
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         with running(None):

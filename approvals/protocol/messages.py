@@ -118,7 +118,11 @@ class Registration(Message):
     session: Identifier
     """Made anew by each gate process."""
     code_version: Short = ""
+    """The server's own, as it names it."""
     tools: tuple[ToolDefinition, ...] = Field(max_length=1000)
+    code_versions: dict[ToolName, Short] = Field({}, max_length=1000)
+    """By tool: the code that runs it, which approvals bind. One that is left out keeps its approvals when its code
+    changes."""
 
 
 class ToolVerdict(Message):

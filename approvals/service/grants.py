@@ -129,6 +129,7 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person:
         server=row.server,
         tool=row.tool,
         tool_hash=row.tool_hash,
+        code_version=row.code_version,
         agent_id=row.agent_id,
         installation_id=row.installation_id,
         terms=text,
@@ -227,6 +228,7 @@ def _covers(grant: Row, row: Row, installation: Row, judgement: Judgement) -> bo
     return (
         (grant.agent_id, grant.installation_id) == (row.agent_id, row.installation_id)
         and (grant.server, grant.tool, grant.tool_hash) == (row.server, row.tool, row.tool_hash)
+        and grant.code_version == row.code_version
         and (grant.rule, grant.reviewers) == (judgement.rule, judgement.reviewers.dump())
         and (grant.quorum, bool(installation.may_grant), row.hidden) == (judgement.reviewers.quorum, True, 0)
         and grant.max_uses <= limits.max_uses

@@ -19,6 +19,15 @@ def number(house, order, **changes):
     return house.file(house.filing({"order_id": order, "amount_cents": 5, **changes}))
 
 
+async def test_p2_the_card_says_whether_an_approval_counts_for_the_servers_present_code_only(served, ann):
+    house = served.house
+    assert "the server lets approvals outlive a change of its code" in await card(ann, number(house, 1).request_id)
+    house.register(code="3f2a9c")
+    page = await card(ann, number(house, 2).request_id)
+    assert "version 3f2a9c" in page
+    assert "an approval counts for this code only" in page
+
+
 def make_critical(house, request_id):
     """As if the rule had said so."""
     house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)

@@ -41,7 +41,7 @@ from approvals.service.storage.database import (
 )
 from approvals.service.storage.tables import Execution, Permission
 from approvals.service.storage.tables.handles import EXECUTION, executions
-from approvals.service.tools.registry import Registry, facts_of
+from approvals.service.tools.registry import CHANGED_DEFINITION, Registry, facts_of
 
 logger = logging.getLogger("approvals")
 
@@ -139,8 +139,9 @@ class Claims:
         if known is None or known.disabled_at is not None:
             raise Unauthenticated("This installation was revoked.", hint="Ask for a new key.")
         tool = self._registry.standing(tx, row.server, claim.session, row.tool)
-        if tool.tool_hash != row.tool_hash or claim.tool_hash != row.tool_hash:
-            raise Stale("The tool's definition changed after it was approved.", hint="Call again: it is asked anew.")
+        changed = tool.changed_since(row) or (CHANGED_DEFINITION if claim.tool_hash != row.tool_hash else "")
+        if changed:
+            raise Stale(f"{changed} after it was approved.", hint="Call again: it is asked anew.")
         agent = None
         if row.agent_id is not None:
             agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)

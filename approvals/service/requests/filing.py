@@ -185,16 +185,16 @@ class Filings:
         return self._join(tx, row, call) if row.state in OPEN else None
 
     def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
-        unchanged = row.tool_hash == call.tool.tool_hash
-        if row.state == State.PENDING and not unchanged:
-            self._revise(tx, row, call)
-        elif row.state == State.APPROVED and not unchanged:
-            because = "the tool's definition changed after it was approved"
+        changed = call.tool.changed_since(row)
+        if row.state == State.PENDING and changed:
+            self._revise(tx, row, call, _in_a_sentence(changed))
+        elif row.state == State.APPROVED and changed:
+            because = f"{_in_a_sentence(changed)} after it was approved"
             self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=because)
             return None
         return Filed(row.id, created=False)
 
-    def _revise(self, tx: Transaction, row: Row, call: _Call) -> None:
+    def _revise(self, tx: Transaction, row: Row, call: _Call, because: str) -> None:
         """The content changed while it waited: earlier votes are void."""
         words, reviewed = self._headline(call)
         self._transitions.change(
@@ -202,9 +202,10 @@ class Filings:
             row,
             "request.revised",
             f"installation:{call.installation.id}",
-            because="the tool's definition changed",
+            because=because,
             content_version=row.content_version + 1,
             tool_hash=call.tool.tool_hash,
+            code_version=call.tool.code_version,
             digest=call.digest,
             session_id=call.filing.session,
             sealed_arguments=call.filing.sealed_arguments,
@@ -239,6 +240,7 @@ class Filings:
             server=call.installation.server,
             tool=filing.tool,
             tool_hash=call.tool.tool_hash,
+            code_version=call.tool.code_version,
             assurance=call.installation.assurance,
             attach_key=call.key,
             call_key=call.key,
@@ -278,6 +280,7 @@ class Filings:
             server=call.installation.server,
             tool=filing.tool,
             digest=call.digest,
+            code_version=call.tool.code_version,
             rule=judgement.rule,
         )
         if held:
@@ -354,6 +357,10 @@ def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
     elif ask_again_in(row, tx.now):
         return Filed(row.id, created=False)
     return None
+
+
+def _in_a_sentence(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:

@@ -79,8 +79,8 @@ class Releases:
         if installation is None or installation.disabled_at is not None:
             raise Unauthenticated("Its installation was revoked.")
         tool = self._registry.standing(tx, row.server, row.session_id, row.tool)
-        if tool.tool_hash != row.tool_hash:
-            raise Stale("The tool's definition has changed.")
+        if changed := tool.changed_since(row):
+            raise Stale(f"{changed}.")
         agent = None
         if row.agent_id is not None:
             agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)

@@ -35,6 +35,7 @@ _CHANGEABLE = (
     "ended_at",
     "ended_because",
     "tool_hash",
+    "code_version",
     "digest",
     "headline",
     "reviewed",

@@ -86,6 +86,10 @@ _SET_TOOL = Statement(
 )
 
 
+CHANGED_DEFINITION = "The tool's definition changed"
+CHANGED_CODE = "The server's code changed"
+
+
 @dataclass(frozen=True)
 class Standing:
     """One tool as a session serves it, in its stricter reading while nobody has accepted what it loosens."""
@@ -95,6 +99,14 @@ class Standing:
     annotations: Annotations
     secret: tuple[str, ...]
     accepted: bool
+    code_version: str = ""
+    """The code that runs it there, if approvals bind that."""
+
+    def changed_since(self, row: Row) -> str:
+        """What a request was filed under and is no more, in words; nothing if all of it still is."""
+        if self.tool_hash != row.tool_hash:
+            return CHANGED_DEFINITION
+        return CHANGED_CODE if self.code_version != row.code_version else ""
 
 
 class Registry:
@@ -113,7 +125,8 @@ class Registry:
         self._open_session(tx, installation, registration)
         tx.change(_FORGET_TOOLS, of=registration.session)
         for definition in registration.tools:
-            self._take(tx, installation, registration.session, definition)
+            code = registration.code_versions.get(definition.name, "")
+            self._take(tx, installation, registration.session, definition, code)
         return self.registered(tx, installation, registration.session)
 
     def registered(self, reader: Reader, installation: Row, session: str) -> Registered:
@@ -141,16 +154,17 @@ class Registry:
         served = reader.one(_SESSION_TOOL, session_id=session, name=name)
         if served is None:
             raise Stale(f"This gate has not registered a tool {name!r}.", hint="Register the tools again.")
-        definition = self.definition(reader, server, served.tool_hash)
+        definition, code = self.definition(reader, server, served.tool_hash), served.code_version
         row = reader.one(_TOOL, server=server, name=name)
         if row is None or row.accepted_hash == served.tool_hash:
-            return Standing(definition, served.tool_hash, definition.annotations, definition.secret, row is not None)
+            accepted = row is not None
+            return Standing(definition, served.tool_hash, definition.annotations, definition.secret, accepted, code)
         if row.accepted_hash is None:
-            return Standing(definition, served.tool_hash, Annotations(), definition.secret, False)
+            return Standing(definition, served.tool_hash, Annotations(), definition.secret, False, code)
         before = self.definition(reader, server, row.accepted_hash)
         secret = tuple(dict.fromkeys((*definition.secret, *before.secret)))
         stricter = _stricter(before.annotations, definition.annotations)
-        return Standing(definition, served.tool_hash, stricter, secret, False)
+        return Standing(definition, served.tool_hash, stricter, secret, False, code)
 
     def definition(self, reader: Reader, server: str, tool_hash: str) -> ToolDefinition:
         """A definition by its hash, which never changes. Raises NotFound."""
@@ -230,7 +244,9 @@ class Registry:
         else:
             tx.change(_SEEN, of=session.id, last_seen_at=tx.now, code_version=registration.code_version)
 
-    def _take(self, tx: Transaction, installation: Row, session: str, definition: ToolDefinition) -> None:
+    def _take(
+        self, tx: Transaction, installation: Row, session: str, definition: ToolDefinition, code_version: str
+    ) -> None:
         if tx.one(_SESSION_TOOL, session_id=session, name=definition.name) is not None:
             raise Invalid(f"The tool {definition.name!r} is registered twice.")
         if definition.summary is not None:
@@ -240,7 +256,8 @@ class Registry:
         if tx.one(_DEFINITION, server=server, tool_hash=tool_hash) is None:
             row = {"server": server, "tool_hash": tool_hash, "name": definition.name}
             tx.insert(ToolDefinitionRow, **row, body=canonical(body).decode(), first_seen_at=tx.now)
-        tx.insert(SessionTool, session_id=session, name=definition.name, tool_hash=tool_hash)
+        served = {"name": definition.name, "tool_hash": tool_hash, "code_version": code_version}
+        tx.insert(SessionTool, session_id=session, **served)
         self._compare(tx, installation, definition, tool_hash)
 
     def _compare(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:

@@ -34,6 +34,8 @@ class SessionTool(SQLModel, table=True):
     session_id: str = Field(primary_key=True, foreign_key="gate_session.id")
     name: str = Field(primary_key=True)
     tool_hash: str
+    code_version: str = ""
+    """The code that runs it there; empty where approvals are to outlive a change of it."""
 
 
 class ToolDefinitionRow(SQLModel, table=True):

@@ -54,6 +54,8 @@ class Request(SQLModel, table=True):
     server: str
     tool: str
     tool_hash: str
+    code_version: str = ""
+    """The code that it was filed to run by; empty where the server binds none."""
     assurance: str
     attach_key: str | None = Field(default=None, unique=True)
     """Set while identical calls share this request; cleared by the move that ends it."""

@@ -50,6 +50,7 @@ class StandingGrant(SQLModel, table=True):
     server: str
     tool: str
     tool_hash: str
+    code_version: str = ""
     agent_id: str = Field(foreign_key="agent.id")
     installation_id: str = Field(foreign_key="installation.id")
     terms: str = long_text()
