@@ -208,8 +208,8 @@ class Filing(Message):
     of the same call and caller."""
 
 
-class RequestStatus(Message):
-    """A request as its gate, its agent or a waiting script sees it."""
+class RequestView(Message):
+    """A request as its agent or a person's script sees it."""
 
     id: str
     server: str
@@ -234,12 +234,22 @@ class RequestStatus(Message):
     """The call was not filed: this is the stored outcome of the same call."""
     replaces: str | None = None
     """The request of the same call that ended without an execution before this one was filed."""
-    sealed_result: str | None = None
     result: str | None = None
     """What people are shown of the result: redacted and cut."""
     error: str | None = None
     erased: bool = False
     """Its contents (arguments, words, results) were erased; the facts are left."""
+
+
+class RequestStatus(RequestView):
+    """A request as the gate that filed it sees it."""
+
+    sealed_result: str | None = None
+    """The exact result, which that gate alone can open: nobody else is given it."""
+
+    def view(self) -> RequestView:
+        """What others may see of it."""
+        return RequestView(**self.model_dump(exclude={"sealed_result"}))
 
 
 class Claim(Message):

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from approvals.protocol.messages import Decision, Identifier, RequestStatus
+from approvals.protocol.messages import Decision, Identifier, RequestView
 from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
@@ -16,13 +16,12 @@ router = ApiRouter("decisions")
 @router.post("/requests/{request_id}/decisions", responses=problems(404, 409))
 async def decide(
     request_id: Identifier, body: Decision, user: UserToken, request: Request, service: TheService
-) -> RequestStatus:
+) -> RequestView:
     """Approve or deny, bound to the content_version and digest that the person saw. The token needs the scope `decide`
     and a life of 24 hours at most; the request a risk below high, and a rule that opens the `api` channel."""
     person = _person(user, request)
     await service.write(lambda tx: service.decisions.decide(tx, request_id, person, body, Seen()))
-    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
-    return status.model_copy(update={"sealed_result": None})
+    return await service.read(lambda reader: service.statuses.read(reader, request_id))
 
 
 def _person(user: Principal, request: Request) -> Person:

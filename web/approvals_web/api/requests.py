@@ -11,6 +11,7 @@ from approvals.protocol.messages import (
     Filing,
     Identifier,
     RequestStatus,
+    RequestView,
     State,
 )
 from approvals.service.history import queries as search
@@ -37,7 +38,7 @@ router = ApiRouter("requests")
 class Page(BaseModel):
     """One page of requests, newest first; `cursor` asks for the next, and is null on the last."""
 
-    requests: list[RequestStatus]
+    requests: list[RequestView]
     cursor: str | None
 
 
@@ -88,7 +89,7 @@ async def read_request(
     service: TheService,
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0,
     seen: State = State.PENDING,
-) -> RequestStatus:
+) -> RequestStatus | RequestView:
     """One request. With `wait`, answers once its state is not `seen`, or the seconds are up."""
     bell = Bell()
 
@@ -124,14 +125,14 @@ async def caller_left(
     await service.write(leave)
 
 
-async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus:
+async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus | RequestView:
     row = await service.read(lambda reader: service.transitions.find(reader, request_id))
     if principal.kind == "installation":
         _check_filed_by(row, principal.row)
     elif principal.kind == "agent" and row.agent_id != principal.id:
         raise NotFound("There is no such request.", hint="Check the id.")
     status = await service.read(lambda reader: service.statuses.read(reader, request_id))
-    return status if principal.kind == "installation" else status.model_copy(update={"sealed_result": None})
+    return status if principal.kind == "installation" else status.view()
 
 
 def _check_filed_by(row: Row, installation: Row) -> None:

@@ -1,0 +1,89 @@
+"""Whom the API gives what: what only a gate can use goes to gates, exact results to the gate that sealed them."""
+
+from typing import Any
+
+import pytest
+from authority import GATES, ROUTES
+
+API = "/api/v1"
+OF_GATES = {
+    "sealed_result",
+    "sealed_arguments",
+    "assertion",
+    "pepper",
+    "start_within",
+    "lease_seconds",
+    "circumstances",
+}
+"""Fields of answers that are of use to a gate alone."""
+BY_KEY = f"GET {API}/requests/{{request_id}}"
+"""Answers each by the kind of their key; the other test looks at what they get."""
+SEALED = "0123456789ab.c2VhbGVk"
+
+
+@pytest.fixture
+async def document(served) -> dict[str, Any]:
+    async with served.client() as client:
+        return (await client.get("/openapi.json")).json()
+
+
+def fields(document: dict[str, Any], node: Any, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The names of all properties in a schema, through its references."""
+    if isinstance(node, list):
+        return set().union(*(fields(document, item, seen) for item in node))
+    if not isinstance(node, dict):
+        return set()
+    found = set(node.get("properties", {}))
+    for key, value in node.items():
+        if key == "$ref" and value not in seen:
+            name = value.rpartition("/")[2]
+            found |= fields(document, document["components"]["schemas"][name], seen | {value})
+        else:
+            found |= fields(document, value, seen)
+    return found
+
+
+def given(document: dict[str, Any], route: str) -> set[str]:
+    """The fields of a route's good answers."""
+    method, path = route.split(" ")
+    answers = document["paths"][path][method.lower()]["responses"]
+    return fields(document, [answer for status, answer in answers.items() if status.startswith("2")])
+
+
+async def test_p1_no_route_gives_a_person_or_an_agent_what_is_a_gates(document):
+    routes = [route for route in ROUTES if f" {API}/" in route and not route.endswith("openapi.json")]
+    told = {route: given(document, route) & OF_GATES for route in routes}
+    for route in routes:
+        if not ROUTES[route].who <= GATES and route != BY_KEY:
+            assert not told[route], route
+    assert set().union(*told.values()) == OF_GATES - {"circumstances"}, "what nobody is given proves nothing"
+
+
+@pytest.mark.parametrize("who", ["token", "agent"])
+async def test_p1_an_exact_result_goes_to_the_gate_that_sealed_it_alone(served, who):
+    house = served.house
+    filed = house.file()
+    house.decide(filed.request_id)
+    house.claim(filed.request_id)
+    house.report(filed.request_id, sealed_result=SEALED)
+    person = house.person("bob")
+    life = 3600 * 1_000_000
+    house.keys["token"] = house.write(lambda tx: house.service.personal_tokens.make(tx, person, "script", "read", life))
+    paths = [f"/requests/{filed.request_id}", *(["/requests"] if who == "token" else [])]
+    async with served.client(who) as client:
+        for path in paths:
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert filed.request_id in answer.text
+            assert "sealed" not in answer.text
+    async with served.client() as gate:
+        assert (await gate.get(f"/requests/{filed.request_id}")).json()["sealed_result"] == SEALED
+
+
+async def test_p1_an_agent_that_withdraws_and_a_person_who_decides_are_shown_no_more(served):
+    house = served.house
+    filed = house.file()
+    async with served.client("agent") as agent:
+        answer = await agent.post(f"/requests/{filed.request_id}/withdrawal", json={"comment": ""})
+    assert answer.json()["state"] == "withdrawn"
+    assert "sealed_result" not in answer.json()
