@@ -235,9 +235,11 @@ def upgrade() -> None:
         sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("roles", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("made_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("spent_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("purpose IN ('setup', 'invite', 'sign_in')", name="purpose_known"),
         sa.ForeignKeyConstraint(
             ["user_id"],

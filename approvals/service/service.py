@@ -29,6 +29,7 @@ from approvals.service.identity.agents import Agents
 from approvals.service.identity.roles import Roster
 from approvals.service.identity.servers import Principals
 from approvals.service.identity.sessions import WebSessions
+from approvals.service.identity.sign_in_links import SignInLinks
 from approvals.service.identity.sso import Admissions
 from approvals.service.identity.tokens import PersonalTokens
 from approvals.service.identity.users import People
@@ -117,6 +118,7 @@ class Service:
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
+        self.sign_in_links = SignInLinks(self.log)
         self.roster = Roster(self.log)
         self.admissions = Admissions(self.log)
         self.web_sessions = WebSessions(self.log)

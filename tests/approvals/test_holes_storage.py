@@ -172,12 +172,12 @@ def other_hash(house, definition):
 def test_p1_of_two_set_up_links_one_makes_the_first_account(house, between):
     """Each replica prints one while there is no account."""
     house.run("DELETE FROM user_account")
-    people = house.service.people
-    links = [house.write(lambda tx: people.link(tx, "serve", "setup", roles="admin reviewer")) for _ in range(2)]
+    people, sign_in_links = house.service.people, house.service.sign_in_links
+    links = [house.write(lambda tx: sign_in_links.make(tx, "serve", "setup", roles="admin reviewer")) for _ in range(2)]
 
     def spend(number):
         def work(tx):
-            people.spend(tx, links[number])
+            sign_in_links.spend(tx, links[number])
             name = f"first{number}"
             people.add(tx, "link", subject=name, name=name, roles="admin reviewer", password_hash="x")
 
@@ -188,6 +188,21 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(house, between):
     meanwhile.finish()
     assert isinstance(meanwhile.error, Unauthenticated)
     assert house.rows("SELECT subject FROM user_account") == [("first0",)]
+
+
+def test_p1_whoever_takes_the_role_of_an_invitations_maker_waits_until_it_is_spent(house, between):
+    ann = house.person("ann")
+    token = house.write(lambda tx: house.service.sign_in_links.make(tx, ann.actor, "invite", name="eve", roles="admin"))
+
+    def demote():
+        house.write(lambda tx: house.service.roster.set_roles(tx, people.find(tx, ann.id), "reviewer", "test"))
+
+    meanwhile = between(house.service.log, "append", demote)
+    house.write(lambda tx: house.service.sign_in_links.spend(tx, token))
+    meanwhile.finish()
+    assert meanwhile.error is None
+    order = house.rows("SELECT kind FROM audit_event WHERE kind IN ('link.spent', 'user.roles_set') ORDER BY id")
+    assert order == [("link.spent",), ("user.roles_set",)]
 
 
 def test_p1_two_keys_made_at_once_leave_two_that_count(house, between):

@@ -120,6 +120,7 @@ ROUTES: dict[str, Route] = {
     "GET /users": Route(frozenset({"auditor", "admin"})),
     "GET /users/{user_id}": Route(frozenset({"auditor", "admin"})),
     "POST /users/invitations": Route(ADMIN),
+    "POST /users/invitations/revocation": Route(ADMIN),
     "POST /users/{user_id}/roles": Route(ADMIN),
     "POST /users/{user_id}/groups": Route(ADMIN),
     "POST /users/{user_id}/state": Route(ADMIN),

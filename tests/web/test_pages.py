@@ -104,7 +104,7 @@ async def test_every_state_has_its_card(served, ann):
 async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
     house = served.house
     filed = house.file()
-    link = house.write(lambda tx: house.service.people.link(tx, "test", "invite", name="carl", roles="reviewer"))
+    link = house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
     form = await ann.form(filed.request_id)
     query = "&".join(f"{name}={value}" for name, value in (form | {"verdict": "approve"}).items())
     before = contents(house)

@@ -10,6 +10,7 @@ from approvals.errors import (
     Invalid,
     NotPossible,
     TooMany,
+    Unauthenticated,
 )
 from approvals.service.identity import credentials, sign_in_limit
 from approvals.service.identity import tokens as personal_tokens
@@ -24,6 +25,7 @@ from approvals_web.auth import passwords
 
 PASSWORD = "correct horse battery"
 EVERY_POST = [
+    ("/users/invitations/revocation", {"name": "eve"}),
     ("/users/invitations", {"name": "eve", "roles": "admin"}),
     ("/users/{bob}/roles", {"roles": "admin"}),
     ("/users/{bob}/groups", {"groups": "payments"}),
@@ -236,7 +238,8 @@ async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(serv
     house = served.house
     user = user_of(house, "carl")
     links = [
-        house.write(lambda tx: house.service.people.link(tx, "test", "sign_in", user_id=user.id)) for _ in range(2)
+        house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
+        for _ in range(2)
     ]
     visitor = visitors.stranger()
     await visitor.http.post("/setup", data={"t": links[0]})
@@ -244,7 +247,7 @@ async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(serv
     late = await visitor.http.post("/account/password", data={"new": "a new long password"})
     assert late.status_code == 401
     house.clock.set_back(601)
-    again = house.write(lambda tx: house.service.people.link(tx, "test", "sign_in", user_id=user.id))
+    again = house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
     await visitor.http.post("/setup", data={"t": again})
     assert (await visitor.http.post("/account/password", data={"new": "a new long password"})).status_code == 303
 
@@ -306,6 +309,57 @@ async def test_a_token_that_decides_needs_the_password_again(served, visitors, c
         "SELECT created_at, expires_at, scopes FROM credential WHERE user_id IS NOT NULL"
     )
     assert (expires - created, scopes) == (24 * HOUR, "read decide")
+
+
+def test_p1_only_a_reviewer_makes_a_token_that_decides_and_it_ends_with_the_role(house):
+    service, bob = house.service, user_of(house, "bob")
+    house.add_user("vera", "viewer auditor admin")
+
+    def make(name, scopes):
+        return house.write(lambda tx: service.personal_tokens.make(tx, fresh(house, name), "x", scopes, HOUR))
+
+    with pytest.raises(Forbidden, match="Only a reviewer's token decides"):
+        make("vera", DECIDE)
+    deciding, reading = make("bob", DECIDE), make("bob", READ)
+    others = make("ann", DECIDE)
+    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer admin auditor", "test"))
+    assert is_known(house, deciding)
+    house.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
+    assert [is_known(house, token) for token in (deciding, reading, others)] == [False, True, True]
+    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "test"))
+    assert not is_known(house, deciding), "what has ended stays ended"
+    with pytest.raises(Forbidden):  # the page was open since before the role was taken
+        demoted = fresh(house, "bob")
+        house.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
+        house.write(lambda tx: service.personal_tokens.make(tx, demoted, "x", DECIDE, HOUR))
+
+
+def is_known(house, token):
+    try:
+        return house.read(lambda reader: credentials.authenticate(reader, token, "user")) is not None
+    except Unauthenticated:
+        return False
+
+
+async def test_p1_a_changed_password_ends_every_token_of_the_account(served, carl):
+    house = served.house
+    made = [
+        house.write(
+            lambda tx, scopes=scopes: house.service.personal_tokens.make(tx, fresh(house, "carl"), "x", scopes, HOUR)
+        )
+        for scopes in (READ, DECIDE)
+    ]
+    assert "all your tokens end" in (await carl.http.get("/account")).text
+    done = await carl.http.post("/account/password", data={"new": "a new long password", "present": PASSWORD})
+    assert done.status_code == 303
+    assert [is_known(house, token) for token in made] == [False, False]
+
+
+async def test_a_token_that_decides_is_offered_to_reviewers_alone(served, visitors):
+    served.house.add_user("vera", "viewer")
+    vera, bob = await visitors.signed_in("vera"), await visitors.signed_in("bob")
+    assert "token that decides" in (await bob.http.get("/account")).text
+    assert "token that decides" not in (await vera.http.get("/account")).text
 
 
 def test_p1_tokens_that_decide_are_fresh_short_and_few(house):
@@ -434,7 +488,7 @@ def test_notices_say_what_happened_and_no_secret(house):
     service = house.service
     agent_key = house.keys["agent"]
     token = house.write(lambda tx: service.personal_tokens.make(tx, fresh(house), "cron {x}", DECIDE, HOUR))
-    link = house.write(lambda tx: service.people.link(tx, "test", "invite", name="eve", roles="viewer"))
+    link = house.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     house.revoke_agent()
     rows = house.rows("SELECT kind, words FROM notice ORDER BY id")
     kinds = [kind for kind, _ in rows]

@@ -26,7 +26,7 @@ OUT = [
 
 
 def link(served, purpose, **more):
-    return served.house.write(lambda tx: served.house.service.people.link(tx, "test", purpose, **more))
+    return served.house.write(lambda tx: served.house.service.sign_in_links.make(tx, "test", purpose, **more))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ TOLD = {
     "user.enabled": "A disabled account was let in again",
     "user.password_set": "A new password",
     "link.made": "A one-time link was made ({purpose}). Roles: {roles}",
+    "link.revoked": "An open invitation was taken back",
     "token.made": "A personal token was made: {scopes}",
     "server.added": "A new installation of the server {server} ({label}, {assurance}) and its key",
     "agent.added": "A new agent, {name}, and its key",

@@ -71,6 +71,18 @@ _REVOKE_ALL = {
     )
     for kind in PREFIXES
 }
+_REVOKE_COVERING = {
+    kind: Statement(
+        update(_credentials)
+        .where(
+            _credentials.c[f"{kind}_id"] == bindparam("of"),
+            _credentials.c.scopes == bindparam("covering"),
+            _credentials.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=bindparam("revoked_at"))
+    )
+    for kind in PREFIXES
+}
 _USED = Statement(
     update(_credentials).where(_credentials.c.id == bindparam("of")).values(last_used_at=bindparam("last_used_at"))
 )
@@ -163,6 +175,11 @@ def revoke(tx: Transaction, kind: str, principal_id: str, *, credential_id: str 
 def revoke_all(tx: Transaction, kind: str, principal_id: str) -> int:
     """Revoke whatever live keys a principal has; how many there were."""
     return tx.swap(_REVOKE_ALL[kind], of=principal_id, revoked_at=tx.now)
+
+
+def revoke_covering(tx: Transaction, kind: str, principal_id: str, scopes: str) -> int:
+    """Revoke a principal's live keys of exactly these scopes; how many there were."""
+    return tx.swap(_REVOKE_COVERING[kind], of=principal_id, covering=scopes, revoked_at=tx.now)
 
 
 def keep(tx: Transaction, kind: str, of: str) -> None:

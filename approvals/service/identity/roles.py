@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, tokens
 from approvals.service.identity import users as people
 from approvals.service.storage.database import (
     Reader,
@@ -57,14 +57,17 @@ class Roster:
         self._log = log
 
     def set_roles(self, tx: Transaction, user: Row, roles: str, actor: str) -> None:
-        """Raises Invalid for an unknown role, NotPossible when this would leave no admin."""
+        """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
+        when this would leave no admin."""
         people.check_roles(roles)
         wanted = " ".join(role for role in people.ROLES if role in roles.split())
         if "admin" not in wanted.split():
             people.keep_an_admin(tx, user.id)
         before = self._now(tx, user).roles
         tx.change(_SET["roles"], of=user.id, to=wanted)
-        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", roles=wanted, before=before)
+        ended = tokens.end_beyond(tx, user.id, wanted)
+        facts = {"roles": wanted, "before": before, "tokens": ended}
+        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", **facts)
 
     def set_groups(self, tx: Transaction, user: Row, groups: list[str], actor: str) -> None:
         """Raises Invalid for what cannot name a group, and for too many."""
@@ -82,8 +85,8 @@ class Roster:
     def sign_out_everywhere(self, tx: Transaction, user: Row, actor: str) -> None:
         """End all of a person's sessions and personal tokens."""
         sessions = tx.swap(_END_SESSIONS, of=user.id, at=tx.now)
-        tokens = credentials.revoke_all(tx, "user", user.id)
-        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", sessions=sessions, tokens=tokens)
+        ended = credentials.revoke_all(tx, "user", user.id)
+        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", sessions=sessions, tokens=ended)
 
     def _now(self, tx: Transaction, user: Row) -> Row:
         tx.hold(_HOLD, id=user.id)

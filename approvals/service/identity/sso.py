@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 from approvals import ids as identifier
 from approvals.errors import Forbidden
 from approvals.service.audit.log import AuditLog
-from approvals.service.identity import credentials
+from approvals.service.identity import tokens
 from approvals.service.identity import users as people
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import User
@@ -106,9 +106,8 @@ class Admissions:
         tx.change(_RENEW, of=user.id, **now)
         actor, subject = f"oidc:{who.issuer}", f"user:{user.id}"
         if roles != user.roles:
-            self._log.append(tx, "user.roles_set", actor, subject, roles=roles, before=user.roles)
-            if not roles:
-                credentials.revoke_all(tx, "user", user.id)
+            ended = tokens.end_beyond(tx, user.id, roles)
+            self._log.append(tx, "user.roles_set", actor, subject, roles=roles, before=user.roles, tokens=ended)
         if groups != user.claimed_groups:
             self._log.append(tx, "user.groups_set", actor, subject, groups=groups, before=user.claimed_groups)
 

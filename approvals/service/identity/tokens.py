@@ -6,6 +6,7 @@ from approvals.errors import Forbidden, Invalid, TooMany
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity import credentials
+from approvals.service.identity import users as people
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import (
     Reader,
@@ -35,16 +36,16 @@ class PersonalTokens:
 
     def make(self, tx: Transaction, person: Person, label: str, scopes: str, life: int) -> str:
         """A new token that lives for `life` microseconds; the only time it is whole. Raises Invalid; Forbidden when it
-        may decide and the person did not prove just now who they are; TooMany."""
+        may decide and the person is no reviewer, or did not prove just now who they are; TooMany."""
         if scopes not in LONGEST:
             raise Invalid("A token may read, or read and decide.")
         if not label.strip() or len(label) > MAX_LABEL:
             raise Invalid(f"A label has 1 to {MAX_LABEL} characters.", hint="What is the token for?")
         if not 0 < life <= LONGEST[scopes]:
             raise Invalid(f"This token may live for {LONGEST[scopes] // HOUR} hours at most.")
-        if scopes == DECIDE and not is_fresh(person, tx.now):
-            raise Forbidden("A token that decides needs fresh authentication.", hint="Confirm that it is you first.")
         tx.hold(_HOLD, id=person.id)
+        if scopes == DECIDE:
+            _check_may_decide(tx, person)
         if len(live(tx, person.id)) >= AT_MOST:
             raise TooMany(f"You have {AT_MOST} tokens, which is the most.", hint="Revoke one that you do not need.")
         token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
@@ -58,9 +59,24 @@ class PersonalTokens:
         self._log.append(tx, "token.revoked", person.actor, person.actor, credential=credential_id)
 
 
+def end_beyond(tx: Transaction, user_id: str, roles: str) -> int:
+    """End the tokens that somebody with these roles may not have: none may decide without `reviewer`, and none is left
+    without any role. How many there were."""
+    if not roles:
+        return credentials.revoke_all(tx, "user", user_id)
+    return 0 if "reviewer" in roles.split() else credentials.revoke_covering(tx, "user", user_id, DECIDE)
+
+
 def live(reader: Reader, user_id: str) -> list[Row]:
     """A person's tokens that count now, oldest first."""
     return [row for row in credentials.live(reader, "user", user_id) if credentials.is_live(row, reader.now)]
+
+
+def _check_may_decide(tx: Transaction, person: Person) -> None:
+    if not people.may_review(people.find(tx, person.id)):
+        raise Forbidden("Only a reviewer's token decides.", hint="Ask an admin for the role.")
+    if not is_fresh(person, tx.now):
+        raise Forbidden("A token that decides needs fresh authentication.", hint="Confirm that it is you first.")
 
 
 def is_fresh(person: Person, now: Instant) -> bool:

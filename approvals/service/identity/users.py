@@ -1,4 +1,4 @@
-"""People: accounts, one-time sign-in links, signed-in browsers."""
+"""People: accounts and signed-in browsers."""
 
 import hashlib
 import re
@@ -26,7 +26,6 @@ from approvals.service.storage.database import (
 )
 from approvals.service.storage.tables import (
     DecisionRow,
-    SignInLink,
     User,
     WebSession,
 )
@@ -34,15 +33,12 @@ from approvals.service.storage.tables import (
 LOCAL = "local"
 ROLES = ("admin", "reviewer", "auditor", "viewer")
 FIRST_ROLES = "admin reviewer"
-LINK_LIFE = 15 * 60
-INVITATION_LIFE = 7 * 24 * 3600
 SESSION_IDLE = 12 * 3600
 SESSION_LIFE = 7 * 24 * 3600
 MINIMUM_PASSWORD = 10
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
 
 _users = User.__table__  # type: ignore[attr-defined]
-_links = SignInLink.__table__  # type: ignore[attr-defined]
 _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 
@@ -60,14 +56,6 @@ _ADMINS = (
 _LIVE_ADMINS = Statement(_ADMINS)
 _HOLD_ADMINS = Statement(_ADMINS.with_for_update())
 _COUNT = Statement(select(func.count().label("n")).select_from(_users))
-_LINK = Statement(select(_links).where(_links.c.id == bindparam("id")))
-_SPEND = Statement(
-    update(_links)
-    .where(_links.c.id == bindparam("of"), _links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now"))
-    .values(spent_at=bindparam("now"))
-)
-_HOLD_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
-"""Held by whoever spends one of them: only the first account is made so."""
 _KEEP_VOTERS = Statement(
     select(_users.c.id)
     .where(_users.c.id.in_(select(_decisions.c.user_id).where(_decisions.c.request_id == bindparam("request_id"))))
@@ -138,10 +126,12 @@ class People:
         return user_id
 
     def set_password(self, tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
-        """Set a password; every signed-in browser of the account is signed out."""
+        """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
+        changes a password may fear that somebody else was in."""
         tx.change(_PASSWORD, of=user_id, password_hash=password_hash)
         tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
-        self._log.append(tx, "user.password_set", actor, f"user:{user_id}")
+        tokens = credentials.revoke_all(tx, "user", user_id)
+        self._log.append(tx, "user.password_set", actor, f"user:{user_id}", tokens=tokens)
 
     def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
         """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
@@ -151,45 +141,6 @@ class People:
         tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
         credentials.revoke_all(tx, "user", user_id)
         self._log.append(tx, "user.disabled", actor, f"user:{user_id}")
-
-    def link(
-        self, tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
-    ) -> str:
-        """The token of a new one-time link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
-        token = secrets.token_urlsafe(32)
-        life = INVITATION_LIFE if purpose == "invite" else LINK_LIFE
-        tx.insert(
-            SignInLink,
-            id=_hash(token),
-            purpose=purpose,
-            user_id=user_id,
-            roles=roles,
-            name=name,
-            created_at=tx.now,
-            expires_at=tx.now + life * SECOND,
-        )
-        self._log.append(tx, "link.made", actor, f"user:{user_id or name or 'first'}", purpose=purpose, roles=roles)
-        return token
-
-    def spend(self, tx: Transaction, token: str) -> Row:
-        """Spend a one-time link, once. Raises Unauthenticated when it is unknown, spent, too old, or pointless."""
-        link = self.look_at(tx, token)
-        if link.purpose == "setup":
-            tx.hold(_HOLD_SETUPS)
-            link = self.look_at(tx, token)
-        if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
-            raise _dead_link()
-        self._log.append(tx, "link.spent", f"user:{link.user_id or link.name or 'first'}", link.purpose)
-        return link
-
-    def look_at(self, reader: Reader, token: str) -> Row:
-        """A one-time link that could be spent now. Raises Unauthenticated."""
-        link = reader.one(_LINK, id=_hash(token))
-        if link is None or link.spent_at is not None or reader.now >= link.expires_at:
-            raise _dead_link()
-        if link.purpose == "setup" and count(reader):
-            raise _dead_link()
-        return link
 
     def sign_in(
         self,
@@ -326,12 +277,6 @@ def require_user(reader: Reader, name: str) -> Row:
     if user is None:
         raise NotFound(f"There is no user {name[:100]!r}.", hint="List them: approvals user list")
     return user
-
-
-def _dead_link() -> Unauthenticated:
-    return Unauthenticated(
-        "This link was used, has run out, or never was one.", hint="Make a new one: approvals user invite NAME"
-    )
 
 
 def _hash(token: str) -> str:

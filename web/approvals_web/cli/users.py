@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from approvals_web.cli.asking import DatabaseUrl, ask
+from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show
 
 
 def mount(app: typer.Typer) -> None:
@@ -31,3 +31,13 @@ def mount(app: typer.Typer) -> None:
     def sign_out(name: str, database_url: DatabaseUrl = None) -> None:
         """End all of somebody's sessions and personal tokens."""
         print(f"{ask(database_url, 'user sign-out', name=name)} is signed out everywhere.")
+
+    @app.command("invitations")
+    def invitations(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+        """Invitations that nobody has used yet, and who made them."""
+        show(ask(database_url, "user invitations"), as_json=as_json)
+
+    @app.command("uninvite")
+    def uninvite(name: str, database_url: DatabaseUrl = None) -> None:
+        """Take back every open invitation for a name."""
+        print(f"The invitation for {ask(database_url, 'user uninvite', name=name)} is taken back.")

@@ -88,9 +88,9 @@ def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) 
     if user is None:
         people.check_free(tx, name)
     else:
-        return _link(s, s.people.link(tx, actor, "sign_in", user_id=user.id))
+        return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=user.id))
     people.check_roles(roles)
-    return _link(s, s.people.link(tx, actor, "invite", name=name, roles=roles))
+    return _link(s, s.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
 def user_disable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
@@ -101,11 +101,11 @@ def user_disable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
 def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     """The one-time link that `serve` prints: for the first account, or on demand for the first admin."""
     if not people.count(tx):
-        return _link(s, s.people.link(tx, actor, "setup", roles=people.FIRST_ROLES))
+        return _link(s, s.sign_in_links.make(tx, actor, "setup", roles=people.FIRST_ROLES))
     admins = [row for row in people.everyone(tx) if row.disabled_at is None and "admin" in row.roles.split()]
     if not demo or not admins:
         return None
-    return _link(s, s.people.link(tx, actor, "sign_in", user_id=admins[0].id))
+    return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=admins[0].id))
 
 
 def address(s: Service, tx: Transaction, actor: str) -> Any:

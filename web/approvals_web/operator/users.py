@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from approvals.instant import to_datetime
+from approvals.service.identity import sign_in_links
 from approvals.service.identity import users as people
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
@@ -28,9 +30,29 @@ def user_sign_out(s: Service, tx: Transaction, actor: str, name: str) -> Any:
     return name
 
 
+def user_invitations(s: Service, tx: Transaction, actor: str) -> Any:
+    return [
+        {
+            "name": row.name,
+            "roles": row.roles,
+            "by": row.made_by,
+            "until": to_datetime(row.expires_at).isoformat(timespec="seconds"),
+            "counts": "yes" if sign_in_links.counts(tx, row) else "no: whoever made it is no admin any more",
+        }
+        for row in sign_in_links.invitations(tx)
+    ]
+
+
+def user_uninvite(s: Service, tx: Transaction, actor: str, name: str) -> Any:
+    s.sign_in_links.revoke(tx, actor, name)
+    return name
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "user roles": user_roles,
     "user groups": user_groups,
     "user enable": user_enable,
     "user sign-out": user_sign_out,
+    "user invitations": user_invitations,
+    "user uninvite": user_uninvite,
 }

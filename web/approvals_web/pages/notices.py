@@ -36,7 +36,7 @@ async def seen(admin: Admin, service: TheService, up_to: Annotated[int, Form(ge=
 def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
     rows = notices.page(reader, before)
     user = credentials.principal(reader, "user", user_id)
-    names = {text: _named(reader, text) for row in rows for text in (row.actor, row.subject)}
+    names = {text: named(reader, text) for row in rows for text in (row.actor, row.subject)}
     return {
         "rows": rows,
         "names": names,
@@ -46,7 +46,7 @@ def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
     }
 
 
-def _named(reader: Reader, text: str) -> str:
+def named(reader: Reader, text: str) -> str:
     """`user:ID` and its like, as people know them."""
     kind, _, principal_id = text.partition(":")
     row: Row | None = None

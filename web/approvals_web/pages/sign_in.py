@@ -64,7 +64,7 @@ async def setup_page(request: Request, service: TheService, t: Annotated[str, Qu
 @router.post("/setup")
 async def setup(request: Request, service: TheService, t: Token, name: Name = "", password: Password = "") -> Response:
     """Spend the link: make the account, or sign in to the one that it is for."""
-    link = await service.read(lambda reader: service.people.look_at(reader, t))
+    link = await service.read(lambda reader: service.sign_in_links.look_at(reader, t))
     try:
         known = await passwords.hashed(password) if link.user_id is None else None
         user_id = await service.write(lambda tx: _spend(service, tx, t, name, known))
@@ -108,7 +108,7 @@ def form(request: Request, following: str, name: str = "", error: ApprovalsError
 
 def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> str | None:
     """The id of whose link it is. Only the very first person chooses their name: rules call people by it."""
-    link = service.people.spend(tx, token)
+    link = service.sign_in_links.spend(tx, token)
     if link.user_id is not None:
         return str(link.user_id)
     name = link.name if link.purpose == "invite" else chosen
@@ -123,7 +123,7 @@ def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_
 
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
-    link = await service.read(lambda reader: service.people.look_at(reader, token))
+    link = await service.read(lambda reader: service.sign_in_links.look_at(reader, token))
     user = await service.read(lambda reader: people.find(reader, link.user_id)) if link.user_id else None
     notice = f"{error.detail} {error.hint}" if error else ""
     shown = {"link": link, "user": user, "token": token, "name": name, "notice": notice}

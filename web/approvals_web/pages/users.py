@@ -14,6 +14,7 @@ from approvals.errors import (
 )
 from approvals.service.identity import roles as roster
 from approvals.service.identity import sessions as web_sessions
+from approvals.service.identity import sign_in_links
 from approvals.service.identity import tokens as personal_tokens
 from approvals.service.identity import users as people
 from approvals.service.identity.users import ROLES, Person
@@ -23,6 +24,7 @@ from approvals_web.http.deps import Admin, Overseer, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.account import groups_of
+from approvals_web.pages.notices import named
 
 router = PageRouter()
 
@@ -53,6 +55,18 @@ async def invite(
     except (Invalid, Conflict) as error:
         return _list(request, service, admin, "", error)
     return _list(request, service, admin, "", link=f"{service.public_url}/setup?t={token}", invited=name)
+
+
+@router.post("/users/invitations/revocation")
+async def take_back(
+    request: Request, admin: Admin, service: TheService, name: Annotated[str, Form(max_length=200)]
+) -> Response:
+    """Nobody makes an account by it any more."""
+    try:
+        await service.write(lambda tx: service.sign_in_links.revoke(tx, admin.actor, name))
+    except NotFound as error:
+        return _list(request, service, admin, "", error)
+    return RedirectResponse("/users", status_code=303)
 
 
 @router.get("/users/{user_id}")
@@ -140,7 +154,7 @@ async def _changed(request: Request, service: Service, admin: Person, user_id: s
 def _invite(service: Service, tx: Transaction, admin: Person, name: str, roles: str) -> str:
     people.check_free(tx, name)
     people.check_roles(roles)
-    return service.people.link(tx, admin.actor, "invite", name=name, roles=roles)
+    return service.sign_in_links.make(tx, admin.actor, "invite", name=name, roles=roles)
 
 
 def _list(
@@ -151,8 +165,9 @@ def _list(
     error: ApprovalsError | None = None,
     **more: str,
 ) -> Response:
-    rows = service.read_now(lambda reader: roster.page(reader, after))
+    rows, invitations = service.read_now(lambda reader: (roster.page(reader, after), _invitations(reader)))
     shown = {
+        "invitations": invitations,
         "person": person,
         "users": [{"row": row, "groups": groups_of(row)} for row in rows],
         "newer": f"/users?after={rows[-1].id}" if len(rows) == roster.PAGE else "",
@@ -162,6 +177,13 @@ def _list(
         "roles": ROLES,
     }
     return page(request, "users.html", shown | more, status=error.status if error else 200)
+
+
+def _invitations(reader: Reader) -> list[dict[str, Any]]:
+    return [
+        {"row": row, "by": named(reader, row.made_by), "counts": sign_in_links.counts(reader, row)}
+        for row in sign_in_links.invitations(reader)
+    ]
 
 
 def _one(

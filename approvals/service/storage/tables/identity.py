@@ -159,9 +159,12 @@ class SignInLink(SQLModel, table=True):
     user_id: str | None = Field(default=None, foreign_key="user_account.id")
     roles: str = ""
     name: str = ""
+    made_by: str
+    """The actor of the audit log who made it."""
     created_at: int = instant()
     expires_at: int = instant()
     spent_at: int | None = instant(default=None)
+    revoked_at: int | None = instant(default=None)
 
 
 class SignInAttempts(SQLModel, table=True):

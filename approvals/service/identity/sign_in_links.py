@@ -1,0 +1,128 @@
+"""One-time sign-in links: for the very first account, for a new one (an invitation), or into one that there is.
+
+An invitation is its maker's word: it counts for as long as its maker could still give it.
+"""
+
+import hashlib
+import secrets
+
+from sqlalchemy import bindparam, select, update
+
+from approvals.errors import NotFound, Unauthenticated
+from approvals.instant import SECOND
+from approvals.service.audit.log import AuditLog
+from approvals.service.identity import users as people
+from approvals.service.storage.database import Reader, Row, Statement, Transaction
+from approvals.service.storage.tables import SignInLink, User
+
+LIFE = 15 * 60
+INVITATION_LIFE = 7 * 24 * 3600
+PAGE = 100
+
+_links = SignInLink.__table__  # type: ignore[attr-defined]
+_users = User.__table__  # type: ignore[attr-defined]
+
+_BY_ID = Statement(select(_links).where(_links.c.id == bindparam("id")))
+_OPEN = (_links.c.spent_at.is_(None), _links.c.revoked_at.is_(None), _links.c.expires_at > bindparam("now"))
+_SPEND = Statement(update(_links).where(_links.c.id == bindparam("of"), *_OPEN).values(spent_at=bindparam("now")))
+_INVITATIONS = Statement(
+    select(_links).where(_links.c.purpose == "invite", *_OPEN).order_by(_links.c.created_at.desc()).limit(PAGE)
+)
+_REVOKE = Statement(
+    update(_links)
+    .where(_links.c.purpose == "invite", _links.c.name == bindparam("called"), *_OPEN)
+    .values(revoked_at=bindparam("now"))
+)
+_HOLD_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
+"""Held by whoever spends one of them: only the first account is made so."""
+_KEEP_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
+"""Whoever takes a role from the maker waits until the link is spent."""
+
+
+class SignInLinks:
+    """Makes, spends and revokes them. Only their hashes are kept."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    def make(
+        self, tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
+    ) -> str:
+        """The token of a new link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
+        token = secrets.token_urlsafe(32)
+        life = INVITATION_LIFE if purpose == "invite" else LIFE
+        tx.insert(
+            SignInLink,
+            id=_hash(token),
+            purpose=purpose,
+            user_id=user_id,
+            roles=roles,
+            name=name,
+            made_by=actor,
+            created_at=tx.now,
+            expires_at=tx.now + life * SECOND,
+        )
+        self._log.append(tx, "link.made", actor, f"user:{user_id or name or 'first'}", purpose=purpose, roles=roles)
+        return token
+
+    def spend(self, tx: Transaction, token: str) -> Row:
+        """Spend a link, once. Raises Unauthenticated when it is unknown, spent, revoked, too old, or pointless."""
+        link = self.look_at(tx, token)
+        if link.purpose == "setup":
+            tx.hold(_HOLD_SETUPS)
+        tx.hold(_KEEP_MAKER, id=_maker(link))
+        link = self.look_at(tx, token)
+        if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
+            raise _dead()
+        whose = f"user:{link.user_id or link.name or 'first'}"
+        self._log.append(tx, "link.spent", whose, link.purpose, made_by=link.made_by)
+        return link
+
+    def look_at(self, reader: Reader, token: str) -> Row:
+        """A link that could be spent now. Raises Unauthenticated."""
+        link = reader.one(_BY_ID, id=_hash(token))
+        if link is None or link.spent_at is not None or link.revoked_at is not None or reader.now >= link.expires_at:
+            raise _dead()
+        if link.purpose == "setup" and people.count(reader):
+            raise _dead()
+        if not counts(reader, link):
+            raise Unauthenticated(
+                "This invitation has ended: whoever made it is no admin any more.", hint="Ask an admin for a new one."
+            )
+        return link
+
+    def revoke(self, tx: Transaction, actor: str, name: str) -> None:
+        """Take back every open invitation for a name. Raises NotFound when there is none."""
+        if not tx.swap(_REVOKE, called=name, now=tx.now):
+            raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
+        self._log.append(tx, "link.revoked", actor, f"user:{name}", purpose="invite")
+
+
+def invitations(reader: Reader) -> list[Row]:
+    """Those that nobody has spent yet, newest first; also such as count no longer."""
+    return reader.all(_INVITATIONS, now=reader.now)
+
+
+def counts(reader: Reader, link: Row) -> bool:
+    """Whether its maker could still make it: an operator always, a person as long as they are an admin."""
+    if not _maker(link):
+        return True
+    maker = people.find(reader, _maker(link))
+    return maker is not None and maker.disabled_at is None and "admin" in maker.roles.split()
+
+
+def _maker(link: Row) -> str:
+    """The id of the person who made it; nothing for an operator."""
+    kind, _, user_id = link.made_by.partition(":")
+    return user_id if kind == "user" else ""
+
+
+def _dead() -> Unauthenticated:
+    return Unauthenticated(
+        "This link was used, was taken back, has run out, or never was one.",
+        hint="Make a new one: approvals user invite NAME",
+    )
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""Invitations: who may still give one, who sees what is open, and who takes it back."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from approvals.errors import NotFound, Unauthenticated
+from approvals.service.identity import sign_in_links
+from approvals.service.identity.users import require_user
+from approvals_web.cli.commands import app
+
+PASSWORD = "correct horse battery"
+
+
+def user_of(house, name):
+    return house.read(lambda reader: require_user(reader, name))
+
+
+def invite(house, name="eve", by="ann", roles="admin reviewer"):
+    actor = house.person(by).actor if by else "os:root"
+    return house.write(lambda tx: house.service.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
+
+
+def spend(house, token):
+    return house.write(lambda tx: house.service.sign_in_links.spend(tx, token))
+
+
+def demoted(house):
+    house.write(lambda tx: house.service.roster.set_roles(tx, user_of(house, "ann"), "reviewer", "test"))
+
+
+def disabled(house):
+    house.write(lambda tx: house.service.people.disable(tx, user_of(house, "ann").id, "test"))
+
+
+@pytest.mark.parametrize("end", [demoted, disabled])
+async def test_p1_an_invitation_ends_with_its_makers_right_to_make_it(served, visitors, end):
+    house = served.house
+    token = invite(house)
+    end(house)
+    stranger = visitors.stranger()
+    for answer in (
+        await stranger.http.get(f"/setup?t={token}"),
+        await stranger.http.post("/setup", data={"t": token, "password": PASSWORD}),
+    ):
+        assert answer.status_code == 401
+        assert "whoever made it is no admin any more" in answer.text
+    assert house.rows("SELECT COUNT(*) FROM user_account WHERE subject = 'eve'") == [(0,)]
+
+
+def test_an_operators_invitation_needs_no_admin(house):
+    token = invite(house, by="")
+    assert spend(house, token).made_by == "os:root"
+
+
+async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served, visitors, ann):
+    house = served.house
+    house.add_user("aud", "auditor")
+    tokens = [invite(house), invite(house, by=""), invite(house, "dora", by="bob", roles="viewer")]
+    page = (await ann.http.get("/users")).text
+    assert re.findall(r'name="name" value="(\w+)"', page).count("eve") == 2
+    assert "os:root" in page
+    looking = (await (await visitors.signed_in("aud")).http.get("/users")).text
+    assert "Open invitations" in looking
+    assert "Take back" not in looking
+    answer = await ann.http.post("/users/invitations/revocation", data={"name": "eve"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/users")
+    for token in tokens[:2]:
+        with pytest.raises(Unauthenticated):
+            spend(house, token)
+    assert spend(house, tokens[2]).name == "dora"
+    assert house.events("user:eve") == ["link.made", "link.made", "link.revoked"]
+    assert "An open invitation was taken back" in (await ann.http.get("/notices")).text
+    again = await ann.http.post("/users/invitations/revocation", data={"name": "eve"})
+    assert again.status_code == 404
+    assert "There is no open invitation" in again.text
+    assert "Open invitations" not in (await ann.http.get("/users")).text
+
+
+async def test_whoever_no_longer_counts_is_said_beside_their_invitation(served, visitors):
+    house = served.house
+    invite(house)
+    demoted(house)
+    bob = await visitors.signed_in("bob")
+    assert "no admin any more: it no longer counts" in (await bob.http.get("/users")).text
+
+
+def test_spent_and_old_invitations_are_not_open(house):
+    spend(house, invite(house, "carl"))
+    invite(house, "old")
+    house.clock.forward(sign_in_links.INVITATION_LIFE)
+    invite(house)
+    assert [row.name for row in house.read(sign_in_links.invitations)] == ["eve"]
+    with pytest.raises(NotFound):
+        house.write(lambda tx: house.service.sign_in_links.revoke(tx, "test", "old"))
+
+
+def test_the_command_line_lists_and_takes_back(house, monkeypatch):
+    invite(house)
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", "a secret key for tests, long enough to count")
+    run = CliRunner().invoke
+    house.service.database.stop()
+    listed = run(app, ["user", "invitations", "--database-url", house.url])
+    assert listed.exit_code == 0, listed.output
+    assert "eve" in listed.output
+    assert run(app, ["user", "uninvite", "eve", "--database-url", house.url]).exit_code == 0
+    assert "None yet." in run(app, ["user", "invitations", "--database-url", house.url]).output
