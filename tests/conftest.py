@@ -93,6 +93,7 @@ BEHIND_HTTP = {
     "test_oidc_certified",
     "test_pages",
     "test_rounds",
+    "test_secrets_stay",
     "test_transports",
     "test_typescript",
     "test_who_decides",

@@ -15,6 +15,27 @@ from approvals.errors import Invalid
 from approvals.gate.idempotency import STAND_IN
 
 
+class InvalidArguments(Invalid):
+    """What the tool's model does not take, in its validators' own words: for the caller, who sent the values."""
+
+    def __init__(self, error: ValidationError) -> None:
+        self._problems = error.errors(include_input=False, include_url=False, include_context=False)[:5]
+        super().__init__(self._complaint(set()), hint="Correct the arguments and call again.")
+
+    def without(self, secret: tuple[str, ...]) -> str:
+        """The same for everybody else: of an argument with a secret in it, and of all at once, only the kind of
+        problem."""
+        first = {path.split(".")[0].removesuffix("[]") for path in secret}
+        return self._complaint({(), *((name,) for name in first)} if secret else set())
+
+    def _complaint(self, discreet: set[tuple[str, ...]]) -> str:
+        said = (
+            f"{'.'.join(map(str, problem['loc']))}: {problem['type' if problem['loc'][:1] in discreet else 'msg']}"
+            for problem in self._problems
+        )
+        return "Invalid arguments. " + "; ".join(said)
+
+
 def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> dict[str, Any]:
     """A copy of its own, without the idempotency argument `key`, which is the gate's to fill. Raises Invalid, in words
     that the agent can act on."""
@@ -30,7 +51,7 @@ def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> 
         runs = model.model_validate(copy.deepcopy(first))
         second = runs.model_dump(mode="json", by_alias=True)
     except ValidationError as error:
-        raise Invalid(_complaint(error), hint="Correct the arguments and call again.") from error
+        raise InvalidArguments(error) from error
     except PydanticSerializationError as error:
         raise Invalid("These arguments cannot be shown as JSON, so nobody could approve them.") from error
     undeclared = list(_undeclared(given, first, ""))
@@ -65,10 +86,3 @@ def _undeclared(given: Any, known: Any, path: str) -> Iterator[str]:
     elif isinstance(given, list) and isinstance(known, list) and len(given) == len(known):
         for i, (one, other) in enumerate(zip(given, known, strict=True)):
             yield from _undeclared(one, other, f"{path}[{i}]")
-
-
-def _complaint(error: ValidationError) -> str:
-    """Which arguments, and why; not the values, which are the caller's own."""
-    problems = error.errors(include_input=False, include_url=False, include_context=False)
-    said = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]]
-    return "Invalid arguments. " + "; ".join(said)

@@ -1,7 +1,7 @@
 """The gate's HTTP client. Whatever is not a sensible answer is Unreachable: the gate fails closed."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from approvals.errors import Unreachable, from_document
 from approvals.gate.settings import GateSettings
+from approvals.gate.veil import Told
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
+    CallRecord,
     CallRecords,
     Claim,
     Claimed,
@@ -33,6 +35,8 @@ from approvals.protocol.messages import (
 )
 
 M = TypeVar("M", bound=BaseModel)
+Body = Told[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting
+"""What may be sent: words of agents and tools behind a veil, and what the gate says itself."""
 TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 SILENCE = 20.0
 """Seconds without a word on the event stream, which leases every 5, before it counts as dead."""
@@ -60,7 +64,7 @@ class ServiceClient:
     async def verify_agent(self, key: str) -> VerifiedAgent:
         return await self._ask("POST", "/agents/verify", VerifyAgent(key=key), VerifiedAgent)
 
-    async def file(self, filing: Filing) -> RequestStatus:
+    async def file(self, filing: Told[Filing]) -> RequestStatus:
         return await self._ask("POST", "/requests", filing, RequestStatus)
 
     async def read(self, request_id: str, *, wait: float = 0, seen: str = "pending") -> RequestStatus:
@@ -73,14 +77,14 @@ class ServiceClient:
     async def renew(self, request_id: str, claim_id: str) -> Leased:
         return await self._ask("PUT", f"/requests/{request_id}/lease", Lease(claim_id=claim_id), Leased)
 
-    async def report(self, request_id: str, outcome: Outcome) -> RequestStatus:
+    async def report(self, request_id: str, outcome: Told[Outcome]) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus)
 
     async def unsettled(self, session: str, tool: str, after: str) -> UnsettledRequests:
         path = f"/requests/unsettled?session={session}&tool={quote(tool, safe='')}&after={after}"
         return await self._ask("GET", path, None, UnsettledRequests)
 
-    async def verified(self, request_id: str, found: Verification) -> RequestStatus:
+    async def verified(self, request_id: str, found: Told[Verification]) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/verification", found, RequestStatus)
 
     async def left(self, request_id: str, session: str, call_id: str) -> None:
@@ -89,8 +93,10 @@ class ServiceClient:
     async def heard(self, session: str, freezes: HeardFreezes) -> None:
         await self._send("PUT", f"/gates/{session}/freezes", freezes)
 
-    async def record(self, batch: CallRecords) -> Recorded:
-        return await self._ask("POST", "/calls", batch, Recorded)
+    async def record(self, session: str, calls: Sequence[Told[CallRecord]], high_water: int, closed: bool) -> Recorded:
+        told = tuple(call.message for call in calls)
+        batch = CallRecords(session=session, calls=told, high_water=high_water, closed=closed)
+        return await self._ask("POST", "/calls", Told(batch), Recorded)
 
     async def events(self, waiting: Waiting) -> AsyncIterator[tuple[str, str]]:
         """(event, data) pairs, until the stream ends. Raises Unreachable when it breaks or falls silent."""
@@ -114,7 +120,7 @@ class ServiceClient:
             raise _unreachable(error) from error
 
     async def _ask(
-        self, method: str, path: str, body: BaseModel | None, answer: type[M], *, within: float | None = None
+        self, method: str, path: str, body: Body | None, answer: type[M], *, within: float | None = None
     ) -> M:
         response = await self._send(method, path, body, within=within)
         try:
@@ -122,9 +128,7 @@ class ServiceClient:
         except ValidationError as error:
             raise Unreachable("The approval service's answer makes no sense.", hint="Is it another service?") from error
 
-    async def _send(
-        self, method: str, path: str, body: BaseModel | None, *, within: float | None = None
-    ) -> httpx2.Response:
+    async def _send(self, method: str, path: str, body: Body | None, *, within: float | None = None) -> httpx2.Response:
         timeout = TIMEOUT if within is None else httpx2.Timeout(10.0, read=within)
         try:
             response = await self._http.request(method, path, timeout=timeout, **_body(body))
@@ -137,10 +141,11 @@ class ServiceClient:
         return response
 
 
-def _body(body: BaseModel | None) -> dict[str, Any]:
+def _body(body: Body | None) -> dict[str, Any]:
     if body is None:
         return {}
-    return {"content": body.model_dump_json().encode(), "headers": {"Content-Type": "application/json"}}
+    message = body.message if isinstance(body, Told) else body
+    return {"content": message.model_dump_json().encode(), "headers": {"Content-Type": "application/json"}}
 
 
 def _problem(response: httpx2.Response) -> Exception:

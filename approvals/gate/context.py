@@ -19,10 +19,10 @@ def client_info(context: Context[Any, Any]) -> ClientInfo:
         return ClientInfo()
     params = wire.session.client_params
     info = params.client_info if params is not None else None
-    return ClientInfo(
-        name=(info.name if info else "")[:200],
-        version=(info.version if info else "")[:200],
-        protocol=wire.protocol_version[:200],
+    return ClientInfo.model_construct(  # whole, however long: cut by the gate's veil, after it was masked
+        name=info.name if info else "",
+        version=info.version if info else "",
+        protocol=wire.protocol_version,
         transport="http" if isinstance(wire.request, Request) else "stdio",
     )
 

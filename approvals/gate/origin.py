@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from approvals.protocol import redaction as redact
-
 ON_BEHALF_OF = "mcp-approvals/on_behalf_of"
 SESSION = "mcp-approvals/session"
 TRACEPARENT = "traceparent"
@@ -38,7 +36,7 @@ def _line(value: Any) -> str:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
         return UNREADABLE
-    return redact.text(value.strip(), LONGEST)
+    return value.strip()
 
 
 def _trace_id(parent: Any) -> str:

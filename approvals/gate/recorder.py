@@ -10,13 +10,8 @@ from typing import Literal
 
 from approvals.errors import ApprovalsError, Conflict, Unavailable
 from approvals.gate.client import ServiceClient
-from approvals.protocol import redaction as redact
-from approvals.protocol.messages import (
-    MAX_BODY,
-    MAX_UNREPORTED,
-    CallRecord,
-    CallRecords,
-)
+from approvals.gate.veil import NOTHING_DECLARED, Told, Veil
+from approvals.protocol.messages import MAX_BODY, MAX_UNREPORTED, CallRecord
 
 logger = logging.getLogger("approvals.gate.gate")
 
@@ -37,17 +32,19 @@ class Record:
     outcome: Literal["ok", "error", "refused"]
     error: str
     duration_ms: int
+    veil: Veil
 
-    def on_the_wire(self) -> CallRecord:
-        return CallRecord(
+    def on_the_wire(self) -> Told[CallRecord]:
+        return self.veil.tell(
+            CallRecord,
             number=self.number,
             ago=max(0.0, time.monotonic() - self.started),
-            method=redact.text(self.method, 200),
-            target=redact.text(self.target, 2000),
-            agent=redact.clean(self.agent[:200]),
-            arguments=redact.clean(self.arguments[:4000]),
+            method=self.method,
+            target=self.target,
+            agent=self.agent,
+            arguments=self.arguments,
             outcome=self.outcome,
-            error=redact.text(self.error, 2000),
+            error=self.error,
             duration_ms=self.duration_ms,
         )
 
@@ -84,13 +81,16 @@ class Recorder:
         agent: str = "",
         arguments: str = "",
         error: str = "",
+        veil: Veil = NOTHING_DECLARED,
     ) -> None:
         """Keep one call. What ran nothing is dropped when there is no room: it was refused, and says so."""
         if outcome == "refused" and len(self._records) >= MAX_UNREPORTED:
             return
         self._high_water += 1
         took = round((time.monotonic() - started) * 1000)
-        self._records.append(Record(self._high_water, started, method, target, agent, arguments, outcome, error, took))
+        self._records.append(
+            Record(self._high_water, started, method, target, agent, arguments, outcome, error, took, veil)
+        )
         self._something.set()
 
     async def report_forever(self) -> None:
@@ -119,25 +119,24 @@ class Recorder:
                 if closed and not self._records:
                     return
 
-    def _batch(self) -> list[CallRecord]:
+    def _batch(self) -> list[Told[CallRecord]]:
         """The oldest records, as many as half a body holds."""
-        batch: list[CallRecord] = []
+        batch: list[Told[CallRecord]] = []
         size = 0
         for record in self._records:
             call = record.on_the_wire()
-            size += len(call.model_dump_json().encode())
+            size += len(call.message.model_dump_json().encode())
             if batch and size > MAX_BODY // 2:
                 break
             batch.append(call)
         return batch
 
-    async def _send(self, batch: list[CallRecord], closed: bool) -> int:
-        body = CallRecords(session=self._session, calls=tuple(batch), high_water=self._high_water, closed=closed)
+    async def _send(self, batch: list[Told[CallRecord]], closed: bool) -> int:
         try:
-            return (await self._client.record(body)).next_number
+            return (await self._client.record(self._session, batch, self._high_water, closed)).next_number
         except Conflict as conflict:
             expected = int(conflict.extra.get("next_number", 0))
-            if not batch or expected <= batch[0].number:
+            if not batch or expected <= batch[0].message.number:
                 raise  # it wants what is not here any more: asking at once again would not help
             return expected
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -20,9 +21,9 @@ from approvals.errors import (
 from approvals.gate import answers
 from approvals.gate.client import ServiceClient
 from approvals.gate.seal import Seal
+from approvals.gate.veil import NOTHING_DECLARED, Told, Veil
 from approvals.protocol import redaction as redact
 from approvals.protocol.messages import (
-    MAX_RESULT,
     Claim,
     Claimed,
     Outcome,
@@ -79,6 +80,7 @@ class Runner:
         run: Callable[[dict[str, Any]], Awaitable[Any]],
         unchanged: Callable[[], bool],
         stopped: Callable[[], bool] = lambda: False,
+        veil: Veil = NOTHING_DECLARED,
     ) -> CallToolResult:
         """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came. Raises
         NotPossible when there is nothing (more) to claim."""
@@ -96,9 +98,9 @@ class Runner:
             elif boot_clock() - before >= claimed.start_within:
                 why = "the permission came too late to start safely"
             if why is not None:
-                await self._report(status.id, Outcome(claim_id=claim.claim_id, outcome="not_executed", error=why))
+                await self._report(status.id, _not_executed(claim.claim_id, why))
                 return answers.not_started(status, why)
-            return await self._run(status, claim.claim_id, claimed.lease_seconds, arguments, run)
+            return await self._run(status, claim.claim_id, claimed.lease_seconds, arguments, run, veil)
 
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
@@ -124,8 +126,7 @@ class Runner:
                 return await self._client.claim(status.id, claim)
             except Unreachable:
                 await asyncio.sleep(0.1 * attempt)
-        skipped = Outcome(claim_id=claim.claim_id, outcome="not_executed", error="the claim's answer was lost")
-        self._keep_reporting(status.id, skipped)
+        self._keep_reporting(status.id, _not_executed(claim.claim_id, "the claim's answer was lost"))
         raise Unavailable("The approval service went away at the moment of starting.", hint="Nothing was started.")
 
     async def _run(
@@ -135,6 +136,7 @@ class Runner:
         lease_seconds: float,
         arguments: dict[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[Any]],
+        veil: Veil,
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
         started = boot_clock()
@@ -142,30 +144,28 @@ class Runner:
             with running(status.id):
                 result = await run(arguments)
         except Exception as error:
-            await self._report(status.id, self._raised(status.id, claim_id, error, started))
+            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, veil))
             raise
         finally:
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()
-        await self._report(status.id, self._returned(status.id, claim_id, result, started))
+        await self._report(status.id, self._outcome(status.id, claim_id, result, started, veil))
         return result
 
-    def _returned(self, request_id: str, claim_id: str, result: CallToolResult, started: float) -> Outcome:
-        shown = redact.text(_shown(result), MAX_RESULT)
-        sealed = self._sealed(result, request_id)
+    def _outcome(
+        self, request_id: str, claim_id: str, result: CallToolResult, started: float, veil: Veil
+    ) -> Told[Outcome]:
         took = round((boot_clock() - started) * 1000)
-        if result.is_error:
-            return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
-        return Outcome(claim_id=claim_id, outcome="succeeded", result=shown, sealed_result=sealed, duration_ms=took)
-
-    def _raised(self, request_id: str, claim_id: str, error: Exception, started: float) -> Outcome:
-        took = round((boot_clock() - started) * 1000)
-        words = redact.clean(str(error) or type(error).__name__)
-        result = CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
-        sealed = self._sealed(result, request_id)
-        shown = redact.text(words, MAX_RESULT)
-        return Outcome(claim_id=claim_id, outcome="failed", error=shown, sealed_result=sealed, duration_ms=took)
+        shown = {"error" if result.is_error else "result": _shown(result)}
+        return veil.tell(
+            Outcome,
+            claim_id=claim_id,
+            outcome="failed" if result.is_error else "succeeded",
+            sealed_result=self._sealed(result, request_id),
+            duration_ms=took,
+            **shown,
+        )
 
     def _sealed(self, result: CallToolResult, request_id: str) -> str | None:
         """None for what JSON cannot carry: the outcome is known all the same."""
@@ -181,7 +181,7 @@ class Runner:
             with contextlib.suppress(ApprovalsError):
                 seconds = (await self._client.renew(request_id, claim_id)).lease_seconds
 
-    async def _report(self, request_id: str, outcome: Outcome) -> None:
+    async def _report(self, request_id: str, outcome: Told[Outcome]) -> None:
         """At once if the service answers; else in the background, while the agent has its result."""
         try:
             async with asyncio.timeout(REPORT_AT_ONCE):
@@ -189,14 +189,14 @@ class Runner:
         except (ApprovalsError, TimeoutError):
             self._keep_reporting(request_id, outcome)
 
-    def _keep_reporting(self, request_id: str, outcome: Outcome) -> None:
+    def _keep_reporting(self, request_id: str, outcome: Told[Outcome]) -> None:
         task = asyncio.create_task(self._report_until_heard(request_id, outcome))
         self._reports.add(task)
         self._unreported.add(request_id)
         task.add_done_callback(self._reports.discard)
         task.add_done_callback(lambda _: self._unreported.discard(request_id))
 
-    async def _report_until_heard(self, request_id: str, outcome: Outcome) -> None:
+    async def _report_until_heard(self, request_id: str, outcome: Told[Outcome]) -> None:
         for _ in range(REPORT_TRIES):
             try:
                 await self._client.report(request_id, outcome)
@@ -211,7 +211,16 @@ class Runner:
 def _shown(result: CallToolResult) -> str:
     """What people see of a result: its text, else its structure."""
     words = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-    return words or str(result.structured_content or "")
+    return words or (json.dumps(result.structured_content, ensure_ascii=False) if result.structured_content else "")
+
+
+def _raised(error: Exception) -> CallToolResult:
+    words = redact.clean(str(error) or type(error).__name__)
+    return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
+
+
+def _not_executed(claim_id: str, why: str) -> Told[Outcome]:
+    return NOTHING_DECLARED.tell(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
 
 
 def _asks_for_more() -> CallToolResult:

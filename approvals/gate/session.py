@@ -37,8 +37,8 @@ from approvals.gate.recorder import Recorder
 from approvals.gate.runner import Runner, running
 from approvals.gate.seal import Seal
 from approvals.gate.tools import definition_hash
+from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.gate.verifier import Verifier
-from approvals.protocol import redaction as redact
 from approvals.protocol.canonical import canonical, digest, encode
 from approvals.protocol.messages import (
     MAX_ARGUMENTS,
@@ -75,7 +75,9 @@ class Session:
         self._recorder = Recorder(self._client, self.id)
         self._stream = EventStream(self._client, self.id, self.register, self._renew)
         self._runner = Runner(self._client, self._seal, self.id)
-        self._verifier = Verifier(self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy)
+        self._verifier = Verifier(
+            self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy, self._secret
+        )
         self._lease: Registered | None = None
         self._lease_until = 0.0
         self._confirmed: set[str] = set()
@@ -104,24 +106,27 @@ class Session:
 
     async def call(self, call: Call) -> Answer:
         started = time.monotonic()
+        call = self._veiled(call, call.arguments)
         try:
             verdict = await self._verdict(call.tool)  # registers first, so that a refusal can be put on record
+            call = self._veiled(call)
             await self._admit(call.caller)
             await self._agents.check(call.caller, self._gate.server, call.tool)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
-                self.refused(call.tool, started, verdict.reason, call.caller)
+                self._refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
             call = replace(call, arguments=call.effective())
-            shown, hidden = self._redacted(call, verdict)
+            call = self._veiled(call, call.arguments)
+            shown, hidden = self._redacted(call)
             asked_before = call.continues is not None  # then its request answers, whatever the verdict has become
             if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
                 return await self._run_now(call, canonical(shown).decode())
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
-                filed = await self._file(call, verdict)
+                call, status, call_id = await self._file(call, verdict)
         except ApprovalsError as error:
-            self.refused(call.tool, started, error.detail, call.caller)
+            self._refused(call.tool, started, call.veil.of_error(error), call.caller, call.veil)
             raise
-        return await self._see_through(call, *filed)
+        return await self._see_through(call, status, call_id)
 
     async def observe(
         self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool
@@ -133,13 +138,18 @@ class Session:
                 await self._admit(caller)
             except ApprovalsError as error:
                 agent = self._agents.known(caller)
-                why = redact.text(error.detail, 2000)
-                self._recorder.add(method, target, "refused", started, agent=agent, error=why)
+                self._recorder.add(method, target, "refused", started, agent=agent, error=error.detail)
                 raise
         return await self.recorded(method, target, act, caller, "")
 
     async def recorded(
-        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, arguments: str
+        self,
+        method: str,
+        target: str,
+        act: Callable[[], Awaitable[Any]],
+        caller: Caller,
+        arguments: str,
+        veil: Veil = NOTHING_DECLARED,
     ) -> Any:
         """Run it at once, and keep a record of it."""
         await self._recorder.room()
@@ -148,12 +158,13 @@ class Session:
         try:
             result = await act()
         except BaseException as error:
-            words = redact.text(f"{type(error).__name__}: {error}", 2000)
-            self._recorder.add(method, target, "error", started, agent=agent, arguments=arguments, error=words)
+            words = f"{type(error).__name__}: {error}"
+            kept = {"agent": agent, "arguments": arguments, "error": words}
+            self._recorder.add(method, target, "error", started, **kept, veil=veil)
             raise
         failed = isinstance(result, CallToolResult) and bool(result.is_error)
         outcome: Literal["ok", "error"] = "error" if failed else "ok"
-        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments)
+        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments, veil=veil)
         return result
 
     async def register(self) -> None:
@@ -249,40 +260,52 @@ class Session:
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         with running(None):
             result: CallToolResult = await self.recorded(
-                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown
+                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown, call.veil
             )
         return result
 
-    def refused(self, tool: str, started: float, why: str, caller: Caller) -> None:
+    def _refused(self, tool: str, started: float, why: str, caller: Caller, veil: Veil = NOTHING_DECLARED) -> None:
         agent = self._agents.known(caller)
-        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=redact.text(why, 2000))
+        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=why, veil=veil)
 
-    def _redacted(self, call: Call, verdict: ToolVerdict) -> tuple[dict[str, Any], int]:
+    def _veiled(self, call: Call, *forms: dict[str, Any]) -> Call:
+        """The call behind a veil over what its tool declares secret as of now, in this form of its arguments, too."""
+        return replace(call, veil=Veil(self._secret(call.tool), (*call.veil.forms, *forms)))
+
+    def _secret(self, tool: str) -> tuple[str, ...]:
+        """The secret leaves of a tool: those that it declares now, and those that the service still holds it to."""
+        mine = [path for each in self._gate.definitions() if each.name == tool for path in each.secret]
+        held = self._lease.tools.get(tool) if self._lease is not None else None
+        return tuple(dict.fromkeys((*mine, *(held.secret if held is not None else ()))))
+
+    def _redacted(self, call: Call) -> tuple[dict[str, Any], int]:
         assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
         pepper, encoded = bytes.fromhex(self._lease.pepper), encode(call.arguments)
         size = len(canonical(encoded))
         if size > MAX_ARGUMENTS:
             raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
-        kept_back = redact.leaves(encoded, verdict.secret, pepper)
-        masked, hidden = redact.looks_secret(kept_back, pepper)
-        return masked, hidden
+        return call.veil.arguments(encoded, pepper)
 
-    async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
-        """File the call; its status and the name of this wait. Once more when what this process knew was stale."""
+    async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[Call, RequestStatus, str]:
+        """File the call; as filed, its status and the name of this wait. Once more when what this process knew was
+        stale."""
         try:
-            return await self._file_once(call, verdict)
+            return call, *await self._file_once(call, verdict)
         except Stale:
             await self.register()
         except Unauthenticated:
             self._agents.forget()  # the service's clock went further than ours
-        return await self._file_once(call, await self._verdict(call.tool))
+        verdict = await self._verdict(call.tool)
+        call = self._veiled(call)
+        return call, *await self._file_once(call, verdict)
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
-        arguments, hidden = self._redacted(call, verdict)
+        arguments, hidden = self._redacted(call)
         of_call: dict[str, Any] = {"server": self._gate.server, "tool": call.tool, "arguments": arguments}
         of_call["tool_hash"] = verdict.tool_hash
         try:
-            filing = Filing(
+            filing = call.veil.tell(
+                Filing,
                 session=self.id,
                 call_id=uuid.uuid4().hex,
                 tool=call.tool,
@@ -294,7 +317,7 @@ class Session:
                 if call.caller.agent_key is None
                 else (await self._agents.of(call.caller.agent_key)).assertion,
                 subject=call.caller.subject,
-                reason=redact.text(call.reason, 2000) if call.reason else None,
+                reason=call.reason or None,
                 client=call.caller.client,
                 on_behalf_of=call.origin.on_behalf_of,
                 agent_session=call.origin.agent_session,
@@ -314,7 +337,7 @@ class Session:
         self._filed.move_to_end(status.id)
         if len(self._filed) > REMEMBERED:
             self._filed.popitem(last=False)
-        return status, filing.call_id
+        return status, filing.message.call_id
 
     async def _see_through(self, call: Call, status: RequestStatus, call_id: str) -> Answer:
         if status.replayed:
@@ -382,7 +405,7 @@ class Session:
                 if not self._runner.free(status.id):
                     return None  # the same call beside this one went first meanwhile
                 answer = await self._runner.claim_and_run(
-                    status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller)
+                    status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller), call.veil
                 )
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)

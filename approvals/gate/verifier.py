@@ -8,13 +8,14 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from approvals.errors import ApprovalsError
 from approvals.gate.client import ServiceClient
 from approvals.gate.seal import Seal
 from approvals.gate.tools import Verify
-from approvals.protocol import redaction as redact
-from approvals.protocol.messages import MAX_REASON, Unsettled, Verification
+from approvals.gate.veil import Told, Veil
+from approvals.protocol.messages import Unsettled, Verification
 
 logger = logging.getLogger("approvals.gate.gate")
 
@@ -35,12 +36,14 @@ class Verifier:
         session: str,
         verifiers: Callable[[], Mapping[str, Verify]],
         busy: Callable[[str], bool],
+        secret: Callable[[str], tuple[str, ...]],
     ) -> None:
         self._client = client
         self._seal = seal
         self._session = session
         self._verifiers = verifiers
         self._busy = busy
+        self._secret = secret
         self._woken = asyncio.Event()
         self._said: dict[str, Verification] = {}
         """What was last said of requests that could not be told."""
@@ -79,20 +82,22 @@ class Verifier:
             while page := (await self._client.unsettled(self._session, tool, after)).requests:
                 for request in page:
                     if not self._busy(request.id) and request.id not in self._checks:
-                        await self._settle(request, verify)
+                        await self._settle(tool, request, verify)
                 after = page[-1].id
 
-    async def _settle(self, request: Unsettled, verify: Verify) -> None:
-        outcome, note = await self._check(request, verify)
-        said = redact.text(note, MAX_REASON)
-        found = Verification(session=self._session, outcome=outcome, note=said)
-        if self._busy(request.id) or self._said.get(request.id) == found:
+    async def _settle(self, tool: str, request: Unsettled, verify: Verify) -> None:
+        exact = self._exact(request)
+        outcome, note = await self._check(request.id, exact, verify)
+        veil = Veil(self._secret(tool), (exact or {},))
+        found = veil.tell(Verification, session=self._session, outcome=outcome, note=note)
+        if self._busy(request.id) or self._said.get(request.id) == found.message:
             return
         await self._report(request.id, found)
 
-    async def _report(self, request_id: str, found: Verification) -> None:
+    async def _report(self, request_id: str, told: Told[Verification]) -> None:
+        found = told.message
         try:
-            await self._client.verified(request_id, found)
+            await self._client.verified(request_id, told)
         except ApprovalsError as error:
             logger.info("what came of %s is not taken: %s", request_id, error.detail)
             if error.status >= 500:
@@ -106,15 +111,19 @@ class Verifier:
             self._said.pop(request_id, None)
             logger.warning("request %s had no known outcome; its tool's check found: %s", request_id, found.outcome)
 
-    async def _check(self, request: Unsettled, verify: Verify) -> tuple[str, str]:
-        """What the check says, in the service's words. Never raises."""
+    def _exact(self, request: Unsettled) -> dict[str, Any] | None:
+        """The tool's arguments, as they were sealed; None when they are not kept, or under another key."""
         sealed = request.sealed_arguments
-        exact = self._seal.open(sealed, f"arguments {request.digest}") if sealed else None
+        raw = self._seal.open(sealed, f"arguments {request.digest}") if sealed else None
+        return None if raw is None else json.loads(raw)
+
+    async def _check(self, request_id: str, exact: dict[str, Any] | None, verify: Verify) -> tuple[str, str]:
+        """What the check says, in the service's words. Never raises."""
         if exact is None:
             return "unclear", "its exact arguments are not kept, or were sealed under another key"
-        check = asyncio.create_task(_called(verify, request.id, json.loads(exact)))
-        self._checks[request.id] = check
-        check.add_done_callback(lambda _: self._checks.pop(request.id, None))
+        check = asyncio.create_task(_called(verify, request_id, exact))
+        self._checks[request_id] = check
+        check.add_done_callback(lambda _: self._checks.pop(request_id, None))
         await asyncio.wait([check], timeout=PATIENCE_SECONDS)
         if not check.done():
             check.cancel()  # and if it does not mind, it is not started again

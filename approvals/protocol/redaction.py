@@ -1,35 +1,21 @@
-"""Keeping secrets inside the gate's process: declared leaves, and text that looks like a credential."""
+"""Keeping secrets inside the gate's process: declared leaves, their text anywhere else, and what looks like a
+credential."""
 
-import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from approvals.protocol.canonical import redacted
+from approvals.protocol import credentials
+from approvals.protocol.canonical import canonical, decode, is_redacted, redacted
+from approvals.protocol.declared import RUN, Declared
 
-_SHAPES = re.compile(
-    r"|".join(
-        (
-            r"\bmcp[asu]_[0-9a-f]{6,}_[\w-]{16,}",
-            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-            r"\bgh[pousr]_[0-9A-Za-z]{30,}",
-            r"\bgithub_pat_\w{40,}",
-            r"\bglpat-[\w-]{20,}",
-            r"\bxox[abeoprs]-[\w-]{10,}",
-            r"\bxapp-[\w-]{20,}",
-            r"\b[rsp]k_(?:live|test)_\w{16,}",
-            r"\bsk-(?:ant-|proj-)?[\w-]{24,}",
-            r"\bAIza[\w-]{35}",
-            r"\bnpm_\w{36}",
-            r"\bpypi-[\w-]{50,}",
-            r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-            r"(?i:\bbearer\s+)[\w.~+/-]{20,}=*",
-            r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
-        )
-    )
-)
-
+_NONE = Declared()
 _BETWEEN = " \n\r\t\"',;<>{}[]()"
 """What no credential has in it."""
+_COINCIDENCE = 6
+"""Characters of a declared secret below which an argument that has them, too, is shown: 42 is many things."""
+_CUT = "… (cut off)"
+
+Looks = Callable[[str], bool]
 
 
 def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
@@ -39,17 +25,17 @@ def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
     return arguments
 
 
-def looks_secret(arguments: Any, pepper: bytes, path: str = "") -> tuple[Any, int]:
-    """A copy whose text leaves that contain a credential are stand-ins, and how many characters that hid."""
-    if isinstance(arguments, str) and _SHAPES.search(arguments):
-        return redacted(pepper, path, arguments), len(arguments)
-    if isinstance(arguments, list):
-        done = [looks_secret(item, pepper, f"{path}[{i}]") for i, item in enumerate(arguments)]
-        return [item for item, _ in done], sum(hidden for _, hidden in done)
-    if isinstance(arguments, dict):
-        parts = {key: looks_secret(item, pepper, f"{path}.{key}") for key, item in arguments.items()}
-        return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
-    return arguments, 0
+def looks_secret(arguments: Any, pepper: bytes, declared: Declared = _NONE) -> tuple[Any, int]:
+    """A copy of encoded arguments whose leaves that contain a credential, or the text of a declared one, are stand-ins,
+    and how many characters that hid. An object with such a key is one stand-in."""
+    shapes = credentials.likely(canonical(arguments).decode())
+    if not shapes and not declared:
+        return arguments, 0
+
+    def looks(words: str) -> bool:
+        return any(credentials.spans(words, shapes)) or any(declared.spans(words, _COINCIDENCE))
+
+    return _masked(arguments, "", looks, pepper)
 
 
 def clean(words: str) -> str:
@@ -57,13 +43,62 @@ def clean(words: str) -> str:
     return words.encode("utf-8", "replace").decode()
 
 
-def text(words: str, most: int) -> str:
+def text(words: str, most: int, declared: Declared = _NONE) -> str:
     """Free text for people: credentials masked, cut to `most` characters."""
+    return told(words, most, declared)[0]
+
+
+def told(words: str, most: int, declared: Declared = _NONE) -> tuple[str, int]:
+    """The same, and how many characters are masked."""
     start, cut = clean(words[: 4 * most]), len(words) > 4 * most
-    if cut:  # half a credential has no shape: the word that was cut goes as a whole
+    hidden = _joined([*credentials.spans(start, credentials.likely(start)), *declared.spans(start)])
+    if cut:  # half a credential has no shape, and half a secret is shorter than a run: that much goes as a whole
+        start = start[: max(0, len(start) - RUN)]
         start = start[: 1 + max(start.rfind(character) for character in _BETWEEN)]
-    masked = _SHAPES.sub(lambda match: f"[{len(match[0])} characters hidden]", start)
-    return masked if len(masked) <= most and not cut else masked[: most - 12] + "… (cut off)"
+    shown = "".join(_pieces(start, hidden))
+    if cut or len(shown) > most:
+        shown = shown[: most - len(_CUT)] + _CUT
+    return shown, sum(end - begin for begin, end in hidden)
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def _pieces(words: str, hidden: list[tuple[int, int]]) -> Iterator[str]:
+    """The text with a note in the place of what is hidden; nothing of what begins behind its end."""
+    shown_to = 0
+    for begin, end in hidden:
+        if begin < len(words):
+            yield words[shown_to:begin]
+            yield f"[{end - begin} characters hidden]"
+            shown_to = end
+    yield words[shown_to:]
+
+
+def _masked(value: Any, path: str, looks: Looks, pepper: bytes) -> tuple[Any, int]:
+    if is_redacted(value) or value is None or isinstance(value, bool):
+        return value, 0
+    if isinstance(value, list):
+        done = [_masked(item, f"{path}[{i}]", looks, pepper) for i, item in enumerate(value)]
+        return [item for item, _ in done], sum(hidden for _, hidden in done)
+    plain = decode(value) if isinstance(value, dict) and value.keys() <= {"$int", "$float"} and value else value
+    if isinstance(plain, dict):
+        if any(map(looks, plain)):
+            stand_in = redacted(pepper, path, value)
+            return stand_in, stand_in["length"]
+        parts = {key: _masked(item, f"{path}.{key}", looks, pepper) for key, item in plain.items()}
+        return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
+    if not looks(str(plain)):
+        return value, 0
+    return redacted(pepper, path, plain), len(str(plain))
 
 
 def _at(value: Any, steps: list[str], where: str, pepper: bytes) -> Any:

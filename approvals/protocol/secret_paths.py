@@ -19,6 +19,23 @@ def find(arguments: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield from _walk(arguments, path.split("."), "")
 
 
+def declared_at(arguments: Any, path: str) -> Iterator[Any]:
+    """What stands at `path` in plain arguments of any shape: where they are shaped otherwise than it says, all that
+    stands there."""
+    yield from _declared(arguments, path.split("."))
+
+
+def _declared(value: Any, steps: list[str]) -> Iterator[Any]:
+    name = steps[0].removesuffix("[]") if steps else ""
+    if not steps or not isinstance(value, dict):
+        yield value
+    elif name in value and steps[0].endswith("[]") and isinstance(value[name], list):
+        for item in value[name]:
+            yield from _declared(item, steps[1:])
+    elif name in value:
+        yield from _declared(value[name], steps[1:])
+
+
 def _walk(value: Any, steps: list[str], where: str) -> Iterator[tuple[str, Any]]:
     if not steps:
         yield where, value

@@ -326,10 +326,10 @@ async def test_p8_reads_stop_when_they_cannot_be_recorded_and_go_on_when_they_ca
     down = [True]
     original = client.ServiceClient.record
 
-    async def record(self, batch):
+    async def record(self, *batch):
         if down[0]:
             raise Unreachable("the service is away")
-        return await original(self, batch)
+        return await original(self, *batch)
 
     monkeypatch.setattr(client.ServiceClient, "record", record)
     async with Client(effects.create(log, gate=served.gate())) as agent:

@@ -18,7 +18,9 @@ from approvals import Approval, GatedServer
 from approvals.gate.client import ServiceClient
 from approvals.gate.recorder import Recorder
 from approvals.gate.settings import GateSettings
+from approvals.protocol import credentials
 from approvals.protocol import redaction as redact
+from approvals.protocol.declared import Declared
 
 READS = ToolAnnotations(read_only_hint=True)
 
@@ -199,9 +201,32 @@ def test_a_secret_that_names_no_argument_is_refused_when_the_tool_is_added():
     assert mcp.gate.definitions() == ()
 
 
-@pytest.mark.parametrize(
-    "piece", ["eyJ-", "eyJaaaaaaaa.", "sk-", "mcpa_0123456789ab", "://a:", "bearer ", "-----BEGIN "]
-)
+MARKS = " ".join(words for rows in (credentials._MARKED, credentials._SURROUNDED) for words, _ in rows.values())
+PIECES = [
+    "eyJ-",
+    "eyJaaaaaaaa.",
+    "--eyJ",
+    "\\neyJaaaaaaaa",
+    "sk-",
+    "x sk-",
+    "mcpa_0123456789ab",
+    "://a:",
+    "://",
+    "bearer ",
+]
+PIECES += [
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY",
+    "basic A",
+    "authorization: ",
+    "authorization:a ",
+    "password=",
+    " -u a",
+]
+PIECES += ["token ", "a.", "a1", "\\", '"password" : ', MARKS, MARKS.upper(), MARKS.replace(" ", "")]
+
+
+@pytest.mark.parametrize("piece", PIECES)
 def test_p5_no_text_makes_the_search_for_credentials_slow(piece):
     """Steps grow with the length, not its square: four times the text, well under sixteen times the work."""
 
@@ -209,7 +234,7 @@ def test_p5_no_text_makes_the_search_for_credentials_slow(piece):
         words = piece * (length // len(piece))
         began = time.process_time()
         for _ in range(3):
-            redact.looks_secret(words, b"p" * 32)
+            redact.looks_secret({"a": words}, b"p" * 32, Declared(["hunter2", words[:3000]]))
         return time.process_time() - began
 
     work(1000)

@@ -1,12 +1,16 @@
 """Secrets stay in the gate's process: declared leaves, and text that looks like a credential."""
 
+import base64
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.gate.seal import Seal
 from approvals.protocol import redaction as redact
-from approvals.protocol.canonical import encode, is_redacted
+from approvals.protocol.canonical import check_encoded, encode, is_redacted
+from approvals.protocol.declared import Declared
 from approvals.protocol.messages import MAX_SEALED
 
 PEPPER = b"p" * 32
@@ -25,6 +29,34 @@ CREDENTIALS = [
     "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
     "Authorization: Bearer abcdefghijklmnopqrstuvwxyz",
     "postgres://app:hunter2@db/shop",
+    "redis://:hunter2@cache:6379/0",
+    "https://ann:p@ss@example.com/x",
+    "postgres://app:hun/ter2@db/shop",
+    "mcps_0123456789ab_" + "x" * 43,
+    "mcpu_0123456789ab_" + "x" * 43,
+    "https://hooks.slack.com/services/T0123/B0123/" + "x" * 24,
+    "https://discord.com/api/webhooks/123456789/" + "x" * 60,
+    "xoxe.xoxp-1-" + "a" * 30,
+    "Basic " + base64.b64encode(b"ann:hunter2").decode(),
+    "Authorization: token hunter2",
+    "https://api.example.com/v1?access_token=hunter22",
+    "AWS_SECRET_ACCESS_KEY=" + "x1" * 20,
+    "export PGPASSWORD=hunter2",
+    '{"client_secret": "hunter22"}',
+    '{\\"password\\": \\"hunter22\\"}',
+    "https://s3.example/x?X-Amz-Signature=" + "a" * 64,
+    "https://x.blob.example/y?sv=1&sig=" + "a1%2B" * 8,
+    "curl -u ann:hunter2 https://example.com",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ\n-----END PGP PRIVATE KEY BLOCK-----",
+    "-----BEGIN PRIVATE KEY-----\\nMIIE",
+    "SG." + "a" * 22 + "." + "b" * 43,
+    "hf_" + "a" * 34,
+    "dckr_pat_" + "a" * 27,
+    "glsa_" + "a" * 32 + "_" + "0" * 8,
+    "123456789:AA" + "x" * 33,
+    "shpat_" + "0" * 32,
+    "GOCSPX-" + "a" * 28,
+    "hvs." + "a" * 90,
 ]
 
 
@@ -39,10 +71,61 @@ def test_p8_what_looks_like_a_credential_is_masked_wherever_it_stands(credential
     assert hidden == len(f"x {credential}")
 
 
-@pytest.mark.parametrize("plain", ["order 1042", "a sk- b", "https://example.com/a@b", "bearer of news", "eyJ.eyJ.x"])
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "order 1042",
+        "a sk- b",
+        "https://example.com/a@b",
+        "http://localhost:8080/path?mail=ann@example.com",
+        "http://localhost:8080 or ann@example.com",
+        "bearer of news",
+        "eyJ.eyJ.x",
+        "basic authentication is off",
+        "Basic Instructions",
+        "authorization: administrators only",
+        "task-management-and-other-things-to-do",
+        "next_page_token=CAUQAAabcdef",
+        "max_tokens=4096",
+        "UPDATE users SET password = $1 WHERE token = 'x'",
+        "password={password}",
+        "the secret of good tea",
+        "PWD=/home/ann",
+        "monkey: banana",
+    ],
+)
 def test_ordinary_text_is_left_alone(plain):
     assert redact.text(plain, 100) == plain
     assert redact.looks_secret(plain, PEPPER) == (plain, 0)
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_p8_a_credential_as_a_name_hides_its_whole_object(credential):
+    masked, hidden = redact.looks_secret(encode({"a": [{"b": 1, credential: {"c": 2}}], "d": 1.0}), PEPPER)
+    assert is_redacted(masked["a"][0])
+    assert hidden >= len(credential)
+    assert masked["d"] == {"$float": "1.0"}
+    whole, _ = redact.looks_secret({credential: 1}, PEPPER)
+    assert is_redacted(whole)
+    check_encoded(masked)
+    check_encoded(whole)
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("before", ["", "line\\n", "a%3D"])
+@pytest.mark.parametrize("written", [json.dumps, repr])
+def test_p8_a_credential_is_found_within_escapes(credential, written, before):
+    words = before + written(credential)[1:-1]
+    assert redact.text(words, 2000) != words
+
+
+def test_p8_numbers_that_are_a_declared_secret_are_stand_ins_and_stay_well_formed():
+    declared = Declared([2**60, 1.0, "4111111111111111"])
+    masked, hidden = redact.looks_secret(encode({"a": 2**60, "b": 4111111111111111, "c": 1.0}), PEPPER, declared)
+    assert is_redacted(masked["a"]) and is_redacted(masked["b"])
+    assert masked["c"] == {"$float": "1.0"}
+    assert hidden == 19 + 16
+    check_encoded(masked)
 
 
 @pytest.mark.parametrize(

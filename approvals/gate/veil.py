@@ -1,0 +1,87 @@
+"""What a gate lets out: the one place through which every text of an agent or a tool passes on its way to the service.
+
+The gate's client sends `Told` messages and the gate's own words, nothing else; and only a veil makes a `Told`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from annotated_types import MaxLen
+
+from approvals.errors import ApprovalsError
+from approvals.gate.arguments import InvalidArguments
+from approvals.protocol import redaction
+from approvals.protocol.declared import Declared
+from approvals.protocol.messages import MAX_RESULT, Message
+from approvals.protocol.secret_paths import declared_at
+
+M = TypeVar("M", bound=Message)
+
+_EXACT = (
+    *("assertion", "call_id", "claim_id", "continues", "outcome", "sealed_arguments", "sealed_result"),
+    *("session", "subject", "tool", "tool_hash", "trace_id"),
+)
+"""Fields that no agent and no tool words: made by the gate or the service, sealed, or masked leaf by leaf before."""
+
+
+@dataclass(frozen=True)
+class Told(Generic[M]):
+    """A message that may leave."""
+
+    message: M
+
+
+@dataclass(frozen=True)
+class Veil:
+    """What one call must not let out beside what looks like a credential anywhere: its declared secrets."""
+
+    secret: tuple[str, ...] = ()
+    """Paths of the leaves."""
+    forms: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """The arguments in each form that they have had: as they came, and as they run."""
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What stands at the paths, in any of the forms."""
+        return Declared(value for form in self.forms for path in self.secret for value in declared_at(form, path))
+
+    def arguments(self, encoded: Any, pepper: bytes) -> tuple[dict[str, Any], int]:
+        """Encoded arguments with stand-ins, and how many characters are hidden beyond the declared leaves."""
+        shown, hidden = redaction.looks_secret(redaction.leaves(encoded, self.secret, pepper), pepper, self.declared)
+        return shown, hidden
+
+    def tell(self, kind: type[M], **fields: Any) -> Told[M]:
+        """A message with masked words, cut to what it holds; where it counts what is hidden, those count, too."""
+        told, hidden = self._told(kind, fields)
+        if "hidden" in kind.model_fields:
+            told["hidden"] = told.get("hidden", 0) + hidden
+        return Told(kind(**told))
+
+    def of_error(self, error: ApprovalsError) -> str:
+        """What may be said of an error: not what a tool's own validators say of a secret."""
+        return error.without(self.secret) if isinstance(error, InvalidArguments) else error.detail
+
+    def _told(self, kind: type[Message], fields: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        done = {name: self._field(kind, name, value) for name, value in fields.items()}
+        return {name: value for name, (value, _) in done.items()}, sum(hidden for _, hidden in done.values())
+
+    def _field(self, kind: type[Message], name: str, value: Any) -> tuple[Any, int]:
+        if isinstance(value, Message):
+            told, hidden = self._told(type(value), dict(value))
+            return type(value)(**told), hidden
+        if not isinstance(value, str) or name in _EXACT:
+            return value, 0
+        return redaction.told(value, _most(kind, name), self.declared)
+
+
+NOTHING_DECLARED = Veil()
+
+
+def _most(kind: type[Message], name: str) -> int:
+    return next(_lengths(kind, name), MAX_RESULT)
+
+
+def _lengths(kind: type[Message], name: str) -> Iterator[int]:
+    yield from (limit.max_length for limit in kind.model_fields[name].metadata if isinstance(limit, MaxLen))

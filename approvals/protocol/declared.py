@@ -1,0 +1,111 @@
+"""Finding the text of declared secrets in other text, in the ways in which programs write it.
+
+A tool's error quotes what it was given: as it is, escaped, encoded, cut in the middle. So it is the runs of RUN
+characters that are looked for, in every way of writing; what is shorter is looked for as a whole, and what has two or
+three characters only where it stands alone. A single character is no secret.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+RUN = 12
+"""Characters in a row that give a secret away."""
+WHOLE = 4
+"""From so many characters on a secret is found within words, too."""
+SHORTEST = 2
+_ENCODED = 8
+"""Shorter pieces of base64 or hex are found everywhere."""
+_MOST_RUNS = 20_000
+"""Of one way to write one secret that are remembered; of a longer one every n-th, and the mask is as much wider."""
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+class Declared:
+    """The declared secrets of one call: plain JSON values, of which every text and number counts."""
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._texts = frozenset(text for value in values for text in _texts(value))
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    def spans(self, words: str, least: int = SHORTEST) -> Iterator[tuple[int, int]]:
+        """Where their text stands in `words`: begin and end of each piece, of `least` characters or more."""
+        if not self._texts:
+            return
+        low = _lower(words)
+        for length, (needles, slack) in self._needles.items():
+            if length >= least:
+                for i in range(len(low) - length + 1):
+                    if low[i : i + length] in needles and (length >= WHOLE or _alone(low, i, i + length)):
+                        yield max(0, i - slack), min(len(low), i + length + slack)
+
+    @cached_property
+    def _needles(self) -> dict[int, tuple[set[str], int]]:
+        """By length: the pieces to look for, and how much wider a find is taken."""
+        found: dict[int, tuple[set[str], int]] = {}
+        for written in {_lower(form) for text in self._texts for form in _written(text)}:
+            length, step = min(len(written), RUN), 1 + max(0, len(written) - RUN) // _MOST_RUNS
+            needles, slack = found.get(length, (set(), 0))
+            needles.update(written[i : i + length] for i in range(0, len(written) - length + 1, step))
+            found[length] = needles, max(slack, step - 1)
+        return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text and number in a value, and all of it as one; what a text holds as JSON, too."""
+    if isinstance(value, str):
+        yield from (text for text in (value, value.strip()) if len(text) >= SHORTEST)
+        if value.lstrip()[:1] in ("{", "["):
+            yield from _within(value)
+    elif isinstance(value, dict | list | tuple):
+        yield from (text for text in (json.dumps(value, default=str), str(value)) if len(text) >= RUN)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and len(str(value)) >= SHORTEST:
+        yield str(value)
+
+
+def _within(text: str) -> Iterator[str]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(value, dict | list):
+        yield from _texts(value)
+
+
+def _written(text: str) -> Iterator[str]:
+    """The ways in which programs write a text."""
+    yield text
+    raw = text.encode("utf-8", "replace")
+    encoded = {raw.hex(), *_base64(raw)}
+    yield from (form for form in encoded if len(form) >= _ENCODED)
+    if not (text.isascii() and text.isalnum()):
+        escaped = json.dumps(text)[1:-1]
+        yield from (escaped, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
+        yield from (repr(text)[1:-1], repr(raw)[2:-1], html.escape(text))
+        yield from (quote(raw), quote(raw, safe=""), quote_plus(raw))
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """What of its base64 does not depend on what stands before and after it, wherever it begins."""
+    for before in range(3):
+        begin, end = -(-8 * before // 6), 8 * (before + len(raw)) // 6
+        padded = bytes(before) + raw
+        yield base64.b64encode(padded).decode()[begin:end]
+        yield base64.urlsafe_b64encode(padded).decode()[begin:end]
+
+
+def _lower(text: str) -> str:
+    """Of the same length, whatever is in it."""
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+
+
+def _alone(text: str, begin: int, end: int) -> bool:
+    return not (text[max(0, begin - 1) : begin].isalnum() or text[end : end + 1].isalnum())

@@ -1,0 +1,280 @@
+"""Nothing declared secret leaves the gate: what a real gate sends to the service, looked at before it is sent."""
+
+import asyncio
+import base64
+import hashlib
+import html
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote, quote_plus
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcp import Client
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import CallToolResult, Implementation, TextContent, ToolAnnotations
+from pydantic import AfterValidator, BaseModel
+
+from approvals import Approval, GatedServer
+from approvals.gate.veil import Veil
+from approvals.protocol.messages import ClientInfo, Filing, Outcome
+
+SECRET = ("password", "card.number", "codes[]", "accounts[].token", "env")
+KEY = "mcpa_0123456789ab_" + "x" * 43
+
+
+def refuses(value: str) -> str:
+    if "refuse" in value:
+        raise ValueError(f"{value!r} is too weak")
+    return value
+
+
+class Card(BaseModel):
+    number: Annotated[str, AfterValidator(refuses)]
+    holder: str = "Ann"
+
+
+class Account(BaseModel):
+    token: Annotated[str, AfterValidator(str.strip)]
+    name: str = "main"
+
+
+class Strict(BaseModel):
+    only: int
+
+
+WRITERS = {
+    "plain": lambda text: f"cannot use {text} here",
+    "upper": lambda text: f"cannot use {text.upper()} here",
+    "repr": lambda text: f"cannot use {text!r} here",
+    "bytes": lambda text: f"cannot use {text.encode()!r} here",
+    "json": lambda text: json.dumps({"error": {"got": text}}),
+    "json in json": lambda text: json.dumps({"body": json.dumps({"got": text})}),
+    "url": lambda text: f"GET https://api.example/login?p={quote(text, safe='')} gave 401",
+    "form": lambda text: f"user=ann&p={quote_plus(text)}&x=1",
+    "html": lambda text: f"<td>{html.escape(text)}</td>",
+    "basic": lambda text: f"tried {base64.b64encode(f'ann:{text}'.encode()).decode()}",
+    "base64": lambda text: f"tried {base64.urlsafe_b64encode(text.encode()).decode()}",
+    "hex": lambda text: f"tried {text.encode().hex()}",
+    "cut": lambda text: f"bad value {text[:14]}... ({len(text)} characters)",
+    "end": lambda text: f"bad value ...{text[-14:]}",
+}
+ACTS = [*(f"raise {name}" for name in WRITERS), *(f"give {name}" for name in WRITERS), "structure", "model", "refuse"]
+
+
+@dataclass
+class Watch:
+    """All that a gate sends."""
+
+    bodies: list[str]
+
+    async def __call__(self, request: Any) -> None:
+        self.bodies.append(request.content.decode())
+
+    def said(self) -> str:
+        """As it was sent, and with its texts as they read."""
+        return "\n".join((*self.bodies, *(text for body in self.bodies if body for text in texts(json.loads(body)))))
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (key, *texts(item))]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    return [str(value)]
+
+
+def bank(gate: Any) -> GatedServer:
+    """A server whose tool says all it knows, in every way."""
+    mcp = GatedServer("shop", gate=gate)
+
+    def log_in(
+        act: str,
+        password: Annotated[str, AfterValidator(refuses)],
+        card: Card,
+        codes: list[Annotated[str, AfterValidator(refuses)]],
+        accounts: list[Account],
+        env: dict[str, str],
+        pin: int = 0,
+        number: int = 0,
+    ) -> CallToolResult:
+        secrets = [password, card.number, *codes, *(account.token for account in accounts), *env.values()]
+        verb, _, how = act.partition(" ")
+        if verb == "model":
+            Strict.model_validate({"only": secrets[0]})
+        if verb == "structure":
+            return CallToolResult(content=[], structured_content={"seen": secrets, "pin": pin})
+        words = "\n".join(map(WRITERS[how], secrets)) + f"\npin {pin}"
+        if verb == "raise":
+            raise ToolError(words)
+        return CallToolResult(content=[TextContent(type="text", text=words)])
+
+    approval = Approval(secret=[*SECRET, "pin"])
+    mcp.add_tool(log_in, name="write", approval=approval)
+    mcp.add_tool(log_in, name="read", annotations=ToolAnnotations(read_only_hint=True), approval=approval)
+    return mcp
+
+
+numbers = st.integers(0, 10**9).map(lambda number: hashlib.sha256(str(number).encode()).hexdigest())
+secrets = st.builds(
+    lambda unique, more: f"{unique[:20]}{more}",
+    numbers,
+    st.text(st.sampled_from("aZ09 \n\t\"'\\/+&%<>é€😀{}[]:="), max_size=30),
+).filter(lambda text: text == text.strip())
+
+
+@st.composite
+def calls(draw: Any) -> dict[str, Any]:
+    arguments = {
+        "act": draw(st.sampled_from(ACTS)),
+        "password": draw(secrets),
+        "card": {"number": draw(secrets)},
+        "codes": draw(st.lists(secrets, max_size=2)),
+        "accounts": [{"token": draw(secrets)} for _ in range(draw(st.integers(0, 2)))],
+        "env": {"REGION": draw(secrets)},
+        "pin": int(draw(numbers)[:12], 16) + 10**12,
+    }
+    if arguments["act"] == "refuse":
+        arguments["card"]["number"] += " refuse"
+        arguments["password"] += "refuse"
+    if draw(st.booleans()):
+        arguments["approval_reason"] = f"log in with {arguments['password']}"
+    if draw(st.booleans()):
+        arguments["card"] = json.dumps(arguments["card"])
+    return arguments
+
+
+def planted(arguments: dict[str, Any]) -> list[str]:
+    card = arguments["card"]
+    number = (json.loads(card) if isinstance(card, str) else card)["number"]
+    listed = [*arguments["codes"], *(account["token"] for account in arguments["accounts"])]
+    return [arguments["password"], number, *listed, *arguments["env"].values(), str(arguments["pin"])]
+
+
+def traces(secret: str) -> set[str]:
+    """What would give it away: its ends, in every way of writing."""
+    forms = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), secret.encode().hex()}
+    forms |= {base64.b64encode(bytes(n) + secret.encode()).decode()[4:-4] for n in range(3)}
+    return {end.lower() for form in forms if len(form) >= 12 for end in (form[:14], form[-14:])}
+
+
+async def test_p8_no_text_of_a_declared_leaf_is_in_anything_that_the_gate_sends(served):
+    mcp, watch = bank(served.gate()), Watch([])
+    async with Client(mcp) as agent:
+        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+
+        async def act(tool: str, arguments: dict[str, Any]) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                call = tasks.create_task(agent.call_tool(tool, arguments))
+                if tool == "write" and arguments["act"] != "refuse":
+                    await served.decide()
+                with anyio.fail_after(20):
+                    await call
+            await mcp.gate.session._recorder.flush()
+
+        each = itertools.count()
+
+        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.sampled_from(["read", "write"]), calls())
+        def every(tool: str, arguments: dict[str, Any]) -> None:
+            watch.bodies.clear()
+            anyio.from_thread.run(act, tool, arguments | {"number": next(each)})
+            said = watch.said().lower()
+            assert len(said) > 100
+            for secret in planted(arguments):
+                assert not [trace for trace in traces(secret) if trace in said]
+
+        await anyio.to_thread.run_sync(every)
+
+
+async def test_p8_what_a_validator_says_of_a_secret_is_on_record_without_its_words_and_told_to_its_sender(served):
+    mcp, watch = bank(served.gate()), Watch([])
+    arguments = {"act": "give plain", "password": "refuse this hunter2", "card": {"number": "1"}, "codes": []}
+    async with Client(mcp) as agent:
+        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        answer = await agent.call_tool("write", arguments | {"accounts": [], "env": {}})
+        await mcp.gate.session._recorder.flush()
+    assert "too weak" in answer.content[0].text
+    assert "password: value_error" in watch.said()
+    assert "hunter2" not in watch.said()
+    assert "too weak" not in watch.said()
+
+
+@given(st.sampled_from(list(WRITERS)), secrets, st.text(max_size=60), st.text(max_size=60))
+def test_p8_a_veil_hides_a_secret_however_it_is_written_and_whatever_stands_around_it(writer, secret, before, after):
+    veil = Veil(("password",), ({"password": secret},))
+    words = f"{before} {WRITERS[writer](secret)} {after}"
+    told = veil.tell(Outcome, claim_id="claim-0001", outcome="failed", error=words).message
+    assert not [trace for trace in traces(secret) if trace in told.error.lower()]
+
+
+@pytest.mark.parametrize(
+    ("secret", "words", "shown"),
+    [
+        ("1042", "pin 1042 is wrong", "pin [4 characters hidden] is wrong"),
+        (1042, "pin 1042, then 910423", "pin [4 characters hidden], then 9[4 characters hidden]3"),
+        ("042", "pin 042 of order 10423", "pin [3 characters hidden] of order 10423"),
+        ("7", "pin 7", "pin 7"),
+        (True, "it is True", "it is True"),
+        ("hunter2", "HUNTER2 or hunter2?", "[7 characters hidden] or [7 characters hidden]?"),
+    ],
+)
+def test_p8_a_short_secret_is_hidden_where_it_could_be_nothing_else(secret, words, shown):
+    veil = Veil(("pin",), ({"pin": secret},))
+    assert veil.tell(Outcome, claim_id="claim-0001", outcome="failed", error=words).message.error == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments"),
+    [
+        ("card.number", {"card": '{"number": "hunter2hunter2"}'}),
+        ("card.number", {"card": "hunter2hunter2"}),
+        ("card.number", {"card": ["hunter2hunter2"]}),
+        ("cards[].number", {"cards": {"number": "hunter2hunter2"}}),
+        ("card", {"card": {"deep": [{"er": "hunter2hunter2"}]}}),
+        ("card", {"card": ("x" * 300_000) + "hunter2hunter2" + ("y" * 300_000)}),
+    ],
+)
+def test_p8_a_secret_in_another_shape_than_declared_is_hidden_all_the_same(path, arguments):
+    told = Veil((path,), (arguments,)).tell(
+        Outcome, claim_id="claim-0001", outcome="failed", error=f"found {'x' * 200}hunter2hunter2{'y' * 200}"
+    )
+    assert "hunter2hunter2" not in told.message.error
+
+
+@pytest.mark.parametrize("place", ["reason", "name", "on_behalf_of", "agent_session", "value", "key", "deep key"])
+async def test_p8_a_credential_anywhere_in_a_call_is_masked_and_counted(served, place):
+    mcp = GatedServer("shop", gate=served.gate())
+
+    @mcp.tool()
+    def label(order_id: int, labels: dict[str, Any] = {}) -> str:  # noqa: B006
+        return "done"
+
+    arguments: dict[str, Any] = {"order_id": 1}
+    arguments |= {"approval_reason": f"with {KEY}"} if place == "reason" else {}
+    arguments |= {"labels": {"a": [KEY]}} if place == "value" else {}
+    arguments |= {"labels": {KEY: 1}} if place == "key" else {}
+    arguments |= {"labels": {"a": [{"b": {KEY: {"c": 1}}}]}} if place == "deep key" else {}
+    meta: Any = {f"mcp-approvals/{name}": KEY for name in ("on_behalf_of", "session") if name in place}
+    info = {"name": f"robot {KEY}" if place == "name" else "robot", "version": "1"}
+    async with Client(mcp, client_info=Implementation(**info)) as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("label", arguments, meta=meta or None))
+        row = await served.pending()
+        await served.decide()
+        with anyio.fail_after(10):
+            await call
+    assert row.hidden >= len(KEY)
+    assert "xxxxxx" not in str(dict(row))
+
+
+def test_p8_a_client_name_that_is_cut_shows_no_half_of_a_credential():
+    client = ClientInfo.model_construct(name="x " * 92 + KEY, version="", protocol="", transport="")
+    named = {"session": "session-0001", "call_id": "call-0001", "tool": "x", "tool_hash": "0" * 64}
+    told = Veil().tell(Filing, **named, arguments={}, client=client).message
+    assert "mcpa_0" not in told.client.name
+    assert len(told.client.name) <= 200
+    assert told.hidden == len(KEY)
