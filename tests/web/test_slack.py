@@ -6,10 +6,13 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from slack_house import CHANNEL, slack_house
 
 from approvals.policy.model import DefaultPolicy, Notify
 from approvals.service.slack.blocks import APPROVE, DENY
+from approvals.service.slack.modals import DENIAL, FREEZE
 from approvals_web.demo.slack import sending
 from approvals_web.demo.slack.limits import message_fault
 
@@ -229,6 +232,79 @@ async def test_bad_bodies_are_refused_and_a_huge_one_is_not_read(slack):
         slack.state, b'{"type":"url_verification","challenge":"abc"}', {"Content-Type": "application/json"}
     )
     assert challenge.body == {"challenge": "abc"}
+
+
+def paths(payload, before=()):
+    """Every place in a payload."""
+    yield before
+    parts = payload.items() if isinstance(payload, dict) else enumerate(payload) if isinstance(payload, list) else ()
+    for step, part in parts:
+        yield from paths(part, (*before, step))
+
+
+def with_another(payload, path, value):
+    """A copy with something else at a place."""
+    if not path:
+        return value
+    made = dict(payload) if isinstance(payload, dict) else list(payload)
+    made[path[0]] = with_another(made[path[0]], path[1:], value)
+    return made
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.sampled_from(["\ud800", "http://[", "x" * 3000]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.fixture
+async def rightly_shaped(slack):
+    """One payload of each kind."""
+    said = await slack.file()
+    private = json.dumps({"button": said.button(APPROVE)["value"], "channel": said.channel, "ts": said.ts})
+    reason = {"reason": {"reason": {"type": "plain_text_input", "value": "no"}}}
+    mode = {"mode": {"mode": {"type": "radio_buttons", "selected_option": {"value": "hold"}}}}
+    dialog = {"callback_id": DENIAL, "private_metadata": private, "blocks": [], "state": {"values": reason}}
+    who = {"user": {"id": "UANN", "team_id": slack.state.team_id}, "team": {"id": slack.state.team_id}}
+    return (
+        slack.payload(said),
+        slack.payload(said, action=DENY),
+        who | {"type": "view_submission", "view": dialog},
+        who | {"type": "view_submission", "view": dialog | {"callback_id": FREEZE, "state": {"values": mode}}},
+        {"type": "event_callback", "event": {"type": "app_mention"}},
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(which=st.integers(0, 4), place=st.integers(0, 200), odd=ODD)
+async def test_p5_what_is_rightly_signed_but_misshapen_is_refused_or_ignored_in_words(
+    slack, rightly_shaped, which, place, odd
+):
+    whole = rightly_shaped[which]
+    places = list(paths(whole))
+    payload = with_another(whole, places[place % len(places)], odd)
+    if "event" in whole:
+        body, headers = json.dumps(payload).encode(), {"Content-Type": "application/json"}
+    else:
+        body, headers = slack.body(payload), {}
+    assert (await sending.send(slack.state, body, headers)).status in {200, 400}, payload
+
+
+async def test_a_payload_of_another_shape_is_refused_by_the_place_that_differs(slack, house):
+    payload = slack.payload(await slack.file())
+    for path, value in ((("actions",), 7), (("user",), "ann"), (("container", "channel_id"), {}), (("actions", 0), [])):
+        answer = await slack.send(with_another(payload, path, value))
+        assert answer.status == 400, (path, value)
+    too_long = {"reason": {"reason": {"value": "n" * 2001}}}
+    said = await slack.file(house.filing({"order_id": 7, "amount_cents": 2}))
+    assert (await slack.demo.press("UANN", said, DENY)).ok
+    answer = await slack.demo.submit("UANN", too_long)
+    assert "2,001 characters" in json.dumps(answer.body)
 
 
 async def test_p2_what_was_shortened_cannot_be_approved_from_slack(slack, house):

@@ -11,6 +11,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from approvals.errors import ApprovalsError
 from approvals.service.slack.client import session
 from approvals.service.slack.workspace import Workspace
 
@@ -32,6 +33,9 @@ async def _listen(workspace: Workspace, stopping: asyncio.Event, http: ClientSes
     async def hear(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         try:
             answer = await workspace.presses.handle(request.type, request.payload)
+        except ApprovalsError as error:
+            logger.warning("what Slack sent is ignored: %s", error.detail)
+            return
         except Exception:
             logger.exception("a press could not be handled")
             return  # not acknowledged: whoever pressed sees that it did not work

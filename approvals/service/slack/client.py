@@ -113,7 +113,10 @@ class SlackApi:
 
     def _answerable(self, url: str) -> bool:
         """Only Slack's own addresses, whatever a payload says."""
-        wanted, own = urlsplit(url), urlsplit(self.url)
+        try:
+            wanted, own = urlsplit(url), urlsplit(self.url)
+        except ValueError:
+            return False
         if wanted.scheme == "https" and wanted.hostname == HOOKS:
             return True
         return own.hostname != "slack.com" and (wanted.scheme, wanted.netloc) == (own.scheme, own.netloc)

@@ -10,6 +10,7 @@ from approvals.service.service import Service
 from approvals.service.slack import links
 from approvals.service.slack.client import SlackApi, Team
 from approvals.service.slack.links import Links, SlackUser
+from approvals.service.slack.payloads import Sender
 from approvals.service.storage.database import Row, Transaction
 
 KNOWN_SECONDS = 60.0
@@ -36,20 +37,19 @@ class Identities:
         self._links = Links(service.log)
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
 
-    async def slack_user(self, payload: dict[str, Any]) -> SlackUser:
-        """Whoever sent this payload. Raises Forbidden for anybody but a full member of the installed workspace,
+    async def slack_user(self, sender: Sender) -> SlackUser:
+        """Whoever sent a payload. Raises Forbidden for anybody but a full member of the installed workspace,
         Unavailable when Slack does not say."""
         team = await self._team()
-        user_id, teams, name = _claimed(payload)
-        if not user_id or teams != {team.team_id}:
+        if not sender.user_id or sender.teams != {team.team_id}:
             raise Forbidden("Only members of this workspace decide.", hint="Open the request in the web app.")
-        said = await self._profile(user_id)
+        said = await self._profile(sender.user_id)
         for flag, words in _OUTSIDE.items():
             if said.get(flag):
                 raise Forbidden(words, hint="Open the request in the web app.")
         if said.get("team_id", team.team_id) != team.team_id:
             raise Forbidden("Only members of this workspace decide.", hint="Open the request in the web app.")
-        return SlackUser(team.team_id, user_id, str(said.get("real_name") or name or user_id))
+        return SlackUser(team.team_id, sender.user_id, str(said.get("real_name") or sender.name or sender.user_id))
 
     async def person(self, who: SlackUser) -> Person:
         """The person they stand for. Raises Forbidden for somebody who is not linked."""
@@ -97,11 +97,3 @@ class Identities:
             self._known = {key: kept for key, kept in self._known.items() if time.monotonic() - kept[0] < KNOWN_SECONDS}
             self._known[user_id] = (time.monotonic(), said)
         return said
-
-
-def _claimed(payload: dict[str, Any]) -> tuple[str, set[str], str]:
-    """User id, every workspace that the payload names, and the user's name; of an interaction or of a command."""
-    user, team = (found if isinstance(found := payload.get(name), dict) else {} for name in ("user", "team"))
-    user_id = str(user.get("id") or payload.get("user_id") or "")
-    named = {str(it) for it in (team.get("id"), user.get("team_id"), payload.get("team_id")) if it}
-    return user_id, named, str(user.get("name") or user.get("username") or payload.get("user_name") or "")

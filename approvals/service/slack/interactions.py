@@ -2,14 +2,14 @@
 send again what was, so an acknowledgement that came first could lose it."""
 
 import asyncio
-import json
 import logging
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import bindparam, select
 
 from approvals.errors import ApprovalsError, Forbidden, Invalid
-from approvals.protocol.messages import Decision, State
+from approvals.protocol.messages import MAX_REASON, Decision, State
 from approvals.service.authority import on_content
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import NotDelivered
@@ -17,13 +17,14 @@ from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
 from approvals.service.slack import blocks as message
 from approvals.service.slack import buttons as button
-from approvals.service.slack import links
+from approvals.service.slack import links, payloads
 from approvals.service.slack import message_log as messages
 from approvals.service.slack import modals as modal
 from approvals.service.slack import request_view as face
 from approvals.service.slack.buttons import Buttons, Pressed
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
+from approvals.service.slack.payloads import Action, Command, Container, Event, Interaction, Place, View
 from approvals.service.slack.text import inline
 from approvals.service.storage.database import (
     Reader,
@@ -65,67 +66,65 @@ class Presses:
         self._saying: set[asyncio.Task[None]] = set()
 
     async def handle(self, kind: str, payload: dict[str, Any]) -> Answer:
-        """The body of the acknowledgement; None for an empty one."""
+        """The body of the acknowledgement; None for an empty one. Raises BadRequest for what Slack does not send."""
         if kind == COMMAND:
-            return await self._command(payload)
+            return await self._command(payloads.read(Command, payload))
         if kind == EVENT:
-            self._event(payload)
+            self._event(payloads.read(Event, payload))
             return None
+        interaction = payloads.read(Interaction, payload)
         handlers = {"block_actions": self._pressed, "view_submission": self._submitted}
-        handler = handlers.get(str(payload.get("type")))
-        return await handler(payload) if handler else None
+        handler = handlers.get(interaction.type)
+        return await handler(interaction) if handler else None
 
     async def finish(self) -> None:
         """What was being said is said."""
         await asyncio.gather(*self._saying, return_exceptions=True)
 
-    async def _pressed(self, payload: dict[str, Any]) -> Answer:
-        action = next(iter(payload.get("actions") or [{}]))
-        does = {message.APPROVE: self._approve, message.DENY: self._ask_why}.get(str(action.get("action_id")))
+    async def _pressed(self, payload: Interaction) -> Answer:
+        action = next(iter(payload.actions), Action())
+        does = {message.APPROVE: self._approve, message.DENY: self._ask_why}.get(action.action_id)
         if does is None:
             return None
         try:
-            pressed = button.read(str(action.get("value") or ""))
-            person = await self._identities.person(await self._identities.slack_user(payload))
+            pressed = button.read(action.value)
+            person = await self._identities.person(await self._identities.slack_user(payload.sender))
             await does(person, pressed, payload)
         except ApprovalsError as error:
-            self._tell(payload, error)
+            self._tell(payload.response_url, error)
         return None
 
-    async def _approve(self, person: Person, pressed: Pressed, payload: dict[str, Any]) -> None:
-        await self._decide(person, pressed, "approve", _place(payload))
+    async def _approve(self, person: Person, pressed: Pressed, payload: Interaction) -> None:
+        await self._decide(person, pressed, "approve", payload.container)
 
-    async def _ask_why(self, person: Person, pressed: Pressed, payload: dict[str, Any]) -> None:
+    async def _ask_why(self, person: Person, pressed: Pressed, payload: Interaction) -> None:
         row = await self._service.read(lambda reader: self._named(reader, pressed))
-        channel, ts = _place(payload)
-        private = json.dumps({"button": self._buttons.of(row), "channel": channel, "ts": ts})
-        view = modal.denial(row.headline, private)
-        await self._open(payload, view)
+        place = payload.container
+        private = Place(button=self._buttons.of(row), channel=place.channel_id, ts=place.message_ts)
+        await self._open(payload.trigger_id, modal.denial(row.headline, private.model_dump_json()))
 
-    async def _submitted(self, payload: dict[str, Any]) -> Answer:
-        view = payload.get("view") or {}
-        does = {modal.DENIAL: self._deny, modal.FREEZE: self._freeze}.get(str(view.get("callback_id")))
+    async def _submitted(self, payload: Interaction) -> Answer:
+        view = payload.view
+        does = {modal.DENIAL: self._deny, modal.FREEZE: self._freeze}.get(view.callback_id)
         if does is None:
             return None
         try:
-            await does(await self._identities.person(await self._identities.slack_user(payload)), view)
+            await does(await self._identities.person(await self._identities.slack_user(payload.sender)), view)
         except ApprovalsError as error:
             return {"response_action": "errors", "errors": {modal.REASON: _words(error)[:2000]}}
         return None
 
-    async def _deny(self, person: Person, view: dict[str, Any]) -> None:
+    async def _deny(self, person: Person, view: View) -> None:
         try:
-            private = json.loads(view.get("private_metadata") or "")
-            pressed, place = button.read(str(private["button"])), (str(private["channel"]), str(private["ts"]))
-        except (ValueError, KeyError, TypeError):
+            private = Place.model_validate_json(view.private_metadata)
+        except ValidationError:
             raise Forbidden("This dialog was not made by this service.", hint="Press Deny again.") from None
-        again = bool(_value(view, modal.AGAIN, modal.AGAIN).get("selected_options"))
-        reason = str(_value(view, modal.REASON, modal.REASON).get("value") or "")
-        await self._decide(person, pressed, "deny", place, comment=reason.strip(), may_ask_again=again)
+        place = Container(channel_id=private.channel, message_ts=private.ts)
+        again = bool(view.input(modal.AGAIN).selected_options)
+        reason = _reason(view)
+        await self._decide(person, button.read(private.button), "deny", place, comment=reason, may_ask_again=again)
 
-    async def _decide(
-        self, person: Person, pressed: Pressed, verdict: Any, place: tuple[str, str], **more: Any
-    ) -> None:
+    async def _decide(self, person: Person, pressed: Pressed, verdict: Any, place: Container, **more: Any) -> None:
         def write(tx: Transaction) -> None:
             row = self._service.statuses.row(tx, pressed.request_id)
             self._buttons.check(pressed, row)
@@ -138,8 +137,8 @@ class Presses:
                 )
             decision = Decision(verdict=verdict, content_version=pressed.content_version, digest=row.digest, **more)
             self._service.decisions.decide(tx, row.id, person, decision, Seen(seen.shown))
-            if all(place):  # a copy that nobody wrote down is brought up to date, too
-                messages.posted(tx, row.id, *place, asked="")
+            if place.channel_id and place.message_ts:  # a copy that nobody wrote down is brought up to date, too
+                messages.posted(tx, row.id, place.channel_id, place.message_ts, asked="")
 
         await self._service.write(write)
 
@@ -148,8 +147,8 @@ class Presses:
         self._buttons.check(pressed, row)
         return row
 
-    async def _command(self, payload: dict[str, Any]) -> Answer:
-        word, _, rest = str(payload.get("text") or "").strip().partition(" ")
+    async def _command(self, payload: Command) -> Answer:
+        word, _, rest = payload.text.strip().partition(" ")
         does = {"": self._list, "list": self._list, "link": self._link, "freeze": self._ask_freeze}.get(word.lower())
         try:
             words = await does(payload, rest.strip()) if does else HELP
@@ -157,8 +156,8 @@ class Presses:
             words = _words(error)
         return {"response_type": "ephemeral", "text": words} if words else None
 
-    async def _list(self, payload: dict[str, Any], _: str) -> str:
-        await self._identities.person(await self._identities.slack_user(payload))
+    async def _list(self, payload: Command, _: str) -> str:
+        await self._identities.person(await self._identities.slack_user(payload.sender))
         rows = await self._service.read(self._waiting)
         if not rows:
             return "Nothing waits for a decision."
@@ -168,39 +167,36 @@ class Presses:
         found = [self._service.statuses.row(reader, row.id) for row in reader.all(_WAITING, now=reader.now)]
         return [(self._service.statuses.review_url(row.id), row.headline, row.risk) for row in found]
 
-    async def _link(self, payload: dict[str, Any], code: str) -> str:
-        who = await self._identities.slack_user(payload)
+    async def _link(self, payload: Command, code: str) -> str:
+        who = await self._identities.slack_user(payload.sender)
         await self._service.write(lambda tx: self._links.typed(tx, who, code))
         return f"Now confirm on {self._service.public_url}/account that this is you, in the same browser."
 
-    async def _ask_freeze(self, payload: dict[str, Any], _: str) -> str:
-        _check_admin(await self._identities.person(await self._identities.slack_user(payload)))
-        await self._open(payload, modal.freeze())
+    async def _ask_freeze(self, payload: Command, _: str) -> str:
+        _check_admin(await self._identities.person(await self._identities.slack_user(payload.sender)))
+        await self._open(payload.trigger_id, modal.freeze())
         return ""
 
-    async def _freeze(self, person: Person, view: dict[str, Any]) -> None:
+    async def _freeze(self, person: Person, view: View) -> None:
         _check_admin(person)
-        mode = str((_value(view, modal.MODE, modal.MODE).get("selected_option") or {}).get("value") or "")
-        reason = str(_value(view, modal.REASON, modal.REASON).get("value") or "").strip()
+        mode, reason = view.input(modal.MODE).selected_option.value, _reason(view)
         await self._service.write(lambda tx: self._service.freezes.make(tx, person.actor, "all", "", mode, reason))
 
-    async def _open(self, payload: dict[str, Any], view: dict[str, Any]) -> None:
+    async def _open(self, trigger_id: str, view: dict[str, Any]) -> None:
         try:
-            await self._api.call(
-                "views.open", patience=OPEN_SECONDS, trigger_id=str(payload.get("trigger_id")), view=view
-            )
+            await self._api.call("views.open", patience=OPEN_SECONDS, trigger_id=trigger_id, view=view)
         except NotDelivered as error:
             raise Invalid(
                 f"Slack did not open the dialog ({error.why}).", hint="Press again, or use the web app."
             ) from None
 
-    def _event(self, payload: dict[str, Any]) -> None:
-        if (payload.get("event") or {}).get("type") in {"app_uninstalled", "tokens_revoked"}:
+    def _event(self, payload: Event) -> None:
+        if payload.event.type in {"app_uninstalled", "tokens_revoked"}:
             self._api.trouble = "The app was removed from the workspace, or its token revoked."
 
-    def _tell(self, payload: dict[str, Any], error: ApprovalsError) -> None:
+    def _tell(self, response_url: str, error: ApprovalsError) -> None:
         """A refusal, to whoever pressed. It changes nothing, so it does not have to survive this process."""
-        task = asyncio.create_task(self._say(str(payload.get("response_url") or ""), _words(error)))
+        task = asyncio.create_task(self._say(response_url, _words(error)))
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)
 
@@ -220,16 +216,12 @@ def _said_before(reader: Reader, row: Row, person: Person, verdict: str) -> bool
     return any(vote.user_id == person.id and vote.verdict == verdict for vote in on_content(reader, row))
 
 
-def _place(payload: dict[str, Any]) -> tuple[str, str]:
-    """Channel and name of the message that was pressed in."""
-    container = payload.get("container") or {}
-    return str(container.get("channel_id") or ""), str(container.get("message_ts") or "")
-
-
-def _value(view: dict[str, Any], block: str, action: str) -> dict[str, Any]:
-    values = (view.get("state") or {}).get("values") or {}
-    found = (values.get(block) or {}).get(action)
-    return found if isinstance(found, dict) else {}
+def _reason(view: View) -> str:
+    """Raises Invalid for more than a record holds; Slack's own dialog lets nobody write so much."""
+    reason = view.input(modal.REASON).value.strip()
+    if len(reason) > MAX_REASON:
+        raise Invalid(f"This reason has {len(reason):,} characters; {MAX_REASON:,} are the most.", hint="Shorten it.")
+    return reason
 
 
 def _words(error: ApprovalsError) -> str:
