@@ -1,5 +1,6 @@
 """The stand-in for Slack keeps Slack's rules, and its page is for whoever has the key."""
 
+import aiohttp
 import httpx2
 import pytest
 from playwright.async_api import expect
@@ -161,3 +162,28 @@ async def test_a_newcomer_presses_the_buttons_on_its_page(house, browser):
         assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert slack.state.messages(CHANNEL)
         await page.close()
+
+
+async def test_p6_its_socket_opens_once_for_a_ticket_and_never_for_a_page():
+    """Presses go over it, and the acknowledgements of an app: nobody else may hear or answer."""
+    slack = DemoSlack()
+    async with slack.running(), aiohttp.ClientSession() as http:
+
+        async def ticket():
+            headers = {"Authorization": f"Bearer {slack.state.app_token}"}
+            async with http.post(f"{slack.api_url}apps.connections.open", headers=headers) as answer:
+                return (await answer.json())["url"]
+
+        async def opens(url, **more):
+            try:
+                async with http.ws_connect(url, **more) as line:
+                    return (await line.receive_json())["type"] == "hello"
+            except aiohttp.WSServerHandshakeError as refused:
+                assert refused.status == 403
+                return False
+
+        made = await ticket()
+        assert not await opens(f"{made.rpartition('/')[0]}/guessed")
+        assert await opens(made)
+        assert not await opens(made)
+        assert not await opens(await ticket(), origin="http://127.0.0.1:1")

@@ -20,6 +20,8 @@ from approvals_web.demo.slack import methods, page, sending
 from approvals_web.demo.slack.sending import PATIENCE, Acknowledged
 from approvals_web.demo.slack.state import State
 
+TICKET_SECONDS = 30.0
+
 
 class DemoSlack:
     """One workspace behind one port."""
@@ -29,6 +31,8 @@ class DemoSlack:
         self.key = secrets.token_urlsafe(24)
         """Opens the page: without it anybody on this machine could press."""
         self.url = ""
+        self._tickets: dict[str, float] = {}
+        """Each opens one socket, and until when: whoever holds one has shown the app's token."""
 
     @property
     def api_url(self) -> str:
@@ -91,7 +95,7 @@ class DemoSlack:
         if said.get("error") == "ratelimited":
             return _limited(1)
         if method == "apps.connections.open" and said["ok"]:
-            said["url"] = f"{self.url.replace('http', 'ws', 1)}/socket/{secrets.token_hex(8)}"
+            said["url"] = f"{self.url.replace('http', 'ws', 1)}/socket/{self._ticket()}"
         return JSONResponse(said, headers={"X-OAuth-Scopes": methods.SCOPES})
 
     async def _fault(self, method: str) -> Response | None:
@@ -111,7 +115,19 @@ class DemoSlack:
         used = self.state.answered(request.path_params["made"], await request.json())
         return PlainTextResponse("ok" if used else "used_url", 200 if used else 404)
 
+    def _ticket(self) -> str:
+        now = time.monotonic()
+        self._tickets = {ticket: until for ticket, until in self._tickets.items() if until > now}
+        ticket = secrets.token_urlsafe(24)
+        self._tickets[ticket] = now + TICKET_SECONDS
+        return ticket
+
     async def _socket(self, websocket: WebSocket) -> None:
+        """Apps are no browsers: a page that found a ticket is turned away as well."""
+        until = self._tickets.pop(websocket.path_params["ticket"], 0.0)
+        if until < time.monotonic() or "origin" in websocket.headers:
+            await websocket.close()
+            return
         await websocket.accept()
         line = _Line(websocket)
         self.state.sockets.append(line)
