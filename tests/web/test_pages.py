@@ -195,6 +195,16 @@ async def test_a_persons_decision_is_kept_with_its_evidence(served, ann):
     assert row["session_id"]
 
 
+async def test_p7_a_long_reason_with_line_ends_is_taken_as_it_was_typed(served, ann):
+    """Browsers count a line's end as one character, and send two."""
+    filed = served.house.file()
+    typed = "\n".join(["x" * 99] * 20) + "\n"
+    assert len(typed) == 2000
+    answer = await ann.decide(filed.request_id, "deny", comment=typed.replace("\n", "\r\n"))
+    assert answer.status_code == 303, answer.text
+    assert served.house.status(filed.request_id).comment == typed
+
+
 async def test_a_denial_needs_a_reason_and_loses_no_draft(served, ann):
     filed = served.house.file()
     empty = await ann.decide(filed.request_id, "deny", comment=" ")

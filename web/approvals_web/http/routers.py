@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 
 from approvals_web.http.csrf import same_origin
+from approvals_web.http.forms import FormRoute
 from approvals_web.http.strict_json import StrictRoute
 
 PREFIX = "/api/v1"
@@ -24,7 +25,9 @@ class PageRouter(APIRouter):
     """HTML. Nothing posts to it from elsewhere."""
 
     def __init__(self) -> None:
-        super().__init__(dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM)
+        super().__init__(
+            dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM, route_class=FormRoute
+        )
 
 
 def mount(app: FastAPI, *routers: APIRouter) -> None:
