@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-from processes import clean_environment
+from processes import clean_environment, missing
 
 SOURCES = Path(__file__).parents[1] / "typescript"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
@@ -22,7 +21,7 @@ def installed() -> Path:
     may be missing."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        _missing("node or npm is missing: apt-get install nodejs npm")
+        missing("node or npm is missing: apt-get install nodejs npm")
     names = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-approvals-tests"
     folder = cache / names
@@ -33,7 +32,7 @@ def installed() -> Path:
         done = subprocess.run((str(npm), *NPM), cwd=fresh, capture_output=True, text=True, timeout=180)
         if done.returncode != 0:
             shutil.rmtree(fresh)
-            _missing(f"npm could not install the TypeScript clients: {done.stderr[-500:]}")
+            missing(f"npm could not install the TypeScript clients: {done.stderr[-500:]}")
         try:
             fresh.rename(folder)
         except OSError:  # another worker was first
@@ -43,9 +42,15 @@ def installed() -> Path:
 
 async def call(client: str, **options: Any) -> dict[str, Any]:
     """What one client's process prints of its one call."""
-    command = ("node", str(installed() / f"{client}.mjs"), json.dumps(options))
+    answer: dict[str, Any] = json.loads(
+        await _printed("node", f"{client}.mjs", json.dumps(options), folder=installed())
+    )
+    return answer
+
+
+async def _printed(*command: str, folder: Path) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         out, err = await process.communicate()
@@ -54,11 +59,19 @@ async def call(client: str, **options: Any) -> dict[str, Any]:
             process.kill()
             await process.wait()
     assert process.returncode == 0, err.decode()
-    answer: dict[str, Any] = json.loads(out)
-    return answer
+    return out
 
 
-def _missing(why: str) -> None:
-    if os.environ.get("APPROVALS_TEST_REQUIRE_ALL"):
-        pytest.fail(why)
-    pytest.skip(why)
+async def inspect(url: str, key: str, tool: str, arguments: dict[str, Any]) -> str:
+    """What Inspector's command line prints of one call."""
+    given = [part for name, value in arguments.items() for part in ("--tool-arg", f"{name}={json.dumps(value)}")]
+    call = ("--transport", "http", "--header", f"Authorization: Bearer {key}", "--method", "tools/call")
+    command = ("node", "index.js", url, *call, "--tool-name", tool, *given)
+    build = installed() / "node_modules/@modelcontextprotocol/inspector-cli/build"
+    return (await _printed(*command, folder=build)).decode()  # elsewhere it does not find its own package.json
+
+
+def version(package: str) -> str:
+    """Of what is installed."""
+    found = json.loads((installed() / "node_modules" / package / "package.json").read_bytes())
+    return str(found["version"])
