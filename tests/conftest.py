@@ -238,10 +238,12 @@ class House:
             self.add_user(name)
         self.register()
 
-    def add_server(self, name: str, label: str = "main", *, trusted: bool = True) -> str:
+    def add_server(
+        self, name: str, label: str = "main", *, trusted: bool = True, assurance: Assurance = Assurance.ENFORCED
+    ) -> str:
         self.keys[name if label == "main" else label] = key = self.write(
             lambda tx: self.service.principals.add_server(
-                tx, "test", name, label=label, assurance=Assurance.ENFORCED, trusted=trusted
+                tx, "test", name, label=label, assurance=assurance, trusted=trusted
             )
         )
         return key
@@ -278,17 +280,16 @@ class House:
     def filing(self, arguments: dict[str, Any] | None = None, **changes: Any) -> Filing:
         session = changes.pop("session", self.session)
         tool = changes.pop("tool", "refund_order")
-        hashes = self.read(
-            lambda reader: {tool: self.service.registry.standing(reader, "shop", session, tool).tool_hash}
-        )
+        at = changes.pop("installation", None) or self.installation()
+        standing = self.read(lambda reader: self.service.registry.standing(reader, at, session, tool))
         return Filing(
             **{
                 "session": session,
                 "call_id": identifier.new(self.clock.now()),
                 "tool": tool,
-                "tool_hash": hashes[tool],
+                "tool_hash": standing.tool_hash,
                 "arguments": ARGUMENTS if arguments is None else arguments,
-                "assertion": self.assertion(),
+                "assertion": self.assertion(installation=at),
                 "reason": "the parcel is lost",
             }
             | changes
@@ -317,8 +318,8 @@ class House:
         """The refund tool, redefined."""
         return REFUND.model_copy(update=changes)
 
-    def accept(self, name: str, tool_hash: str) -> None:
-        self.write(lambda tx: self.service.registry.accept(tx, "shop", name, tool_hash, self.person().actor))
+    def accept(self, name: str, tool_hash: str, at: str = "") -> None:
+        self.write(lambda tx: self.service.registry.accept(tx, "shop", name, tool_hash, self.person().actor, at))
 
     def settle(self, request_id: str, truth: Truth, note: str = "looked it up", *, who: str = "ann") -> Row:
         person = self.person(who)

@@ -295,6 +295,7 @@ def upgrade() -> None:
     op.create_table(
         "tool",
         sa.Column("server", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("installation_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("accepted_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("accepted_at", sa.BigInteger(), nullable=True),
@@ -306,7 +307,7 @@ def upgrade() -> None:
             ["server"],
             ["server.name"],
         ),
-        sa.PrimaryKeyConstraint("server", "name"),
+        sa.PrimaryKeyConstraint("server", "installation_id", "name"),
     )
     op.create_table(
         "tool_definition",

@@ -51,7 +51,7 @@ class Stage:
     def agent(self):
         env = {
             "APPROVALS_URL": self.installed.url,
-            "APPROVALS_SERVER_KEY": self.installed.key("server", "add", "shop", "--label", "stdio"),
+            "APPROVALS_SERVER_KEY": self.installed.key("server", "add", "shop", "--label", "stdio", "--trusted"),
             "APPROVALS_AGENT_KEY": self.installed.key("agent", "add", "scout"),
             "SHOP_DATABASE_URL": f"sqlite:///{self.installed.folder}/shop.db",
         }

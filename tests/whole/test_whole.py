@@ -51,7 +51,7 @@ def text(result):
 async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_tool_resumes(installed, browser):
     service = await anyio.to_thread.run_sync(installed.serve)
     gate_key = installed.key("server", "add", "shop", "--label", "http", "--assurance", "enforced")
-    beside_key = installed.key("server", "add", "shop", "--label", "stdio")
+    beside_key = installed.key("server", "add", "shop", "--label", "stdio", "--trusted")
     first_agent, second_agent = (installed.key("agent", "add", name) for name in ("scout", "helper"))
     port = free_port()
     shop = installed.start(

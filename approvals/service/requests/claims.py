@@ -138,7 +138,7 @@ class Claims:
         known = credentials.principal(tx, "installation", installation.id)
         if known is None or known.disabled_at is not None:
             raise Unauthenticated("This installation was revoked.", hint="Ask for a new key.")
-        tool = self._registry.standing(tx, row.server, claim.session, row.tool)
+        tool = self._registry.standing(tx, installation, claim.session, row.tool)
         changed = tool.changed_since(row) or (CHANGED_DEFINITION if claim.tool_hash != row.tool_hash else "")
         if changed:
             raise Stale(f"{changed} after it was approved.", hint="Call again: it is asked anew.")

@@ -139,7 +139,7 @@ class Filings:
         session = tx.one(SESSION, id=filing.session)
         if session is None or session.installation_id != installation.id or session.closed_at is not None:
             raise Stale("This gate process is not registered.", hint="Register the tools again.")
-        tool = self._registry.standing(tx, installation.server, filing.session, filing.tool)
+        tool = self._registry.standing(tx, installation, filing.session, filing.tool)
         if tool.tool_hash != filing.tool_hash:
             raise Stale("The tool's definition has changed.", hint="Register the tools again.")
         for path in secret_paths.shown(filing.arguments, tool.secret):

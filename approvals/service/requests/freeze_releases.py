@@ -78,7 +78,7 @@ class Releases:
         installation = credentials.principal(tx, "installation", row.installation_id)
         if installation is None or installation.disabled_at is not None:
             raise Unauthenticated("Its installation was revoked.")
-        tool = self._registry.standing(tx, row.server, row.session_id, row.tool)
+        tool = self._registry.standing(tx, installation, row.session_id, row.tool)
         if changed := tool.changed_since(row):
             raise Stale(f"{changed}.")
         agent = None

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, exists, select, text
+from sqlalchemy import and_, bindparam, exists, or_, select, text
 
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import State
+from approvals.protocol.messages import Assurance, State
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.handles import executions, requests
@@ -24,6 +24,10 @@ _latest = (
         requests.c.server == bindparam("server"),
         requests.c.tool == bindparam("tool"),
         requests.c.id != bindparam("but"),
+        or_(
+            and_(requests.c.assurance == Assurance.ENFORCED.value, bindparam("assurance") == Assurance.ENFORCED.value),
+            requests.c.installation_id == bindparam("installation_id"),
+        ),
         text(PEOPLE_ASKED),  # literally: else its index does not serve
     )
     .order_by(requests.c.decided_at.desc())
@@ -55,8 +59,10 @@ class Count:
 
 
 def decided(reader: Reader, row: Row) -> list[Row]:
-    """What people decided about other calls of this request's tool, newest first; LOOKED_AT at most."""
-    return reader.all(_DECIDED, server=row.server, tool=row.tool, but=row.id)
+    """What people decided about other calls of this request's tool, newest first; LOOKED_AT at most. What a cooperative
+    installation filed is no precedent for any other."""
+    whose = {"assurance": row.assurance, "installation_id": row.installation_id}
+    return reader.all(_DECIDED, server=row.server, tool=row.tool, but=row.id, **whose)
 
 
 def count(found: Iterable[Row], now: Instant) -> Count:

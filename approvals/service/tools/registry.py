@@ -1,7 +1,10 @@
 """Which tools a gate serves, which definition of each stands, and what a gate may do with its calls."""
 
+import hmac
 import json
 from dataclasses import dataclass
+from hashlib import sha256 as sha256_hash
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
@@ -20,6 +23,7 @@ from approvals.protocol.canonical import (
 )
 from approvals.protocol.messages import (
     Annotations,
+    Assurance,
     Registered,
     Registration,
     ToolDefinition,
@@ -71,12 +75,29 @@ _DEFINITION = Statement(
         _definitions.c.server == bindparam("server"), _definitions.c.tool_hash == bindparam("tool_hash")
     )
 )
-_TOOL = Statement(select(_tools).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name")))
+_TOOL = Statement(
+    select(_tools).where(
+        _tools.c.server == bindparam("server"),
+        _tools.c.installation_id == bindparam("installation_id"),
+        _tools.c.name == bindparam("name"),
+    )
+)
+_ACCEPTED = Statement(
+    select(_tools)
+    .where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name"))
+    .where(_tools.c.accepted_hash == bindparam("tool_hash"), _tools.c.accepted_by.not_like("installation:%"))
+    .limit(1)
+)
+"""Wherever at a server a person accepted this very definition."""
 _INSTALLATIONS = Statement(select(_installations))
-_TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name))
+_TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name, _tools.c.installation_id))
 _SET_TOOL = Statement(
     update(_tools)
-    .where(_tools.c.server == bindparam("of_server"), _tools.c.name == bindparam("of_name"))
+    .where(
+        _tools.c.server == bindparam("of_server"),
+        _tools.c.installation_id == bindparam("of_installation"),
+        _tools.c.name == bindparam("of_name"),
+    )
     .values(
         {
             name: bindparam(name)
@@ -132,7 +153,7 @@ class Registry:
     def registered(self, reader: Reader, installation: Row, session: str) -> Registered:
         """What this session may do with its tools from now on, for LEASE_SECONDS."""
         served = reader.all(_SESSION_TOOLS, session_id=session)
-        standing = {row.name: self.standing(reader, installation.server, session, row.name) for row in served}
+        standing = {row.name: self.standing(reader, installation, session, row.name) for row in served}
         server = reader.one(SERVER, name=installation.server)
         if server is None:
             raise NotFound(f"There is no server {installation.server!r}.")
@@ -141,7 +162,7 @@ class Registry:
             server=installation.server,
             installation=installation.id,
             assurance=installation.assurance,
-            pepper=server.pepper,
+            pepper=_pepper(server, installation),
             lease_seconds=LEASE_SECONDS,
             tools={name: self._verdict(installation, tool, moved) for name, tool in standing.items()},
             public_url=self._public_url,
@@ -149,13 +170,14 @@ class Registry:
             audience=audience.name_of(moved.audience),
         )
 
-    def standing(self, reader: Reader, server: str, session: str, name: str) -> Standing:
-        """The definition a session serves under a name. Raises Stale when it serves none."""
+    def standing(self, reader: Reader, installation: Row, session: str, name: str) -> Standing:
+        """The definition that a session of an installation serves under a name. Raises Stale when it serves none."""
+        server = installation.server
         served = reader.one(_SESSION_TOOL, session_id=session, name=name)
         if served is None:
             raise Stale(f"This gate has not registered a tool {name!r}.", hint="Register the tools again.")
         definition, code = self.definition(reader, server, served.tool_hash), served.code_version
-        row = reader.one(_TOOL, server=server, name=name)
+        row = self.tool(reader, installation, name)
         if row is None or row.accepted_hash == served.tool_hash:
             accepted = row is not None
             return Standing(definition, served.tool_hash, definition.annotations, definition.secret, accepted, code)
@@ -178,26 +200,27 @@ class Registry:
         self._definitions[server, tool_hash] = definition
         return definition
 
-    def tool(self, reader: Reader, server: str, name: str) -> Row | None:
-        """Which definition of a tool stands, since when and by whom."""
-        return reader.one(_TOOL, server=server, name=name)
+    def tool(self, reader: Reader, installation: Row, name: str) -> Row | None:
+        """Which definition of a tool stands at an installation, since when and by whom."""
+        return reader.one(_TOOL, server=installation.server, installation_id=_place(installation), name=name)
 
     def tools(self, reader: Reader) -> list[Row]:
         return reader.all(_TOOLS)
 
     def known_tools(self, reader: Reader) -> list[ToolFacts]:
-        """Every tool of a live installation as it stands, or as it is offered while nothing stands: what the conditions
-        of a policy are checked against. One for each way in which a server's installations differ."""
+        """Every tool of a live installation as it stands, or as an enforced one offers it while nothing stands: what
+        the conditions of a policy are checked against. One for each way in which installations differ."""
         kinds = {
-            (row.server, bool(row.trusted), row.assurance, row.environment)
+            (row.server, _place(row), bool(row.trusted), row.assurance, row.environment)
             for row in reader.all(_INSTALLATIONS)
             if row.disabled_at is None
         }
         return [
             self._known(reader, row, *kind)
             for row in self.tools(reader)
-            for server, *kind in sorted(kinds)
-            if server == row.server and (row.accepted_hash or row.offered_hash)
+            for server, place, *kind in sorted(kinds)
+            if (server, place) == (row.server, row.installation_id)
+            and (row.accepted_hash or (row.offered_hash and not place))
         ]
 
     def _known(self, reader: Reader, row: Row, trusted: bool, assurance: str, environment: str) -> ToolFacts:
@@ -215,16 +238,18 @@ class Registry:
             secret=definition.secret,
         )
 
-    def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
-        """A person lets a loosening definition stand. Raises NotFound, or Stale when another one is offered by now."""
+    def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str, at: str = "") -> None:
+        """A person lets a loosening definition stand where it is offered: at the enforced installations, or at a
+        cooperative one. Raises NotFound, or Stale when another one is offered by now."""
         tx.hold(HOLD_SERVER, name=server)
-        row = tx.one(_TOOL, server=server, name=name)
+        row = tx.one(_TOOL, server=server, installation_id=at, name=name)
         if row is None or row.offered_hash is None:
             raise NotFound("There is no definition to accept.", hint="Look at the server's tools again.")
         if row.offered_hash != tool_hash:
             raise Stale("Another definition is offered by now.", hint="Look at it again before you accept.")
-        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", hash=tool_hash, loosens=row.loosens)
-        self._stand(tx, server, name, tool_hash, actor)
+        facts = {"hash": tool_hash, "loosens": row.loosens, **({"at": at} if at else {})}
+        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", **facts)
+        self._stand(tx, row, tool_hash, actor)
 
     def _open_session(self, tx: Transaction, installation: Row, registration: Registration) -> None:
         session = tx.one(SESSION, id=registration.session)
@@ -262,36 +287,48 @@ class Registry:
 
     def _compare(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
         server, name = installation.server, definition.name
-        row = tx.one(_TOOL, server=server, name=name)
+        row = self.tool(tx, installation, name)
         if row is None:
-            tx.insert(Tool, server=server, name=name)
-            row = tx.one(_TOOL, server=server, name=name)
+            tx.insert(Tool, server=server, name=name, installation_id=_place(installation))
+            row = self.tool(tx, installation, name)
         if row is None or tool_hash == row.accepted_hash:
             return
-        loosens = self._loosens(tx, installation, row, definition)
-        actor = f"installation:{installation.id}"
-        if loosens:
-            if row.offered_hash != tool_hash:
-                facts = {"hash": tool_hash, "loosens": loosens}
-                self._log.append(tx, "tool.offered", actor, f"{server}.{name}", **facts)
-                offered = {"offered_hash": tool_hash, "offered_at": tx.now, "loosens": "\n".join(loosens)}
-                kept = {key: row[key] for key in ("accepted_hash", "accepted_at", "accepted_by")}
-                tx.change(_SET_TOOL, of_server=server, of_name=name, **kept, **offered)
-        else:
-            self._log.append(tx, "tool.registered", actor, f"{server}.{name}", hash=tool_hash)
-            self._stand(tx, server, name, tool_hash, actor)
+        by = self._lets_stand(tx, installation, name, tool_hash)
+        loosens = [] if by else self._loosens(tx, installation, row, definition)
+        actor, of = f"installation:{installation.id}", f"{server}.{name}"
+        if not loosens:
+            self._log.append(tx, "tool.registered", actor, of, hash=tool_hash, **_at(installation))
+            self._stand(tx, row, tool_hash, by or actor)
+        elif row.offered_hash != tool_hash:
+            self._log.append(tx, "tool.offered", actor, of, hash=tool_hash, loosens=loosens, **_at(installation))
+            self._offer(tx, row, tool_hash, loosens)
+
+    def _lets_stand(self, tx: Transaction, installation: Row, name: str, tool_hash: str) -> str:
+        """Who accepted this very definition elsewhere at the server, if that counts here: people are not asked about
+        one definition for every cooperative installation. Enforced ones have what was accepted for them alone."""
+        if not _place(installation):
+            return ""
+        accepted = tx.one(_ACCEPTED, server=installation.server, name=name, tool_hash=tool_hash)
+        return accepted.accepted_by if accepted is not None else ""
 
     def _loosens(self, tx: Transaction, installation: Row, row: Row, definition: ToolDefinition) -> list[str]:
         if not installation.trusted:
             return ["a definition from a server whose annotations are not trusted"]
-        if row.accepted_hash is None:
-            return []
-        return loosened(self.definition(tx, installation.server, row.accepted_hash), definition)
+        kept = row.accepted_hash
+        before = self.definition(tx, installation.server, kept) if kept is not None else None
+        loose = [] if before is None else loosened(before, definition)
+        return loose + (_words(before, definition) if _place(installation) else [])
 
-    def _stand(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str) -> None:
+    def _offer(self, tx: Transaction, row: Row, tool_hash: str, loosens: list[str]) -> None:
+        kept = {name: row[name] for name in ("accepted_hash", "accepted_at", "accepted_by")}
+        self._set(tx, row, **kept, offered_hash=tool_hash, offered_at=tx.now, loosens="\n".join(loosens))
+
+    def _stand(self, tx: Transaction, row: Row, tool_hash: str, actor: str) -> None:
         accepted = {"accepted_hash": tool_hash, "accepted_at": tx.now, "accepted_by": actor}
-        nothing = {"offered_hash": None, "offered_at": None, "loosens": ""}
-        tx.change(_SET_TOOL, of_server=server, of_name=name, **accepted, **nothing)
+        self._set(tx, row, **accepted, offered_hash=None, offered_at=None, loosens="")
+
+    def _set(self, tx: Transaction, row: Row, **values: Any) -> None:
+        tx.change(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
 
     def _verdict(self, installation: Row, tool: Standing, moved: levers.Levers) -> ToolVerdict:
         facts = facts_of(installation, tool)
@@ -302,6 +339,29 @@ class Registry:
         if verdict is Verdict.REFUSE and rollouts.relaxed(moved.rollouts, tool.definition.name):
             verdict = Verdict.DEPENDS
         return ToolVerdict(verdict=verdict, tool_hash=tool.tool_hash, secret=tool.secret, reason=reason)
+
+
+def _place(installation: Row) -> str:
+    """Where a definition stands: at the server's enforced installations (empty), or at one cooperative installation.
+    Whatever that one registers is nobody else's."""
+    return "" if installation.assurance == Assurance.ENFORCED else installation.id
+
+
+def _at(installation: Row) -> dict[str, str]:
+    place = _place(installation)
+    return {"at": place} if place else {}
+
+
+def _pepper(server: Row, installation: Row) -> str:
+    """Of the server; a cooperative installation's tells nothing of the others' secrets."""
+    place = _place(installation)
+    return hmac.new(bytes.fromhex(server.pepper), place.encode(), sha256_hash).hexdigest() if place else server.pepper
+
+
+def _words(before: ToolDefinition | None, after: ToolDefinition) -> list[str]:
+    """The words that a cooperative installation wants on its cards, if they are new."""
+    new = after.summary is not None and (before is None or after.summary != before.summary)
+    return [f"says on its cards: {after.summary}"] if new else []
 
 
 def facts_of(installation: Row, tool: Standing) -> ToolFacts:

@@ -114,6 +114,18 @@ def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
     print(f"The contents of {ask(database_url, 'erase', request_id=request_id)} are erased.")
 
 
+_MEANS = {
+    "enforced": "Enforced: you say that no agent can reach this gate, its key and its write credential.",
+    "cooperative": "Cooperative: its agent can reach this gate and its key, so it holds against mistakes, not against a"
+    " hostile agent.\nWhat it registers concerns its own calls only, and its summaries stand on cards once an admin has"
+    " accepted them.",
+}
+_BELIEVED = "Its annotations are trusted: a tool that says it only reads runs without asking."
+_NOT_BELIEVED = (
+    "Its annotations are not trusted: each call waits for a person, reads too, unless your policy allows it."
+)
+
+
 @server.command("add")
 def server_add(
     name: str,
@@ -121,18 +133,25 @@ def server_add(
     assurance: Annotated[
         str, typer.Option(help="enforced: the agent cannot reach it. cooperative: it can.")
     ] = "cooperative",
-    untrusted: Annotated[bool, typer.Option("--untrusted", help="Do not believe its tools' annotations.")] = False,
+    trusted: Annotated[
+        bool | None,
+        typer.Option(
+            "--trusted/--untrusted",
+            help="Believe its tools' annotations. The default with enforced only.",
+            show_default=False,
+        ),
+    ] = None,
     expires: Annotated[str, typer.Option(help="30d, 12h, 15m, or never.")] = "never",
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an MCP server's gate. It is shown once."""
     reached = here(database_url)
-    given = {"label": label, "assurance": assurance, "trusted": not untrusted, "expires": expires}
+    believed = assurance == "enforced" if trusted is None else trusted
+    given = {"label": label, "assurance": assurance, "trusted": believed, "expires": expires}
     key = reached.ask("server add", name=name, **given)
     print(f"APPROVALS_URL={reached.public_url}")
     print(f"APPROVALS_SERVER_KEY={key}")
-    if not untrusted:
-        print("Its own annotations are trusted: a tool that says it only reads runs without asking.", file=sys.stderr)
+    print(_MEANS[assurance], _BELIEVED if believed else _NOT_BELIEVED, sep="\n", file=sys.stderr)
 
 
 @server.command("list")

@@ -48,6 +48,7 @@ class Demo:
         try:
             await self._answers(tasks[0])
             tasks[0] = asyncio.create_task(self._keep_shop(keys["server"], tasks[0]))
+            await self._accept_shop()
             self._greet(keys["agent"])
             if await self._may_file():
                 tasks.append(asyncio.create_task(self._run_agent(keys["agent"])))
@@ -89,6 +90,23 @@ class Demo:
         waiting = await self._service.read(lambda reader: search.page(reader, state="pending", limit=2))
         agents = {row.id for row in await self._service.read(principals.agents) if row.name.startswith(AGENT)}
         return all(row.agent_id in agents for row in waiting)
+
+    async def _accept_shop(self) -> None:
+        """The words that the shop brings stand on its first cards: whoever runs the demo runs this shop."""
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if await self._service.write(self._accept_first):
+                return
+            await asyncio.sleep(0.05)
+
+    def _accept_first(self, tx: Transaction) -> bool:
+        """Whether the shop has registered. What it changes later waits for a person, as everybody's does."""
+        at = principals.installation_named(tx, SERVER, LABEL).id
+        tools = [row for row in self._service.registry.tools(tx) if row.installation_id == at]
+        for row in tools:
+            if row.accepted_hash is None and row.offered_hash is not None:
+                self._service.registry.accept(tx, SERVER, row.name, row.offered_hash, ACTOR, at)
+        return bool(tools)
 
     def _greet(self, key: str) -> None:
         entry = {"type": "http", "url": self._url, "headers": {"Authorization": f"Bearer {key}"}}

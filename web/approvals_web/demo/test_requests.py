@@ -73,7 +73,7 @@ class Rehearsals:
         known = [row for row in principals.installations(tx) if (row.server, row.label) == (SERVER, LABEL)]
         if not known:
             self._service.principals.add_server(
-                tx, person.actor, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True
+                tx, person.actor, SERVER, label=LABEL, assurance=Assurance.ENFORCED, trusted=True
             )
         return principals.installation_named(tx, SERVER, LABEL)
 

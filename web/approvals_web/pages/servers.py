@@ -23,10 +23,12 @@ def servers(request: Request, person: SignedIn, service: TheService) -> Response
     """Installations and tools; first what an admin has to accept."""
     tools = service.read_now(service.registry.tools)
     offered = [row for row in tools if row.offered_hash is not None]
+    installations = service.read_now(principals.installations)
     shown = {
         "person": person,
         "tools": tools,
-        "installations": service.read_now(principals.installations),
+        "installations": installations,
+        "labels": {row.id: row.label for row in installations},
         "offers": service.read_now(lambda reader: [_offer(reader, service, row) for row in offered]),
     }
     return page(request, "servers.html", shown)
@@ -34,10 +36,15 @@ def servers(request: Request, person: SignedIn, service: TheService) -> Response
 
 @router.post("/servers/{server}/tools/{name}/acceptance")
 async def accept(
-    server: ServerName, name: ToolName, admin: Admin, service: TheService, tool_hash: Annotated[Hash, Form()]
+    server: ServerName,
+    name: ToolName,
+    admin: Admin,
+    service: TheService,
+    tool_hash: Annotated[Hash, Form()],
+    at: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """Let a loosening definition stand."""
-    await service.write(lambda tx: service.registry.accept(tx, server, name, tool_hash, admin.actor))
+    """Let a loosening definition stand: at the server's enforced installations, or `at` a cooperative one."""
+    await service.write(lambda tx: service.registry.accept(tx, server, name, tool_hash, admin.actor, at))
     return RedirectResponse("/servers", status_code=303)
 
 
@@ -47,6 +54,7 @@ def _offer(reader: Reader, service: Service, row: Row) -> dict[str, Any]:
     return {
         "server": row.server,
         "name": row.name,
+        "at": row.installation_id,
         "hash": row.offered_hash,
         "loosens": row.loosens.splitlines(),
         "difference": policy_text.difference(before, after),

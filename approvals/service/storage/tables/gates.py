@@ -50,10 +50,15 @@ class ToolDefinitionRow(SQLModel, table=True):
 
 
 class Tool(SQLModel, table=True):
-    """The definition of a tool that stands, and one that waits for a person's acceptance because it loosens."""
+    """The definition of a tool that stands, and one that waits for a person's acceptance because it loosens.
+
+    One for all enforced installations of a server; each cooperative one has its own, which are nobody else's.
+    """
 
     __tablename__: ClassVar[str] = "tool"
     server: str = Field(primary_key=True, foreign_key="server.name")
+    installation_id: str = Field(primary_key=True, default="")
+    """The cooperative installation that it stands at; empty for the enforced ones."""
     name: str = Field(primary_key=True)
     accepted_hash: str | None = None
     accepted_at: int | None = instant(default=None)

@@ -162,7 +162,8 @@ def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) 
 
 def _acceptance(service: Service, reader: Reader, row: Row) -> str:
     """Of the tool's definition that this request was filed under."""
-    tool = service.registry.tool(reader, row.server, row.tool)
+    installation = credentials.principal(reader, "installation", row.installation_id)
+    tool = service.registry.tool(reader, installation, row.tool) if installation is not None else None
     if tool is None or tool.accepted_hash != row.tool_hash:
         return "not the one that stands"
     by = "when the gate first registered it" if tool.accepted_by.startswith("installation:") else ""
