@@ -5,8 +5,9 @@ not true or false is an Unanswered, with why.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from cel_expr_python import cel
@@ -90,6 +91,8 @@ _TYPES = {
     ("string", True): cel.Type("google.protobuf.StringValue"),
     ("bool", True): cel.Type("google.protobuf.BoolValue"),
 }
+Declared = tuple[str, str, bool, tuple[str, bool]]
+"""A place's dotted name, its kind, whether it may be null, and the same of a list's elements."""
 _OPEN = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 
 
@@ -98,7 +101,6 @@ class Cel:
 
     def __init__(self) -> None:
         self._env = _environment({})
-        self._typed: tuple[Mapping[str, Shape], Any] | None = None
 
     def compile(self, text: str) -> Condition:
         program = _compiled(self._env, text)
@@ -109,11 +111,9 @@ class Cel:
         return Condition(text, program, tree, syntax_tree.touched(tree), kind == cel.Type.BOOL)
 
     def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
-        typed = self._typed
-        if typed is None or typed[0] is not roots:
-            typed = self._typed = (roots, _environment(_declared(roots)))
+        typed = _typed_environment(_declared(condition.touches, roots))
         try:
-            kind = _compiled(typed[1], _without_has(condition.text)).return_type()
+            kind = _compiled(typed, _without_has(condition.text)).return_type()
         except Faulty as faulty:
             return faulty.faults
         if kind != cel.Type.BOOL:
@@ -196,25 +196,32 @@ def _because(message: str) -> str:
     return "the engine gives an error"
 
 
-def _declared(roots: Mapping[str, Shape]) -> dict[str, Any]:
-    """Typed variables with dotted names, which take precedence over fields of the open maps."""
-    found: dict[str, Any] = {}
+def _declared(paths: Iterable[Path], roots: Mapping[str, Shape]) -> tuple[Declared, ...]:
+    """What the shapes tell of the places that a condition looks at, each under its dotted name."""
+    return tuple(sorted({found for path in paths if path[0] in roots for found in _along(path, roots[path[0]])}))
 
-    def walk(path: str, shape: Shape, depth: int) -> None:
-        if len(found) >= 2_000 or depth > 6:
-            return
+
+def _along(path: Path, shape: Shape) -> Iterator[Declared]:
+    name = path[0]
+    for step in (*path[1:], ""):
         if (shape.kind, shape.nullable) in _TYPES:
-            found[path] = _TYPES[shape.kind, shape.nullable]
+            yield name, shape.kind, shape.nullable, ("", False)
         elif shape.kind == "list" and not shape.nullable and shape.item is not None:
-            item = _TYPES.get((shape.item.kind, shape.item.nullable), cel.Type.DYN)
-            found[path] = cel.Type.List(item)
-        for name, below in shape.fields.items():
-            if _IDENTIFIER.match(name) and not _RESERVED.fullmatch(name):
-                walk(f"{path}.{name}", below, depth + 1)
+            yield name, "list", False, (shape.item.kind, shape.item.nullable)
+        if step not in shape.fields or not _IDENTIFIER.match(step) or _RESERVED.fullmatch(step):
+            return
+        name, shape = f"{name}.{step}", shape.fields[step]
 
-    for name, shape in roots.items():
-        walk(name, shape, 0)
-    return found
+
+@lru_cache(maxsize=256)
+def _typed_environment(declared: tuple[Declared, ...]) -> Any:
+    """Typed variables with dotted names, which take precedence over fields of the open maps."""
+    return _environment(
+        {
+            name: cel.Type.List(_TYPES.get(item, cel.Type.DYN)) if kind == "list" else _TYPES[kind, nullable]
+            for name, kind, nullable, item in declared
+        }
+    )
 
 
 _TOKEN = re.compile(

@@ -40,7 +40,7 @@ from approvals.policy.model import (
     ToolFacts,
 )
 from approvals.policy.reviewers import DECIDE, Channels, Reviewers
-from approvals.policy.schema_types import Path, overlap
+from approvals.policy.schema_types import Path, Paths
 from approvals.policy.yaml_nodes import Node
 
 _GROUPS: TypeAdapter[Any] = TypeAdapter(Groups)
@@ -238,12 +238,18 @@ class Check(Places):
         found = [(fault, nearest(miss.name, miss.known)) for fault, miss in conditions.misses(condition, roots)]
         faults = self._engine.check(condition, roots)
         found += [(fault, _suggestion(fault)) for fault in faults if not (found and fault.message.startswith(NO_BOOL))]
-        for secret in tool.secret:
-            path: Path = ("args", *(step for part in secret.split(".") for step in _steps(part)))
-            if any(overlap(path, touched) for touched in condition.touches):
-                message = f"args.{secret} is secret: it never leaves the gate, so this can be neither true nor false."
-                found.append((Fault(1, 1, message), "Ask about another argument."))
+        for secret in self._secrets_met(condition, tool):
+            message = f"args.{secret} is secret: it never leaves the gate, so this can be neither true nor false."
+            found.append((Fault(1, 1, message), "Ask about another argument."))
         return found
+
+    def _secrets_met(self, condition: Condition, tool: ToolFacts) -> list[str]:
+        named: dict[Path, str] = {}
+        for secret in tool.secret:
+            named.setdefault(("args", *(step for part in secret.split(".") for step in _steps(part))), secret)
+        secrets = Paths(named)
+        met = (secrets.met_by(touched) for touched in condition.touches)
+        return sorted({named[path] for path in met if path is not None})
 
     def _fault(self, node: Node, fault: Fault, suggestion: str) -> None:
         line, column = self._where(node, fault.line, fault.column)

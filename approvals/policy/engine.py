@@ -7,11 +7,11 @@ the strictest of what they say, and at least a person. A deny stays a deny.
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from approvals.policy import cel as conditions
 from approvals.policy import schema_types as argument_shape
@@ -39,6 +39,8 @@ DEFAULT = "default"
 """The rule's name in a judgement, where no rule matched."""
 _BLOCK = 32
 _PLANS = 500
+_VERDICTS = 20_000
+T = TypeVar("T")
 
 
 class Outcome(StrEnum):
@@ -126,6 +128,7 @@ class _Call:
         self._engine = engine
         self._bound: Any = None
         self._missing: dict[Path, str] | None = None
+        self._paths = argument_shape.Paths({})
 
     @property
     def missing(self) -> dict[Path, str]:
@@ -136,14 +139,15 @@ class _Call:
             except Exception:
                 values, missing = {}, {("args",): "cannot be read"}
             self._bound = self._engine.bind({"args": values} | variables(self.facts), self.facts.now)
-            self._missing = missing
+            self._missing, self._paths = missing, argument_shape.Paths(missing)
         return self._missing
 
     def holds(self, condition: Condition) -> bool:
         """Raises Unanswered."""
-        for path, why in self.missing.items():
-            if any(argument_shape.overlap(path, touched) for touched in condition.touches):
-                raise Unanswered(f"{'.'.join(path)} {why}")
+        if self.missing:
+            for touched in sorted(condition.touches):
+                if (path := self._paths.met_by(touched)) is not None:
+                    raise Unanswered(f"{'.'.join(path)} {self.missing[path]}")
         return self._engine.evaluate(condition, self._bound)
 
 
@@ -159,11 +163,13 @@ class RulePolicy:
         self.groups = MappingProxyType(dict(groups))
         self._engine = engine
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
+        self._verdicts: OrderedDict[Any, Verdict] = OrderedDict()
         self._lock = threading.Lock()
 
     def verdict(self, tool: ToolFacts) -> Verdict:
+        """Whatever its schema: a condition may answer either way, and may fail."""
         try:
-            return self._verdict(tool)
+            return self._kept(self._verdicts, _VERDICTS, _placed(tool), lambda: self._verdict(tool))
         except Exception:
             return Verdict.ASK
 
@@ -222,19 +228,23 @@ class RulePolicy:
 
     def _plan(self, tool: ToolFacts) -> _Plan:
         definition = tool.tool_hash or json.dumps(tool.input_schema, sort_keys=True, default=repr)
-        placed = (tool.server, tool.tool, tool.environment, tool.assurance, tool.trusted)
-        key = (definition, tool.annotations, *placed)
+        return self._kept(self._plans, _PLANS, (definition, *_placed(tool)), lambda: self._planned(tool))
+
+    def _kept(self, kept: OrderedDict[Any, T], most: int, key: Any, make: Callable[[], T]) -> T:
+        """What was made for this key last; the `most` used last are kept."""
         with self._lock:
-            plan = self._plans.get(key)
-            if plan is None:
-                plan = self._plans[key] = self._planned(tool)
-                if len(self._plans) > _PLANS:
-                    self._plans.popitem(last=False)
-            self._plans.move_to_end(key)
-            return plan
+            if key not in kept:
+                kept[key] = make()
+                if len(kept) > most:
+                    kept.popitem(last=False)
+            kept.move_to_end(key)
+            return kept[key]
+
+    def _about(self, tool: ToolFacts) -> list[Rule]:
+        return [rule for rule in self.rules if not rule.match.misfit(tool, rule.action)]
 
     def _planned(self, tool: ToolFacts) -> _Plan:
-        about = [rule for rule in self.rules if not rule.match.misfit(tool, rule.action)]
+        about = self._about(tool)
         roots = roots_of(tool)
         faults = {}
         for rule in about:
@@ -265,7 +275,7 @@ class RulePolicy:
 
     def _verdict(self, tool: ToolFacts) -> Verdict:
         possible: set[Action] = set()
-        for rule in (rule for block in self._plan(tool).blocks for rule in block.rules):
+        for rule in self._about(tool):
             possible.add(_action(rule, tool))
             if rule.condition is not None:
                 possible.add(max(_action(rule, tool), Action.REQUIRE_APPROVAL, key=_ACTIONS.index))  # it may fail
@@ -278,6 +288,11 @@ class RulePolicy:
         if possible == {Action.DENY}:
             return Verdict.REFUSE
         return Verdict.ASK if possible == {Action.REQUIRE_APPROVAL} else Verdict.DEPENDS
+
+
+def _placed(tool: ToolFacts) -> tuple[Any, ...]:
+    """What the rules' matches look at of a tool."""
+    return tool.annotations, tool.server, tool.tool, tool.environment, tool.assurance, tool.trusted
 
 
 def variables(call: CallFacts) -> dict[str, Any]:
@@ -312,9 +327,10 @@ def _object(**kinds: str | Shape) -> Shape:
     return Shape("object", False, fields, closed=True)
 
 
+_TEXT = Shape("string", False)
 _FIXED = {
     "tool": _object(name="string", read_only="bool", destructive="bool", idempotent="bool", open_world="bool"),
-    "agent": _object(name="string", groups=Shape("list", False, item=Shape("string", False)), identified="bool"),
+    "agent": _object(name="string", groups=Shape("list", False, items=lambda: _TEXT), identified="bool"),
     "server": _object(name="string", environment="string", assurance="string", trusted="bool"),
 }
 

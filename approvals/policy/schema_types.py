@@ -4,8 +4,9 @@ A value that is redacted, too large, or not of the declared type is not passed o
 whoever would touch it has to do without an answer.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from approvals.protocol.canonical import MAX_DEPTH, is_redacted
@@ -26,9 +27,9 @@ _KINDS = {
 _WORDS = {"int": "an integer", "number": "a number", "string": "text", "bool": "true or false", "list": "a list"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """The type of a value as far as its schema tells."""
+    """The type of a value as far as its schema tells. Shapes are a graph, as schemas are: one may lie within itself."""
 
     kind: str = "any"
     """any, int, number, string, bool, list or object."""
@@ -36,7 +37,12 @@ class Shape:
     fields: Mapping[str, "Shape"] = field(default_factory=dict)
     closed: bool = False
     """Whether `fields` are all there can be."""
-    item: "Shape | None" = None
+    items: "Callable[[], Shape] | None" = None
+
+    @property
+    def item(self) -> "Shape | None":
+        """Of a list's elements."""
+        return self.items() if self.items is not None else None
 
     @property
     def words(self) -> str:
@@ -47,11 +53,12 @@ ANY = Shape()
 
 
 def shape_of(schema: Any) -> Shape:
-    """Of a JSON Schema; what it says in other ways than type, properties, items, anyOf, oneOf and $ref is not used."""
-    try:
-        shape = _shape(schema, schema, 0)
-    except (TypeError, AttributeError, ValueError, KeyError, RecursionError):
-        return ANY
+    """Of a JSON Schema; what it says in other ways than type, properties, items, anyOf, oneOf and $ref is not used.
+
+    Nothing is read before somebody asks for it, and no place twice: it costs what is looked at, however large the
+    schema is and however often it refers to itself.
+    """
+    shape = _Reader(schema).shape(schema)
     return shape if shape.kind == "object" else ANY
 
 
@@ -64,45 +71,91 @@ def plain(encoded: Any, shape: Shape = ANY) -> tuple[Any, dict[Path, str]]:
     return (value if isinstance(value, dict) else {}), missing
 
 
-def overlap(one: Path, other: Path) -> bool:
-    """Whether one path is the other, or leads to it."""
-    return all(a == b for a, b in zip(one, other, strict=False))
+class Paths:
+    """Paths with why, asked which of them is another one, leads to it, or is led to: at the cost of its steps."""
+
+    def __init__(self, why: Mapping[Path, str]) -> None:
+        self._why = why
+        self._above: dict[Path, Path] = {}
+        for path in why:
+            for length in range(len(path) + 1):
+                self._above.setdefault(path[:length], path)
+
+    def met_by(self, path: Path) -> Path | None:
+        """One of them that `path` overlaps."""
+        if (below := self._above.get(path)) is not None:
+            return below
+        return next((path[:length] for length in range(len(path)) if path[:length] in self._why), None)
 
 
-def _shape(schema: Any, root: Any, depth: int) -> Shape:
-    if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
-        return ANY
-    if "$ref" in schema:
-        name = str(schema["$ref"])
-        definitions = root.get("$defs", {})
-        target = definitions.get(name.removeprefix("#/$defs/")) if name.startswith("#/$defs/") else None
-        return _shape(target, root, depth + 1)
-    if options := schema.get("anyOf") or schema.get("oneOf"):
-        return _any_of([_shape(option, root, depth + 1) for option in options if option.get("type") != "null"], options)
-    if "allOf" in schema or "not" in schema or "if" in schema:
-        return ANY
-    names = schema.get("type")
-    listed = names if isinstance(names, list) else [names]
-    nullable, kinds = "null" in listed, [name for name in listed if name != "null"]
-    kind = _KINDS.get(str(kinds[0])) if len(kinds) == 1 else None
-    if kind is None:
-        return ANY
-    if kind == "list":
-        return Shape(kind, nullable, item=_shape(schema.get("items"), root, depth + 1))
-    if kind != "object":
-        return Shape(kind, nullable)
-    properties = schema.get("properties") or {}
-    fields = {str(name): _shape(below, root, depth + 1) for name, below in properties.items()}
-    more = schema.get("additionalProperties", not fields and depth > 0) or schema.get("patternProperties")
-    return Shape(kind, nullable, fields, closed=not more)
+class _Reader:
+    """Reads the places of one schema."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._known: dict[int, Shape] = {}
+        """By the identity of the place, which the root keeps alive."""
+
+    def shape(self, schema: Any) -> Shape:
+        known = self._known.get(id(schema))
+        if known is None:
+            self._known[id(schema)] = ANY  # for whoever asks for it on the way to itself
+            try:
+                known = self._read(schema)
+            except (TypeError, AttributeError, ValueError, KeyError, RecursionError):
+                known = ANY
+            self._known[id(schema)] = known
+        return known
+
+    def _read(self, schema: Any) -> Shape:
+        if not isinstance(schema, Mapping):
+            return ANY
+        if "$ref" in schema:
+            within, _, name = str(schema["$ref"]).partition("#/$defs/")
+            return ANY if within else self.shape(self._root["$defs"][name])
+        if options := schema.get("anyOf") or schema.get("oneOf"):
+            return self._any_of(options)
+        if "allOf" in schema or "not" in schema or "if" in schema:
+            return ANY
+        names = schema.get("type")
+        listed = names if isinstance(names, list) else [names]
+        nullable, kinds = "null" in listed, [name for name in listed if name != "null"]
+        kind = _KINDS.get(str(kinds[0])) if len(kinds) == 1 else None
+        if kind is None:
+            return ANY
+        if kind == "list":
+            return Shape(kind, nullable, items=partial(self.shape, schema.get("items")))
+        return self._object(schema, nullable) if kind == "object" else Shape(kind, nullable)
+
+    def _any_of(self, options: list[Any]) -> Shape:
+        real = [option for option in options if option.get("type") != "null"]
+        if len(real) != 1:
+            return ANY
+        one = self.shape(real[0])
+        return replace(one, nullable=one.nullable or len(options) > 1)
+
+    def _object(self, schema: Mapping[str, Any], nullable: bool) -> Shape:
+        properties = schema.get("properties") or {}
+        free = not properties and schema is not self._root
+        more = schema.get("additionalProperties", free) or schema.get("patternProperties")
+        return Shape("object", nullable, _Fields(self, properties), closed=not more)
 
 
-def _any_of(shapes: list[Shape], options: list[Any]) -> Shape:
-    if len(shapes) != 1:
-        return ANY
-    one = shapes[0]
-    nullable = one.nullable or len(options) > 1
-    return Shape(one.kind, nullable, one.fields, one.closed, one.item)
+class _Fields(Mapping[str, Shape]):
+    """An object's fields, each read when it is asked for."""
+
+    def __init__(self, reader: _Reader, properties: Mapping[str, Any]) -> None:
+        self._reader = reader
+        self._properties = properties
+
+    def __getitem__(self, name: str) -> Shape:
+        return self._reader.shape(self._properties[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._properties)
+
+    def __len__(self) -> int:
+        return len(self._properties)
 
 
 def _plain(value: Any, shape: Shape, path: Path, missing: dict[Path, str], depth: int) -> Any:
