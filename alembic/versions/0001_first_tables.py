@@ -126,7 +126,7 @@ def upgrade() -> None:
         sa.Column("handle", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("email", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("claimed_groups", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("claimed_groups", sa.Text(), nullable=False),
         sa.Column("told_up_to", sa.BigInteger(), nullable=False),
         sa.Column("roles", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
@@ -135,6 +135,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("handle"),
         sa.UniqueConstraint("issuer", "subject"),
+    )
+    op.create_table(
+        "handle",
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "agent_owner",
@@ -986,6 +997,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_agent_owner_user_id"))
 
     op.drop_table("agent_owner")
+    op.drop_table("handle")
     op.drop_table("user_account")
     with op.batch_alter_table("spent_handshake", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_spent_handshake_expires_at"))

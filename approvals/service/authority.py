@@ -18,7 +18,7 @@ from approvals.policy.eligibility import (
 )
 from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, roles
 from approvals.service.identity import users as people
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader, Row, Statement
@@ -128,7 +128,7 @@ def groups_of(user: Row, named: Mapping[str, frozenset[str]]) -> frozenset[str]:
     by_policy = {
         group for group, handles in named.items() if user.handle and folded(user.handle) in map(folded, handles)
     }
-    return frozenset(user.groups.split()) | frozenset(user.claimed_groups.split()) | by_policy
+    return roles.groups_of(user) | by_policy
 
 
 def _token_fault(reader: Reader, person: Person) -> str | None:

@@ -3,14 +3,17 @@
 import base64
 import hashlib
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import identity_provider
 import pytest
 from identity_provider import now, query
 
-from approvals.errors import Invalid
+from approvals.errors import Duplicate, Invalid
 from approvals.instant import SECOND
+from approvals.policy.model import DefaultPolicy
+from approvals.policy.reviewers import Reviewers
 from approvals.service.identity.sso import Admission
 from approvals.service.identity.users import by_handle
 from approvals_web.auth.oidc import Client, Provider
@@ -87,6 +90,21 @@ async def sign_in(visitor, idp, who="carol-1", **asked):
     return await come_back(visitor, await idp.consent(await leave(visitor, **asked), who))
 
 
+class Rules(DefaultPolicy):
+    """Asks whoever `reviewers` says."""
+
+    reviewers = Reviewers()
+
+    def judge(self, call):
+        return replace(super().judge(call), reviewers=self.reviewers)
+
+
+@pytest.fixture
+def rules(served):
+    served.house.service.policy.present = made = Rules()
+    return made
+
+
 def account(served, subject):
     rows = served.house.rows(
         "SELECT name, handle, email, claimed_groups, roles FROM user_account WHERE subject = :s", s=subject
@@ -100,7 +118,13 @@ async def test_somebody_new_signs_in_and_is_a_viewer_until_an_admin_says_more(se
     answer = await sign_in(visitor, idp, next="/history")
     assert (answer.status_code, answer.headers["location"]) == (303, "/history")
     assert (await visitor.http.get("/history")).status_code == 200
-    assert account(served, "carol-1") == ("Carol", "carol@example.org", "carol@example.org", "payments staff", "viewer")
+    assert account(served, "carol-1") == (
+        "Carol",
+        "carol@example.org",
+        "carol@example.org",
+        "payments\nstaff\ntwo words",
+        "viewer",
+    )
     assert served.house.rows("SELECT method FROM web_session ORDER BY created_at DESC LIMIT 1") == [("oidc",)]
     again = await sign_in(visitors.stranger(), idp)
     assert again.status_code == 303
@@ -145,10 +169,122 @@ async def test_p1_an_e_mail_address_links_to_no_account_and_takes_nobodys_handle
     assert served.house.read(lambda reader: by_handle(reader, "ann")).id == before
 
 
+async def test_p1_the_handle_follows_the_verified_address_and_what_was_a_handle_becomes_nobody_elses(
+    served, visitors, idp
+):
+    house = served.house
+    await sign_in(visitors.stranger(), idp)
+    also(idp, lambda claims: claims.update(email="Carol.New@example.org"))
+    await sign_in(visitors.stranger(), idp)
+    assert account(served, "carol-1")[1:3] == ("carol.new@example.org", "carol.new@example.org")
+    carol = house.read(lambda reader: by_handle(reader, "carol.new@example.org"))
+    assert house.events(f"user:{carol.id}").count("user.handle_set") == 2
+    assert house.rows("SELECT words FROM notice ORDER BY id DESC LIMIT 1") == [
+        ("Rules call them carol.new@example.org (before: carol@example.org)",)
+    ]
+    connect(served, idp)
+    await sign_in(visitors.stranger(), idp, "mal-4")  # was given carol's old address
+    assert account(served, "mal-4")[1:3] == (None, "carol@example.org")
+    with pytest.raises(Duplicate):
+        add(house, "carol@example.org")
+    await sign_in(visitors.stranger(), idp)  # carol has it back
+    assert account(served, "carol-1")[1] == "carol@example.org"
+    with pytest.raises(Duplicate):
+        add(house, "carol.new@example.org")
+
+
+def add(house, name):
+    people = house.service.people
+    house.write(lambda tx: people.add(tx, "test", subject=name, name="", roles="viewer", password_hash=None))
+
+
+@pytest.mark.parametrize("said", ["bob", "carol@example.org", "not a handle", ""])
+async def test_p1_no_address_takes_a_handle_that_is_somebody_elses_or_none_at_all(served, visitors, idp, said):
+    await sign_in(visitors.stranger(), idp)
+    connect(served, idp)
+    also(idp, lambda claims: claims.update(email="dave@example.org"))
+    await sign_in(visitors.stranger(), idp, "dave-2")
+    connect(served, idp)
+    also(idp, lambda claims: claims.update(email=said))
+    await sign_in(visitors.stranger(), idp, "dave-2")
+    assert account(served, "dave-2")[1] == "dave@example.org"
+    assert account(served, "carol-1")[1] == "carol@example.org"
+
+
+async def test_p1_a_rule_that_names_the_new_address_lets_its_person_decide(served, visitors, idp, rules):
+    house = served.house
+    connect(served, idp, admission=Admission({"staff": "reviewer"}))
+    await sign_in(visitors.stranger(), idp)
+    rules.reviewers = Reviewers(people=("new@example.org",))
+    filed = house.file()
+    also(idp, lambda claims: claims.update(email="new@example.org"))
+    visitor = visitors.stranger()
+    await sign_in(visitor, idp)
+    assert (await visitor.decide(filed.request_id)).status_code == 303
+    assert house.status(filed.request_id).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("verified", "handle"),
+    [
+        ("true", "carol@example.org"),
+        ("True", "carol@example.org"),
+        ("false", None),
+        ("", None),
+        (1, None),
+        (None, None),
+    ],
+)
+async def test_p1_an_address_that_is_verified_in_words_is_verified(served, visitors, idp, verified, handle):
+    also(idp, lambda claims: claims.update(email_verified=verified))
+    await sign_in(visitors.stranger(), idp)
+    assert account(served, "carol-1")[1] == handle
+
+
+@pytest.mark.parametrize(
+    ("claim", "said", "groups"),
+    [
+        ("realm_access.roles", {"realm_access": {"roles": ["staff", "boss"]}}, ["boss", "staff"]),
+        ("https://example.org/groups", {"https://example.org/groups": ["staff"]}, ["staff"]),
+        ("groups", {"groups": "staff, on call"}, ["on call", "staff"]),
+        ("groups", {"groups": "staff boss"}, ["boss", "staff"]),
+        ("groups", {"groups": "[staff, boss]"}, ["boss", "staff"]),
+        ("groups", {"groups": ["Payments Team", "/a/b"]}, ["/a/b", "Payments Team"]),
+        ("groups", {"groups": ["a\nb", " a", "", "x" * 101, 7, None]}, []),
+        ("groups.names", {"groups": ["staff"]}, []),
+        ("a.b", {"a": {"b": {"c": 1}}}, []),
+    ],
+)
+async def test_groups_are_read_from_nested_claims_lists_in_words_and_with_blanks(served, idp, claim, said, groups):
+    connect(served, idp, groups_claim=claim)
+    identity = served.app.state.provider.identity({"sub": "carol-1", **said})
+    assert list(identity.groups) == groups
+
+
+async def test_p1_a_group_with_blanks_gives_roles_and_fits_rules(served, visitors, idp, rules):
+    house = served.house
+    connect(served, idp, admission=Admission({"two words": "reviewer"}))
+    rules.reviewers = Reviewers(groups=("two words",))
+    filed = house.file()
+    visitor = visitors.stranger()
+    await sign_in(visitor, idp)
+    assert (await visitor.decide(filed.request_id)).status_code == 303
+    assert "payments, staff, two words" in (await visitor.http.get("/account")).text
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"oidc_roles": "x\ty=viewer"}, {"oidc_roles": "x" * 101 + "=viewer"}, {"oidc_groups_claim": " "}],
+)
+def test_what_no_claim_can_ever_fit_is_refused_at_start(settings):
+    with pytest.raises(Invalid, match="APPROVALS_OIDC_"):
+        Settings(oidc_issuer="https://idp.example", oidc_client_id="gate", **settings).oidc()
+
+
 async def test_groups_and_mapped_roles_follow_the_claims_at_each_sign_in(served, visitors, idp):
     connect(served, idp, admission=Admission({"payments": "reviewer", "staff": "viewer", "boss": "admin"}))
     await sign_in(visitors.stranger(), idp)
-    assert account(served, "carol-1")[3:] == ("payments staff", "reviewer viewer")
+    assert account(served, "carol-1")[3:] == ("payments\nstaff\ntwo words", "reviewer viewer")
     also(idp, lambda claims: claims.update(groups=["boss"]))
     await sign_in(visitors.stranger(), idp)
     assert account(served, "carol-1")[3:] == ("boss", "admin")
@@ -335,6 +471,7 @@ async def test_coming_back_leads_to_no_other_site(served, visitors, idp, followi
 
 
 async def test_fresh_authentication_has_to_be_said_by_the_provider(served, visitors, idp):
+    connect(served, idp, admission=Admission({"staff": "reviewer"}))
     visitor = visitors.stranger()
     url = await leave(visitor, fresh="true", next="/account")
     assert (query(url)["max_age"], query(url)["prompt"]) == ("0", "login")

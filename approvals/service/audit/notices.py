@@ -24,6 +24,7 @@ TOLD = {
     "user.added": "A new account: {subject}. Roles: {roles}",
     "user.roles_set": "Roles: {roles} (before: {before})",
     "user.groups_set": "Groups: {groups} (before: {before})",
+    "user.handle_set": "Rules call them {handle} (before: {before})",
     "user.disabled": "An account was disabled",
     "user.enabled": "A disabled account was let in again",
     "user.password_set": "A new password",

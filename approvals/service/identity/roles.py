@@ -22,6 +22,7 @@ from approvals.service.storage.tables import (
 )
 
 PAGE = 50
+MAX_CLAIMED = 100
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:+-]{0,62}")
 MAX_GROUPS = 50
 
@@ -106,6 +107,11 @@ def agents_of(reader: Reader, user_id: str) -> list[Row]:
     return reader.all(_OWNED, user_id=user_id)
 
 
+def groups_of(user: Row) -> frozenset[str]:
+    """All of a person's groups: those that admins gave, and those that the identity provider claims."""
+    return frozenset({*user.groups.split(), *user.claimed_groups.splitlines()})
+
+
 def check_groups(groups: list[str]) -> None:
     """Raises Invalid."""
     if len(groups) > MAX_GROUPS:
@@ -120,3 +126,8 @@ def check_groups(groups: list[str]) -> None:
 
 def is_group(name: str) -> bool:
     return _GROUP.fullmatch(name) is not None
+
+
+def is_claimed_group(name: str) -> bool:
+    """Whether it can be the name of a group at an identity provider, where blanks are usual."""
+    return 0 < len(name) <= MAX_CLAIMED and name.isprintable() and name == name.strip()

@@ -1,7 +1,7 @@
 """Who an identity provider says somebody is, and the account that this makes or renews.
 
-Issuer and subject are the identity. An e-mail address is neither: it never links to an account, and it becomes the
-handle of a new account only when the provider verified it and nobody else is called so.
+Issuer and subject are the identity. An e-mail address is neither: it never links to an account. A verified one is what
+rules call its person, and follows what the provider says, unless somebody else is, or ever was, called so.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 from approvals import ids as identifier
 from approvals.errors import Forbidden
 from approvals.service.audit.log import AuditLog
-from approvals.service.identity import tokens
+from approvals.service.identity import handles, tokens
 from approvals.service.identity import users as people
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import User
@@ -29,8 +29,9 @@ _BY_IDENTITY = Statement(
 _RENEW = Statement(
     update(_users)
     .where(_users.c.id == bindparam("of"))
-    .values({name: bindparam(name) for name in ("name", "handle", "email", "claimed_groups", "roles")})
+    .values({name: bindparam(name) for name in ("name", "email", "claimed_groups", "roles")})
 )
+_CALL = Statement(update(_users).where(_users.c.id == bindparam("of")).values(handle=bindparam("handle")))
 
 
 @dataclass(frozen=True)
@@ -87,33 +88,38 @@ class Admissions:
             issuer=who.issuer,
             subject=who.subject,
             name=who.name,
-            handle=self._handle(tx, who),
+            handle=None,
             email=who.email,
-            claimed_groups=" ".join(who.groups),
+            claimed_groups="\n".join(who.groups),
             roles=roles,
             created_at=tx.now,
             disabled_at=None,
         )
         tx.insert(User, **user)
-        facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": user.claimed_groups}
+        facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
         self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", **facts)
-        return user
+        self._follow(tx, user, who)
+        return people.find(tx, user.id) or user
 
     def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
-        groups = " ".join(who.groups)
-        now: dict[str, str | None] = {"name": who.name, "email": who.email, "claimed_groups": groups, "roles": roles}
-        now["handle"] = user.handle or self._handle(tx, who)
-        tx.change(_RENEW, of=user.id, **now)
+        groups = "\n".join(who.groups)
+        tx.change(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
+        self._follow(tx, user, who)
         actor, subject = f"oidc:{who.issuer}", f"user:{user.id}"
         if roles != user.roles:
             ended = tokens.end_beyond(tx, user.id, roles)
             self._log.append(tx, "user.roles_set", actor, subject, roles=roles, before=user.roles, tokens=ended)
         if groups != user.claimed_groups:
-            self._log.append(tx, "user.groups_set", actor, subject, groups=groups, before=user.claimed_groups)
+            before = ", ".join(user.claimed_groups.splitlines())
+            self._log.append(tx, "user.groups_set", actor, subject, groups=", ".join(who.groups), before=before)
 
-    def _handle(self, tx: Transaction, who: Identity) -> str | None:
-        free = people.is_handle(who.email) and people.by_handle(tx, who.email) is None
-        return who.email if free and people.by_sign_in_name(tx, who.email) is None else None
+    def _follow(self, tx: Transaction, user: Row, who: Identity) -> None:
+        """Rules call them by their verified address of now. What they were called before stays theirs."""
+        if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):
+            return
+        tx.change(_CALL, of=user.id, handle=who.email)
+        facts = {"handle": who.email, "before": user.handle or ""}
+        self._log.append(tx, "user.handle_set", f"oidc:{who.issuer}", f"user:{user.id}", **facts)
 
 
 def _kept_out(who: Identity) -> Forbidden:

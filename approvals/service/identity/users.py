@@ -17,7 +17,7 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, handles
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -122,6 +122,8 @@ class People:
             password_hash=password_hash,
             created_at=tx.now,
         )
+        if not handles.take(tx, user_id, subject):
+            raise _taken(subject)
         self._log.append(tx, "user.added", actor, f"user:{user_id}", subject=subject, roles=roles)
         return user_id
 
@@ -259,8 +261,12 @@ def check_free(reader: Reader, subject: str) -> None:
             f"{subject[:100]!r} cannot be a sign-in name.",
             hint="1 to 100 of a-z, 0-9 and . _ % + @ -; a letter or digit first.",
         )
-    if by_sign_in_name(reader, subject) is not None or by_handle(reader, subject) is not None:
-        raise Duplicate(f"The sign-in name {subject!r} is taken.", hint="Choose another one.")
+    if by_sign_in_name(reader, subject) is not None or handles.owner(reader, subject) is not None:
+        raise _taken(subject)
+
+
+def _taken(subject: str) -> Duplicate:
+    return Duplicate(f"The sign-in name {subject!r} is, or was, somebody's.", hint="Choose another one.")
 
 
 def keep_an_admin(tx: Transaction, without: str) -> None:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,12 +23,14 @@ from approvals.errors import (
     Unavailable,
 )
 from approvals.instant import SECOND, Clock
-from approvals.service.identity.roles import MAX_GROUPS, is_group
+from approvals.service.identity.roles import MAX_CLAIMED, MAX_GROUPS, is_claimed_group
 from approvals.service.identity.sso import Admission, Identity
 from approvals.service.identity.users import ROLES, is_handle
 from approvals.service.text import visible
 from approvals_web.auth.id_token import Expected, usable, validate
 from approvals_web.auth.oidc_state import Handshake
+
+logger = logging.getLogger("approvals.oidc")
 
 PATIENCE = 10.0
 MAX_BYTES = 512 * 1024
@@ -59,6 +62,14 @@ class Client:
             )
         if not self.client_id:
             raise Invalid("APPROVALS_OIDC_CLIENT_ID is not set.", hint="The provider gave it to you.")
+        if not self.groups_claim.strip():
+            raise Invalid("APPROVALS_OIDC_GROUPS_CLAIM is empty.", hint="For example: groups, or realm_access.roles")
+        for group in self.admission.roles:
+            if not is_claimed_group(group):
+                raise Invalid(
+                    f"APPROVALS_OIDC_ROLES has the group {group!r:.200}, which can never be claimed.",
+                    hint=f"A group's name has 1 to {MAX_CLAIMED} printable characters.",
+                )
         for roles in self.admission.roles.values():
             if not set(roles.split()) <= set(ROLES):
                 raise Invalid(f"APPROVALS_OIDC_ROLES has {roles!r}.", hint=f"Roles: {', '.join(ROLES)}.")
@@ -122,7 +133,7 @@ class Provider:
         claims = await self._validated(metadata, tokens.get("id_token"), handshake)
         claims = await self._completed(metadata, claims, tokens.get("access_token"))
         for name, value in self.client.required.items():
-            if not _says(claims.get(name), value):
+            if not _says(_said(claims, name), value):
                 raise Forbidden("This account may not sign in here.", hint="Use the account of your organization.")
         at = claims.get("auth_time")
         return self.identity(claims), None if at is None else min(int(at * SECOND), self._clock.now())
@@ -130,9 +141,7 @@ class Provider:
     def identity(self, claims: dict[str, Any]) -> Identity:
         """What counts of the claims."""
         email = claims.get("email")
-        verified = isinstance(email, str) and claims.get("email_verified") is True
-        groups = claims.get(self.client.groups_claim)
-        listed = groups if isinstance(groups, list) else groups.split() if isinstance(groups, str) else []
+        verified = isinstance(email, str) and _is_true(claims.get("email_verified"))
         names = (claims.get(name) for name in ("name", "preferred_username", "email", "sub"))
         name = next(name for name in names if isinstance(name, str) and name.strip())
         return Identity(
@@ -140,8 +149,15 @@ class Provider:
             subject=claims["sub"],
             name=visible(name.strip())[:MAX_NAME],
             email=str(email).lower() if verified and is_handle(str(email).lower()) else "",
-            groups=tuple(sorted({name for name in listed if isinstance(name, str) and is_group(name)})[:MAX_GROUPS]),
+            groups=self._groups(claims),
         )
+
+    def _groups(self, claims: dict[str, Any]) -> tuple[str, ...]:
+        listed = _listed(_said(claims, self.client.groups_claim))
+        names = sorted({name for name in listed if isinstance(name, str) and is_claimed_group(name)})
+        if len(names) > MAX_GROUPS or len(names) < len(set(map(str, listed))):
+            logger.warning("not all groups that %s claims count: too many, or no names", self.client.shown)
+        return tuple(names[:MAX_GROUPS])
 
     async def _validated(self, metadata: Metadata, token: Any, handshake: Handshake) -> dict[str, Any]:
         if not isinstance(token, str):
@@ -161,8 +177,12 @@ class Provider:
 
     async def _completed(self, metadata: Metadata, claims: dict[str, Any], access: Any) -> dict[str, Any]:
         """Some providers tell the e-mail address and the groups at another address only."""
-        wanted = {"email", *([self.client.groups_claim] if self.client.admission.roles else [])}
-        if wanted <= set(claims) or not metadata.userinfo_endpoint or not isinstance(access, str):
+        wanted = ["email", *([self.client.groups_claim] if self.client.admission.roles else [])]
+        if (
+            all(_said(claims, name) is not None for name in wanted)
+            or not metadata.userinfo_endpoint
+            or not isinstance(access, str)
+        ):
             return claims
         more = await self._call("GET", metadata.userinfo_endpoint, headers={"Authorization": f"Bearer {access}"})
         if more.get("sub") != claims["sub"]:
@@ -248,6 +268,27 @@ class Provider:
             f"The identity provider {self.client.shown} cannot be used: {why}.",
             hint="Try again, or sign in with a local account or a sign-in link.",
         )
+
+
+def _said(claims: dict[str, Any], name: str) -> Any:
+    """A claim by its name, which may have dots itself, or by its path: `realm_access.roles`."""
+    found: Any = claims
+    for part in [name] if name in claims else name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _listed(groups: Any) -> list[Any]:
+    """A list as it is; text with commas (in brackets or not) by its commas, other text by its blanks."""
+    if not isinstance(groups, str):
+        return groups if isinstance(groups, list) else []
+    text = groups.strip().removeprefix("[").removesuffix("]")
+    return [part.strip() for part in (text.split(",") if "," in text else text.split()) if part.strip()]
+
+
+def _is_true(claim: Any) -> bool:
+    """Some providers (Amazon Cognito) write it as text."""
+    return claim is True or (isinstance(claim, str) and claim.lower() == "true")
 
 
 def _says(claim: Any, value: str) -> bool:

@@ -76,9 +76,11 @@ def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str
 
 
 def user_list(s: Service, tx: Transaction, actor: str) -> Any:
-    shown = ("name", "roles", "groups", "claimed_groups")
     return [
-        {"handle": row.handle or row.id} | {key: row[key] for key in shown} | _times(row) for row in people.everyone(tx)
+        {"handle": row.handle or row.id, "name": row.name, "roles": row.roles, "groups": row.groups}
+        | {"claimed_groups": ", ".join(row.claimed_groups.splitlines())}
+        | _times(row)
+        for row in people.everyone(tx)
     ]
 
 

@@ -17,6 +17,7 @@ from approvals.errors import (
 from approvals.service.identity import sessions as web_sessions
 from approvals.service.identity import tokens as personal_tokens
 from approvals.service.identity import users as people
+from approvals.service.identity.roles import groups_of
 from approvals.service.identity.tokens import HOUR
 from approvals.service.identity.users import LOCAL, Person
 from approvals.service.service import Service
@@ -180,7 +181,7 @@ def _shown(reader: Reader, person: Person) -> dict[str, Any]:
     user = people.find(reader, person.id)
     return {
         "user": user,
-        "groups": groups_of(user),
+        "groups": sorted(groups_of(user)) if user else [],
         "sessions": web_sessions.live(reader, person.id),
         "tokens": personal_tokens.live(reader, person.id),
         "fresh": personal_tokens.is_fresh(person, reader.now),
@@ -189,8 +190,3 @@ def _shown(reader: Reader, person: Person) -> dict[str, Any]:
         "by_link": _came_by_link(person, reader.now),
         "at_most": personal_tokens.AT_MOST,
     }
-
-
-def groups_of(user: Any) -> list[str]:
-    """Those that admins gave, and those that the identity provider claims."""
-    return sorted({*user.groups.split(), *user.claimed_groups.split()}) if user else []

@@ -23,7 +23,6 @@ from approvals.service.storage.database import Reader, Row, Transaction
 from approvals_web.http.deps import Admin, Overseer, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.account import groups_of
 from approvals_web.pages.notices import named
 
 router = PageRouter()
@@ -169,7 +168,7 @@ def _list(
     shown = {
         "invitations": invitations,
         "person": person,
-        "users": [{"row": row, "groups": groups_of(row)} for row in rows],
+        "users": [{"row": row, "groups": sorted(roster.groups_of(row))} for row in rows],
         "newer": f"/users?after={rows[-1].id}" if len(rows) == roster.PAGE else "",
         "notice": f"{error.detail} {error.hint}".strip() if error else "",
         "link": "",

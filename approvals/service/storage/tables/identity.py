@@ -88,12 +88,12 @@ class User(SQLModel, table=True):
     name: str
     handle: str | None = Field(default=None, unique=True)
     """What policies and commands call this person: the sign-in name of a local account, the verified e-mail address of
-    another; lower-case. Nobody chooses their own."""
+    another, which it follows when the identity provider changes it; lower-case. Nobody chooses their own."""
     email: str = ""
     groups: str = ""
     """Space-separated, as admins gave them."""
-    claimed_groups: str = ""
-    """Space-separated, as the identity provider said at the last sign-in."""
+    claimed_groups: str = long_text(default="")
+    """One a line (names may have blanks), as the identity provider said at the last sign-in."""
     told_up_to: int = Field(default=0, sa_type=BigInteger)
     """The last notice that this person has seen."""
     roles: str
@@ -101,6 +101,15 @@ class User(SQLModel, table=True):
     password_hash: str | None = None
     created_at: int = instant()
     disabled_at: int | None = instant(default=None)
+
+
+class Handle(SQLModel, table=True):
+    """Every name that rules ever called somebody by, and whose it is for good."""
+
+    __tablename__: ClassVar[str] = "handle"
+    name: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="user_account.id")
+    since_at: int = instant()
 
 
 class Credential(SQLModel, table=True):
