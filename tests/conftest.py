@@ -86,6 +86,7 @@ BEHIND_HTTP = {
     "test_gated_server",
     "test_grant_pages",
     "test_honest_answers",
+    "test_hosts",
     "test_hostile_calls",
     "test_lever_pages",
     "test_lost_messages",

@@ -1,7 +1,7 @@
 """What the agent is told, as a table: what happened, whether anything ran, and what to do next (P7; docs/answers.md).
 
-Every answer but a result is an MCP error result, so that it needs no output schema; `structured_content` has the same
-facts as the text.
+Every answer but a result is an MCP error result: its text says everything, `_meta` has the same as facts. Whether they
+stand in `structured_content` as well is up to the tool's output schema (`hosts`).
 """
 
 from collections.abc import Callable
@@ -37,7 +37,8 @@ NAMELESS = (
 OUTSIDE = "Do not call this server again; do what you can without it, or ask a person."
 RETRY_SECONDS = 5
 FROZEN_RETRY_SECONDS = 60
-META = "mcp-approvals/replayed"
+FACTS = "mcp-approvals/answer"
+"""The key in `_meta` under which an answer's facts stand."""
 
 
 def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) -> CallToolResult:
@@ -67,19 +68,21 @@ def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) 
         facts["frozen"] = held
     if status.replaces:
         facts["replaces"] = status.replaces
-    return error(f"{words}\n{following}", facts)
+    return error(words, facts)
 
 
 def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
     """A stored result, whole, marked as such."""
     ago = round(status.finished_ago or 0)
-    note = TextContent(
-        type="text",
-        text=f"[replayed] This exact call already ran {ago} seconds ago (request {status.id}); this is its stored "
-        f'result, nothing ran again. To run it again on purpose, pass approval_repeat="{status.id}".',
+    following = f'To run it again on purpose, pass approval_repeat="{status.id}".'
+    words = (
+        f"[replayed] This exact call already ran {ago} seconds ago (request {status.id}); this is its stored "
+        f"result, nothing ran again. {following}"
     )
-    meta = (result.meta or {}) | {META: {"request_id": status.id, "ran_seconds_ago": ago}}
-    return result.model_copy(update={"content": [note, *result.content], "meta": meta})
+    facts: dict[str, Any] = {"status": status.state.value, "executed": True, "request_id": status.id, "next": following}
+    facts |= {"replayed": words, "ran_seconds_ago": ago}
+    note = TextContent(type="text", text=words)
+    return _with(result.model_copy(update={"content": [note, *result.content]}), facts)
 
 
 def without_result(status: RequestStatus) -> CallToolResult:
@@ -88,12 +91,12 @@ def without_result(status: RequestStatus) -> CallToolResult:
     shown = status.error if status.state is State.FAILED else status.result
     following = f'Do not call it again for the same purpose. To run it again on purpose: approval_repeat="{status.id}".'
     facts = {"status": status.state.value, "request_id": status.id, "review_url": status.review_url, "executed": True}
-    return error(f"{words}\n{shown or ''}\n{following}", facts | {"replayed": status.replayed, "next": following})
+    return error(f"{words}\n{shown or ''}", facts | {"next": following})
 
 
 def failed(result: CallToolResult, request_id: str, *, nameless: bool = False) -> CallToolResult:
-    """What a tool gave back that ran on a permission: its error with the facts beside it, unless it has its own."""
-    if not result.is_error or result.structured_content is not None:
+    """What a tool gave back that ran on a permission: its error with the facts beside it."""
+    if not result.is_error:
         return result
     following = "It ran and failed: heed its error. " + (
         "Calling again asks a person anew."
@@ -102,7 +105,7 @@ def failed(result: CallToolResult, request_id: str, *, nameless: bool = False) -
         f'approval_repeat="{request_id}".'
     )
     facts = {"status": State.FAILED.value, "request_id": request_id, "executed": True, "next": following}
-    return result.model_copy(update={"structured_content": facts})
+    return _with(result, facts)
 
 
 def frozen(status: RequestStatus, words: str) -> CallToolResult:
@@ -110,7 +113,7 @@ def frozen(status: RequestStatus, words: str) -> CallToolResult:
     facts = {"status": "frozen", "request_id": status.id, "review_url": status.review_url, "executed": False}
     facts |= {"reason": words, "next": THAW, "retry_after_seconds": FROZEN_RETRY_SECONDS}
     said = f"NOT EXECUTED: {words}. Request {status.id} stays open: it can be decided once the freeze is lifted."
-    return error(f"{said}\n{THAW}", facts)
+    return error(said, facts)
 
 
 def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
@@ -141,7 +144,7 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
         facts["retry_after_seconds"] = FROZEN_RETRY_SECONDS
     if isinstance(failure, TooMany):
         facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
-    return error(f"NOT EXECUTED: {failure.detail}{hint}\n{following}", facts)
+    return error(f"NOT EXECUTED: {failure.detail}{hint}", facts)
 
 
 def not_yours(request_id: str, *, nameless: bool) -> CallToolResult:
@@ -151,21 +154,21 @@ def not_yours(request_id: str, *, nameless: bool) -> CallToolResult:
     if nameless:
         words, following = "No request can be shown to this caller.", NAMELESS
     facts = {"status": "not_found", "request_id": request_id, "executed": False, "next": following}
-    return error(f"{words}\n{following}", facts)
+    return error(words, facts)
 
 
 def refused(reason: str) -> CallToolResult:
     """The policy refuses the tool altogether."""
     following = "Do not call it again; do what you can without it, or ask a person."
     facts = {"status": "refused", "executed": False, "reason": reason, "next": following}
-    return error(f"NOT EXECUTED: this tool is refused here. {reason}\n{following}", facts)
+    return error(f"NOT EXECUTED: this tool is refused here. {reason}", facts)
 
 
 def not_started(status: RequestStatus, why: str) -> CallToolResult:
     """The permission was claimed, and could not be used safely."""
     following = f"{AGAIN}: it is asked anew."
     facts = {"status": "not_executed", "request_id": status.id, "executed": False, "next": following}
-    return error(f"NOT EXECUTED: it was approved, but {why}.\n{following}", facts)
+    return error(f"NOT EXECUTED: it was approved, but {why}.", facts)
 
 
 def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:
@@ -230,5 +233,16 @@ _TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
 
 
 def error(words: str, facts: dict[str, Any]) -> CallToolResult:
-    """An error result with the facts beside the words."""
-    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=facts, is_error=True)
+    """An error result that ends with what to do next."""
+    text = TextContent(type="text", text=f"{words}\n{facts['next']}")
+    return _with(CallToolResult(content=[text], is_error=True), facts)
+
+
+def facts_of(result: CallToolResult) -> dict[str, Any] | None:
+    """None for what is a tool's own and nothing else."""
+    facts: dict[str, Any] | None = (result.meta or {}).get(FACTS)
+    return facts
+
+
+def _with(result: CallToolResult, facts: dict[str, Any]) -> CallToolResult:
+    return result.model_copy(update={"meta": (result.meta or {}) | {FACTS: facts}})

@@ -19,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from approvals.errors import ApprovalsError, NotConfigured
-from approvals.gate import answers, idempotency, rounds
+from approvals.gate import answers, hosts, idempotency, rounds
 from approvals.gate import auth as agent_key
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
@@ -153,7 +153,8 @@ class GatedServer(MCPServer[Any]):
             return answers.failed(result, request_id, nameless=call.caller.nameless)
 
         call = self._call(tool, rest, run, context, words)
-        return await self.gate.call(call)
+        answer = await self.gate.call(call)
+        return hosts.shown(answer, tool.output_schema) if isinstance(answer, CallToolResult) else answer
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Any:
         """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
@@ -196,8 +197,8 @@ class GatedServer(MCPServer[Any]):
                 "tools/call", GET_APPROVAL, look, self._caller(context), free=True
             )
         except ApprovalsError as error:
-            return answers.of_error(error)
-        return result
+            result = answers.of_error(error)
+        return hosts.shown(result, None)
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
         return self._callers.of(context, self.gate.settings.agent_key if self.gate.is_configured else None)
@@ -218,7 +219,7 @@ class GatedServer(MCPServer[Any]):
             return tool
         extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
         schema = tool.input_schema | {"properties": tool.input_schema.get("properties", {}) | extras}
-        return tool.model_copy(update={"input_schema": schema})
+        return tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
 
     def _extras(self, schema: dict[str, Any]) -> list[str]:
         """The argument names that are the gate's: those the tool has not taken itself."""

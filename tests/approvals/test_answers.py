@@ -1,6 +1,7 @@
 """Every answer that an agent can get is its own, says whether anything ran, and what to do next (P7)."""
 
 import pytest
+from answer_table import facts
 from mcp_types import CallToolResult, TextContent
 
 from approvals.errors import (
@@ -33,8 +34,8 @@ EXECUTED = {State.EXECUTING: None, State.UNKNOWN: None, State.SUCCEEDED: True, S
 
 
 def status(state, **more):
-    facts = {"expires_in": 60.0} if state is State.PENDING else {}
-    facts |= {"decided_by": "Ann", "comment": "use credit", "ask_again_in": 600.0} if state is State.DENIED else {}
+    more_of = {"expires_in": 60.0} if state is State.PENDING else {}
+    more_of |= {"decided_by": "Ann", "comment": "use credit", "ask_again_in": 600.0} if state is State.DENIED else {}
     return RequestStatus(
         id="r",
         server="shop",
@@ -46,7 +47,7 @@ def status(state, **more):
         headline="Refund",
         review_url="http://here/requests/r",
         rule="default",
-        **facts | more,
+        **more_of | more,
     )
 
 
@@ -57,13 +58,13 @@ def text(result):
 @pytest.mark.parametrize("state", State)
 def test_p7_every_state_has_an_answer_of_its_own_that_says_what_to_do(state):
     answer = answers.of_status(status(state))
-    facts = answer.structured_content
+    about = facts(answer)
     assert answer.is_error
     assert text(answer).startswith(FIRST_WORDS[state])
-    assert facts["status"] == state.value
-    assert facts["executed"] is EXECUTED.get(state, False)
-    assert facts["next"] in text(answer)
-    assert ("retry_after_seconds" in facts) is (state in {State.PENDING, State.APPROVED, State.EXECUTING})
+    assert about["status"] == state.value
+    assert about["executed"] is EXECUTED.get(state, False)
+    assert about["next"] in text(answer)
+    assert ("retry_after_seconds" in about) is (state in {State.PENDING, State.APPROVED, State.EXECUTING})
     assert ("denied" in text(answer).split("\n")[0].replace("Nobody denied", "")) is (state is State.DENIED)
 
 
@@ -90,7 +91,7 @@ def test_p7_all_answers_differ():
 def test_p7_every_failure_to_ask_is_told_as_not_executed(error, name):
     answer = answers.of_error(error("It broke.", hint="Mend it."), request_id="r")
     assert text(answer).startswith("NOT EXECUTED: It broke. Mend it.")
-    assert answer.structured_content | {"next": ""} == {
+    assert facts(answer) | {"next": ""} == {
         "status": name,
         "executed": False,
         "reason": "It broke.",
@@ -103,7 +104,7 @@ def test_p7_a_denial_says_how_long_not_to_ask_and_when_it_may():
     waits = answers.of_status(status(State.DENIED))
     assert "600 more seconds" in text(waits)
     free = answers.of_status(status(State.DENIED, ask_again_in=0.0))
-    assert "may" not in waits.structured_content["next"]
+    assert "may" not in facts(waits)["next"]
     assert "allows the same call" in text(free)
 
 
@@ -115,7 +116,14 @@ def test_p7_a_replay_is_marked_and_otherwise_the_same():
     assert text(again).startswith("[replayed]")
     assert "12 seconds ago" in text(again)
     assert 'approval_repeat="r"' in text(again)
-    assert again.meta[answers.META] == {"request_id": "r", "ran_seconds_ago": 12}
+    about = facts(again)
+    assert (about["status"], about["executed"], about["request_id"], about["ran_seconds_ago"]) == (
+        "succeeded",
+        True,
+        "r",
+        12,
+    )
+    assert about["replayed"] == again.content[0].text
 
 
 @pytest.mark.parametrize(("state", "shown"), [(State.SUCCEEDED, "the result"), (State.FAILED, "the error")])
@@ -123,4 +131,4 @@ def test_p7_a_result_that_was_not_kept_is_not_run_again(state, shown):
     answer = answers.without_result(status(state, result="the result", error="the error"))
     assert text(answer).startswith("ALREADY EXECUTED")
     assert shown in text(answer)
-    assert answer.structured_content["executed"] is True
+    assert facts(answer)["executed"] is True

@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import effects
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
@@ -217,7 +218,7 @@ async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(serve
     house = served.house
     mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
     async with Client(mcp) as agent:
-        assert (await agent.call_tool("async_write", CALL)).structured_content["status"] == "pending"
+        assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
         row = await served.decide()
 
         @mcp.tool(name="another")
@@ -232,15 +233,15 @@ async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(serve
             return "done"
 
         result = await agent.call_tool("async_write", CALL)
-    assert result.structured_content["status"] == "pending"
-    assert result.structured_content["request_id"] != row.id or house.status(row.id).content_version == 2
+    assert facts(result)["status"] == "pending"
+    assert facts(result)["request_id"] != row.id or house.status(row.id).content_version == 2
     assert lines(log) == []
 
 
 async def test_p1_a_call_whose_agent_is_revoked_while_it_waits_never_runs(served, log):
     mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
     async with Client(mcp) as agent:
-        assert (await agent.call_tool("async_write", CALL)).structured_content["status"] == "pending"
+        assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
         row = await served.decide()
         served.house.revoke_agent()
         result = await agent.call_tool("async_write", CALL)
@@ -315,7 +316,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         await until(lambda: waiting)
         row = await served.decide()
         with anyio.fail_after(10):
-            assert (await answer).structured_content["status"] == "approved"
+            assert facts(await answer)["status"] == "approved"
     assert ran == []
     assert served.house.row(row.id).state == "approved"
 

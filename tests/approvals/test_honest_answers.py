@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import effects
 import pytest
+from answer_table import facts as facts_of
 from answer_table import rows, told
 from mcp import Client
 
@@ -151,7 +152,7 @@ async def test_p7_replayed(served, patient, log):
     assert not again.is_error
     assert text(again).startswith("[replayed] This exact call already ran 12 seconds ago")
     assert again.content[1:] == first.content
-    assert again.meta[answers.META]["ran_seconds_ago"] == 12
+    assert facts_of(again)["ran_seconds_ago"] == 12
     assert log.read_text() == "async 7\n"
 
 
@@ -161,7 +162,7 @@ async def test_p7_a_tools_failure_is_its_own_words_and_says_that_it_ran(served, 
     assert text(result).endswith("the carrier is closed")
     assert told(result, "failed")["request_id"] == row.id
     again = await agent.call_tool("failing_write", CALL)
-    assert again.structured_content == result.structured_content
+    assert facts_of(again)["replayed"] == again.content[0].text
     assert again.content[1:] == result.content
     assert log.read_text() == "failing 7\n"
 
@@ -220,7 +221,7 @@ async def test_p7_unauthenticated(served, log):
 
 
 def test_p7_the_table_has_every_state_and_every_failure_to_ask():
-    told_of = {answers.of_error(kind("x")).structured_content["status"] for kind in kinds(ApprovalsError)}
+    told_of = {facts_of(answers.of_error(kind("x")))["status"] for kind in kinds(ApprovalsError)}
     never = {"bad-request", "not-found", "conflict", "duplicate"}  # what a gate of the same version never meets
     assert {state.value for state in State} | {"refused"} | (told_of - never) == set(rows())
 

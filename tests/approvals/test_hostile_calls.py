@@ -8,6 +8,7 @@ import anyio
 import effects
 import httpx2
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ToolAnnotations
@@ -80,7 +81,7 @@ async def test_p2_an_argument_that_json_hides_is_refused_instead_of_running_as_a
 
     async with Client(mcp) as agent:
         result = await agent.call_tool("set_password", {"user": "x", "password": "correct horse"})
-    assert result.structured_content["status"] == "invalid"
+    assert facts(result)["status"] == "invalid"
     assert "SecretStr" in text(result)
     assert ran == []
 

@@ -6,6 +6,7 @@ import uuid
 
 import anyio
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp_types import ToolAnnotations
 from sqlalchemy import select
@@ -63,7 +64,7 @@ async def test_the_agent_neither_sees_nor_sets_the_key(served, mcp, paid):
             assert "key" not in json.dumps(tool.input_schema), tool.name
         for name in ("pay", "quote"):
             answer = await client.call_tool(name, {"cents": 500, "key": "mine"})
-            assert (answer.is_error, answer.structured_content["status"]) == (True, "invalid")
+            assert (answer.is_error, facts(answer)["status"]) == (True, "invalid")
             assert "no argument 'key'" in answer.content[0].text
     assert paid == []
 

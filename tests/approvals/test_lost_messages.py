@@ -8,6 +8,7 @@ import re
 import anyio
 import effects
 import pytest
+from answer_table import facts
 from mcp import Client
 
 from approvals.clock import boot_clock
@@ -123,7 +124,7 @@ async def call_until_it_ran(agent, tool, log):
             if not result.is_error:
                 return result
             assert text(result).startswith("NOT EXECUTED")
-            assert result.structured_content["executed"] is False
+            assert facts(result)["executed"] is False
             assert lines(log) == []
 
 
@@ -183,7 +184,7 @@ async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, 
         house.sweep()
         meanwhile = await agent.call_tool("slow_write", CALL)
         assert text(meanwhile).startswith("OUTCOME UNKNOWN")
-        assert meanwhile.structured_content["executed"] is None
+        assert facts(meanwhile)["executed"] is None
         if settled is not None:
             house.settle(row.id, settled)
         hold.unlink()

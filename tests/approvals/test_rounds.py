@@ -8,6 +8,7 @@ from dataclasses import replace
 import anyio
 import effects
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters
@@ -106,7 +107,7 @@ async def test_p7_after_the_last_round_the_client_is_told_that_it_still_waits(se
     async with Client(server, mode=MODERN) as client:
         with anyio.fail_after(10):
             result = await client.call_tool("async_write", CALL)
-    assert result.structured_content["status"] == "pending"
+    assert facts(result)["status"] == "pending"
     assert text(result).startswith("NOT EXECUTED: waiting for a person's approval")
 
 
@@ -114,14 +115,14 @@ async def test_an_older_client_is_never_sent_away(served, server):
     async with Client(server, mode="legacy") as client:
         result = await one_round(client)
     assert isinstance(result, CallToolResult)
-    assert result.structured_content["status"] == "pending"
+    assert facts(result)["status"] == "pending"
 
 
 async def test_one_round_alone_holds_new_clients_like_older_ones(served, log):
     server = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05, rounds=1)))
     async with Client(server, mode=MODERN) as client:
         result = await one_round(client)
-    assert result.structured_content["status"] == "pending"
+    assert facts(result)["status"] == "pending"
 
 
 async def test_progress_is_told_within_each_round(served, log):
@@ -227,7 +228,7 @@ async def test_p7_a_call_that_comes_back_gets_its_own_requests_end_and_asks_nobo
             assert ("wrote 7" if how == "succeeded" else "the carrier is closed") in text(result)
             assert lines(log) == [{"succeeded": "async 7", "failed": "failing 7"}[how]]
         else:
-            assert (result.structured_content["status"], result.structured_content["request_id"]) == (how, row.id)
+            assert (facts(result)["status"], facts(result)["request_id"]) == (how, row.id)
             assert lines(log) == []
         assert served.house.status(row.id).state == how
         assert requests(served) == [row.id]
@@ -258,8 +259,8 @@ async def test_p2_a_call_that_comes_back_to_a_redefined_tool_is_asked_anew_or_ge
 
     async with Client(second, mode=MODERN) as client:
         result = await one_round(client, state=saved)
-    assert result.structured_content["status"] == "revoked"
-    assert result.structured_content["request_id"] == row.id
+    assert facts(result)["status"] == "revoked"
+    assert facts(result)["request_id"] == row.id
     assert lines(log) == []
 
 
@@ -363,7 +364,7 @@ async def test_p6_what_the_clients_user_says_to_the_link_is_no_approval(served, 
         row = await served.pending()
         with anyio.fail_after(10):
             result = await call
-        assert result.structured_content["status"] == "pending"
+        assert facts(result)["status"] == "pending"
         assert served.house.status(row.id).state == "pending"
         assert lines(log) == []
         assert [(params.mode, params.url) for params in shown] == [("url", f"http://127.0.0.1:8700/requests/{row.id}")]

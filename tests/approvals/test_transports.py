@@ -11,6 +11,7 @@ import anyio
 import effects
 import httpx2
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
@@ -98,7 +99,7 @@ async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log)
     assert result.is_error
     assert "denied by Ann" in text(result)
     assert "use store credit instead" in text(result)
-    assert result.structured_content["status"] == "denied"
+    assert facts(result)["status"] == "denied"
     assert not log.exists()
 
 
@@ -205,7 +206,7 @@ async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_executi
             else:
                 if not answer.is_error:
                     return answer
-                attempts.append(answer.structured_content["status"])
+                attempts.append(facts(answer)["status"])
 
     async with http_server(effects.create(log, gate=served.gate(agent=None, budgets=budgets))) as url:
         with anyio.fail_after(20):

@@ -6,6 +6,8 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
+from approvals.gate import answers
+
 _DOC = Path(__file__).parents[2] / "docs" / "answers.md"
 _ROW = re.compile(r"^\| (`[\w-]+`(?:, `[\w-]+`)*) \| `(true|false|null)` \| (.+) \| (.+) \|$", re.MULTILINE)
 _EXECUTED = {"true": True, "false": False, "null": None}
@@ -20,16 +22,21 @@ def rows() -> dict[str, tuple[bool | None, str, str]]:
     return found
 
 
+def facts(result: CallToolResult) -> dict[str, Any]:
+    """Of an answer of the gate's; empty for a tool's own."""
+    return answers.facts_of(result) or {}
+
+
 def told(result: CallToolResult, status: str) -> dict[str, Any]:
     """The facts of an answer that is as the table says."""
     executed, words, following = rows()[status]
-    facts: dict[str, Any] = result.structured_content or {}
+    about = facts(result)
     text = "\n".join(block.text for block in result.content if block.type == "text")
     assert result.is_error
-    assert facts.get("status") == status, text
-    assert facts["executed"] is executed
-    assert facts["next"].startswith(following)
+    assert about.get("status") == status, text
+    assert about["executed"] is executed
+    assert about["next"].startswith(following)
     if words != "the tool's own error":
         assert re.match(re.escape(words).replace("…", r"\S+"), text), text
         assert following in text
-    return facts
+    return about

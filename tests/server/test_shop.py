@@ -6,6 +6,7 @@ import sys
 
 import anyio
 import pytest
+from answer_table import facts
 from mcp import Client
 
 from approvals import GatedServer
@@ -71,7 +72,7 @@ async def test_long_results_come_in_pages(agent):
     assert few["customers"]
     assert all("mira" in (one["name"] + one["email"]).lower() for one in few["customers"])
     too_many = await agent.call_tool("search_orders", {"limit": 51})
-    assert too_many.structured_content["status"] == "invalid"
+    assert facts(too_many)["status"] == "invalid"
 
 
 async def test_the_sample_is_a_few_thousand_rows_and_the_same_each_time(shop, tmp_path):

@@ -19,6 +19,7 @@ if (link) {
 }
 const requestInit = { headers: { Authorization: `Bearer ${key}` } };
 await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
+await client.listTools();
 let answer;
 try {
   answer = { result: await client.callTool(params, { timeout }) };

@@ -1,4 +1,4 @@
-// One call of one tool with the TypeScript SDK v1, which speaks 2025-11-25: node older.mjs '{"url": …, "key": …}'
+// One call of one tool with the TypeScript SDK v1, which speaks 2025-11-25, after listing them as every host does: node older.mjs '{"url": …, "key": …}'
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
@@ -6,6 +6,7 @@ const { url, key, params, timeout, progress } = JSON.parse(process.argv[2]);
 const client = new Client({ name: "typescript-v1", version: "1" });
 const requestInit = { headers: { Authorization: `Bearer ${key}` } };
 await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
+await client.listTools(); // from now on it holds results against the output schemas, errors too
 const beats = [];
 const onprogress = (beat) => beats.push(beat.progress);
 const options = progress ? { timeout, resetTimeoutOnProgress: true, onprogress } : { timeout };

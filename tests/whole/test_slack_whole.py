@@ -11,6 +11,7 @@ import sys
 import anyio
 import httpx2
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from relay import Relay
@@ -92,7 +93,7 @@ def refund(client, order, cents=100):
 async def ran(agent, call):
     """The call's result; a gate that lost the service at the claim says to call again, and starts nothing."""
     result = await call
-    if result.is_error and result.structured_content["status"] == "unavailable":
+    if result.is_error and facts(result)["status"] == "unavailable":
         return await refund(agent, 1042)
     return result
 

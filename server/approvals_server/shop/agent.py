@@ -11,6 +11,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
+from approvals.gate.answers import FACTS
+
 REASON = "The customer reports that the parcel never arrived; the carrier confirms that it is lost."
 PAUSE = 1.0
 
@@ -36,7 +38,7 @@ async def _ask(url: str, key: str) -> CallToolResult:
         arguments = await _refundable(client) | {"approval_reason": REASON}
         while True:
             answer = await client.call_tool("refund_order", arguments, progress_callback=_ignore)
-            if (answer.structured_content or {}).get("status") not in {"pending", "approved", "executing"}:
+            if (answer.meta or {}).get(FACTS, {}).get("status") not in {"pending", "approved", "executing"}:
                 return answer
 
 

@@ -1,0 +1,49 @@
+"""The form of an answer in which every host shows it to its model (docs/clients.md).
+
+Some hosts show a result's text, others only its `structuredContent`; TypeScript's SDK 1.x throws an error away whose
+`structuredContent` does not fit the tool's output schema. So the facts of an answer stand there only for a tool without
+one, and a replay is told in a property of its own, which the listed schema has.
+"""
+
+from typing import Any
+
+from jsonschema.validators import validator_for
+from mcp_types import CallToolResult, TextContent
+
+from approvals.gate import answers
+
+REPLAYED = "approval_replayed"
+_ABOUT = "Only when nothing ran: the same call ran before, and this is its stored result. Says when, and what to do."
+
+
+def listed(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A tool's output schema as its clients see it: it has a place for the words of a replay."""
+    if schema is None or schema.get("type") != "object" or REPLAYED in schema.get("properties", {}):
+        return schema
+    place = {REPLAYED: {"type": "string", "description": _ABOUT}}
+    return schema | {"properties": schema.get("properties", {}) | place}
+
+
+def shown(result: CallToolResult, schema: dict[str, Any] | None) -> CallToolResult:
+    """An answer of a tool with this output schema; what is the tool's own stays as it is."""
+    facts = answers.facts_of(result)
+    if facts is None:
+        return result
+    words = facts.get("replayed")
+    if result.structured_content is not None:
+        return _marked(result, words, listed(schema)) if words else result
+    if schema is not None or (words and not result.is_error):
+        return result
+    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    return result.model_copy(update={"structured_content": facts | {"message": text}})
+
+
+def _marked(result: CallToolResult, words: str, schema: dict[str, Any] | None) -> CallToolResult:
+    """Where the schema has no place for them, the words stand in the text alone."""
+    own = result.structured_content
+    if not isinstance(own, dict) or REPLAYED in own:
+        return result
+    marked = {REPLAYED: words} | own
+    if schema is not None and not validator_for(schema)(schema).is_valid(marked):
+        return result
+    return result.model_copy(update={"structured_content": marked})
