@@ -17,6 +17,10 @@ KNOWN_CLIENTS: Mapping[str, float] = {
 }
 """Seconds for clients that ask for progress and give up before `Budgets.with_progress` all the same."""
 
+COME_BACK = frozenset({"claude-code", "fastmcp"})
+"""Clients of 2026-07-28 that are known to come back by themselves with a state, by their names; others raise an error
+(whatever is made with the Python SDK's `ClientSession`, which calls itself `mcp`), or their names tell nothing."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -36,17 +40,22 @@ class Budgets:
     with_progress: float = 240.0
     beat: float = 8.0
     rounds: int = 8
-    """Below the 10 after which clients of 2026-07-28 stop coming back by themselves; 1 holds them like older ones."""
+    """Of clients that are known to come back; below the 10 after which they stop. 1: none is sent away."""
     by_client: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Seconds for clients by name, in lower case; they win over everything else but LONGEST_ROUND."""
+    rounds_by_client: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Rounds for clients by name, in lower case: whether one comes back, whatever is known of it here."""
 
     def for_call(self, *, protocol: str | None, wants_progress: bool, client: str = "") -> Budget:
-        """The budget of one call. Only a client of 2026-07-28 can be sent away with a state and come back."""
+        """The budget of one call. A client of 2026-07-28 that comes back is sent away with a state; nothing is known of
+        how long the others wait."""
         name, beat = client.lower(), self.beat if wants_progress else None
-        if protocol in MODERN_PROTOCOL_VERSIONS and self.rounds > 1:
-            return Budget(min(self.by_client.get(name, self.plain), LONGEST_ROUND), beat, self.rounds)
+        is_new = protocol in MODERN_PROTOCOL_VERSIONS
+        rounds = self.rounds_by_client.get(name, self.rounds if name in COME_BACK else 1)
+        if is_new and rounds > 1:
+            return Budget(min(self.by_client.get(name, self.plain), LONGEST_ROUND), beat, rounds)
         if name in self.by_client:
             return Budget(self.by_client[name], beat)
-        if not wants_progress:
-            return Budget(self.plain)
+        if is_new or not wants_progress:
+            return Budget(self.plain, beat)
         return Budget(min(self.with_progress, KNOWN_CLIENTS.get(name, self.with_progress)), beat)

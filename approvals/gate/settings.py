@@ -1,16 +1,18 @@
 """What a gate needs to know: where the service is, the keys, and how long calls are held."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import nan
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from approvals.errors import NotConfigured
 from approvals.gate.budgets import Budgets
 from approvals.secret_reference import resolve
 
+N = TypeVar("N", int, float)
 STATE_KEY_BYTES = 32
 LONGEST_UNASKED = 59.0
 """Seconds without progress: nearly every client gives up at 60."""
@@ -32,7 +34,8 @@ class GateSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "GateSettings":
-        """From APPROVALS_URL, APPROVALS_SERVER_KEY, APPROVALS_AGENT_KEY, APPROVALS_STATE_KEY and APPROVALS_HOLD…;
+        """From APPROVALS_URL, APPROVALS_SERVER_KEY, APPROVALS_AGENT_KEY, APPROVALS_STATE_KEY, APPROVALS_HOLD… and
+        APPROVALS_ROUNDS…;
         secrets may be references. Raises NotConfigured, naming the variable that is missing or wrong."""
         url = environment.get("APPROVALS_URL", "").rstrip("/")
         key = environment.get("APPROVALS_SERVER_KEY", "")
@@ -73,7 +76,10 @@ def _state_keys(value: str) -> tuple[str, ...]:
 
 def _budgets(environment: Mapping[str, str]) -> Budgets:
     """What is not set stays as it is."""
-    budgets = Budgets(by_client=_by_client(environment.get("APPROVALS_HOLD_BY_CLIENT", "")))
+    budgets = Budgets(
+        by_client=_by_client(environment, "APPROVALS_HOLD_BY_CLIENT", "seconds", _seconds),
+        rounds_by_client=_by_client(environment, "APPROVALS_ROUNDS_BY_CLIENT", "rounds", _rounds),
+    )
     if value := environment.get("APPROVALS_HOLD"):
         budgets = replace(budgets, plain=_seconds("APPROVALS_HOLD", value, most=LONGEST_UNASKED))
     if value := environment.get("APPROVALS_HOLD_WITH_PROGRESS"):
@@ -83,15 +89,15 @@ def _budgets(environment: Mapping[str, str]) -> Budgets:
     return budgets
 
 
-def _by_client(value: str) -> dict[str, float]:
-    """`name=seconds,name=seconds`: names as the clients give themselves, in any case."""
-    held = {}
-    for entry in filter(None, map(str.strip, value.split(","))):
-        name, _, seconds = entry.rpartition("=")
+def _by_client(environment: Mapping[str, str], variable: str, unit: str, read: Callable[[str, str], N]) -> dict[str, N]:
+    """`name=number,name=number`: names as the clients give themselves, in any case."""
+    said = {}
+    for entry in filter(None, map(str.strip, environment.get(variable, "").split(","))):
+        name, _, number = entry.rpartition("=")
         if not name.strip():
-            raise NotConfigured(f"APPROVALS_HOLD_BY_CLIENT has {entry!r:.100}, which is no name=seconds.")
-        held[name.strip().lower()] = _seconds("APPROVALS_HOLD_BY_CLIENT", seconds)
-    return held
+            raise NotConfigured(f"{variable} has {entry!r:.100}, which is no name={unit}.")
+        said[name.strip().lower()] = read(variable, number.strip())
+    return said
 
 
 def _seconds(variable: str, value: str, most: float = LONGEST_HOLD) -> float:

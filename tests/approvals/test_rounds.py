@@ -20,6 +20,7 @@ from mcp_types import (
     ElicitationCapability,
     ElicitResult,
     FormElicitationCapability,
+    Implementation,
     InputRequiredResult,
     TextContent,
     ToolAnnotations,
@@ -35,7 +36,9 @@ from approvals.protocol.messages import Verdict
 
 MODERN = "2026-07-28"
 CALL = {"order_id": 7}
-SHORT = Budgets(plain=0.05)
+RETURNING = {"mcp": 8}
+"""The SDK's own name, which says nothing: by default it is not sent away."""
+SHORT = Budgets(plain=0.05, rounds_by_client=RETURNING)
 
 
 @pytest.fixture
@@ -118,15 +121,27 @@ async def test_an_older_client_is_never_sent_away(served, server):
     assert facts(result)["status"] == "pending"
 
 
-async def test_one_round_alone_holds_new_clients_like_older_ones(served, log):
-    server = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05, rounds=1)))
-    async with Client(server, mode=MODERN) as client:
-        result = await one_round(client)
-    assert facts(result)["status"] == "pending"
+@pytest.mark.parametrize(
+    ("name", "budgets"),
+    [
+        ("mcp", {}),
+        ("anything", {}),
+        ("fastmcp", {"rounds": 1}),
+        ("FastMCP", {"rounds_by_client": {"fastmcp": 1}}),
+    ],
+)
+async def test_p7_a_client_that_is_not_known_to_come_back_is_told_that_it_waits(served, log, name, budgets):
+    server = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05, **budgets)))
+    async with Client(server, mode=MODERN, client_info=Implementation(name=name, version="1")) as client:
+        session = client.session  # as openai-agents holds one: it raises on what it does not expect
+        result = await session.call_tool("async_write", CALL)
+        assert facts(result)["status"] == "pending"
+        await served.decide()
+        assert text(await session.call_tool("async_write", CALL)) == "wrote 7"
 
 
 async def test_progress_is_told_within_each_round(served, log):
-    gate = served.gate(agent=None, budgets=Budgets(plain=0.1, beat=0.01))
+    gate = served.gate(agent=None, budgets=Budgets(plain=0.1, beat=0.01, rounds_by_client=RETURNING))
     async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
         state = None
         for _ in range(2):
@@ -158,6 +173,7 @@ async def restarted(served, log, transport="memory"):
         APPROVALS_SERVER_KEY=keys["shop"],
         APPROVALS_AGENT_KEY=keys["agent"],
         APPROVALS_HOLD="0.05",
+        APPROVALS_ROUNDS_BY_CLIENT="mcp=8",
         EFFECTS=str(log),
     )
     parameters = StdioServerParameters(command=sys.executable, args=[effects.__file__], env=environment)

@@ -50,6 +50,11 @@ def test_a_gate_reads_its_settings_and_references(tmp_path):
         ({"APPROVALS_HOLD_WITH_PROGRESS": "soon"}, "APPROVALS_HOLD_WITH_PROGRESS has"),
         ({"APPROVALS_ROUNDS": "11"}, "APPROVALS_ROUNDS has '11', which is no number from 1 to 10"),
         ({"APPROVALS_ROUNDS": "two"}, "APPROVALS_ROUNDS has"),
+        ({"APPROVALS_ROUNDS_BY_CLIENT": "mcp"}, "APPROVALS_ROUNDS_BY_CLIENT has 'mcp', which is no name=rounds"),
+        (
+            {"APPROVALS_ROUNDS_BY_CLIENT": "mcp=0"},
+            "APPROVALS_ROUNDS_BY_CLIENT has '0', which is no number from 1 to 10",
+        ),
         ({"APPROVALS_HOLD_BY_CLIENT": "inspector"}, "APPROVALS_HOLD_BY_CLIENT has 'inspector'"),
         ({"APPROVALS_HOLD_BY_CLIENT": "=4"}, "APPROVALS_HOLD_BY_CLIENT has '=4'"),
         ({"APPROVALS_HOLD_BY_CLIENT": "a=4,b=-1"}, "APPROVALS_HOLD_BY_CLIENT has '-1'"),
@@ -72,10 +77,17 @@ def test_how_long_calls_are_held_and_what_seals_their_states_can_be_set(tmp_path
             "APPROVALS_HOLD_WITH_PROGRESS": "1500",
             "APPROVALS_HOLD_BY_CLIENT": "Codex MCP=290, openai=4",
             "APPROVALS_ROUNDS": "1",
+            "APPROVALS_ROUNDS_BY_CLIENT": "My Agent=8, fastmcp=1",
         }
     )
     assert settings.state_keys == (KEY, "o" * 32, "p" * 32)
-    assert settings.budgets == Budgets(4.5, 1500.0, rounds=1, by_client={"codex mcp": 290.0, "openai": 4.0})
+    assert settings.budgets == Budgets(
+        4.5,
+        1500.0,
+        rounds=1,
+        by_client={"codex mcp": 290.0, "openai": 4.0},
+        rounds_by_client={"my agent": 8, "fastmcp": 1},
+    )
     assert KEY not in repr(settings)
     assert GateSettings.from_environment(GOOD).budgets == Budgets()
 

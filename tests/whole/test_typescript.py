@@ -33,7 +33,9 @@ def installed():
 @pytest.fixture
 async def call(installed, served, log):
     """One process, one call."""
-    gate = served.gate(agent=None, budgets=Budgets(plain=0.3, with_progress=1.5, beat=0.1))
+    gate = served.gate(
+        agent=None, budgets=Budgets(plain=0.3, with_progress=1.5, beat=0.1, rounds_by_client={"typescript-v2": 8})
+    )
     async with http_server(effects.create(log, gate=gate)) as url:
 
         async def one(client, **options):
