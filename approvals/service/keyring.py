@@ -33,6 +33,7 @@ class Keyring:
         self._seen = self._derive("seen")
         self._handshakes = self._derive("handshakes")
         self._buttons = self._derive("buttons")
+        self._browsers = self._derive("browsers")
 
     def sign(self, claims: dict[str, Any]) -> str:
         """A short-lived assertion: base64 JSON and its MAC."""
@@ -58,6 +59,10 @@ class Keyring:
     def pressed(self, *parts: str) -> str:
         """Binds a button elsewhere to what its message showed."""
         return _mac(self._buttons, "\0".join(parts))
+
+    def known_browser(self, *parts: str) -> str:
+        """Binds a browser to the person who signed in with it."""
+        return _mac(self._browsers, "\0".join(parts))
 
     def _derive(self, purpose: str) -> bytes:
         return HKDF(SHA256(), 32, salt=None, info=f"mcp-approvals {purpose}".encode()).derive(self._secret)

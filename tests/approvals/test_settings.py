@@ -194,3 +194,21 @@ def test_a_secret_key_that_is_too_short_is_refused():
 )
 def test_the_service_knows_where_people_reach_it(given, url):
     assert Settings(**given).url() == url
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("", []),
+        (" 127.0.0.1, ::1 ,10.0.0.0/8", ["127.0.0.1", "::1", "10.0.0.0/8"]),
+        ("10.0.0.1,*", ["*"]),
+    ],
+)
+def test_p1_only_proxies_that_are_named_are_believed(given, named):
+    assert Settings(trusted_proxies=given).proxies() == named
+
+
+@pytest.mark.parametrize("given", ["proxy.internal", "10.0.0.1/8", "127.0.0.1;::1", "*.example"])
+def test_p5_a_proxy_that_is_no_address_is_refused(given):
+    with pytest.raises(Invalid, match="APPROVALS_TRUSTED_PROXIES has"):
+        Settings(trusted_proxies=given).proxies()

@@ -14,6 +14,7 @@ from approvals.errors import (
 )
 from approvals.service.identity import credentials, sign_in_limit
 from approvals.service.identity import tokens as personal_tokens
+from approvals.service.identity.sign_in_limit import counters
 from approvals.service.identity.tokens import (
     DECIDE,
     FRESH,
@@ -408,7 +409,7 @@ def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(house, o
     houses = [house, other]
 
     def take(which=0, name="ann", address="192.0.2.1"):
-        houses[which].write(lambda tx: sign_in_limit.take(tx, name, address))
+        houses[which].write(lambda tx: sign_in_limit.take(tx, counters(name, address)))
 
     for number in range(sign_in_limit.FREE["name"]):
         take(number % 2)
@@ -436,19 +437,30 @@ def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(house, o
 
 def test_one_address_guesses_many_names_not_for_long(house):
     for number in range(sign_in_limit.FREE["address"]):
-        house.write(lambda tx, number=number: sign_in_limit.take(tx, f"name-{number}", "192.0.2.1"))
+        house.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
     with pytest.raises(TooMany):
-        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
-    house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.2"))
+        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
+    house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
+
+
+def test_a_known_browser_is_counted_by_itself(house):
+    for number in range(sign_in_limit.FREE["address"]):
+        house.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
+    known = counters("ann", "192.0.2.1", "a-browser")
+    for _ in range(sign_in_limit.FREE["browser"]):
+        house.write(lambda tx: sign_in_limit.take(tx, known))
+    with pytest.raises(TooMany):
+        house.write(lambda tx: sign_in_limit.take(tx, known))
+    house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
 
 
 def test_an_account_of_ones_own_does_not_undo_the_limit(house):
     for _ in range(sign_in_limit.FREE["name"]):
-        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
-    house.write(lambda tx: sign_in_limit.take(tx, "eve", "192.0.2.1"))
-    house.write(lambda tx: sign_in_limit.succeeded(tx, "eve", "192.0.2.1"))
+        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
+    house.write(lambda tx: sign_in_limit.take(tx, counters("eve", "192.0.2.1")))
+    house.write(lambda tx: sign_in_limit.succeeded(tx, counters("eve", "192.0.2.1")))
     with pytest.raises(TooMany):
-        house.write(lambda tx: sign_in_limit.take(tx, "ann", "192.0.2.1"))
+        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
 
 
 async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(served, visitors, carl, monkeypatch):

@@ -130,6 +130,40 @@ async def test_guessing_is_slowed_down_and_the_right_password_waits_too(carl, vi
     assert (await visitor.http.post("/login", data=wrong | {"password": PASSWORD})).status_code == 429
 
 
+async def test_p4_strangers_guesses_shut_nobody_out_of_a_browser_that_is_known(carl, visitors):
+    """The same address, and even the same name: a demo, an office, a proxy."""
+    stranger = visitors.stranger()
+    for number in range(sign_in_limit.FREE["address"] + 1):
+        wrong = {"name": f"nobody-{number % 3}", "password": "wrong wrong wrong"}
+        answer = await stranger.http.post("/login", data=wrong)
+    assert answer.status_code == 429
+    right = {"name": "carl", "password": PASSWORD}
+    assert (await stranger.http.post("/login", data=right)).status_code == 429
+    await carl.http.post("/logout")
+    assert (await carl.http.post("/login", data=right)).status_code == 303
+
+
+async def test_p1_a_known_browser_is_known_for_its_owner_alone_and_guesses_from_it_are_counted(
+    carl, visitors, monkeypatch
+):
+    monkeypatch.setitem(sign_in_limit.FREE, "address", 0)
+    monkeypatch.setitem(sign_in_limit.FREE, "name", 0)
+    monkeypatch.setitem(sign_in_limit.FREE, "browser", 2)
+    cookie = carl.http.cookies["approvals-known"]
+    owner, browser, mac = cookie.split(".")
+    right = {"name": "carl", "password": PASSWORD}
+    wrong = right | {"password": "wrong wrong wrong"}
+    await visitors.stranger().http.post("/login", data=wrong)
+    for forged in (f"{owner}.{browser}x.{mac}", f"{owner}.{browser}.{mac[:-1]}", f"someone.{browser}.{mac}", "", "é"):
+        stranger = visitors.stranger(Cookie=f"approvals-known={forged}".encode())
+        assert (await stranger.http.post("/login", data=right)).status_code == 429, forged
+    await carl.http.post("/logout")
+    other = right | {"name": "ann"}
+    assert (await carl.http.post("/login", data=other)).status_code == 429
+    codes = [(await carl.http.post("/login", data=wrong)).status_code for _ in range(3)]
+    assert codes == [401, 401, 429]
+
+
 async def test_signing_out_ends_the_session_for_good(carl, visitors):
     token = carl.http.cookies["approvals"]
     assert (await carl.http.post("/logout")).headers["location"] == "/login"

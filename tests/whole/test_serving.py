@@ -119,6 +119,17 @@ def test_p5_a_command_says_whom_it_spoke_to_and_prints_the_running_services_addr
     assert f"Database: {installed.database} (no service runs on it)" in beside
 
 
+@pytest.mark.parametrize(("trusted", "recorded"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")])
+def test_p8_a_forwarded_address_goes_on_record_only_from_a_proxy_that_is_trusted(installed, trusted, recorded):
+    service = installed.serve(APPROVALS_TRUSTED_PROXIES=trusted, FORWARDED_ALLOW_IPS="*")
+    with installed.client() as anybody:
+        form = {"t": service.line("Sign in:").partition("t=")[2], "name": "ann", "password": "correct horse battery"}
+        said = anybody.post("/setup", data=form, headers={"X-Forwarded-For": "203.0.113.9"})
+    assert said.status_code == 303, said.text
+    assert installed.rows("SELECT address FROM web_session") == [(recorded,)]
+    assert service.stop() == 0
+
+
 ONE, *OTHERS = (
     (("server", "rotate", "bank"), {}, "no live installation"),
     (("agent", "add", ""), {}, "name"),

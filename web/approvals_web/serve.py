@@ -70,7 +70,12 @@ def serve(settings: Settings, *, demo: bool) -> None:
     if demo:
         _check_near(settings.host)
     retention, allowance = settings.keeps(), settings.allowance()
-    settings.oidc(), settings.slack(), settings.webhook()  # before anything is served: they raise Invalid
+    (
+        settings.oidc(),
+        settings.slack(),
+        settings.webhook(),
+        settings.proxies(),
+    )  # before anything is served: they raise Invalid
     database = settings.database()
     with contextlib.ExitStack() as held:
         held.enter_context(_alone(database))
@@ -120,7 +125,8 @@ async def _serve(
         access_log=False,
         timeout_graceful_shutdown=LAST_WORDS,
         timeout_keep_alive=IDLE_SECONDS,
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=bool(settings.proxies()),
+        forwarded_allow_ips=settings.proxies(),
         server_header=False,
         lifespan="on",
     )
@@ -159,6 +165,11 @@ def _warnings(settings: Settings, *, demo: bool) -> list[str]:
         )
     if not near and not service_is_https(settings):
         said.append("serving plain HTTP beyond this machine; put TLS before it and set APPROVALS_PUBLIC_URL=https://…")
+    if service_is_https(settings) and not settings.proxies():
+        said.append(
+            "everybody's address on record is the TLS proxy's, and all share one limit of failed sign-ins: name the proxy "
+            "in APPROVALS_TRUSTED_PROXIES, and let it set X-Forwarded-For."
+        )
     return said
 
 

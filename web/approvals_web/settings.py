@@ -3,6 +3,7 @@
 Any secret may be a reference (`file:PATH`, `exec:COMMAND`), and so may a database's URL, which carries one.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,8 +40,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8700
     public_url: str = ""
-    trusted_proxies: str = "127.0.0.1"
-    """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody."""
+    trusted_proxies: str = ""
+    """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody. Else nobody's."""
     secret_key: Unshown = ""
     policy: str = ""
     """Path of the policy file."""
@@ -105,6 +106,19 @@ class Settings(BaseSettings):
         """Where this machine reaches it: exactly what it listens on, where nobody else can listen."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", "", "localhost"} else self.host  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def proxies(self) -> list[str]:
+        """Those whose word on addresses counts. Raises Invalid."""
+        named = [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+        for part in named:
+            try:
+                _ = part == "*" or ip_network(part)
+            except ValueError:
+                raise Invalid(
+                    f"APPROVALS_TRUSTED_PROXIES has {part!r:.60}, which is no address and no network.",
+                    hint="For example 10.0.0.5, or 10.0.0.0/24; * for everybody.",
+                ) from None
+        return ["*"] if "*" in named else named
 
     def keeps(self) -> Retention:
         """How long what is kept. Raises Invalid."""

@@ -1,4 +1,5 @@
-"""Guessing passwords is slowed down: failures are counted by name and by address, for all replicas together.
+"""Guessing passwords is slowed down: failures are counted by name and by address, for all replicas together; those from
+a browser that its owner signed in with before by that browser alone, so that strangers' failures shut nobody out of it.
 
 A try counts from before it is known whether it fails, so that many at once are counted, too. After FREE of them (more
 for an address, behind which many people may sit) the next has to wait, twice as long each time, up to LONGEST.
@@ -15,7 +16,7 @@ from approvals.instant import SECOND, Instant
 from approvals.service.storage.database import Statement, Transaction
 from approvals.service.storage.tables import SignInAttempts
 
-FREE = {"name": 10, "address": 30}
+FREE = {"name": 10, "address": 30, "browser": 10}
 FIRST_WAIT = 15 * SECOND
 LONGEST = 15 * 60 * SECOND
 FORGOTTEN = 60 * 60 * SECOND
@@ -45,10 +46,19 @@ _GIVE_BACK = Statement(
 _TIDY = Statement(delete(_attempts).where(_attempts.c.since_at <= bindparam("before")))
 
 
-def take(tx: Transaction, name: str, address: str) -> None:
-    """Count one try. Raises TooMany, which is not counted, while the name or the address has to wait."""
+Counters = dict[str, int]
+"""What a try is counted by, and how many failures of each are free."""
+
+
+def counters(name: str, address: str, browser: str | None = None) -> Counters:
+    """For a sign-in under this name from this address; `browser` is one that the account's owner is known by."""
+    counted = {"name": name, "address": address} if browser is None else {"browser": browser}
+    return {hashlib.sha256(f"{kind}\0{value}".encode()).hexdigest(): FREE[kind] for kind, value in counted.items()}
+
+
+def take(tx: Transaction, keys: Counters) -> None:
+    """Count one try. Raises TooMany, which is not counted, while any of the counters has to wait."""
     tx.change(_TIDY, before=tx.now - FORGOTTEN)
-    keys = _keys(name, address)
     for key in sorted(keys):
         tx.change(_KNOW, key=key, since_at=tx.now)
     tx.hold(_HOLD, a=min(keys), b=max(keys))
@@ -63,9 +73,9 @@ def take(tx: Transaction, name: str, address: str) -> None:
         tx.change(_COUNT, of=key, failures=(row.failures if row is not None else 0) + 1, since_at=tx.now)
 
 
-def succeeded(tx: Transaction, name: str, address: str) -> None:
+def succeeded(tx: Transaction, keys: Counters) -> None:
     """That one was right: it does not count. Others still do: else an account of one's own would undo the limit."""
-    for key in sorted(_keys(name, address)):
+    for key in sorted(keys):
         tx.change(_GIVE_BACK, of=key)
 
 
@@ -73,11 +83,3 @@ def may_try_at(failures: int, last_at: Instant, free: int) -> Instant:
     """From when on another try is heard."""
     beyond = failures - free
     return last_at if beyond < 0 else last_at + min(FIRST_WAIT << min(beyond, 20), LONGEST)
-
-
-def _keys(name: str, address: str) -> dict[str, int]:
-    """What is counted, and how many failures of it are free."""
-    return {
-        hashlib.sha256(f"{kind}\0{value}".encode()).hexdigest(): FREE[kind]
-        for kind, value in (("name", name), ("address", address))
-    }

@@ -8,6 +8,7 @@ from approvals.instant import Instant
 from approvals.service.identity import users as people
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
+from approvals_web.auth import known_browsers
 from approvals_web.http.cookies import session_token, set_session
 from approvals_web.http.redirects import local_path
 
@@ -35,6 +36,8 @@ async def begin(
     token = await service.write(sign_in)
     response = RedirectResponse(local_path(following), status_code=303)
     set_session(request, response, token)
+    if user_id is not None:
+        known_browsers.remember(request, response, service.keyring, user_id)
     return response
 
 

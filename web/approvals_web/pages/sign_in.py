@@ -16,7 +16,7 @@ from approvals.service.identity import sign_in_limit
 from approvals.service.identity import users as people
 from approvals.service.service import Service
 from approvals.service.storage.database import Row, Transaction
-from approvals_web.auth import passwords
+from approvals_web.auth import known_browsers, passwords
 from approvals_web.auth import sessions as browser_session
 from approvals_web.auth.sessions import address_of
 from approvals_web.http.cookies import clear_session
@@ -85,11 +85,12 @@ async def logout(request: Request, person: SignedIn, service: TheService) -> Res
 async def by_password(request: Request, service: Service, name: str, password: str) -> Row:
     """The local account with this name and password. Raises TooMany, or Unauthenticated, which does not say which of
     them was wrong."""
-    address = address_of(request)
-    await service.write(lambda tx: sign_in_limit.take(tx, name, address))
     user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
+    browser = known_browsers.recognize(request, service.keyring, user.id) if user else None
+    counted = sign_in_limit.counters(name, address_of(request), browser)
+    await service.write(lambda tx: sign_in_limit.take(tx, counted))
     await passwords.check(password, user.password_hash if user else None)
-    await service.write(lambda tx: sign_in_limit.succeeded(tx, name, address))
+    await service.write(lambda tx: sign_in_limit.succeeded(tx, counted))
     assert user is not None  # noqa: S101 — nobody has no password
     return user
 

@@ -177,7 +177,7 @@ class SignInLink(SQLModel, table=True):
 
 
 class SignInAttempts(SQLModel, table=True):
-    """Failed sign-ins of late, by name or by address, so that all replicas count together."""
+    """Failed sign-ins of late, by name, address or known browser, so that all replicas count together."""
 
     __tablename__: ClassVar[str] = "sign_in_attempts"
     key: str = Field(primary_key=True)
