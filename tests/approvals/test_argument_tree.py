@@ -1,10 +1,13 @@
 """Arguments as a person reads them: nothing is left out unsaid, and different calls look different."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from approvals.protocol.canonical import encode, redacted
+from approvals.protocol.canonical import canonical, encode, redacted
 from approvals.service.history.argument_rows import MAX_ROWS, MAX_VALUE, lines
 from approvals.service.text import mixes_scripts, oddities
+from approvals.service.tools.layout import Layout
 
 SECRET = redacted(b"p" * 32, "x", "hunter2")
 
@@ -53,6 +56,61 @@ def test_hidden_and_look_alike_characters_are_marked():
     rows, _ = lines({"a": "pay\u202epal", "b": "p\u0430ypal", "c": "paypal", "d\u200b": 1})
     assert [bool(row.odd) for row in rows] == [True, True, False, True, False]
     assert mixes_scripts("p\u0430ypal")
+
+
+SCHEMA = {
+    "properties": {
+        "to": {"type": "string", "title": "To"},
+        "body": {"title": "What it says"},
+        "account": {"$ref": "#/$defs/Account"},
+        "rows": {"items": {"anyOf": [{"$ref": "#/$defs/Account"}, {"type": "null"}]}},
+        "b\u202e": {"title": "sneaky\u202e"},
+    },
+    "$defs": {"Account": {"properties": {"iban": {"title": "IBAN of the account"}, "bic": {}, "more": {"$ref": "#"}}}},
+}
+
+
+def test_arguments_stand_in_the_schemas_order_with_its_titles():
+    layout = Layout(SCHEMA)
+    arguments = {
+        "account": {"bic": "B", "iban": "I", "more": {"body": 1, "to": 2}},
+        "body": "x",
+        "extra": {"b": 1, "a": 2},
+        "rows": [{"bic": "C", "iban": "J"}],
+        "to": "ann",
+    }
+    found, more = lines(arguments, layout=layout)
+    assert [(line.path, line.title) for line in found] == [
+        ("to", ""),
+        ("body", "What it says"),
+        ("account.iban", "IBAN of the account"),
+        ("account.bic", ""),
+        ("account.more.to", ""),
+        ("account.more.body", "What it says"),
+        ("rows[0].iban", "IBAN of the account"),
+        ("rows[0].bic", ""),
+        ("extra.b", ""),
+        ("extra.a", ""),
+    ]
+    assert more == 0
+    assert layout.arranged(arguments) == arguments
+    assert lines({"b\u202e": 1}, layout=layout)[0][1].title == "sneaky⟨U+202E⟩"
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+def test_p2_no_schema_takes_anything_away_or_adds_anything(schema):
+    arguments = encode({"$x": 1.0, "a": [{"b": 2**60, "$int": "5"}], "": None})
+    for root in (schema, {"properties": schema, "anyOf": schema, "items": schema, "$ref": "#/properties"}, SCHEMA):
+        assert canonical(Layout(root).arranged(arguments)) == canonical(arguments)
+
+
+def test_p5_a_schema_that_refers_to_itself_everywhere_costs_little():
+    everywhere = [{"$ref": "#/$defs/a"}] * 5000
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": everywhere, "additionalProperties": {"$ref": "#"}}}}
+    arguments = {f"n{n}": {"x": {"y": n}} for n in range(20_000)}
+    layout = Layout(schema)
+    assert layout.arranged(arguments) == arguments
+    assert len(layout._made) < 10
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.service.text import visible
 from approvals.service.tools import summary as headline
 
+SECRET = redacted(b"p" * 32, "pin", "hunter2")
 SCHEMA = {"properties": {"amount_cents": {}, "customer": {}, "order_id": {}}}
 
 
@@ -18,7 +19,8 @@ SCHEMA = {"properties": {"amount_cents": {}, "customer": {}, "order_id": {}}}
         ("Refund {amount_cents:usd}", {"amount_cents": 12000}, "Refund $120.00"),
         ("Refund {amount_cents:eur}", {"amount_cents": -1234567}, "Refund -€12,345.67"),
         ("Refund {amount_cents:usd}", {"amount_cents": "12000"}, "Refund 12000"),
-        ("Refund {amount_cents:usd}", {"amount_cents": True}, "Refund True"),
+        ("Refund {amount_cents:usd}", {"amount_cents": True}, "Refund true"),
+        ("To {customer}", {"customer": ["web", None, {"a": 1.0}]}, 'To ["web", null, {"a": 1.0}]'),
         ("To {customer.name}", {"customer": {"name": "Mira"}}, "To Mira"),
         ("To {customer.name}", {"customer": {}}, "To —"),
         ("To {customer}", {"customer": "{order_id}", "order_id": 5}, "To {order_id}"),
@@ -34,6 +36,18 @@ def test_a_secret_shows_only_its_length():
     shown = headline.render("To {customer}", arguments)
     assert "hunter2" not in shown
     assert "secret" in shown
+
+
+def test_without_a_template_the_call_is_written_as_it_was_made_and_what_is_cut_is_said():
+    arguments = {"name": "api", "public": True, "tags": ["web"], "gone": None, "n\u200b": 2**60, "pin": SECRET}
+    shown = headline.plain("ops", "configure", encode(arguments | {"pin": "x"}) | {"pin": SECRET})
+    assert shown == (
+        f'ops.configure(name=api, public=true, tags=["web"], gone=null, n⟨U+200B⟩={2**60}, pin=[secret, 7 characters])'
+    )
+    nested = headline.plain("ops", "configure", {"all": [{"pin": SECRET}]})
+    assert nested == 'ops.configure(all=[{"pin": "[secret, 7 characters]"}])'
+    assert headline.plain("ops", "configure", SECRET) == "ops.configure([secret, 7 characters])"
+    assert headline.plain("ops", "x", {f"a{n}": "y" * 50 for n in range(9)}).endswith("…")
 
 
 @pytest.mark.parametrize(

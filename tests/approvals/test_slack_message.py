@@ -149,6 +149,18 @@ def test_a_block_of_code_cannot_be_ended_from_inside():
     assert code.startswith("```\n") and code.endswith("\n```") and "```" not in code[3:-3] and "<" not in code
 
 
+def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
+    said = message.request(face(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
+    assert said.blocks[1]["text"]["text"] == "```\nnote:\n  │ x\n  │ amount_cents: 5\nz: a  b\n```"
+
+
+def test_p2_lines_and_blanks_in_words_are_not_taken_out():
+    said = message.request(face(headline="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
+    assert said.blocks[0]["text"]["text"] == "Delete \u00a0a \u00a0\u00a0b"
+    words = json.dumps(said.blocks, ensure_ascii=False)
+    assert "because:\\n\u00a0\u00a01. \u00a0two\\n\u00a0\u00a0\u00a0\u00a02. tab\u00a0" in words
+
+
 def test_low_risk_asks_once_and_more_risk_asks_twice():
     confirmed = {
         risk: "confirm" in json.dumps(message.request(face(risk=risk)).blocks)

@@ -40,7 +40,7 @@ async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
     assert "note: DELETE without WHERE: every row of the table." in page
     assert '<ins class="added">+ y</ins>' in page
     assert '<del class="gone">- x</del>' in page
-    assert "0.05 (no currency given)" in page
+    assert '<p class="amount">$0.05</p>' in page
     assert "&#34;note&#34;:&#34;DELETE FROM orders&#34;" in page
     assert served.house.row(filed.request_id).digest in page
 

@@ -53,6 +53,25 @@ def test_money_reads_as_money(arguments, words):
     assert only(arguments).words == words
 
 
+def test_an_amount_that_the_accepted_summary_knows_is_shown_as_it_says_it():
+    found, _ = views({"amount_cents": 12000, "total_cents": 1, "currency": "EUR"}, {"amount_cents": "usd"})
+    assert [(view.path, view.words, view.note) for view in found] == [("amount_cents", "$120.00", "")]
+    (deep,), _ = views({"order": {"fee": 5}}, {"order.fee": "gbp"})
+    assert (deep.path, deep.words) == ("order.fee", "£0.05")
+    assert views({"amount": "x", "gone": redacted(b"p" * 32, "gone", 5)}, {"amount": "usd", "gone": "usd"}) == (
+        [],
+        False,
+    )
+
+
+def test_a_table_of_prices_is_a_table():
+    rows = [{"sku": f"S{n}", "price_cents": n, "currency": "EUR"} for n in range(28)]
+    (view,), more = views(encode({"rows": rows}))
+    assert (view.kind, view.total, view.columns, more) == ("table", 28, ("sku", "price_cents", "currency"), False)
+    nested = [{"total": {"amount_cents": n, "currency": "EUR"}, "tags": []} for n in range(9)]
+    assert views(encode({"rows": nested})) == ([], False)
+
+
 def test_an_amount_of_unknown_unit_says_so():
     assert "cents" in only({"amount": 5000, "currency": "usd"}).note
     assert only({"amount": "5.00", "currency": "usd"}).note == ""

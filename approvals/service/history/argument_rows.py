@@ -2,13 +2,17 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from approvals.protocol.canonical import decode, is_redacted
 from approvals.service.text import oddities, visible
+from approvals.service.tools.layout import Layout, plain_name
 
+_NONE = Layout({})
+_NO_LETTER = re.compile(r"[\W_]")
 MAX_ROWS = 100
 MAX_VALUE = 6000
 """Characters of one value; the raw view has all of it."""
@@ -20,6 +24,8 @@ class Line:
 
     path: str
     value: str
+    title: str = ""
+    """What the tool calls it, where that says more than the path."""
     secret: bool = False
     odd: tuple[str, ...] = ()
     """What is odd about its characters, in words."""
@@ -31,16 +37,16 @@ class Line:
     """Whether a view above shows it whole, so that it is not repeated."""
 
 
-def lines(arguments: Any, above: Collection[str] = ()) -> tuple[list[Line], int]:
-    """The first MAX_ROWS leaves of encoded arguments, in order, and how many more there are; a value whose path is in
-    `above` is named only."""
-    leaves = list(_leaves(arguments, "", above))
+def lines(arguments: Any, above: Collection[str] = (), layout: Layout = _NONE) -> tuple[list[Line], int]:
+    """The first MAX_ROWS leaves of encoded arguments, in the layout's order and with its titles, and how many more
+    there are; a value whose path is in `above` is named only."""
+    leaves = list(_leaves(layout.arranged(arguments), "", above, layout))
     return leaves[:MAX_ROWS], len(leaves[MAX_ROWS:])
 
 
 def all_lines(arguments: Any) -> Iterator[Line]:
     """Every leaf, none left out."""
-    return _leaves(arguments, "", ())
+    return _leaves(arguments, "", (), _NONE)
 
 
 def step(path: str, key: str | int) -> str:
@@ -59,22 +65,29 @@ def leaf(value: Any, path: str = "") -> Line:
     return Line(path, visible(text, keep="\n\t"), odd=oddities(text))
 
 
-def _leaves(value: Any, path: str, above: Collection[str]) -> Iterator[Line]:
+def _leaves(value: Any, path: str, above: Collection[str], layout: Layout) -> Iterator[Line]:
     if path in above and path:
-        yield Line(path, "above", above=True)
+        yield Line(path, "above", _title(layout, path), above=True)
     elif isinstance(value, dict) and value and not is_redacted(value) and not value.keys() <= {"$int", "$float"}:
         for key, item in value.items():
-            name = str(decode({key: 0}).popitem()[0])
+            name = plain_name(key)
             if odd := oddities(name):
                 yield Line(step(path, name), "(the name itself)", odd=odd)
-            yield from _leaves(item, step(path, name), above)
+            yield from _leaves(item, step(path, name), above, layout.of(name))
     elif isinstance(value, list) and value:
         for i, item in enumerate(value):
-            yield from _leaves(item, step(path, i), above)
+            yield from _leaves(item, step(path, i), above, layout.of_item())
     else:
-        line = leaf(value, path or "(none)")
+        line = replace(leaf(value, path or "(all)"), title=_title(layout, path))
         more = max(0, len(line.value) - MAX_VALUE)
         yield replace(line, value=line.value[:MAX_VALUE], more=more) if more else line
+
+
+def _title(layout: Layout, path: str) -> str:
+    """Nothing where it is only the name again, as libraries make titles of names."""
+    title = visible(layout.title)
+    name = path.rpartition(".")[2]
+    return "" if _NO_LETTER.sub("", title).casefold() == _NO_LETTER.sub("", name).casefold() else title
 
 
 def _word(value: Any) -> str:

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook as Signature
 from approvals.errors import Invalid
 from approvals.instant import SECOND
 from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
+from approvals.service.text import visible
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 SHORTEST_SECRET = 24
@@ -86,16 +87,21 @@ def content(notice: Notice) -> dict[str, Any]:
         "arguments": json.loads(row.arguments),
         "agent": notice.agent,
         "on_behalf_of_unverified": row.on_behalf_of,
-        "reason_unverified": row.reason,
+        "reason_unverified": _said(row.reason),
         "risk": row.risk,
         "rule": row.rule,
         "quorum": row.quorum,
         "expires_in_seconds": status.expires_in,
         "decided_by": row.decided_by,
-        "comment": row.comment,
+        "comment": _said(row.comment),
         "ended_because": status.ended_because,
         "review_url": status.review_url,
     }
+
+
+def _said(words: str | None) -> str | None:
+    """As pages show it: with its lines and blanks, and with hidden and reordering characters made visible."""
+    return None if words is None else visible(words, keep="\n\t")
 
 
 def _signature(secret: str) -> Signature:

@@ -52,6 +52,7 @@ from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import Permission, Request
 from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
 from approvals.service.tools import summary as headline
+from approvals.service.tools.layout import Layout
 from approvals.service.tools.registry import Registry, Standing, facts_of
 
 _joined = select(requests, executions.c.lease_until).join_from(
@@ -328,7 +329,8 @@ class Filings:
         template, arguments = call.tool.definition.summary, call.filing.arguments
         if template is not None and call.tool.accepted:
             return headline.render(template, arguments), True
-        return headline.plain(call.installation.server, call.filing.tool, arguments), False
+        shown = Layout(call.tool.definition.input_schema).arranged(arguments)
+        return headline.plain(call.installation.server, call.filing.tool, shown), False
 
     def _keep_policy(self, tx: Transaction, policy: Policy) -> str:
         """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""

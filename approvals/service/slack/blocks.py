@@ -33,6 +33,7 @@ HEADER, SECTION, FIELD, SHOWN_ARGUMENTS = 150, 3000, 300, 2800
 keeps Slack from folding them."""
 QUOTED, TOLD = 500, 1500
 LISTED = 20
+LINE = "  │ "
 _CONFIRMED = frozenset({"medium", "high", "critical"})
 _SIGNS = {"low": "🟢", "medium": "🟡", "high": "🟠", "critical": "🔴"}
 STATES = {
@@ -98,8 +99,8 @@ def what_would_run(face: Face) -> tuple[list[Block], bool]:
     headline = plain(row.headline, SECTION)
     named: Block = {"type": "header", "text": _text(plain(row.headline, HEADER), emoji=False)}
     blocks: list[Block] = [named] if len(headline) <= HEADER else [{"type": "section", "text": _text(headline)}]
-    listed, more = lines(json.loads(row.arguments))
-    escaped, fits = code("\n".join(f"{line.path}: {line.value}" for line in listed), SHOWN_ARGUMENTS)
+    listed, more = lines(json.loads(row.arguments), layout=face.layout)
+    escaped, fits = code("\n".join(_argument(line.path, line.value) for line in listed), SHOWN_ARGUMENTS)
     blocks.append({"type": "section", "expand": True, "text": {"type": "mrkdwn", "verbatim": True, "text": escaped}})
     return blocks, fits and more == 0 and len(row.headline) < SECTION and not face.status.erased
 
@@ -140,6 +141,13 @@ def digest(faces: Sequence[Face], queue_url: str) -> Message:
     blocks += [_section(part) for part in _packed(listed)]
     blocks.append({"type": "actions", "elements": [_open("Open the queue", queue_url)]})
     return Message(title, blocks)
+
+
+def _argument(path: str, value: str) -> str:
+    """A value of several lines in lines of its own, each marked, so that none of them reads as another argument."""
+    if "\n" not in value:
+        return f"{path}: {value}"
+    return "\n".join((f"{path}:", *(f"{LINE}{line}" for line in value.split("\n"))))
 
 
 def _facts(face: Face) -> Block:

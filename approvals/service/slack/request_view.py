@@ -1,6 +1,6 @@
 """A request as a message shows it, gathered from the record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from approvals.instant import Instant
 from approvals.protocol.messages import RequestStatus, State
@@ -11,6 +11,7 @@ from approvals.service.identity import credentials
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.storage.database import Reader, Row
+from approvals.service.tools.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Face:
     decided_at: Instant | None = None
     frozen: str = ""
     """The words of a freeze that stands in the way."""
+    layout: Layout = field(default_factory=lambda: Layout({}))
+    """The order of the tool's arguments."""
     button: str = ""
     """Names what a press decides; empty where nothing is decided from Slack."""
 
@@ -55,5 +58,6 @@ def of(service: Service, buttons: Buttons, reader: Reader, request_id: str) -> F
         decided_where=votes[-1].channel if votes and row.decided_at is not None else "",
         decided_at=row.decided_at,
         frozen=freezes.sentence(reader, freeze) if freeze else "",
+        layout=Layout(service.registry.definition(reader, row.server, row.tool_hash).input_schema),
         button=buttons.of(row) if here else "",
     )

@@ -11,19 +11,20 @@ from approvals.service.text import visible
 ELLIPSIS = "…"
 _ANGLE = re.compile(r"<(?=[!@#hm])")
 _MARKS = str.maketrans({mark: f"{mark}\u200b" for mark in "*_~`"})
+_TAKEN_OUT = re.compile(r"(?<=[ \t])[ \t]+|^[ \t]+|[ \t]+$|\t+", re.MULTILINE)
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def plain(text: str, most: int) -> str:
     """For plain_text: hidden characters made visible, at most so long. Never empty, which Slack refuses. What would be
-    a mention or a link elsewhere is broken here, too."""
-    return cut(_ANGLE.sub("<\u200b", visible(text, keep="\n\t").strip()), most) or "—"
+    a mention or a link elsewhere is broken here, too; blanks that Slack would take out stay."""
+    return cut(_ANGLE.sub("<\u200b", _standing(visible(text, keep="\n\t").strip("\n"))), most) or "—"
 
 
 def inline(text: str, most: int) -> str:
     """For mrkdwn, within a line of our own: escaped, and no mark of it begins or ends a format. With its escapes it is
     never longer than twice as much."""
-    shown = cut(" ".join(visible(text).split()), most)
+    shown = cut(_standing(visible(text)), most)
     while len(safe := shown.translate(_ESCAPES).translate(_MARKS)) > 2 * most:
         shown = cut(shown, len(shown) - max(1, (len(safe) - 2 * most) // 6))
     return safe or "—"
@@ -47,6 +48,14 @@ def cut(text: str, most: int) -> str:
 def moment(at: int, fallback: str) -> str:
     """A time that Slack writes in the reader's own zone. `at` in seconds since 1970."""
     return f"<!date^{at}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def _standing(text: str) -> str:
+    """Blanks that Slack shows as one, or not at all, made such that it keeps: those after another, and at a line's
+    ends."""
+    if not text.strip():
+        return ""
+    return _TAKEN_OUT.sub(lambda blanks: blanks[0].replace("\t", "    ").replace(" ", "\u00a0"), text)
 
 
 def _fenced(text: str) -> str:

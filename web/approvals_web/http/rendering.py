@@ -1,5 +1,6 @@
 """Templates: one file serves page, htmx response (its block `live`) and live update. Autoescape is always on."""
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -71,5 +72,10 @@ def _shown(text: str) -> str:
     return visible(text, keep="\n\t")
 
 
-_environment.filters |= {"when": when, "span": _span, "visible": _shown}
+def _as_json(value: Any) -> str:
+    """A value of the record's as JSON, which reads the same to everybody."""
+    return _shown(json.dumps(value, ensure_ascii=False))
+
+
+_environment.filters |= {"as_json": _as_json, "when": when, "span": _span, "visible": _shown}
 _environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation}

@@ -104,7 +104,12 @@ def _form(
     fields = granting.fields(json.loads(row.arguments), given)
     agent = credentials.principal(reader, "agent", row.agent_id)
     shown = {"person": person, "status": status, "agent": agent, "limits": limits, "fields": fields}
-    return what(row) | shown | counts | {"said": "", "terms": "", "seen": "", "notice": "", "status_code": 200}
+    return (
+        what(service, reader, row)
+        | shown
+        | counts
+        | {"said": "", "terms": "", "seen": "", "notice": "", "status_code": 200}
+    )
 
 
 def _said(

@@ -18,7 +18,7 @@ from approvals.protocol.messages import Decision, State
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
-from approvals.service.storage.database import Row
+from approvals.service.storage.database import Reader, Row
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -35,12 +35,8 @@ Lines = Annotated[list[str], Form(alias="shown", min_length=1, max_length=MOST)]
 @router.get("/selection")
 def selected(request: Request, person: SignedIn, service: TheService, ids: Ids = []) -> Response:  # noqa: B006
     """What would be decided, request by request. Raises Invalid for what is not decided together."""
-    rows = service.read_now(
-        lambda reader: [service.statuses.row(reader, request_id) for request_id in dict.fromkeys(ids)]
-    )
-    check_together(rows)
-    shown = [_shown(service, person, row) for row in rows]
-    return page(request, "selection.html", {"person": person, "shown": shown, "first": rows[0]})
+    shown = service.read_now(lambda reader: _together(service, reader, person, ids))
+    return page(request, "selection.html", {"person": person, "shown": shown, "first": shown[0]["row"]})
 
 
 @router.post("/selection")
@@ -76,6 +72,12 @@ def check_together(rows: Iterable[Row], *, ended: bool = False) -> None:
         raise NotPossible("Some of these do not wait any more.", hint="Select again.")
 
 
+def _together(service: Service, reader: Reader, person: Person, ids: Ids) -> list[dict[str, Any]]:
+    rows = [service.statuses.row(reader, request_id) for request_id in dict.fromkeys(ids)]
+    check_together(rows)
+    return [_shown(service, reader, person, row) for row in rows]
+
+
 class _Posted:
     """One line of the form: a request as it was shown."""
 
@@ -95,8 +97,8 @@ class _Posted:
             raise Invalid("This form cannot be read.", hint="Select again.") from None
 
 
-def _shown(service: Service, person: Person, row: Row) -> dict[str, Any]:
-    content = what(row)
+def _shown(service: Service, reader: Reader, person: Person, row: Row) -> dict[str, Any]:
+    content = what(service, reader, row)
     seen = seen_token(service, person, row.id, row.content_version, row.digest, content["card_hash"])
     line = json.dumps([row.id, row.content_version, row.digest, content["card_hash"], seen])
     return content | {"line": line, "row": row}

@@ -22,6 +22,8 @@ from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row
 from approvals.service.storage.tables.handles import EXECUTION
+from approvals.service.tools.layout import Layout
+from approvals.service.tools.summary import formats
 from approvals_web.http.rendering import fragment, when
 from approvals_web.pages.card import confirmation as typed_name
 from approvals_web.pages.card import execution_facts as evidence
@@ -56,11 +58,13 @@ def seen_token(
     return service.keyring.seen(person.session_id, person.id, *shown)
 
 
-def what(row: Row) -> dict[str, Any]:
+def what(service: Service, reader: Reader, row: Row) -> dict[str, Any]:
     """What `_what.html` needs, and the hash of what it shows."""
-    arguments = json.loads(row.arguments)
-    found, more_views = views(arguments)
-    shown, more = lines(arguments, {path for view in found for path in view.covers})
+    definition = service.registry.definition(reader, row.server, row.tool_hash)
+    layout = Layout(definition.input_schema)
+    arguments = layout.arranged(json.loads(row.arguments))
+    found, more_views = views(arguments, formats(definition.summary or "") if row.reviewed else {})
+    shown, more = lines(arguments, {path for view in found for path in view.covers}, layout)
     content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more}
     content |= {"max_raw": MAX_RAW, "of": ""}
     return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
@@ -82,7 +86,7 @@ def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
-    content = what(row)
+    content = what(service, reader, row)
     card_hash, arguments = content["card_hash"], json.loads(row.arguments)
     votes = on_content(reader, row)
     agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None

@@ -5,7 +5,8 @@ A view helps to read. All that is approved is in the tree or in the raw view bel
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from approvals_web.pages.card.views import change, money, sql, table
@@ -14,13 +15,14 @@ from approvals_web.pages.card.views.places import places
 MAX_VIEWS = 6
 
 View = money.Money | sql.Sql | change.Change | table.Table
-_KINDS = (money.found, sql.found, change.found, table.found)
+_KINDS = (table.found, sql.found, change.found)
 
 
-def views(arguments: Any) -> tuple[list[View], bool]:
+def views(arguments: Any, formats: Mapping[str, str] = MappingProxyType({})) -> tuple[list[View], bool]:
     """The first MAX_VIEWS views of encoded arguments, in reading order, and whether there would be more. Each costs
-    time, so no more are made than are shown."""
+    time, so no more are made than are shown. `formats` are those of the accepted summary."""
     everywhere = list(places(arguments))
-    every: Iterator[View] = itertools.chain.from_iterable(kind(everywhere) for kind in _KINDS)
+    amounts = money.found(everywhere, formats)
+    every: Iterator[View] = itertools.chain(amounts, itertools.chain.from_iterable(kind(everywhere) for kind in _KINDS))
     found = list(itertools.islice(every, MAX_VIEWS + 1))
     return found[:MAX_VIEWS], len(found) > MAX_VIEWS

@@ -1,11 +1,14 @@
 """An amount of money beside its currency."""
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
+from approvals.service.tools.summary import money
 from approvals_web.pages.card.views.places import Place
 
 _WHOLE = {"JPY", "KRW", "VND", "CLP", "ISK"}
@@ -29,15 +32,24 @@ class Money:
     cut: bool = False
 
 
-def found(everywhere: list[Place]) -> Iterator[Money]:
-    """Amounts: a number under such a name, or beside a currency that is known."""
+def found(everywhere: list[Place], formats: Mapping[str, str] = MappingProxyType({})) -> Iterator[Money]:
+    """Amounts, one of an object and none within lists, which are tables: a number that the accepted summary knows as
+    money (`formats`), or one under such a name, or beside a currency that is known."""
     for place in everywhere:
-        if isinstance(place.value, dict):
-            currency = _currency(place.value)
-            for key, value in place.value.items():
-                amount = _amount(value) if _AMOUNT.match(key.lower()) else None
-                if amount is not None and (currency or _MINOR.search(key.lower())):
-                    yield _money(place.below(key), key, value, amount, currency)
+        if isinstance(place.value, dict) and not place.listed:
+            yield from itertools.islice(_amounts(place, formats), 1)
+
+
+def _amounts(place: Place, formats: Mapping[str, str]) -> Iterator[Money]:
+    for key, value in place.value.items():
+        form = formats.get(place.below(key))
+        if form is not None and isinstance(value, int) and not isinstance(value, bool):
+            yield Money(place.below(key), money(value, form))
+    currency = _currency(place.value)
+    for key, value in place.value.items():
+        amount = _amount(value) if _AMOUNT.match(key.lower()) else None
+        if amount is not None and (currency or _MINOR.search(key.lower())):
+            yield _money(place.below(key), key, value, amount, currency)
 
 
 def _money(path: str, key: str, value: Any, amount: Decimal, currency: str) -> Money:
