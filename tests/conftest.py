@@ -41,6 +41,7 @@ from approvals.protocol.messages import (
     ToolDefinition,
     Verification,
 )
+from approvals.service.audit import chain
 from approvals.service.history import queries as search
 from approvals.service.identity.servers import agent_named, installation_named
 from approvals.service.identity.users import Person, require_user
@@ -61,6 +62,7 @@ from approvals.service.storage.database import (
     Transaction,
     database_at,
 )
+from approvals.service.verification.verify import Verified, verify
 from approvals_web.app import create_app
 
 T = TypeVar("T")
@@ -225,6 +227,8 @@ class House:
     url: str
     keys: dict[str, str] = field(default_factory=dict)
     session: str = "session-0001"
+    meddled: bool = False
+    """Whether a test changed the database behind the service's back."""
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         return self.service.database.write_now(work)
@@ -385,21 +389,39 @@ class House:
 
     def run(self, sql: str, **parameters: Any) -> None:
         """Change the database behind the service's back."""
+        self.meddled = True
         self.write(lambda tx: tx.change(Statement(text(sql)), **parameters))
 
     def tamper(self, *statements: str) -> None:
         """Change the record as somebody who owns the database could: without triggers and foreign keys."""
+        self.meddled = True
         with contextlib.closing(self.service.database.connect()) as connection:
             if self.service.database.shared:
                 connection.execute("SET session_replication_role = replica")
             else:
                 connection.execute("PRAGMA foreign_keys = OFF")
-                for (trigger,) in connection.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\'"
-                ).fetchall():
-                    connection.execute(f"DROP TRIGGER {trigger}")
+                self.drop_triggers(connection)
             for statement in statements:
                 connection.execute(statement)
+
+    @staticmethod
+    def drop_triggers(connection: Any) -> None:
+        """SQLite's, that keep records append-only."""
+        found = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\'"
+        for (trigger,) in connection.execute(found).fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+
+    def verify_record(self, head: chain.Head | None = None) -> Verified:
+        """As `approvals audit verify`, with all linked."""
+        key = self.service.keyring.audit
+        while self.write(lambda tx: chain.link(tx, key)):
+            pass
+        return verify(self.service.database, key, head)
+
+    def check_record(self) -> None:
+        """Whatever honestly happened is told by its events (P8)."""
+        found = self.verify_record()
+        assert found.intact, found.faults
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the database."""
@@ -411,6 +433,8 @@ def house(service: Service, clock: HandClock, database_url: str) -> Iterator[Hou
     house = House(service, clock, database_url)
     house.build()
     yield house
+    if not house.meddled:
+        house.check_record()
     house.service.database.stop()
 
 

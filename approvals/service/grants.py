@@ -21,6 +21,7 @@ from approvals.policy import grant_terms
 from approvals.policy.model import Action, GrantLimits, Judgement
 from approvals.policy.reviewers import Reviewers
 from approvals.service.audit.log import SYSTEM, AuditLog
+from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
@@ -122,7 +123,7 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person:
         return
     names = sorted(vote.user.name for vote in authority.votes(tx, row, text) if vote.fault is None)
     terms, grant_id = grant_terms.parse(text), identifier.new(tx.now)
-    tx.insert(
+    made = tx.insert(
         StandingGrant,
         id=grant_id,
         request_id=row.id,
@@ -142,7 +143,8 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person:
         granted_by=", ".join(names),
     )
     facts = {"grant": grant_id, "terms": name_of(text), "uses": terms.uses, "minutes": terms.minutes}
-    log.append(tx, "grant.made", person.actor, row.id, agent=row.agent_id, tool=f"{row.server}.{row.tool}", **facts)
+    facts |= {"agent": row.agent_id, "tool": f"{row.server}.{row.tool}"}
+    log.append(tx, "grant.made", person.actor, row.id, Touched(StandingGrant, None, made), **facts)
 
 
 def use(

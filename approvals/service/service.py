@@ -159,6 +159,8 @@ class Service:
         """Set when there may be changes that nobody announced to this process."""
         self._begun = False
         self._halted: set[str] = set()
+        self._refused: set[int] = set()
+        """Events that the sequencer did not link, and has said so of."""
         self._emit_head = emit_head or (lambda head, at: None)
 
     def trouble(self) -> dict[str, str]:
@@ -333,7 +335,7 @@ class Service:
 
     async def link_events(self, back: int = chain.LATE) -> None:
         """Link all that is there now."""
-        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back)):
+        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back, self._refused)):
             self._emit_head(head, self.database.clock.now())
         while await self.database.read(word_index.behind) and not self.stopping.is_set():
             if not await self.database.write(word_index.sweep):

@@ -1,14 +1,16 @@
 """P8: what was recorded cannot be changed, removed, inserted, reordered or cut off unseen."""
 
 import contextlib
+import json
 import sqlite3
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
-from approvals.service.audit.log import AuditLog
+from approvals.service.storage.database import Statement
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
 
@@ -115,10 +117,13 @@ def test_p8_a_rewritten_history_is_found_by_a_head_kept_elsewhere(log):
 
 
 def test_p8_an_erased_payload_leaves_the_chain_whole(log):
-    log.write(lambda tx: AuditLog.append(log.service.log, tx, "audit.erased", "test", "7"))
-    connection = log.service.database.connect()
-    connection.execute("DELETE FROM audit_payload WHERE " + OF_7)
-    connection.close()
+    def erase(tx):
+        (event,) = tx.all(Statement(text("SELECT * FROM audit_event WHERE id = 7")))
+        ((body,),) = log.rows("SELECT body FROM audit_payload WHERE " + OF_7)
+        log.service.log.erase(tx, event, "test", json.loads(body))
+
+    log.write(erase)
+    assert log.rows("SELECT 1 FROM audit_payload WHERE " + OF_7) == []
     assert verify(log).finding is None
 
 

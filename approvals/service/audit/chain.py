@@ -6,10 +6,11 @@ or reorder a linked record unseen; cutting off the end is seen against a head th
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from approvals.instant import SECOND
 from approvals.protocol.canonical import canonical
@@ -21,6 +22,8 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+
+logger = logging.getLogger("approvals")
 
 BATCH = 500
 LATE = 20_000
@@ -36,9 +39,15 @@ _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 _LAST_LINK = Statement(select(_links).order_by(_links.c.seq.desc()).limit(1))
 _LINK_AT = Statement(select(_links).where(_links.c.seq == bindparam("seq")))
 _LAST_EVENT = Statement(select(func.max(_links.c.event_id).label("id")))
+_others = _events.alias()
+_copied = exists(
+    select(_others.c.id).where(_others.c.payload_hash == _events.c.payload_hash, _others.c.id != _events.c.id)
+)
+"""Each event has a hash of its own, because its payload is salted, and its MAC covers it: a second one is a copy."""
 _UNLINKED_AFTER = Statement(
-    select(_events)
+    select(_events, _copied.label("copied"), _payloads.c.salt, _payloads.c.body)
     .join_from(_events, _links, _links.c.event_id == _events.c.id, isouter=True)
+    .join(_payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
     .where(_events.c.id > bindparam("after"), _links.c.event_id.is_(None))
     .order_by(_events.c.id)
     .limit(BATCH)
@@ -89,6 +98,9 @@ class Finding:
     what: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"record {self.seq} was {self.what}: {self.detail}"
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -98,9 +110,10 @@ class Verified:
     finding: Finding | None
 
 
-def link(tx: Transaction, key: bytes, back: int = LATE) -> Head | None:
+def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None = None) -> Head | None:
     """Link up to BATCH new events, `back` numbers before the last linked one or later; the new head, or None when there
-    was nothing to link, or another process does it."""
+    was nothing to link, or another process does it. What is none of this service's events, or a copy of one, stays
+    unlinked, which `verify` reports; it is logged, and noted in `refused`, once."""
     if not tx.alone("audit sequencer"):
         return None
     last = tx.one(_LAST_LINK)
@@ -108,8 +121,9 @@ def link(tx: Transaction, key: bytes, back: int = LATE) -> Head | None:
     seq, after = first, _linked_up_to(tx, back)
     while seq == first and (events := tx.all(_UNLINKED_AFTER, after=after)):
         for event in events:
-            if not hmac.compare_digest(event.mac, event_mac(key, event)):
-                continue  # not ours: it stays unlinked, which `verify` reports
+            if (fault := _refusal(key, event)) is not None:
+                _say(event, fault, refused if refused is not None else set())
+                continue
             seq += 1
             mac = link_mac(key, seq, mac, event)
             tx.insert(AuditLink, seq=seq, event_id=event.id, mac=mac)
@@ -117,8 +131,11 @@ def link(tx: Transaction, key: bytes, back: int = LATE) -> Head | None:
     return Head(seq, mac) if seq > first else None
 
 
-def verify(reader: Reader, key: bytes, head: Head | None = None) -> Verified:
-    """Walk the whole chain; stops at the first finding. Linear in the number of records."""
+def verify(
+    reader: Reader, key: bytes, head: Head | None = None, heed: Callable[[Row], None] = lambda _: None
+) -> Verified:
+    """Walk the whole chain, and have each event heeded, with its payload's `body`; stops at the first finding. Linear
+    in the number of records."""
     mac, seq, last_event, latest = "", 0, 0, 0
     finding: Finding | None = None
     for row in _linked(reader):
@@ -126,7 +143,8 @@ def verify(reader: Reader, key: bytes, head: Head | None = None) -> Verified:
         if finding is not None:
             break
         seq, mac, last_event, latest = row.seq, row.link_mac, row.event_id, max(latest, row.at)
-    inserted, unlinked = _unlinked(reader, key, seq, latest)
+        heed(row)
+    inserted, unlinked = _unlinked(reader, key, seq, latest, heed)
     finding = finding or inserted or (_against(reader, head, seq) if head else None)
     return Verified(Head(seq, mac) if seq else None, unlinked, finding)
 
@@ -170,23 +188,45 @@ def _examine(reader: Reader, key: bytes, row: Row, seq: int, mac: str, last_even
     if not hmac.compare_digest(row.link_mac, link_mac(key, row.seq, mac, row)):
         moved = row.event_id <= last_event  # events may be linked out of their numbers' order, but then the MAC holds
         return Finding(row.seq, "reordered" if moved else "changed", f"event {row.id} is not what was linked here")
-    if row.body is None:
-        if reader.one(_ERASED, id=str(row.id)) is None:
-            return Finding(row.seq, "removed", f"the payload of event {row.id} is missing")
-    elif payload_hash(row.salt, row.body.encode()) != row.payload_hash:
-        return Finding(row.seq, "changed", f"the payload of event {row.id} was changed")
+    return _examine_payload(reader, row, row.seq)
+
+
+def _examine_payload(reader: Reader, event: Row, seq: int) -> Finding | None:
+    if event.body is None:
+        if reader.one(_ERASED, id=str(event.id)) is None:
+            return Finding(seq, "removed", f"the payload of event {event.id} is missing")
+    elif payload_hash(event.salt, event.body.encode()) != event.payload_hash:
+        return Finding(seq, "changed", f"the payload of event {event.id} was changed")
     return None
 
 
-def _unlinked(reader: Reader, key: bytes, seq: int, latest: int) -> tuple[Finding | None, int]:
+def _refusal(key: bytes, event: Row) -> str | None:
+    """Why an event may not be linked."""
+    if not hmac.compare_digest(event.mac, event_mac(key, event)):
+        return "was not written by this service"
+    return "is a copy of another" if event.copied else None
+
+
+def _say(event: Row, fault: str, said: set[int]) -> None:
+    if event.id not in said:
+        said.add(event.id)
+        logger.error("audit event %s is not linked: it %s", event.id, fault)
+
+
+def _unlinked(
+    reader: Reader, key: bytes, seq: int, latest: int, heed: Callable[[Row], None]
+) -> tuple[Finding | None, int]:
     """The first event outside the chain that should not be, and how many are merely too new."""
     after, number = -1, 0
     while events := reader.all(_UNLINKED_AFTER, after=after):
         for event in events:
-            if not hmac.compare_digest(event.mac, event_mac(key, event)):
-                return Finding(seq + 1, "inserted", f"event {event.id} was not written by this service"), number
+            if (fault := _refusal(key, event)) is not None:
+                return Finding(seq + 1, "inserted", f"event {event.id} {fault}"), number
             if event.at < latest - OVERDUE:
                 return Finding(seq, "inserted", f"event {event.id} was never linked, though later ones were"), number
+            if (finding := _examine_payload(reader, event, seq + 1)) is not None:
+                return finding, number
+            heed(event)
         number += len(events)
         after = events[-1].id
     return None, number

@@ -10,11 +10,14 @@ from sqlalchemy import bindparam, delete
 
 from approvals.protocol.canonical import canonical
 from approvals.service.audit.notices import notice
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import AuditEvent, AuditPayload
 
 SYSTEM = "system"
 """The actor of what time or the service itself does."""
+ROWS = "rows"
+"""Of a payload: the rows that the event touched, each with the seals of what it found and what it left."""
 
 _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 _ERASE = Statement(delete(_payloads).where(_payloads.c.payload_hash == bindparam("of")))
@@ -27,8 +30,14 @@ class AuditLog:
         self._key = key
         self._key_id = key_id
 
-    def append(self, tx: Transaction, kind: str, actor: str, subject: str, /, **payload: Any) -> None:
-        """Record that `actor` did `kind` to `subject`. Payloads hold facts, never secrets."""
+    def append(
+        self, tx: Transaction, kind: str, actor: str, subject: str, /, *touched: Touched | Watch, **payload: Any
+    ) -> None:
+        """Record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`. Payloads
+        hold facts, never secrets."""
+        rows = [row for one in touched for row in (one.touched() if isinstance(one, Watch) else (one,))]
+        if rows:
+            payload[ROWS] = dict(row.told(self._key) for row in rows)
         body = canonical(payload)
         salt = os.urandom(16)
         name = payload_hash(salt, body)

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound, NotInAudience
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.controls import state as levers
 from approvals.service.storage.database import (
     Reader,
@@ -15,7 +16,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Agent
+from approvals.service.storage.tables import Agent, Server
 from approvals.service.storage.tables.handles import SERVER, servers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -44,8 +45,9 @@ class Audiences:
         for entry in entries:
             check_entry(tx, entry)
         audience = " ".join(sorted(set(entries)))
+        watch = Watch(tx, Server, name=server)
         tx.change(_SET, of=server, audience=audience)
-        self._log.append(tx, "server.audience_set", actor, server, audience=audience)
+        self._log.append(tx, "server.audience_set", actor, server, watch, audience=audience)
         levers.moved(tx, self._tell)
         return audience
 

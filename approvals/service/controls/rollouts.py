@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's
 
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import state as levers
 from approvals.service.storage.database import (
@@ -20,7 +21,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Tool
+from approvals.service.storage.tables import Rollout, Tool
 from approvals.service.storage.tables.handles import requests, rollouts
 
 OFF, OBSERVE, ENFORCE = MODES = ("off", "observe", "enforce")
@@ -83,16 +84,18 @@ class Rollouts:
             raise NotFound(f"The server {server!r} has registered no tool {tool!r}.", hint="See the page Servers.")
         if whom:
             audience.check_entry(tx, whom)
+        watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
         tx.change(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
-        self._log.append(tx, "rollout.set", actor, server, tool=tool, audience=whom, mode=mode)
+        self._log.append(tx, "rollout.set", actor, server, watch, tool=tool, audience=whom, mode=mode)
         levers.moved(tx, self._tell)
 
     def clear(self, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
         """Forget what was set: what is less specific counts again. Raises NotFound."""
         levers.take(tx)
+        watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
         if tx.swap(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
             raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
-        self._log.append(tx, "rollout.cleared", actor, server, tool=tool, audience=whom)
+        self._log.append(tx, "rollout.cleared", actor, server, watch, tool=tool, audience=whom)
         levers.moved(tx, self._tell)
 
 

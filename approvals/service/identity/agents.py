@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 from approvals.errors import Conflict, Invalid, NotFound
 from approvals.protocol import scopes
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.identity import agent_owners as ownership
 from approvals.service.identity import credentials
 from approvals.service.storage.database import (
@@ -81,8 +82,9 @@ class Agents:
         """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
         self._hold(tx, agent)
         known = ownership.accounts(tx, handles)
+        watch = Watch(tx, AgentOwner, agent_id=agent.id)
         ownership.replace(tx, agent.id, known)
-        self._append(tx, "agent.owners_set", actor, agent, owners=list(known))
+        self._append(tx, "agent.owners_set", actor, agent, watch, owners=list(known))
         return list(known)
 
     def change_owners(
@@ -105,8 +107,9 @@ class Agents:
                 raise Invalid(f"{name!r:.80} cannot name a group.", hint="1 to 63 of a-z, 0-9, dot, dash, underscore.")
         if len(groups) > MOST_GROUPS:
             raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
+        watch = Watch(tx, Agent, id=agent.id)
         tx.change(_GROUPS, of=agent.id, groups=" ".join(groups))
-        self._append(tx, "agent.groups_set", actor, agent, groups=groups)
+        self._append(tx, "agent.groups_set", actor, agent, watch, groups=groups)
         return groups
 
     def set_limits(self, tx: Transaction, actor: str, agent: Row, *, pending: int | None, minute: int | None) -> None:
@@ -115,8 +118,9 @@ class Agents:
         self._hold(tx, agent)
         if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
             raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
+        watch = Watch(tx, Agent, id=agent.id)
         tx.change(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
-        self._append(tx, "agent.limits_set", actor, agent, pending=pending, minute=minute)
+        self._append(tx, "agent.limits_set", actor, agent, watch, pending=pending, minute=minute)
 
     def set_scopes(self, tx: Transaction, actor: str, agent: Row, credential_id: str, wanted: str) -> str:
         """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
@@ -124,8 +128,9 @@ class Agents:
         kept = scopes.check(wanted)
         if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
             raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
+        watch = Watch(tx, Credential, id=credential_id)
         tx.change(_SCOPES, of=credential_id, scopes=kept)
-        self._append(tx, "agent.scopes_set", actor, agent, credential=credential_id, scopes=kept)
+        self._append(tx, "agent.scopes_set", actor, agent, watch, credential=credential_id, scopes=kept)
         return kept
 
     def _hold(self, tx: Transaction, agent: Row) -> None:
@@ -134,8 +139,8 @@ class Agents:
         if row is None or row.disabled_at is not None:
             raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
 
-    def _append(self, tx: Transaction, kind: str, actor: str, agent: Row, **facts: Any) -> None:
-        self._log.append(tx, kind, actor, f"agent:{agent.id}", name=agent.name, **facts)
+    def _append(self, tx: Transaction, kind: str, actor: str, agent: Row, watch: Watch, **facts: Any) -> None:
+        self._log.append(tx, kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 
 def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, tokens
 from approvals.service.identity import users as people
 from approvals.service.storage.database import (
@@ -17,6 +18,7 @@ from approvals.service.storage.database import (
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
+    Credential,
     User,
     WebSession,
 )
@@ -64,30 +66,35 @@ class Roster:
         wanted = " ".join(role for role in people.ROLES if role in roles.split())
         if "admin" not in wanted.split():
             people.keep_an_admin(tx, user.id)
+        watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
         before = self._now(tx, user).roles
         tx.change(_SET["roles"], of=user.id, to=wanted)
         ended = tokens.end_beyond(tx, user.id, wanted)
         facts = {"roles": wanted, "before": before, "tokens": ended}
-        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", **facts)
+        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", *watches, **facts)
 
     def set_groups(self, tx: Transaction, user: Row, groups: list[str], actor: str) -> None:
         """Raises Invalid for what cannot name a group, and for too many."""
         wanted = " ".join(sorted(set(groups)))
         check_groups(wanted.split())
+        watch = Watch(tx, User, id=user.id)
         before = self._now(tx, user).groups
         tx.change(_SET["groups"], of=user.id, to=wanted)
-        self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", groups=wanted, before=before)
+        self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
     def enable(self, tx: Transaction, user: Row, actor: str) -> None:
         """Let a disabled account in again; its old sessions and tokens stay ended."""
+        watch = Watch(tx, User, id=user.id)
         tx.change(_SET["disabled_at"], of=user.id, to=None)
-        self._log.append(tx, "user.enabled", actor, f"user:{user.id}")
+        self._log.append(tx, "user.enabled", actor, f"user:{user.id}", watch)
 
     def sign_out_everywhere(self, tx: Transaction, user: Row, actor: str) -> None:
         """End all of a person's sessions and personal tokens."""
+        watch = Watch(tx, Credential, user_id=user.id)
         sessions = tx.swap(_END_SESSIONS, of=user.id, at=tx.now)
         ended = credentials.revoke_all(tx, "user", user.id)
-        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", sessions=sessions, tokens=ended)
+        facts = {"sessions": sessions, "tokens": ended}
+        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", watch, **facts)
 
     def _now(self, tx: Transaction, user: Row) -> Row:
         tx.hold(_HOLD, id=user.id)

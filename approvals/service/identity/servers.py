@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from sqlalchemy import bindparam, select, update
+from sqlmodel import SQLModel
 
 from approvals import ids as identifier
 from approvals.errors import (
@@ -17,6 +18,7 @@ from approvals.instant import SECOND
 from approvals.protocol import scopes
 from approvals.protocol.messages import Assurance
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import agent_owners as ownership
 from approvals.service.identity import credentials
 from approvals.service.realtime.channels import TAKEN_BACK
@@ -26,7 +28,13 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Agent, Installation, Server
+from approvals.service.storage.tables import (
+    Agent,
+    AgentOwner,
+    Credential,
+    Installation,
+    Server,
+)
 from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
@@ -44,6 +52,7 @@ _ALLOW_GRANTS = Statement(
 )
 _AGENTS = Statement(select(_agents).order_by(_agents.c.name))
 _AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")))
+_MODELS: dict[str, type[SQLModel]] = {"installation": Installation, "agent": Agent}
 _DISABLE = {
     "installation": Statement(
         update(_installations).where(_installations.c.id == bindparam("of")).values(disabled_at=bindparam("at"))
@@ -73,7 +82,8 @@ class Principals:
         """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
         _check(name)
         if tx.one(SERVER, name=name) is None:
-            tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+            server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+            self._log.append(tx, "server.named", actor, name, Touched(Server, None, server))
         tx.hold(HOLD_SERVER, name=name)
         if tx.one(_OF_SERVER, server=name, label=label) is not None:
             raise Duplicate(
@@ -83,15 +93,18 @@ class Principals:
         installation = identifier.new(tx.now)
         facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
         may_grant = assurance is Assurance.ENFORCED
+        watches = Watch(tx, Installation, id=installation), Watch(tx, Credential, installation_id=installation)
         tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
-        self._log.append(tx, "server.added", actor, f"installation:{installation}", server=name, **facts)
-        return credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
+        key = credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
+        self._log.append(tx, "server.added", actor, f"installation:{installation}", *watches, server=name, **facts)
+        return key
 
     def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
         """Whether standing grants may be made and used for an installation's calls, from now on."""
+        watch = Watch(tx, Installation, id=installation.id)
         tx.change(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
         kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
-        self._log.append(tx, kind, actor, f"installation:{installation.id}", server=installation.server)
+        self._log.append(tx, kind, actor, f"installation:{installation.id}", watch, server=installation.server)
 
     def add_agent(
         self,
@@ -112,11 +125,13 @@ class Principals:
             )
         known, kept = ownership.accounts(tx, owners), scopes.check(covers)
         agent = identifier.new(tx.now)
+        watches = Watch(tx, Agent, id=agent), *(Watch(tx, of, agent_id=agent) for of in (AgentOwner, Credential))
         tx.insert(Agent, id=agent, name=name, created_at=tx.now)
         ownership.replace(tx, agent, known)
         facts = {"name": name, "owners": list(known), "scopes": kept}
-        self._log.append(tx, "agent.added", actor, f"agent:{agent}", **facts)
-        return credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
+        key = credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
+        self._log.append(tx, "agent.added", actor, f"agent:{agent}", *watches, **facts)
+        return key
 
     def rotate(
         self,
@@ -138,9 +153,10 @@ class Principals:
         kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
         if life is None and not forever and last is not None and last.expires_at is not None:
             life = (last.expires_at - last.created_at) // SECOND
+        watch = Watch(tx, Credential, **{f"{kind}_id": principal.id})
         key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
         facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
-        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", **facts)
+        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", watch, **facts)
         self._tell(tx)
         return key
 
@@ -148,11 +164,12 @@ class Principals:
         """Revoke one key, or all and the principal with them; how many keys there were."""
         credentials.hold(tx, kind, principal.id)
         whole = credential_id is None
+        watches = Watch(tx, _MODELS[kind], id=principal.id), Watch(tx, Credential, **{f"{kind}_id": principal.id})
         keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
         revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
         if whole:
             tx.change(_DISABLE[kind], of=principal.id, at=tx.now)
-        self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", credentials=revoked)
+        self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
         self._tell(tx)
         return len(revoked)
 

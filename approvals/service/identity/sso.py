@@ -12,10 +12,11 @@ from sqlalchemy import bindparam, select, update
 from approvals import ids as identifier
 from approvals.errors import Forbidden
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import handles, tokens
 from approvals.service.identity import users as people
 from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import User
+from approvals.service.storage.tables import Credential, Handle, User
 
 NEWCOMER = "viewer"
 """The role of somebody new, where no mapping from groups to roles says more."""
@@ -95,31 +96,39 @@ class Admissions:
             created_at=tx.now,
             disabled_at=None,
         )
-        tx.insert(User, **user)
+        touched = Touched(User, None, tx.insert(User, **user))
         facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
-        self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", **facts)
+        self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
         self._follow(tx, user, who)
         return people.find(tx, user.id) or user
 
     def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
-        groups = "\n".join(who.groups)
+        groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"
+        watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
         tx.change(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
-        self._follow(tx, user, who)
-        actor, subject = f"oidc:{who.issuer}", f"user:{user.id}"
+        ended = tokens.end_beyond(tx, user.id, roles) if roles != user.roles else 0
+        touched = [row for watch in watches for row in watch.touched()]
         if roles != user.roles:
-            ended = tokens.end_beyond(tx, user.id, roles)
-            self._log.append(tx, "user.roles_set", actor, subject, roles=roles, before=user.roles, tokens=ended)
+            told = {"roles": roles, "before": user.roles, "tokens": ended}
+            self._log.append(tx, "user.roles_set", actor, subject, *touched, **told)
+            touched = []
         if groups != user.claimed_groups:
             before = ", ".join(user.claimed_groups.splitlines())
-            self._log.append(tx, "user.groups_set", actor, subject, groups=", ".join(who.groups), before=before)
+            told = {"groups": ", ".join(who.groups), "before": before}
+            self._log.append(tx, "user.groups_set", actor, subject, *touched, **told)
+            touched = []
+        if touched:
+            self._log.append(tx, "user.renewed", actor, subject, *touched)
+        self._follow(tx, user, who)
 
     def _follow(self, tx: Transaction, user: Row, who: Identity) -> None:
         """Rules call them by their verified address of now. What they were called before stays theirs."""
+        watches = Watch(tx, User, id=user.id), Watch(tx, Handle, user_id=user.id)
         if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):
             return
         tx.change(_CALL, of=user.id, handle=who.email)
         facts = {"handle": who.email, "before": user.handle or ""}
-        self._log.append(tx, "user.handle_set", f"oidc:{who.issuer}", f"user:{user.id}", **facts)
+        self._log.append(tx, "user.handle_set", f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
 
 
 def _kept_out(who: Identity) -> Forbidden:

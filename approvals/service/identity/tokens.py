@@ -5,6 +5,7 @@ from sqlalchemy import bindparam, select
 from approvals.errors import Forbidden, Invalid, TooMany
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.identity.users import Person
@@ -14,7 +15,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import User
+from approvals.service.storage.tables import Credential, User
 
 READ, DECIDE = "read", "read decide"
 HOUR = 3600 * SECOND
@@ -48,15 +49,17 @@ class PersonalTokens:
             _check_may_decide(tx, person)
         if len(live(tx, person.id)) >= AT_MOST:
             raise TooMany(f"You have {AT_MOST} tokens, which is the most.", hint="Revoke one that you do not need.")
+        watch = Watch(tx, Credential, user_id=person.id)
         token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
         facts = {"credential": token.split("_")[1], "scopes": scopes, "label": label.strip(), "seconds": life // SECOND}
-        self._log.append(tx, "token.made", person.actor, person.actor, **facts)
+        self._log.append(tx, "token.made", person.actor, person.actor, watch, **facts)
         return token
 
     def revoke(self, tx: Transaction, person: Person, credential_id: str) -> None:
         """Raises NotFound for what is no live token of theirs."""
+        watch = Watch(tx, Credential, user_id=person.id)
         credentials.revoke(tx, "user", person.id, credential_id=credential_id)
-        self._log.append(tx, "token.revoked", person.actor, person.actor, credential=credential_id)
+        self._log.append(tx, "token.revoked", person.actor, person.actor, watch, credential=credential_id)
 
 
 def end_beyond(tx: Transaction, user_id: str, roles: str) -> int:

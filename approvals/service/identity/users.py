@@ -17,6 +17,7 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import credentials, handles
 from approvals.service.storage.database import (
     Reader,
@@ -25,7 +26,9 @@ from approvals.service.storage.database import (
     Transaction,
 )
 from approvals.service.storage.tables import (
+    Credential,
     DecisionRow,
+    Handle,
     User,
     WebSession,
 )
@@ -111,7 +114,7 @@ class People:
         check_free(tx, subject)
         check_roles(roles)
         user_id = identifier.new(tx.now)
-        tx.insert(
+        added = tx.insert(
             User,
             id=user_id,
             issuer=LOCAL,
@@ -122,27 +125,31 @@ class People:
             password_hash=password_hash,
             created_at=tx.now,
         )
+        watch = Watch(tx, Handle, user_id=user_id)
         if not handles.take(tx, user_id, subject):
             raise _taken(subject)
-        self._log.append(tx, "user.added", actor, f"user:{user_id}", subject=subject, roles=roles)
+        touched = Touched(User, None, added)
+        self._log.append(tx, "user.added", actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
         return user_id
 
     def set_password(self, tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
         """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
         changes a password may fear that somebody else was in."""
+        watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
         tx.change(_PASSWORD, of=user_id, password_hash=password_hash)
         tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
         tokens = credentials.revoke_all(tx, "user", user_id)
-        self._log.append(tx, "user.password_set", actor, f"user:{user_id}", tokens=tokens)
+        self._log.append(tx, "user.password_set", actor, f"user:{user_id}", *watches, tokens=tokens)
 
     def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
         """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
         for the last admin."""
         keep_an_admin(tx, user_id)
+        watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
         tx.change(_DISABLE, of=user_id, disabled_at=tx.now)
         tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
         credentials.revoke_all(tx, "user", user_id)
-        self._log.append(tx, "user.disabled", actor, f"user:{user_id}")
+        self._log.append(tx, "user.disabled", actor, f"user:{user_id}", *watches)
 
     def sign_in(
         self,

@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, func, select
 
 from approvals.policy.model import Policy, policy_hash
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Watch
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -45,8 +46,9 @@ def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
     if before is not None and before.hash == name:
         return False
     keep(tx, policy)
+    watch = Watch(tx, PolicyLoad, hash=name)
     tx.insert(PolicyLoad, at=tx.now, hash=name, by=by)
-    log.append(tx, "policy.loaded", by, name, hash=name, before=before.hash if before is not None else None)
+    log.append(tx, "policy.loaded", by, name, watch, hash=name, before=before.hash if before is not None else None)
     return True
 
 

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, null, select, update
+from sqlalchemy import bindparam, select, update
 
 from approvals import ids as identifier
 from approvals.errors import (
@@ -25,6 +25,7 @@ from approvals.protocol.messages import Claim, Outcome, State
 from approvals.protocol.states import OUTCOMES, Move
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
+from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import freezes, rollouts
@@ -63,7 +64,7 @@ _FINISH = Statement(
 _CONTRADICT = Statement(
     update(executions)
     .where(executions.c.id == bindparam("of"))
-    .values(contradiction=bindparam("contradiction"), contradiction_seen_at=null(), contradiction_seen_by=null())
+    .values({name: bindparam(name) for name in ("contradiction", "contradiction_seen_at", "contradiction_seen_by")})
 )
 
 
@@ -163,8 +164,7 @@ class Claims:
         return permission
 
     def _start(self, tx: Transaction, installation: Row, row: Row, permission: Row, claim: Claim) -> None:
-        self._transitions.move(tx, row, Move.CLAIM, f"installation:{installation.id}")
-        tx.insert(
+        execution = tx.insert(
             Execution,
             id=identifier.new(tx.now),
             permission_id=permission.id,
@@ -174,31 +174,47 @@ class Claims:
             claimed_at=tx.now,
             lease_until=tx.now + round(LEASE_SECONDS * SECOND),
         )
+        touched = Touched(Execution, None, execution)
+        self._transitions.move(tx, row, Move.CLAIM, f"installation:{installation.id}", touched)
 
     def _finish(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
         kept = _kept(outcome, tx.now + row.replay_window * SECOND)
-        tx.change(_FINISH, of=execution.id, finished_at=tx.now, outcome=outcome.outcome, **kept)
+        touched = _changed(tx, _FINISH, execution, finished_at=tx.now, outcome=outcome.outcome, **kept)
         actor = f"installation:{installation.id}"
         because = (outcome.error or "")[:500]
-        self._transitions.move(tx, row, OUTCOMES[outcome.outcome], actor, because=because)
+        self._transitions.move(tx, row, OUTCOMES[outcome.outcome], actor, touched, because=because)
 
     def _complete(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
         """The gate says late what was settled already: what it adds is the result."""
         kept = _kept(outcome, row.ended_at + row.replay_window * SECOND)
-        tx.change(_FINISH, of=execution.id, finished_at=execution.finished_at, outcome=execution.outcome, **kept)
-        self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id)
+        as_settled = {"finished_at": execution.finished_at, "outcome": execution.outcome}
+        touched = _changed(tx, _FINISH, execution, **as_settled, **kept)
+        self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id, touched)
         self._transitions.woken(tx, row.id)
 
     def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
         if execution.contradiction == outcome.outcome:
             return
-        tx.change(_CONTRADICT, of=execution.id, contradiction=outcome.outcome)
+        touched = _changed(
+            tx,
+            _CONTRADICT,
+            execution,
+            contradiction=outcome.outcome,
+            contradiction_seen_at=None,
+            contradiction_seen_by=None,
+        )
         words = (outcome.error or outcome.result or "")[:500]
         facts = encode({"kept": execution.outcome, "reported": outcome.outcome, "because": words})
-        self._transitions.log.append(tx, "incident.contradiction", f"installation:{installation.id}", row.id, **facts)
+        actor = f"installation:{installation.id}"
+        self._transitions.log.append(tx, "incident.contradiction", actor, row.id, touched, **facts)
         said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
         tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
         self._transitions.woken(tx, row.id)
+
+
+def _changed(tx: Transaction, statement: Statement, execution: Row, **changes: Any) -> Touched:
+    tx.change(statement, of=execution.id, **changes)
+    return Touched(Execution, execution, Row(execution | changes))
 
 
 def _check_levers(reader: Reader, row: Row, permission: Row, agent: str | None, groups: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from approvals.policy.eligibility import Act
 from approvals.protocol.messages import MAX_REASON, Decision, State
 from approvals.protocol.states import Move
 from approvals.service import grants
+from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority, on_content
 from approvals.service.controls import freezes
 from approvals.service.controls import state as levers
@@ -96,7 +97,7 @@ class Decisions:
             freezes.check(tx, levers.standing(tx, row.server), row.agent_id)
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
-        tx.insert(
+        written = tx.insert(
             DecisionRow,
             id=identifier.new(tx.now),
             request_id=row.id,
@@ -121,6 +122,7 @@ class Decisions:
             f"decision.{decision.verdict}",
             person.actor,
             row.id,
+            Touched(DecisionRow, None, written),
             comment=decision.comment,
             version=row.content_version,
             digest=row.digest,
@@ -132,13 +134,14 @@ class Decisions:
         )
 
     def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision, grant: str) -> Row:
-        grant_permission(tx, row, "quorum")
+        permission = grant_permission(tx, row, "quorum")
         grants.make(tx, self._transitions.log, self._authority, row, person, grant)
         return self._transitions.move(
             tx,
             row,
             Move.APPROVE,
             person.actor,
+            permission,
             comment=decision.comment or None,
             decided_at=tx.now,
             decided_by=person.name,

@@ -33,6 +33,7 @@ from approvals.protocol.messages import (
 from approvals.protocol.states import Move
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
+from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import freezes, rollouts
@@ -230,7 +231,7 @@ class Filings:
         self._allowances.check(tx, call.caller, call.installation, waits=waits)
         words, reviewed = self._headline(call)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
-        tx.insert(
+        filed = tx.insert(
             Request,
             id=request_id,
             installation_id=call.installation.id,
@@ -278,6 +279,7 @@ class Filings:
             "request.filed",
             f"agent:{call.caller.agent_id}" if call.caller.agent_id else f"installation:{call.installation.id}",
             request_id,
+            Touched(Request, None, filed),
             server=call.installation.server,
             tool=filing.tool,
             digest=call.digest,
@@ -300,12 +302,12 @@ class Filings:
         grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
         if grant is None:
             return False
-        grant_permission(tx, row, "grant", grant_id=grant.id)
         self._transitions.move(
             tx,
             row,
             Move.APPROVE,
             SYSTEM,
+            grant_permission(tx, row, "grant", grant_id=grant.id),
             decided_at=tx.now,
             decided_by=f"grant of {grant.granted_by} ({grant.used} of {grant.max_uses})",
             execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND, grant.expires_at),
@@ -316,10 +318,10 @@ class Filings:
         row = self._transitions.find(tx, request_id)
         by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
         if source:
-            grant_permission(tx, row, source)
+            permission = grant_permission(tx, row, source)
             by["decided_by"] = f"rule {judgement.rule}" if source == "policy" else f"rollout {row.rollout}"
             by |= {"execute_by": min(row.expires_at, tx.now + row.execute_within * SECOND)}
-            self._transitions.move(tx, row, Move.APPROVE, SYSTEM, **by)
+            self._transitions.move(tx, row, Move.APPROVE, SYSTEM, permission, **by)
         else:
             because = judgement.reason or "the policy refuses it"
             self._transitions.move(tx, row, Move.DENY, SYSTEM, because=because, comment=because, **by)
@@ -382,9 +384,9 @@ def _dumped(limits: GrantLimits | None) -> str:
     return canonical({} if limits is None else asdict(limits)).decode()
 
 
-def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | None = None) -> None:
+def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | None = None) -> Touched:
     """Write down what a claim will consume: bound to this content, once per request."""
-    tx.insert(
+    permission = tx.insert(
         Permission,
         id=identifier.new(tx.now),
         request_id=row.id,
@@ -394,3 +396,4 @@ def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | 
         digest=row.digest,
         created_at=tx.now,
     )
+    return Touched(Permission, None, permission)

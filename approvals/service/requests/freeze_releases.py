@@ -67,10 +67,12 @@ class Releases:
             because = f"a freeze held it, and meanwhile {why[:1].lower()}{why[1:]}"
             self._transitions.move(tx, row, Move.WITHDRAW, SYSTEM, because=because.rstrip("."))
             return
-        grant_permission(tx, row, source)
+        permission = grant_permission(tx, row, source)
         by = f"rule {row.rule}" if source == "policy" else f"rollout {row.rollout}"
         until = min(row.expires_at, tx.now + row.execute_within * SECOND)
-        self._transitions.move(tx, row, Move.APPROVE, SYSTEM, decided_at=tx.now, decided_by=by, execute_by=until)
+        self._transitions.move(
+            tx, row, Move.APPROVE, SYSTEM, permission, decided_at=tx.now, decided_by=by, execute_by=until
+        )
 
     def _source(self, tx: Transaction, row: Row) -> str:
         """What permits it now, without asking anybody; nothing if nothing does. Raises Stale, Unauthenticated,

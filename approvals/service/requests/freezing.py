@@ -11,6 +11,7 @@ from approvals.errors import Invalid, NotFound
 from approvals.protocol.messages import MAX_REASON, State
 from approvals.protocol.states import Move
 from approvals.service.audit.log import SYSTEM
+from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import state as levers
 from approvals.service.controls.freezes import (
@@ -99,12 +100,11 @@ class Freezes:
         if before is not None:
             reason = reason or before.reason
             self._end(tx, actor, before)
-        freeze = Row(id=identifier.new(tx.now), scope=scope, of=of, mode=mode, reason=reason)
-        freeze |= {"made_at": tx.now, "made_by": actor}
-        tx.insert(Freeze, **freeze)
-        self._transitions.log.append(
-            tx, "freeze.made", actor, subject(freeze), freeze=freeze.id, mode=mode, because=reason
-        )
+        made = {"made_at": tx.now, "made_by": actor}
+        freeze = tx.insert(Freeze, id=identifier.new(tx.now), scope=scope, of=of, mode=mode, reason=reason, **made)
+        facts = {"freeze": freeze.id, "mode": mode, "because": reason}
+        touched = Touched(Freeze, None, freeze)
+        self._transitions.log.append(tx, "freeze.made", actor, subject(freeze), touched, **facts)
         levers.moved(tx, self._tell)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
@@ -142,12 +142,15 @@ class Freezes:
 
     def _explain(self, tx: Transaction, actor: str, freeze: Row, reason: str) -> None:
         tx.change(_EXPLAIN, freeze_id=freeze.id, why=reason)
-        self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), freeze=freeze.id, because=reason)
+        touched = Touched(Freeze, freeze, Row(freeze | {"reason": reason}))
+        facts = {"freeze": freeze.id, "because": reason}
+        self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), touched, **facts)
         levers.moved(tx, self._tell)
 
     def _end(self, tx: Transaction, actor: str, freeze: Row) -> None:
         tx.change(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
-        self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), freeze=freeze.id)
+        touched = Touched(Freeze, freeze, Row(freeze | {"lifted_at": tx.now, "lifted_by": actor}))
+        self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), touched, freeze=freeze.id)
         levers.moved(tx, self._tell)
 
     def _revoke(self, tx: Transaction) -> int:

@@ -7,6 +7,7 @@ from approvals.policy.eligibility import Act
 from approvals.protocol.messages import State
 from approvals.protocol.states import Move
 from approvals.service import grants
+from approvals.service.audit.seals import Watch
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
@@ -51,10 +52,11 @@ class GrantRevocations:
         self._revoke(tx, grants.find(tx, grant_id), actor, actor)
 
     def _revoke(self, tx: Transaction, grant: Row, actor: str, name: str) -> None:
+        watch = Watch(tx, StandingGrant, id=grant.id)
         if tx.swap(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
             raise NotPossible("This grant was revoked before.", hint="There is nothing left to do.")
         # Its row is held by now: whoever files by it at this moment has either done so, and is found, or finds it gone.
-        self._transitions.log.append(tx, "grant.revoked", actor, grant.request_id, grant=grant.id)
+        self._transitions.log.append(tx, "grant.revoked", actor, grant.request_id, watch, grant=grant.id)
         self._transitions.woken(tx, grant.request_id)
         for found in tx.all(_UNCLAIMED, grant_id=grant.id):
             row = self._transitions.as_of_now(tx, self._transitions.take(tx, found.id))

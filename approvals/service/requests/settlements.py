@@ -9,10 +9,12 @@ from approvals.instant import SECOND, seconds_until
 from approvals.policy.eligibility import Act
 from approvals.protocol.messages import State
 from approvals.protocol.states import OUTCOMES
+from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import Execution
 from approvals.service.storage.tables.handles import EXECUTION, executions
 
 MARGIN_SECONDS = 60.0
@@ -53,8 +55,10 @@ class Settlements:
             raise NotPossible("Nothing was ever claimed here.", state=row.state)
         if truth == "not_executed":
             check_over(execution, tx.now)
-        tx.change(_SETTLE, of=execution.id, finished_at=tx.now, outcome=truth, settled_by=person.id, settled_note=note)
-        return self._transitions.move(tx, row, OUTCOMES[truth], person.actor, because=note)
+        said = {"finished_at": tx.now, "outcome": truth, "settled_by": person.id, "settled_note": note}
+        tx.change(_SETTLE, of=execution.id, **said)
+        settled = Touched(Execution, execution, Row(execution | said))
+        return self._transitions.move(tx, row, OUTCOMES[truth], person.actor, settled, because=note)
 
     def acknowledge(self, tx: Transaction, request_id: str, person: Person) -> None:
         """A person has seen that a late report contradicts what was settled: the queue stops saying so. Nothing else
@@ -67,7 +71,9 @@ class Settlements:
             raise NotPossible("Nothing contradicts what was settled here.", state=row.state)
         if tx.swap(_SEEN, of=execution.id, at=tx.now, by=person.id) == 1:
             facts = {"kept": execution.outcome, "reported": execution.contradiction}
-            self._transitions.log.append(tx, "incident.acknowledged", person.actor, row.id, **facts)
+            seen = {"contradiction_seen_at": tx.now, "contradiction_seen_by": person.id}
+            touched = Touched(Execution, execution, Row(execution | seen))
+            self._transitions.log.append(tx, "incident.acknowledged", person.actor, row.id, touched, **facts)
             self._transitions.woken(tx, row.id)
 
 

@@ -12,6 +12,7 @@ from approvals.protocol import states as state
 from approvals.protocol.messages import OPEN, State
 from approvals.protocol.states import Deadlines, Move
 from approvals.service.audit.log import SYSTEM, AuditLog
+from approvals.service.audit.seals import Touched
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.channels import WAKE
 from approvals.service.storage.database import (
@@ -20,6 +21,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
+from approvals.service.storage.tables import Request
 from approvals.service.storage.tables.handles import REQUEST, requests
 
 _CHANGEABLE = (
@@ -109,19 +111,23 @@ class Transitions:
         tx.now = max(tx.now, row.changed_at)
         return row
 
-    def move(self, tx: Transaction, row: Row, move: Move, actor: str, *, because: str = "", **changes: Any) -> Row:
-        """Make one move; the row as it is afterwards. Raises NotPossible when the state has no such move, or the row
-        has changed under us."""
+    def move(
+        self, tx: Transaction, row: Row, move: Move, actor: str, *touched: Touched, because: str = "", **changes: Any
+    ) -> Row:
+        """Make one move, and put on record what else it `touched`; the row as it is afterwards. Raises NotPossible when
+        the state has no such move, or the row has changed under us."""
         to = state.after(State(row.state), move)
         changes |= {"nudge_at": None}  # nobody is reminded of what no longer waits for them
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
             changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}
-        after = self.change(tx, row, f"request.{to}", actor, because=because, state=to, **changes)
+        after = self.change(tx, row, f"request.{to}", actor, *touched, because=because, state=to, **changes)
         tx.after_commit.append(partial(self._moved, Moved(move, State(row.state), after, actor)))
         return after
 
-    def change(self, tx: Transaction, row: Row, kind: str, actor: str, *, because: str = "", **changes: Any) -> Row:
+    def change(
+        self, tx: Transaction, row: Row, kind: str, actor: str, *touched: Touched, because: str = "", **changes: Any
+    ) -> Row:
         """Change a request's own columns under compare-and-swap, with its audit event."""
         after = Row(row | changes | {"changed_at": tx.now})
         swapped = tx.swap(
@@ -134,7 +140,10 @@ class Transitions:
         if swapped != 1:
             raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
         facts = {"was": row.state, "version": after.content_version, "digest": after.digest}
-        self.log.append(tx, kind, actor, row.id, **facts, **({"because": because} if because else {}))
+        of_request = Touched(Request, row, after)
+        self.log.append(
+            tx, kind, actor, row.id, of_request, *touched, **facts, **({"because": because} if because else {})
+        )
         self.outbox.update(tx, row.id)
         self.woken(tx, row.id)
         return after

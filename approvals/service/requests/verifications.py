@@ -4,12 +4,15 @@ A gate process that is still there speaks for itself: only it may say what came 
 another process finds out once it is gone.
 """
 
+from typing import Any
+
 from sqlalchemy import bindparam, or_, select, update
 
 from approvals.errors import NotFound, NotPossible
 from approvals.instant import SECOND
 from approvals.protocol.messages import State, Unsettled, Verification
 from approvals.protocol.states import OUTCOMES
+from approvals.service.audit.seals import Touched
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
 from approvals.service.requests.transitions import Transitions
@@ -19,7 +22,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import GateSession
+from approvals.service.storage.tables import Execution, GateSession
 from approvals.service.storage.tables.handles import EXECUTION, SESSION, executions, requests
 
 PAGE = 10
@@ -94,19 +97,24 @@ class Verifications:
         _check_alone(tx, row, execution, found)
         if found.outcome == "not_executed":
             check_over(execution, tx.now)
-        said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note}
-        tx.change(_CHECKED, of=execution.id, finished_at=tx.now, outcome=found.outcome, **said)
+        touched = _checked(tx, execution, found, finished_at=tx.now, outcome=found.outcome)
         because = f"the tool's own check found it{': ' if found.note else ''}{found.note}"
-        self._transitions.move(tx, row, OUTCOMES[found.outcome], actor, because=because)
+        self._transitions.move(tx, row, OUTCOMES[found.outcome], actor, touched, because=because)
 
     def _keep(self, tx: Transaction, row: Row, execution: Row, found: Verification, actor: str) -> None:
         """It cannot tell: shown to whoever settles it, and on record when it says something new."""
         if (execution.checked, execution.checked_note) == (found.outcome, found.note):
             return
-        said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note}
-        tx.change(_CHECKED, of=execution.id, finished_at=None, outcome=None, **said)
-        self._transitions.log.append(tx, "execution.checked", actor, row.id, because=f"it cannot tell: {found.note}")
+        touched = _checked(tx, execution, found, finished_at=None, outcome=None)
+        because = f"it cannot tell: {found.note}"
+        self._transitions.log.append(tx, "execution.checked", actor, row.id, touched, because=because)
         self._transitions.woken(tx, row.id)
+
+
+def _checked(tx: Transaction, execution: Row, found: Verification, **ended: Any) -> Touched:
+    said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note} | ended
+    tx.change(_CHECKED, of=execution.id, **said)
+    return Touched(Execution, execution, Row(execution | said))
 
 
 def _check_alone(tx: Transaction, row: Row, execution: Row, found: Verification) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 from approvals.errors import NotPossible
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
+from approvals.service.audit.seals import Watch
 from approvals.service.history import fulltext as word_index
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
@@ -20,7 +21,9 @@ from approvals.service.storage.tables import (
     AuditPayload,
     DecisionRow,
     Delivery,
+    Execution,
     Meta,
+    Request,
     SignInLink,
     StandingGrant,
     WebSession,
@@ -157,6 +160,8 @@ class Erasures:
 
     def _erase(self, tx: Transaction, row: Row, actor: str, because: str) -> bool:
         words = f"{row.server}.{row.tool} (contents erased)"
+        watches = [Watch(tx, Request, id=row.id)]
+        watches += [Watch(tx, model, request_id=row.id) for model in (Execution, DecisionRow, StandingGrant)]
         if tx.swap(_ERASE_REQUEST, of=row.id, at=tx.now, words=words) != 1:
             return False
         tx.change(_ERASE_EXECUTION, of=row.id)
@@ -167,7 +172,7 @@ class Erasures:
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):
                 self._log.erase(tx, event, actor, _without(said, WORDS))
-        self._log.append(tx, "request.erased", actor, row.id, because=because)
+        self._log.append(tx, "request.erased", actor, row.id, *watches, because=because)
         self._transitions.woken(tx, row.id)
         return True
 

@@ -11,6 +11,8 @@ from sqlalchemy import bindparam, or_, select, update
 from approvals.protocol.messages import State
 from approvals.protocol.states import Move
 from approvals.service.audit.log import SYSTEM
+from approvals.service.audit.seals import Watch
+from approvals.service.identity import credentials
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Statement, Transaction
 from approvals.service.storage.tables import (
@@ -35,18 +37,19 @@ _UNSURE = Statement(
 )
 _SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
 _SPEND = Statement(update(_links).where(_links.c.spent_at.is_(None)).values(spent_at=bindparam("now")))
-_END_TOKENS = Statement(
-    update(_credentials)
+_WITH_TOKENS = Statement(
+    select(_credentials.c.user_id)
+    .distinct()
     .where(_credentials.c.kind == "user", _credentials.c.revoked_at.is_(None))
-    .values(revoked_at=bindparam("now"))
+    .order_by(_credentials.c.user_id)
 )
 _LIVE_GRANTS = Statement(
     select(_grants.c.id, _grants.c.request_id)
     .where(_grants.c.revoked_at.is_(None), _grants.c.expires_at > bindparam("now"))
     .order_by(_grants.c.id)
 )
-_REVOKE_GRANTS = Statement(
-    update(_grants).where(_grants.c.revoked_at.is_(None)).values(revoked_at=bindparam("now"), revoked_by=BECAUSE)
+_REVOKE_GRANT = Statement(
+    update(_grants).where(_grants.c.id == bindparam("of")).values(revoked_at=bindparam("now"), revoked_by=BECAUSE)
 )
 
 
@@ -60,12 +63,17 @@ class Restorations:
         """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
         been used or revoked since."""
         tx.change(_SIGN_OUT, now=tx.now)
-        tx.change(_END_TOKENS, now=tx.now)
         tx.change(_SPEND, now=tx.now)
-        self._transitions.log.append(tx, "database.restored", actor, "database")
+        log = self._transitions.log
+        log.append(tx, "database.restored", actor, "database")
+        for row in tx.all(_WITH_TOKENS):
+            watch = Watch(tx, Credential, user_id=row.user_id)
+            credentials.revoke_all(tx, "user", row.user_id)
+            log.append(tx, "token.revoked", SYSTEM, f"user:{row.user_id}", watch, because=BECAUSE)
         for grant in tx.all(_LIVE_GRANTS, now=tx.now):
-            self._transitions.log.append(tx, "grant.revoked", SYSTEM, grant.request_id, grant=grant.id, because=BECAUSE)
-        tx.change(_REVOKE_GRANTS, now=tx.now)
+            watch = Watch(tx, StandingGrant, id=grant.id)
+            tx.change(_REVOKE_GRANT, of=grant.id, now=tx.now)
+            log.append(tx, "grant.revoked", SYSTEM, grant.request_id, watch, grant=grant.id, because=BECAUSE)
 
     def close(self, tx: Transaction) -> Counter[str]:
         """Move up to BATCH requests that could still lead to an execution: how many became what; empty when done."""

@@ -15,6 +15,7 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import users as people
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
@@ -128,14 +129,15 @@ class Links:
 
     def unlink(self, tx: Transaction, person: Person, team_id: str, slack_user_id: str) -> None:
         """Raises NotFound for a link that is not theirs."""
+        watch = Watch(tx, SlackLink, user_id=person.id)
         if tx.swap(_UNLINK, team_id=team_id, slack_user_id=slack_user_id, user_id=person.id) != 1:
             raise NotFound("There is no such link.")
-        self._log.append(tx, "slack.unlinked", person.actor, person.actor, slack=f"{team_id}/{slack_user_id}")
+        self._log.append(tx, "slack.unlinked", person.actor, person.actor, watch, slack=f"{team_id}/{slack_user_id}")
 
     def _link(self, tx: Transaction, who: SlackUser, user_id: str, by: str, actor: str) -> None:
         facts = {"team_id": who.team_id, "slack_user_id": who.id, "slack_name": who.name[:200]}
-        tx.insert(SlackLink, user_id=user_id, by=by, linked_at=tx.now, **facts)
-        self._log.append(tx, "slack.linked", actor, f"user:{user_id}", slack=f"{who.team_id}/{who.id}", by=by)
+        link = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user_id, by=by, linked_at=tx.now, **facts))
+        self._log.append(tx, "slack.linked", actor, f"user:{user_id}", link, slack=f"{who.team_id}/{who.id}", by=by)
 
 
 def user_of(reader: Reader, who: SlackUser) -> Row | None:

@@ -105,10 +105,12 @@ class Transaction(Reader):
     def announce(self, message: str) -> None:
         """Tell the other processes over this database, once it is durable."""
 
-    def insert(self, table: type[SQLModel], **values: Any) -> None:
-        """Insert one row, model defaults filled in."""
+    def insert(self, table: type[SQLModel], **values: Any) -> Row:
+        """Insert one row, model defaults filled in; as it is then, but for a number that the database gave it."""
         statement, defaults = _insert(table, frozenset(values))
-        self.change(statement, **(defaults | values))
+        row = Row(defaults | values)
+        self.change(statement, **row)
+        return row
 
 
 @cache
@@ -172,6 +174,10 @@ class Database(ABC):
     def schema(self) -> str | None:
         """The version of its schema; None while it has no tables of this product. Blocking. Raises Unavailable when
         there is no such database, or it cannot be used."""
+
+    @abstractmethod
+    def as_of_now(self, work: Callable[[Reader], T]) -> T:
+        """As `read_now`, all of it as of one instant, however long it takes."""
 
     @abstractmethod
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:

@@ -228,6 +228,15 @@ class Postgres(Database):
         with self._guests:
             return self._look(work)
 
+    def as_of_now(self, work: Callable[[Reader], T]) -> T:
+        try:
+            with contextlib.closing(self.connect()) as connection:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.execute("SET LOCAL statement_timeout = 0")
+                return work(PostgresReader(connection, self.clock.now()))
+        except psycopg.OperationalError as error:
+            raise _unavailable(error) from error
+
     def _look(self, work: Callable[[Reader], T]) -> T:
         return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
 

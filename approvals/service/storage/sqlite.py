@@ -137,6 +137,15 @@ class Sqlite(Database):
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             return None if found is None else str(found[0])
 
+    def as_of_now(self, work: Callable[[Reader], T]) -> T:
+        connection = self.connect()
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            return work(SqliteReader(connection, self.clock.now()))
+        finally:
+            connection.close()
+
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
         return
 

@@ -30,6 +30,7 @@ from approvals.protocol.messages import (
     Verdict,
 )
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import freezes, rollouts
 from approvals.service.controls import state as levers
@@ -247,8 +248,8 @@ class Registry:
         if row.offered_hash != tool_hash:
             raise Stale("Another definition is offered by now.", hint="Look at it again before you accept.")
         facts = {"hash": tool_hash, "loosens": row.loosens, **({"at": at} if at else {})}
-        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", **facts)
-        self._stand(tx, row, tool_hash, actor)
+        touched = Touched(Tool, row, self._stand(tx, row, tool_hash, actor))
+        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", touched, **facts)
 
     def _open_session(self, tx: Transaction, installation: Row, registration: Registration) -> None:
         session = tx.one(SESSION, id=registration.session)
@@ -286,21 +287,20 @@ class Registry:
 
     def _compare(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
         server, name = installation.server, definition.name
-        row = self.tool(tx, installation, name)
-        if row is None:
-            tx.insert(Tool, server=server, name=name, installation_id=_place(installation))
-            row = self.tool(tx, installation, name)
-        if row is None or tool_hash == row.accepted_hash:
+        known = self.tool(tx, installation, name)
+        row = known or tx.insert(Tool, server=server, name=name, installation_id=_place(installation))
+        if tool_hash == row.accepted_hash:
             return
         by = self._lets_stand(tx, installation, name, tool_hash)
         loosens = [] if by else self._loosens(tx, installation, row, definition)
         actor, of = f"installation:{installation.id}", f"{server}.{name}"
         if not loosens:
-            self._log.append(tx, "tool.registered", actor, of, hash=tool_hash, **_at(installation))
-            self._stand(tx, row, tool_hash, by or actor)
+            touched = Touched(Tool, known, self._stand(tx, row, tool_hash, by or actor))
+            self._log.append(tx, "tool.registered", actor, of, touched, hash=tool_hash, **_at(installation))
         elif row.offered_hash != tool_hash:
-            self._log.append(tx, "tool.offered", actor, of, hash=tool_hash, loosens=loosens, **_at(installation))
-            self._offer(tx, row, tool_hash, loosens)
+            touched = Touched(Tool, known, self._offer(tx, row, tool_hash, loosens))
+            facts = {"hash": tool_hash, "loosens": loosens} | _at(installation)
+            self._log.append(tx, "tool.offered", actor, of, touched, **facts)
 
     def _lets_stand(self, tx: Transaction, installation: Row, name: str, tool_hash: str) -> str:
         """Who accepted this very definition elsewhere at the server, if that counts here: people are not asked about
@@ -318,16 +318,17 @@ class Registry:
         loose = [] if before is None else loosened(before, definition)
         return loose + (_words(before, definition) if _place(installation) else [])
 
-    def _offer(self, tx: Transaction, row: Row, tool_hash: str, loosens: list[str]) -> None:
+    def _offer(self, tx: Transaction, row: Row, tool_hash: str, loosens: list[str]) -> Row:
         kept = {name: row[name] for name in ("accepted_hash", "accepted_at", "accepted_by")}
-        self._set(tx, row, **kept, offered_hash=tool_hash, offered_at=tx.now, loosens="\n".join(loosens))
+        return self._set(tx, row, **kept, offered_hash=tool_hash, offered_at=tx.now, loosens="\n".join(loosens))
 
-    def _stand(self, tx: Transaction, row: Row, tool_hash: str, actor: str) -> None:
+    def _stand(self, tx: Transaction, row: Row, tool_hash: str, actor: str) -> Row:
         accepted = {"accepted_hash": tool_hash, "accepted_at": tx.now, "accepted_by": actor}
-        self._set(tx, row, **accepted, offered_hash=None, offered_at=None, loosens="")
+        return self._set(tx, row, **accepted, offered_hash=None, offered_at=None, loosens="")
 
-    def _set(self, tx: Transaction, row: Row, **values: Any) -> None:
+    def _set(self, tx: Transaction, row: Row, **values: Any) -> Row:
         tx.change(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
+        return Row(row | values)
 
     def _verdict(self, installation: Row, tool: Standing, moved: levers.Levers) -> ToolVerdict:
         facts = facts_of(installation, tool)

@@ -11,6 +11,7 @@ from approvals.instant import to_datetime
 from approvals.service.audit import chain
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+from approvals.service.verification import verify as verification
 from approvals_web.cli.asking import DatabaseUrl, record, settings
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")
@@ -33,18 +34,19 @@ def verify(
     head: Annotated[str | None, typer.Option(help="SEQ:MAC, kept elsewhere: shows whether the end is missing.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Find the first record that was changed, removed, inserted, reordered or cut off; exit status 1 then."""
+    """Find what was changed, removed, inserted, reordered or cut off: in the record, and in the state that it tells
+    of (decisions, permissions, roles, keys, freezes, policies and so on). Exit status 1 then."""
     try:
         known = chain.Head.parse(head) if head else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     service = record(settings(database_url))
-    key = service.keyring.audit
-    found = service.read_now(lambda reader: chain.verify(reader, key, known))
-    if found.finding is not None:
-        print(f"NOT INTACT: record {found.finding.seq} was {found.finding.what}: {found.finding.detail}.")
+    found = verification.verify(service.database, service.keyring.audit, known)
+    for fault in found.faults:
+        print(f"NOT INTACT: {fault}.")
+    if not found.intact:
         raise typer.Exit(1)
-    print(f"Intact: {found.head.seq if found.head else 0} records, {found.unlinked} not linked yet.")
+    print(f"Intact: {found.records} records, {found.unlinked} not linked yet, and the state is what they tell.")
     if found.head is not None:
         print(f"Head: {found.head}")
 

@@ -10,10 +10,11 @@ from sqlalchemy import bindparam, select
 from approvals.errors import Invalid
 from approvals.instant import to_datetime
 from approvals.protocol.messages import Identifier
-from approvals.service.audit import chain, proof
-from approvals.service.audit.chain import Head, Verified
+from approvals.service.audit import proof
+from approvals.service.audit.chain import Head
 from approvals.service.storage.database import Statement
 from approvals.service.storage.tables import AuditEvent
+from approvals.service.verification import verify as verification
 from approvals_web.http.deps import Overseer, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -56,15 +57,14 @@ def audit(
 async def verify(
     request: Request, person: Overseer, service: TheService, head: Annotated[str, Form(max_length=100)] = ""
 ) -> Response:
-    """Walk the whole chain now; against a head that was kept elsewhere, if given."""
+    """Hold the whole record, and the state that it tells of, against the chain now; and that against a head that was
+    kept elsewhere, if given."""
     try:
         known = Head.parse(head.strip()) if head.strip() else None
     except ValueError as error:
         raise Invalid(f"{error}.", hint="Leave it empty to verify without a head.") from None
     async with _one_at_a_time:  # in a thread: it may take minutes
-        found: Verified = await asyncio.to_thread(
-            service.read_now, lambda reader: chain.verify(reader, service.keyring.audit, known)
-        )
+        found = await asyncio.to_thread(verification.verify, service.database, service.keyring.audit, known)
     return page(request, "verified.html", {"person": person, "found": found, "known": known})
 
 

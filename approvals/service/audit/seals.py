@@ -1,0 +1,176 @@
+"""Rows under seal: an event says how it found, and how it left, each row of state that it tells of.
+
+A seal is a MAC over a row's columns, by the key of the record. So whoever changes a row without an event is found by
+its last event's seal, and whoever changed it before the service went on with it, by what the next event found.
+`approvals.service.verification` compares.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, Table, bindparam, case, func, literal_column, select
+from sqlmodel import SQLModel
+
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import (
+    Agent,
+    AgentOwner,
+    Credential,
+    DecisionRow,
+    Execution,
+    Freeze,
+    Handle,
+    Installation,
+    Permission,
+    PolicyLoad,
+    Request,
+    Rollout,
+    Server,
+    SlackLink,
+    StandingGrant,
+    Tool,
+    User,
+)
+
+LENGTH = 32
+"""Hex digits of a seal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sealed:
+    """A table under seal. `subject`: of the events that tell of a row; `loose`: columns that change without one."""
+
+    table: Table
+    subject: ColumnElement[str]
+    prefixes: tuple[str, ...] = ("",)
+    """Of the subjects."""
+    loose: frozenset[str] = frozenset()
+    columns: tuple[str, ...] = field(init=False)
+    key: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        under = [column.name for column in self.table.columns if column.name not in self.loose]
+        object.__setattr__(self, "columns", tuple(under))
+        object.__setattr__(self, "key", tuple(column.name for column in self.table.primary_key.columns))
+
+    def name(self, row: Mapping[str, Any]) -> str:
+        """What a row is called in an event's payload."""
+        return f"{self.table.name} {'/'.join(str(row[column]) for column in self.key)}"
+
+    def seal(self, key: bytes, row: Mapping[str, Any]) -> str:
+        """Of a row, whichever database it comes from: NUL is another character on PostgreSQL, and true is 1 on
+        SQLite."""
+        values = [int(row[name]) if isinstance(row[name], bool) else row[name] for name in self.columns]
+        body = json.dumps([self.table.name, *values], separators=(",", ":")).replace("\\u0000", "\\u2400")
+        return hmac.digest(key, body.encode(), "sha256").hex()[:LENGTH]
+
+
+def _text(value: str) -> ColumnElement[str]:
+    return literal_column(f"'{value}'", String)
+
+
+def _sealed(
+    model: type[SQLModel], subject: str, *loose: str, prefixes: tuple[str, ...] = ("",), of: Any = None
+) -> tuple[str, Sealed]:
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    owner = table.c[subject] if of is None else of
+    if prefixes != ("",) and of is None:
+        owner = _text(prefixes[0]) + owner
+    return table.name, Sealed(table, owner, prefixes, frozenset(loose))
+
+
+_credentials = Credential.__table__.c  # type: ignore[attr-defined]
+_tools = Tool.__table__.c  # type: ignore[attr-defined]
+_freezes = Freeze.__table__.c  # type: ignore[attr-defined]
+
+
+SEALED: Mapping[str, Sealed] = dict(
+    (
+        _sealed(Request, "id", "nudge_at"),
+        _sealed(DecisionRow, "request_id"),
+        _sealed(Permission, "request_id"),
+        _sealed(
+            Execution,
+            "request_id",
+            "lease_until",
+            "sealed_result",
+            "sealed_until",
+        ),
+        _sealed(StandingGrant, "request_id", "used"),
+        _sealed(Server, "name"),
+        _sealed(Rollout, "server"),
+        _sealed(PolicyLoad, "hash"),
+        _sealed(Tool, "name", of=_tools.server + _text(".") + _tools.name),
+        _sealed(
+            Freeze,
+            "id",
+            prefixes=("freeze:",),
+            of=_text("freeze:")
+            + _freezes.scope
+            + case((_freezes.of == _text(""), _text("")), else_=_text(":") + _freezes.of),
+        ),
+        _sealed(User, "id", "told_up_to", prefixes=("user:",)),
+        _sealed(Handle, "user_id", prefixes=("user:",)),
+        _sealed(SlackLink, "user_id", prefixes=("user:",)),
+        _sealed(Installation, "id", prefixes=("installation:",)),
+        _sealed(Agent, "id", "flooded_at", prefixes=("agent:",)),
+        _sealed(AgentOwner, "agent_id", prefixes=("agent:",)),
+        _sealed(
+            Credential,
+            "id",
+            "last_used_at",
+            prefixes=("user:", "agent:", "installation:"),
+            of=_credentials.kind
+            + _text(":")
+            + func.coalesce(_credentials.installation_id, _credentials.agent_id, _credentials.user_id),
+        ),
+    )
+)
+"""A lease is renewed, a sealed result goes and a key is used without an event of its own. How often a grant was used is
+counted: by its permissions."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A row of a table, before and after a change; None where there was or is none."""
+
+    model: type[SQLModel]
+    before: Row | None
+    after: Row | None
+
+    def told(self, key: bytes) -> tuple[str, list[str | None]]:
+        """As the event's payload says it."""
+        under = SEALED[str(self.model.__tablename__)]
+        of = self.after if self.after is not None else self.before or Row()
+        return under.name(of), [None if row is None else under.seal(key, row) for row in (self.before, self.after)]
+
+
+class Watch:
+    """Rows of a table before a change, held from now on; `touched` are those that are different by then."""
+
+    def __init__(self, tx: Transaction, model: type[SQLModel], **where: Any) -> None:
+        self._tx, self._model, self._where = tx, model, where
+        self._under = SEALED[str(model.__tablename__)]
+        hold, self._find = _statements(model, tuple(where))
+        tx.hold(hold, **where)
+        self._before = self._rows()
+
+    def touched(self) -> list[Touched]:
+        """What changed since."""
+        after = self._rows()
+        pairs = [(self._before.get(name), after.get(name)) for name in {**self._before, **after}]
+        return [Touched(self._model, was, now) for was, now in pairs if was != now]
+
+    def _rows(self) -> dict[str, Row]:
+        return {self._under.name(row): row for row in self._tx.all(self._find, **self._where)}
+
+
+@cache
+def _statements(model: type[SQLModel], names: tuple[str, ...]) -> tuple[Statement, Statement]:
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    found = select(table).where(*(table.c[name] == bindparam(name) for name in names))
+    return Statement(found.with_for_update(key_share=True)), Statement(found)

@@ -1,0 +1,140 @@
+"""P8: whoever changes the database behind the service's back is found, and told what was changed; nobody else is."""
+
+import contextlib
+
+import pytest
+from forgeries import FORGERIES
+from lived_in import live
+from typer.testing import CliRunner
+
+from approvals.service.audit import chain
+from approvals.service.storage.postgres import PostgresReader
+from approvals.service.storage.sqlite import SqliteReader
+from approvals.service.verification import verify
+from approvals_web.cli.commands import app
+
+
+class Forger:
+    """Owns the database, not the key: without triggers and foreign keys. What is done is undone."""
+
+    def __init__(self, house):
+        self.house, self.made = house, live(house)
+        people = dict(house.rows("SELECT handle, id FROM user_account"))
+        agents = dict(house.rows("SELECT name, id FROM agent"))
+        self.names = self.made | people | agents
+        assert house.verify_record().faults == ()
+
+    def found(self, statements):
+        """The faults that `verify` names after these statements."""
+        database, key = self.house.service.database, self.house.service.keyring.audit
+        with contextlib.closing(database.connect()) as connection:
+            connection.execute(
+                "SET session_replication_role = replica" if database.shared else "PRAGMA foreign_keys = OFF"
+            )
+            connection.execute("BEGIN")
+            if not database.shared:
+                self.house.drop_triggers(connection)
+            for statement in statements:
+                done = connection.execute(statement.format(**self.names))
+                assert done.rowcount != 0, statement
+            reader = (PostgresReader if database.shared else SqliteReader)(connection, self.house.clock.now())
+            found = verify.of(reader, key)
+            connection.execute("ROLLBACK")
+        return found.faults
+
+
+def test_p8_every_forgery_is_found_and_named(house):
+    forger = Forger(house)
+    for what, (given, said) in FORGERIES.items():
+        faults = forger.found([given] if isinstance(given, str) else given)
+        assert any(_says(said.format(n="*", **forger.names), fault) for fault in faults), (what, said, faults)
+    house.meddled = False  # all was undone
+
+
+def _says(said, fault):
+    """Whether a fault says so; `*` is any number."""
+    first, *rest = said.split("*")
+    return first in fault and all(part in fault.partition(first)[2] for part in rest)
+
+
+def test_p8_a_copy_of_an_event_is_refused_by_the_sequencer_and_said(house, caplog):
+    """A database without its constraints would take it; the events of a lifted freeze are then written twice."""
+    live(house)
+    house.verify_record()
+    rebuilt = ["CREATE TABLE copies AS SELECT * FROM audit_event", "DROP TABLE audit_event CASCADE"]
+    if not house.service.database.shared:
+        rebuilt[1] = "DROP TABLE audit_event"
+    house.tamper(
+        *rebuilt,
+        "ALTER TABLE copies RENAME TO audit_event",
+        "INSERT INTO audit_event SELECT 9999, at, kind, actor, subject, payload_hash, key_id, algorithm, mac"
+        " FROM audit_event WHERE kind = 'freeze.lifted' AND subject = 'freeze:all'",
+    )
+    refused = set()
+    for _ in range(2):
+        assert house.write(lambda tx: chain.link(tx, house.service.keyring.audit, refused=refused)) is None
+    assert refused == {9999}
+    assert [record.message for record in caplog.records if "linked" in record.message] == [
+        "audit event 9999 is not linked: it is a copy of another"
+    ]
+    (fault,) = house.verify_record().faults
+    assert "event 9999 is a copy of another" in fault
+
+
+def test_p8_what_was_changed_and_changed_back_is_found_where_the_service_went_on_with_it(house):
+    """A quorum is lowered, one person approves, and it is raised again: the event that approved says what it found."""
+    made = live(house)
+    house.run("UPDATE request SET quorum = 0, reviewers = :none WHERE id = :id", none='{"quorum":1}', id=made["half"])
+    before = house.row(made["half"])
+    assert house.decide(made["half"], who="bob").state == "approved"
+    house.run("UPDATE request SET quorum = 2 WHERE id = :id", id=made["half"])
+    assert before.quorum == 0
+    faults = house.verify_record().faults
+    assert any(
+        "request " + made["half"] + " was changed after event" in fault and "before" in fault for fault in faults
+    )
+
+
+def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_found(house):
+    made = live(house)
+    house.clock.forward(120)
+    house.run("UPDATE user_account SET roles = 'reviewer' WHERE handle = 'cat'")
+    house.decide(made["pending"], who="cat")
+    house.run("UPDATE user_account SET roles = 'viewer' WHERE handle = 'cat'")
+    assert house.verify_record().faults == (
+        f"request {made['pending']}: it needed the approval of 1, and 0 who could give it are on record",
+    )
+
+
+def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(house):
+    made = live(house)
+    house.write(lambda tx: house.service.freezes.make(tx, "cli:test", "all", "", "hold", ""))
+    house.run("UPDATE request SET state = 'approved', attach_key = call_key WHERE id = :id", id=made["approved"])
+    house.run('UPDATE "freeze" SET lifted_at = made_at')
+    assert house.claim(made["approved"]) is None
+    house.run("UPDATE \"freeze\" SET lifted_at = NULL WHERE scope = 'all' AND mode = 'hold'")
+    assert any("was written while it was frozen" in fault for fault in house.verify_record().faults)
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_p8_the_command_names_what_was_forged_and_fails(house, monkeypatch, forged):
+    made = live(house)
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", house.service.keyring._secret.decode())
+    if forged:
+        house.run("UPDATE request SET state = 'approved' WHERE id = :id", id=made["pending"])
+    done = CliRunner().invoke(app, ["audit", "verify", "--database-url", house.url])
+    assert done.exit_code == forged
+    said = f"NOT INTACT: request {made['pending']} was changed after event" if forged else "Intact: "
+    assert said in done.output
+
+
+def test_p8_honest_lives_raise_no_alarm_whatever_is_erased_rotated_or_restored(house):
+    live(house)
+    house.clock.forward(400 * 24 * 3600)
+    while house.write(house.service.expiry.sweep) or house.write(house.service.erasures.sweep):
+        pass
+    house.check_record()
+    house.write(lambda tx: house.service.restorations.record(tx, "cli:test"))
+    while house.write(house.service.restorations.close):
+        pass
+    house.check_record()
