@@ -83,6 +83,7 @@ BEHIND_HTTP = {
     "test_browser_bundle",
     "test_browser_tabs",
     "test_browser_values",
+    "test_bursts",
     "test_card_of_a_run",
     "test_gate_faults",
     "test_gated_server",

@@ -1,5 +1,7 @@
 """The gate's HTTP client. Whatever is not a sensible answer is Unreachable: the gate fails closed."""
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -38,6 +40,8 @@ M = TypeVar("M", bound=BaseModel)
 Body = Told[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting
 """What may be sent: words of agents and tools behind a veil, and what the gate says itself."""
 TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
+CONNECTIONS, ORDINARY = 200, 150
+"""All of them, and those for what can wait: whoever holds a permission finds one free, whatever a crowd is filing."""
 SILENCE = 20.0
 """Seconds without a word on the event stream, which leases every 5, before it counts as dead."""
 
@@ -50,10 +54,11 @@ class ServiceClient:
             base_url=f"{settings.url}/api/v1",
             headers={"Authorization": f"Bearer {settings.server_key}", WIRE_HEADER: str(WIRE_VERSION)},
             timeout=TIMEOUT,
-            limits=httpx2.Limits(max_connections=200, max_keepalive_connections=50),
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=50),
             follow_redirects=False,
             trust_env=False,
         )
+        self._ordinary = asyncio.Semaphore(ORDINARY)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -72,13 +77,13 @@ class ServiceClient:
         return await self._ask("GET", path, None, RequestStatus, within=wait + 10)
 
     async def claim(self, request_id: str, claim: Claim) -> Claimed:
-        return await self._ask("PUT", f"/requests/{request_id}/claim", claim, Claimed)
+        return await self._ask("PUT", f"/requests/{request_id}/claim", claim, Claimed, urgent=True)
 
     async def renew(self, request_id: str, claim_id: str) -> Leased:
-        return await self._ask("PUT", f"/requests/{request_id}/lease", Lease(claim_id=claim_id), Leased)
+        return await self._ask("PUT", f"/requests/{request_id}/lease", Lease(claim_id=claim_id), Leased, urgent=True)
 
     async def report(self, request_id: str, outcome: Told[Outcome]) -> RequestStatus:
-        return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus)
+        return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus, urgent=True)
 
     async def unsettled(self, session: str, tool: str, after: str) -> UnsettledRequests:
         path = f"/requests/unsettled?session={session}&tool={quote(tool, safe='')}&after={after}"
@@ -120,19 +125,45 @@ class ServiceClient:
             raise _unreachable(error) from error
 
     async def _ask(
-        self, method: str, path: str, body: Body | None, answer: type[M], *, within: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        answer: type[M],
+        *,
+        within: float | None = None,
+        urgent: bool = False,
     ) -> M:
-        response = await self._send(method, path, body, within=within)
+        response = await self._send(method, path, body, within=within, urgent=urgent)
         try:
             return answer.model_validate_json(response.content)
         except ValidationError as error:
             raise Unreachable("The approval service's answer makes no sense.", hint="Is it another service?") from error
 
-    async def _send(self, method: str, path: str, body: Body | None, *, within: float | None = None) -> httpx2.Response:
+    @contextlib.asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """One of the ORDINARY connections. Raises TimeoutError when none gets free."""
+        async with asyncio.timeout(TIMEOUT.pool):
+            await self._ordinary.acquire()
+        try:
+            yield
+        finally:
+            self._ordinary.release()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        *,
+        within: float | None = None,
+        urgent: bool = False,
+    ) -> httpx2.Response:
         timeout = TIMEOUT if within is None else httpx2.Timeout(10.0, read=within)
         try:
-            response = await self._http.request(method, path, timeout=timeout, **_body(body))
-        except httpx2.HTTPError as error:
+            async with contextlib.nullcontext() if urgent else self._room():
+                response = await self._http.request(method, path, timeout=timeout, **_body(body))
+        except (httpx2.HTTPError, TimeoutError) as error:
             raise _unreachable(error) from error
         if response.status_code >= 300:
             raise _problem(response)

@@ -79,11 +79,12 @@ class Runner:
         arguments: dict[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[Any]],
         unchanged: Callable[[], bool],
-        stopped: Callable[[], bool] = lambda: False,
+        stopped: Callable[[], bool],
+        starts: Callable[[], None],
         veil: Veil = NOTHING_DECLARED,
     ) -> CallToolResult:
-        """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came. Raises
-        NotPossible when there is nothing (more) to claim."""
+        """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came; `starts`
+        is called then. Raises NotPossible when there is nothing (more) to claim."""
         with self._hold(status.id):
             before = boot_clock()
             claim = Claim(
@@ -97,6 +98,7 @@ class Runner:
                 why = "writes were frozen at the moment of starting"
             elif boot_clock() - before >= claimed.start_within:
                 why = "the permission came too late to start safely"
+            starts()
             if why is not None:
                 await self._report(status.id, _not_executed(claim.claim_id, why))
                 return answers.not_started(status, why)

@@ -37,6 +37,7 @@ from approvals.gate.recorder import Recorder
 from approvals.gate.runner import Runner, running
 from approvals.gate.seal import Seal
 from approvals.gate.tools import definition_hash
+from approvals.gate.turns import Turn, Turns
 from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.gate.verifier import Verifier
 from approvals.protocol.canonical import canonical, digest, encode
@@ -75,6 +76,7 @@ class Session:
         self._recorder = Recorder(self._client, self.id)
         self._stream = EventStream(self._client, self.id, self.register, self._renew)
         self._runner = Runner(self._client, self._seal, self.id)
+        self._turns = Turns()
         self._verifier = Verifier(
             self._client, self._seal, self.id, lambda: gate.verifiers(), self._runner.busy, self._secret
         )
@@ -346,20 +348,22 @@ class Session:
             if self._freeze(call.caller, "refuse") is not None:  # yet it was filed: joined, or the freeze is over
                 with contextlib.suppress(ApprovalsError):
                     await self.register()
-            with self._stream.waiting(status) as waiter:
-                return await self._until_final(call, waiter)
+            with self._stream.waiting(status) as waiter, self._turns.turn(waiter.nudge) as turn:
+                return await self._until_final(call, waiter, turn)
         finally:
             with anyio.move_on_after(1, shield=True):
                 await self._leave(status.id, call_id)
 
-    async def _until_final(self, call: Call, waiter: Waiter) -> Answer:
+    async def _until_final(self, call: Call, waiter: Waiter, turn: Turn) -> Answer:
         started = time.monotonic()
         deadline = started + call.hold(waiter.status)
         beat = started if call.progress is not None and call.budget.beat is not None else deadline
         while True:
             status = waiter.status
-            if status.state is State.APPROVED and self._runner.free(status.id):
-                answer = await self._claim_and_run(call, waiter)
+            if status.state is not State.APPROVED or not self._runner.free(status.id):
+                turn.end()  # there is nothing to claim, or another call of this process claims it
+            elif turn.take():
+                answer = await self._claim_and_run(call, waiter, turn)
                 if answer is not None:
                     return answer
                 continue
@@ -379,11 +383,11 @@ class Session:
                 await call.progress(now - started, words)
                 beat = now + call.budget.beat
             until = min(deadline, beat, now + PRESENCE_SECONDS if call.is_there is not None else deadline)
-            await self._change(waiter, until - now)
+            await self._change(waiter, until - now, turn)
 
-    async def _change(self, waiter: Waiter, seconds: float) -> None:
-        """Until the request moves; by the stream, or by a long-poll while the stream is broken."""
-        if self._stream.connected:
+    async def _change(self, waiter: Waiter, seconds: float, turn: Turn) -> None:
+        """Until the request moves, by the stream, or by a long-poll while the stream is broken; or until its turn."""
+        if self._stream.connected or turn.waits:
             await waiter.change(seconds)
             return
         try:
@@ -392,7 +396,7 @@ class Session:
         except Unreachable:
             await waiter.change(min(seconds, 1.0))
 
-    async def _claim_and_run(self, call: Call, waiter: Waiter) -> CallToolResult | None:
+    async def _claim_and_run(self, call: Call, waiter: Waiter, turn: Turn) -> CallToolResult | None:
         """The tool's result, an answer why not, or None when somebody else's claim came first."""
         status = waiter.status
         if not await call.is_attached():
@@ -404,8 +408,9 @@ class Session:
                     await self.register()  # then the claim meets what is served now, and is refused
                 if not self._runner.free(status.id):
                     return None  # the same call beside this one went first meanwhile
+                stopped = partial(self._stopped, call.caller)
                 answer = await self._runner.claim_and_run(
-                    status, call.arguments, call.run, call.unchanged, partial(self._stopped, call.caller), call.veil
+                    status, call.arguments, call.run, call.unchanged, stopped, turn.end, call.veil
                 )
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)
