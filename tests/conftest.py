@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ import httpx2
 import pytest
 from chromium import chromium
 from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser
 from postgres import PostgresServer
 from serving import SECRET, serving
@@ -73,6 +75,10 @@ UNLIMITED = Allowance(None, None)
 
 httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 """Every client reads all certificates of the machine: 50 ms, hundreds of times."""
+
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+"""How long an example takes says how busy the machine is."""
 
 ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema", "test_word_index"}
 """The modules that `make test` runs on PostgreSQL, too; `make check` runs the others as well."""
@@ -132,6 +138,21 @@ def _more_of_a_page(items: list[pytest.Item]) -> Iterator[pytest.Item]:
 def _database(item: pytest.Item) -> str | None:
     of = getattr(item, "callspec", None)
     return None if of is None else of.params.get("database_url")
+
+
+def pytest_collection_finish() -> None:
+    """What all tests share is not looked at again after each of them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test leaves open fails that test, and none that comes after: garbage warns where it is collected. This is
+    the first fixture, so all others and the event loop are gone by then."""
+    yield
+    if "anyio_backend" in request.fixturenames:
+        gc.collect()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -103,7 +103,7 @@ class ServiceClient:
         batch = CallRecords(session=session, calls=told, high_water=high_water, closed=closed)
         return await self._ask("POST", "/calls", Told(batch), Recorded)
 
-    async def events(self, waiting: Waiting) -> AsyncIterator[tuple[str, str]]:
+    async def events(self, waiting: Waiting) -> AsyncGenerator[tuple[str, str]]:
         """(event, data) pairs, until the stream ends. Raises Unreachable when it breaks or falls silent."""
         timeout = httpx2.Timeout(10.0, read=SILENCE)
         request = self._http.build_request("POST", "/requests/events", timeout=timeout, **_body(waiting))

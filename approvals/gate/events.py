@@ -98,12 +98,13 @@ class EventStream:
     async def _follow(self) -> None:
         await self._register()  # type: ignore[misc]
         waiting = Waiting(session=self._session, waiting=tuple(self._waiters))
-        async for kind, data in self._client.events(waiting):
-            self.connected = True
-            try:
-                self._take(kind, data)
-            except ValidationError as error:
-                raise Unreachable("The approval service's event makes no sense.") from error
+        async with contextlib.aclosing(self._client.events(waiting)) as events:
+            async for kind, data in events:
+                self.connected = True
+                try:
+                    self._take(kind, data)
+                except ValidationError as error:
+                    raise Unreachable("The approval service's event makes no sense.") from error
 
     def _take(self, kind: str, data: str) -> None:
         self._forget_old(time.monotonic() - REMEMBERED_SECONDS)

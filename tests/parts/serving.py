@@ -18,6 +18,21 @@ uvicorn.server.asyncio = SimpleNamespace(  # type: ignore[assignment]
 )
 """Between two looks at whether its connections are closed, it sleeps 0.1 s; a test ends hundreds of servers."""
 
+_shut_down = uvicorn.Server.shutdown
+
+
+async def _shut_down_between_connections(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+    """asyncio never closes a connection that it is just accepting when its server closes (`Server._attach` fails). So
+    nothing more is accepted, and what was has its protocol, before the server closes."""
+    for listener in (listener for server in self.servers for listener in server.sockets):
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    await _shut_down(self, sockets)
+
+
+uvicorn.Server.shutdown = _shut_down_between_connections  # type: ignore[method-assign]
+
 SECRET = "a secret key for tests, long enough to count"
 
 
