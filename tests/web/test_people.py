@@ -12,7 +12,7 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
-from approvals.service.identity import credentials, sign_in_limit
+from approvals.service.identity import credentials, handles, sign_in_limit
 from approvals.service.identity import tokens as personal_tokens
 from approvals.service.identity.sign_in_limit import counters
 from approvals.service.identity.tokens import (
@@ -191,7 +191,8 @@ def test_p1_the_last_admin_stays_one(house):
 
 def test_a_handle_is_nobodys_choice_and_nobodys_twice(house):
     people = house.service.people
-    house.run("UPDATE user_account SET handle = 'zoe@example.org' WHERE subject = 'bob'")
+    bob = house.person("bob").id
+    assert house.write(lambda tx: handles.take(tx, bob, "zoe@example.org"))
 
     def add(name):
         people_add = {"subject": name, "name": name, "roles": "viewer", "password_hash": None}

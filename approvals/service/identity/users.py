@@ -273,7 +273,10 @@ def check_free(reader: Reader, subject: str) -> None:
 
 
 def _taken(subject: str) -> Duplicate:
-    return Duplicate(f"The sign-in name {subject!r} is, or was, somebody's.", hint="Choose another one.")
+    return Duplicate(
+        f"The sign-in name {subject!r} is taken.",
+        hint="Choose another one: what somebody was called before is taken, too.",
+    )
 
 
 def keep_an_admin(tx: Transaction, without: str) -> None:
