@@ -45,6 +45,7 @@ from approvals.service.realtime.activity import Sightings
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.channels import MOVED
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
+from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests import freeze_releases as release
@@ -111,6 +112,8 @@ class Service:
         self.metrics = Metrics(database)
         self.bus = Bus()
         self.sightings = Sightings()
+        self.browsers = Places(20, "pages open in this browser that listen for changes")
+        self.gate_places = Places(1000, "event streams of this installation")
         self.gates = GateStreams(self.bus, self._stream_ended)
         self._taken_back = asyncio.Event()
         """Set when keys or agents may have been revoked."""

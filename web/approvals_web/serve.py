@@ -22,6 +22,7 @@ from approvals_web import logs
 from approvals_web.app import create_app
 from approvals_web.demo.demo import Demo
 from approvals_web.demo.workspace import demo_workspace
+from approvals_web.http.patience import PatientProtocol
 from approvals_web.operator import socket as control
 from approvals_web.settings import Settings
 
@@ -70,12 +71,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     if demo:
         _check_near(settings.host)
     retention, allowance = settings.keeps(), settings.allowance()
-    (
-        settings.oidc(),
-        settings.slack(),
-        settings.webhook(),
-        settings.proxies(),
-    )  # before anything is served: they raise Invalid
+    settings.oidc(), settings.slack(), settings.webhook(), settings.proxies()  # they raise Invalid: before all else
     database = settings.database()
     with contextlib.ExitStack() as held:
         held.enter_context(_alone(database))
@@ -120,6 +116,7 @@ async def _serve(
         service.outbox.carry(webhook)
     config = uvicorn.Config(
         create_app(service, settings.oidc(), slack),
+        http=PatientProtocol,
         log_config=None,  # as everybody's
         log_level="warning",
         access_log=False,
@@ -167,8 +164,8 @@ def _warnings(settings: Settings, *, demo: bool) -> list[str]:
         said.append("serving plain HTTP beyond this machine; put TLS before it and set APPROVALS_PUBLIC_URL=https://…")
     if service_is_https(settings) and not settings.proxies():
         said.append(
-            "everybody's address on record is the TLS proxy's, and all share one limit of failed sign-ins: name the proxy "
-            "in APPROVALS_TRUSTED_PROXIES, and let it set X-Forwarded-For."
+            "everybody's address on record is the TLS proxy's, and all share one limit of failed sign-ins: "
+            "name the proxy in APPROVALS_TRUSTED_PROXIES, and let it set X-Forwarded-For."
         )
     return said
 

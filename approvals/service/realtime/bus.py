@@ -3,8 +3,9 @@
 A waiter subscribes first and then reads the row, so no wake-up is lost.
 """
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 Listener = Callable[[str], None]
 EVERYTHING = "*"
@@ -27,6 +28,15 @@ class Bus:
                 listeners.discard(listener)
                 if not listeners:
                     del self._listeners[request_id]
+
+    @contextlib.contextmanager
+    def listening(self, listener: Listener, request_ids: Collection[str]) -> Iterator[None]:
+        """Subscribed for as long as the context lasts."""
+        self.subscribe(listener, request_ids)
+        try:
+            yield
+        finally:
+            self.unsubscribe(listener, request_ids)
 
     def wake(self, request_id: str) -> None:
         """Tell every listener of this request; the waiting gate first, the pages after."""

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.wakeup import Bell
 
+MOST = 4
+"""Streams of one gate process."""
+
 
 class GateStream:
     """One gate process's stream."""
@@ -17,6 +20,8 @@ class GateStream:
         self.session = session
         self.installation_id = installation_id
         self.follows: set[str] = set()
+        self.ended = False
+        """Told to end: its process opened newer ones."""
         self._changed: dict[str, None] = {}
         self._renewal = False
         self._bell = Bell()
@@ -45,6 +50,11 @@ class GateStream:
         """Whether something happened within `seconds`; the end of the service counts."""
         return await self._bell.wait(seconds)
 
+    def end(self) -> None:
+        """Wake it, so that it ends."""
+        self.ended = True
+        self._bell.ring()
+
     def stop(self) -> None:
         """Wake it, so that it sees the service stopping."""
         self._bell.ring()
@@ -56,17 +66,22 @@ class GateStreams:
     def __init__(self, bus: Bus, ended: Callable[[GateStream], None]) -> None:
         self._bus = bus
         self._ended = ended
-        self._streams: dict[str, set[GateStream]] = defaultdict(set)
+        self._streams: dict[str, dict[GateStream, None]] = defaultdict(dict)
+        """In the order they came."""
 
     @contextlib.contextmanager
     def open(self, stream: GateStream) -> Iterator[None]:
-        """Registered for as long as the context lasts."""
-        self._streams[stream.session].add(stream)
+        """Registered for as long as the context lasts. A process needs one; that of a connection which broke may linger
+        unseen, so the oldest of too many end."""
+        streams = self._streams[stream.session]
+        streams[stream] = None
+        for oldest in list(streams)[:-MOST]:
+            oldest.end()
         try:
             yield
         finally:
             self._bus.unsubscribe(stream.poke, stream.follows)
-            self._streams[stream.session].discard(stream)
+            self._streams[stream.session].pop(stream, None)
             if not self._streams[stream.session]:
                 del self._streams[stream.session]
             self._ended(stream)

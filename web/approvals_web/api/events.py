@@ -29,17 +29,18 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/requests/events", response_class=StreamingResponse, responses=problems(404, 426) | _STREAM)
+@router.post("/requests/events", response_class=StreamingResponse, responses=problems(404, 426, 429) | _STREAM)
 async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
     await _check_session(service, gate.row, body.session)
+    service.gate_places.check(gate.id)
     stream = GateStream(body.session, gate.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(service, gate, stream, body), media_type="text/event-stream", headers=headers)
 
 
 async def _events(service: Service, gate: Principal, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
-    with service.gates.open(stream):
+    with service.gate_places.held(gate.id), service.gates.open(stream):
         awaited = await service.write(lambda tx: _opened(tx, stream))
         for request_id in {*body.waiting, *awaited}:
             service.gates.follow(stream.session, request_id)
@@ -47,7 +48,7 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
         yield await _lease(service, gate.row, stream.session)
         now = asyncio.get_running_loop().time
         renew_at = now() + RENEW_SECONDS
-        while not service.stopping.is_set():
+        while not (service.stopping.is_set() or stream.ended):
             changed = stream.changed()
             news = await service.read(lambda reader: _news(reader, service, gate, changed))  # noqa: B023 — at once
             if news is None:

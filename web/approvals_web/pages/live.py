@@ -18,24 +18,24 @@ router = PageRouter()
 
 @router.get("/events")
 async def events(request: Request, person: SignedIn, service: TheService) -> StreamingResponse:
-    """One stream per browser. It ends with the session, and with the service."""
+    """One stream per browser. It ends with the session, and with the service. Raises TooMany."""
+    service.browsers.check(person.session_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_pokes(request, service), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _pokes(request, service, person.session_id), media_type="text/event-stream", headers=headers
+    )
 
 
-async def _pokes(request: Request, service: Service) -> AsyncIterator[str]:
+async def _pokes(request: Request, service: Service, session_id: str) -> AsyncIterator[str]:
     bell = Bell()
 
     def listener(_: str) -> None:
         bell.ring()
 
-    service.bus.subscribe(listener, [EVERYTHING])
-    try:
+    with service.browsers.held(session_id), service.bus.listening(listener, [EVERYTHING]):
         yield "retry: 1000\n\n"
         while not service.stopping.is_set():
             rung = await bell.wait(PING_SECONDS)
             if await visitor(request, service) is None:
                 return
             yield "event: poke\ndata: {}\n\n" if rung else ": still here\n\n"
-    finally:
-        service.bus.unsubscribe(listener, [EVERYTHING])

@@ -1,0 +1,131 @@
+"""What one caller, or a stranger, may keep open."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import uvicorn
+
+from approvals.errors import TooMany
+from approvals.service.realtime.gate_streams import MOST, GateStream
+from approvals.service.realtime.places import Places
+from approvals_web.http import patience
+from approvals_web.http.patience import PatientProtocol
+
+
+def test_p5_places_are_counted_by_caller_and_come_back():
+    places = Places(2, "streams")
+    with places.held("one"):
+        with places.held("one"):
+            places.check("other")
+            with pytest.raises(TooMany, match="There are 2 streams already"):
+                places.check("one")
+        places.check("one")
+    assert not places._taken
+
+
+async def test_p5_a_browser_holds_so_many_streams_and_no_more(served, ann, visitors, monkeypatch):
+    monkeypatch.setattr(served.house.service.browsers, "_most", 2)
+    streams = []
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            answer = await stack.enter_async_context(ann.http.stream("GET", "/events"))
+            streams.append(answer.aiter_lines())
+            assert (await anext(streams[-1])).startswith("retry")
+        refused = await ann.http.get("/events")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        bob = await visitors.signed_in("bob")
+        async with bob.http.stream("GET", "/events") as answer:
+            assert answer.status_code == 200
+
+
+async def test_p5_of_a_gate_process_the_oldest_of_too_many_streams_ends(served, house):
+    body = {"session": house.session, "waiting": []}
+    async with served.client() as gate, contextlib.AsyncExitStack() as stack, asyncio.timeout(30):
+        streams = []
+        for _ in range(MOST + 1):
+            answer = await stack.enter_async_context(gate.stream("POST", "/requests/events", json=body, timeout=30))
+            lines = answer.aiter_lines()
+            assert (await anext(lines)).startswith("event: lease")
+            streams.append(lines)
+        assert "event: bye" in [line async for line in streams[0]]
+        assert house.service.gates.number() == MOST
+
+
+async def test_p5_an_installation_holds_so_many_streams_and_no_more(served, house, monkeypatch):
+    monkeypatch.setattr(house.service.gate_places, "_most", 0)
+    async with served.client() as gate:
+        refused = await gate.post("/requests/events", json={"session": house.session, "waiting": []})
+    assert refused.status_code == 429
+    assert json.loads(refused.text)["retry_after_seconds"] == 5
+
+
+def test_a_stream_that_is_told_to_end_wakes(house):
+    stream = GateStream("session", "installation")
+    stream.end()
+    assert stream.ended
+
+
+HALVES = (
+    b"",
+    b"GET / HTTP/1.1\r\nHost: x\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /",
+    b"\r\n",
+)
+
+
+@contextlib.asynccontextmanager
+async def listening():
+    async def app(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(app, http=PatientProtocol, lifespan="off", log_level="critical")
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(
+        lambda: PatientProtocol(config=config, server_state=server.server_state, app_state={}), "127.0.0.1", 0
+    )
+    yield listener.sockets[0].getsockname()
+    listener.close()
+    await listener.wait_closed()
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_p5_half_a_request_is_hung_up_on(monkeypatch, half):
+    monkeypatch.setattr(patience, "REQUEST_SECONDS", 0.05)
+    async with listening() as (host, port), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(half)
+        while await reader.read(1000):
+            pass
+        writer.close()
+
+
+async def test_p5_a_head_without_end_is_hung_up_on():
+    async with listening() as (host, port), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(host, port)
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"GET / HTTP/1.1\r\n")
+            while not reader.at_eof():
+                writer.write(b"X-Header: " + b"x" * 4000 + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+
+async def test_what_came_whole_may_take_its_time_to_be_answered(monkeypatch):
+    monkeypatch.setattr(patience, "REQUEST_SECONDS", 0.05)
+    async with listening() as (host, port), asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(host, port)
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+            assert await reader.readline() == b"HTTP/1.1 204 No Content\r\n"
+            while await reader.readline() != b"\r\n":
+                pass
+        writer.close()
