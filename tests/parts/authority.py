@@ -152,8 +152,8 @@ ROUTES: dict[str, Route] = {
     "GET /outbox": Route(OVERSEERS),
     "POST /outbox/{delivery_id}/retry": Route(ADMIN),
     "GET /healthz": Route(EVERYBODY),
-    "GET /readyz": Route(EVERYBODY),
-    "GET /metrics": Route(EVERYBODY, "figures without names"),
+    "GET /readyz": Route(EVERYBODY, "one word; more from the service's own machine, or with the metrics token"),
+    "GET /metrics": Route(EVERYBODY, "figures without names; to whom `/readyz` says more"),
 }
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from approvals.service import metrics
 from approvals.service.audit import chain
+from approvals_web.app import create_app
 
 
 async def scrape(served):
@@ -123,8 +124,48 @@ async def test_p5_while_the_database_is_away_it_is_not_ready_and_says_so_once(se
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_p5_a_database_that_hangs_is_not_ready_either(served, postgres, monkeypatch):
-    monkeypatch.setattr("approvals_web.app.READY_SECONDS", 0.2)
+    monkeypatch.setattr("approvals_web.health.READY_SECONDS", 0.2)
     with postgres.locked(served.house.url, "meta"):
         async with httpx2.AsyncClient(base_url=served.url, trust_env=False) as http:
             away = await http.get("/readyz")
     assert (away.status_code, away.json()["detail"]) == (503, "The database does not answer.")
+
+
+TOKEN = "a token for whoever scrapes"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "sees"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("203.0.113.9", {}, False),
+        ("", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9"}, False),
+        ("127.0.0.1", {"Forwarded": "for=203.0.113.9"}, False),
+        ("203.0.113.9", BEARER, True),
+        ("203.0.113.9", {"Authorization": f"Bearer {TOKEN}x"}, False),
+        ("203.0.113.9", {"Authorization": "Bearer é".encode()}, False),
+    ],
+)
+async def test_p5_a_stranger_learns_that_the_service_is_up_and_no_more(service, host, headers, sees):
+    if service.database.shared:
+        pytest.skip("the same routes")
+    app = create_app(service, metrics_token=TOKEN)
+    transport = httpx2.ASGITransport(app, client=(host, 4711))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://approvals", headers=headers) as http:
+        ready, metrics = await http.get("/readyz"), await http.get("/metrics")
+        assert (await http.get("/healthz")).json() == {"status": "alive"}
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert (metrics.status_code, "approvals_frozen" in metrics.text) == ((200, True) if sees else (401, False))
+    assert (set(ready.json()) == {"status"}) is not sees
+
+
+async def test_p5_without_a_token_none_opens_the_figures(service):
+    if service.database.shared:
+        pytest.skip("the same routes")
+    transport = httpx2.ASGITransport(create_app(service), client=("203.0.113.9", 4711))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://approvals") as http:
+        for given in ("Bearer ", "", "Bearer"):
+            assert (await http.get("/metrics", headers={"Authorization": given})).status_code == 401

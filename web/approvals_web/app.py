@@ -3,18 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import FastAPI
 
-from approvals.errors import Unavailable
 from approvals.service.service import Service
 from approvals.service.slack.workspace import Workspace
-from approvals_web import api, pages
+from approvals_web import api, health, pages
 from approvals_web.api.documented import DocumentedApp
 from approvals_web.auth.oidc import Client, Provider
 from approvals_web.demo.test_requests import Rehearsals
@@ -24,11 +20,11 @@ from approvals_web.pages.card.viewers import Onlookers
 from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent
-READY_SECONDS = 3.0
-"""A database that has not answered a short read by then is not there."""
 
 
-def create_app(service: Service, oidc: Client | None = None, slack: Workspace | None = None) -> FastAPI:
+def create_app(
+    service: Service, oidc: Client | None = None, slack: Workspace | None = None, *, metrics_token: str = ""
+) -> FastAPI:
     """The application. Its lifespan starts the service's database and timers, and stops them. With `oidc`, people may
     sign in through that identity provider, too; with `slack`, they may decide there."""
     app = DocumentedApp(
@@ -48,9 +44,7 @@ def create_app(service: Service, oidc: Client | None = None, slack: Workspace | 
     problems.install(app)
     api.mount(app)
     pages.mount(app)
-    app.add_api_route("/healthz", _alive, include_in_schema=False)
-    app.add_api_route("/readyz", partial(_ready, service), include_in_schema=False)
-    app.add_api_route("/metrics", partial(_metrics, service), include_in_schema=False)
+    health.mount(app, service, metrics_token)
     app.add_middleware(Headers)
     return app
 
@@ -85,39 +79,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await app.state.slack.close()
         await service.finish()
         service.database.stop()
-
-
-async def _alive() -> dict[str, str]:
-    return {"status": "alive"}
-
-
-async def _ready(service: Service) -> Response:
-    if service.stopping.is_set():
-        return JSONResponse({"status": "stopping"}, status_code=503)
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await service.read(service.known_key)
-    except TimeoutError:
-        return JSONResponse({"status": "unavailable", "detail": "The database does not answer."}, status_code=503)
-    except Unavailable as error:
-        return JSONResponse({"status": "unavailable", "detail": error.detail}, status_code=503)
-    return JSONResponse({"status": "ready", "policy": _policy(service), "notifiers": _notifiers(service)})
-
-
-def _notifiers(service: Service) -> dict[str, str]:
-    """None of them is needed to decide anything, so their trouble takes no replica out."""
-    return dict.fromkeys(service.outbox.notifiers, "ok") | service.trouble()
-
-
-def _policy(service: Service) -> dict[str, str]:
-    """No replica is taken out for a broken file: what it judges by is as good as before. But it says so."""
-    said = {"in_force": service.policy.hash}
-    if service.policy.trouble is not None:
-        said["trouble"] = (
-            "The policy file cannot be used; the policy from before stays in force. /policy has the report."
-        )
-    return said
-
-
-async def _metrics(service: Service) -> Response:
-    return Response(await service.measured(), media_type=CONTENT_TYPE_LATEST)

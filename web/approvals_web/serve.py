@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from approvals.errors import Invalid, Unavailable
+from approvals.secret_reference import resolve
 from approvals.service.audit.chain import Head
 from approvals.service.service import Service, head_line
 from approvals.service.slack.workspace import Installed, Workspace
@@ -115,7 +116,7 @@ async def _serve(
     if webhook:
         service.outbox.carry(webhook)
     config = uvicorn.Config(
-        create_app(service, settings.oidc(), slack),
+        create_app(service, settings.oidc(), slack, metrics_token=resolve(settings.metrics_token)),
         http=PatientProtocol,
         log_config=None,  # as everybody's
         log_level="warning",

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """How many requests of one agent may wait at once; `none` for no limit."""
     agent_minute: str = "60"
     """How many requests one agent may file a minute; `none` for no limit."""
+    metrics_token: Unshown = ""
+    """Shows /metrics, and what /readyz knows, to other machines."""
     log: str = "auto"
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
