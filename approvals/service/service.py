@@ -235,7 +235,7 @@ class Service:
 
     def known_key(self, reader: Reader) -> str | None:
         """The id of the key that this database belongs to; None while it belongs to nobody."""
-        return facts.get(reader, facts.KEY_ID)
+        return facts.known_key(reader)
 
     def record_address(self, tx: Transaction) -> None:
         """For commands that run where the service's settings are not: they print links to it."""

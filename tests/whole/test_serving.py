@@ -116,7 +116,7 @@ def test_p5_a_command_says_whom_it_spoke_to_and_prints_the_running_services_addr
     assert service.stop() == 0
     code, said, beside = both("user", "invite", "bob")
     assert said.startswith("https://approvals.example/setup?t=")  # where the service was reached last
-    assert f"Database: {installed.database} (no service runs on it)" in beside
+    assert f"Database: {installed.database} (no running service answers for it)" in beside
 
 
 @pytest.mark.parametrize(("trusted", "recorded"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")])
@@ -233,3 +233,13 @@ def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed
             assert "error" in json.loads(connection.makefile().readline())
     installed.key("agent", "add", "scout")
     assert service.stop() == 0
+
+
+def test_p5_a_service_whose_key_is_gone_says_so_and_makes_no_other(installed):
+    installed.cli("migrate")
+    installed.key("agent", "add", "scout")
+    key = installed.folder / "approvals.db.key"
+    key.unlink()
+    for command in (("serve",), ("migrate", "--restored"), ("agent", "list")):
+        assert f"The database's key is not where it should be, in {key}" in installed.cli(*command, code=1)
+    assert not key.exists()

@@ -17,6 +17,7 @@ from approvals.service.keyring import Keyring, keep_beside, kept_beside
 from approvals.service.policies.file import PolicyFile
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.retention.schedule import Retention
+from approvals.service.storage import facts
 from approvals.service.storage.database import Database, check_url, database_at
 from approvals.service.storage.sqlite import Sqlite, path_of
 from approvals_web.auth.oidc import Client
@@ -181,12 +182,13 @@ class Settings(BaseSettings):
         )
 
     def prepare(self) -> None:
-        """Make the database, or bring it to the newest schema; beside a new SQLite file, a secret key. Raises
-        Unavailable."""
+        """Make the database, or bring it to the newest schema; and beside a SQLite file that belongs to no key yet, a
+        secret key. Raises Unavailable."""
         from approvals.service.storage.migrate import upgrade  # alembic is heavy, and most commands never migrate
 
         upgrade(self.migration_url)
-        if not self.secret_key and isinstance(self.database(), Sqlite):
+        database = self.database()
+        if not self.secret_key and isinstance(database, Sqlite) and database.read_now(facts.known_key) is None:
             keep_beside(self.beside)
 
     def keyring(self) -> Keyring:

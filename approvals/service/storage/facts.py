@@ -10,7 +10,6 @@ _FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
 _CHANGE = Statement(update(_meta).where(_meta.c.name == bindparam("of")).values(value=bindparam("value")))
 
 KEY_ID = "audit_key_id"
-"""Of the secret key that the database belongs to."""
 PUBLIC_URL = "public_url"
 """Where the service that ran last on it is reached."""
 
@@ -19,6 +18,11 @@ def get(reader: Reader, name: str) -> str | None:
     """The fact, if it is known."""
     row = reader.one(_FACT, name=name)
     return None if row is None else str(row.value)
+
+
+def known_key(reader: Reader) -> str | None:
+    """The id of the secret key that the database belongs to; None while it belongs to nobody."""
+    return get(reader, KEY_ID)
 
 
 def put(tx: Transaction, name: str, value: str) -> None:

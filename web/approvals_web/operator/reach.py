@@ -10,6 +10,9 @@ from approvals.service.storage import facts, schema_version
 from approvals_web.operator.socket import actor_of, over, run, socket_path
 from approvals_web.settings import Settings
 
+NOBODY = (FileNotFoundError, ConnectionRefusedError, PermissionError)
+"""Nobody listens, or nobody who would listen to this user. Any other error may come from a service that is busy."""
+
 
 class Reach(Protocol):
     """What takes commands."""
@@ -51,7 +54,7 @@ class Alone:
     @property
     def words(self) -> str:
         database = self.service.database
-        return f"Database: {database.name}{'' if database.shared else ' (no service runs on it)'}"
+        return f"Database: {database.name}{'' if database.shared else ' (no running service answers for it)'}"
 
     @property
     def public_url(self) -> str:
@@ -68,7 +71,7 @@ def reach(settings: Settings) -> Reach:
     database = settings.database()
     path = socket_path(database)
     if path:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*NOBODY):
             return Running(path, database.name, over(path, "address", {}))
     return Alone(opened(settings))
 

@@ -152,7 +152,7 @@ def close_restored(service: Service) -> Counter[str]:
 async def listening(service: Service) -> AsyncIterator[None]:
     """Take commands on the socket for as long as the context lasts."""
     name = socket_path(service.database)
-    if not name or len(name) > MAX_PATH:
+    if not name:
         yield
         return
     _clear(name)
@@ -169,10 +169,12 @@ async def listening(service: Service) -> AsyncIterator[None]:
 
 
 def socket_path(database: Database) -> str:
-    """Beside the file; none where commands and services reach the same database over the network."""
+    """Beside the file; none where commands and services reach the same database over the network, or where the path is
+    longer than a socket's may be."""
     if not isinstance(database, Sqlite):
         return ""
-    return str(database.path.absolute().with_name(database.path.name + ".sock"))
+    path = str(database.path.absolute().with_name(database.path.name + ".sock"))
+    return path if len(path.encode()) <= MAX_PATH else ""
 
 
 def _clear(name: str) -> None:
@@ -205,10 +207,14 @@ def run(service: Service, tx: Transaction, command: str, actor: str, arguments: 
 
 
 def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
-    """What the serving process says to a command. Raises OSError when nobody listens there, and ApprovalsError."""
+    """What the serving process says to a command. Raises FileNotFoundError, ConnectionRefusedError or PermissionError
+    when nobody listens there, and ApprovalsError."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE)
-        connection.connect(path)
+        try:
+            connection.connect(path)
+        except TimeoutError as error:
+            raise _unanswered() from error
         try:
             connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
             with connection.makefile("rb") as file:
