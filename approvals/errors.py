@@ -26,6 +26,8 @@ The HTTP status and the name of the problem (RFC 9457 `type`) live on the class;
 
 from typing import Any, ClassVar
 
+PROBLEM = "urn:mcp-approvals:problem:"
+
 
 class ApprovalsError(Exception):
     """The root: `detail` says what happened, `hint` what to do next, `extra` goes into the problem document."""
@@ -43,7 +45,7 @@ class ApprovalsError(Exception):
     def document(self) -> dict[str, Any]:
         """The problem document (RFC 9457) for this error."""
         body: dict[str, Any] = {
-            "type": f"urn:mcp-approvals:problem:{self.problem}",
+            "type": f"{PROBLEM}{self.problem}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -128,7 +130,7 @@ class Unreachable(Unavailable):
 def from_document(status: int, body: dict[str, Any]) -> ApprovalsError:
     """The error a problem document stands for; an unknown one becomes the class of its status, else the root."""
     kinds = {kind.problem: kind for kind in _all(ApprovalsError) if kind.__module__ == __name__}
-    name = str(body.get("type", "")).removeprefix("urn:mcp-approvals:problem:")
+    name = str(body.get("type", "")).removeprefix(PROBLEM)
     by_status = next((kind for kind in kinds.values() if kind.status == status), ApprovalsError)
     kind = kinds.get(name, by_status)
     known = {"type", "title", "status", "detail", "hint"}

@@ -14,6 +14,14 @@ def new(now: Instant) -> str:
     return str(uuid.UUID(int=value | secrets.randbits(62)))
 
 
+def parsed(text: str) -> str | None:
+    """An identifier as it is written here; None for what is none."""
+    try:
+        return str(uuid.UUID(text.strip()))
+    except ValueError:
+        return None
+
+
 def first(at: Instant) -> str:
     """The lowest that can be made at this instant: where a search by time begins."""
     milliseconds, micro = divmod(at, 1000)

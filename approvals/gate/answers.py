@@ -35,6 +35,9 @@ NAMELESS = (
     "Tell your user; with a key for its agent, or a token, a call can be continued."
 )
 OUTSIDE = "Do not call this server again; do what you can without it, or ask a person."
+_EARLIER = "This attempt ran nothing; whether an earlier one of the same call did cannot be looked up now."
+_CANNOT_HAVE_RUN = (Invalid, TooLarge, Frozen, TooMany)
+"""With these arguments, or as the service found before it refused to file the call anew."""
 RETRY_SECONDS = 5
 FROZEN_RETRY_SECONDS = 60
 FACTS = "mcp-approvals/answer"
@@ -81,8 +84,7 @@ def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
     )
     facts: dict[str, Any] = {"status": status.state.value, "executed": True, "request_id": status.id, "next": following}
     facts |= {"replayed": words, "ran_seconds_ago": ago}
-    note = TextContent(type="text", text=words)
-    return _with(result.model_copy(update={"content": [note, *result.content]}), facts)
+    return _with(result.model_copy(update={"content": [block(words), *result.content]}), facts)
 
 
 def without_result(status: RequestStatus) -> CallToolResult:
@@ -117,7 +119,8 @@ def frozen(status: RequestStatus, words: str) -> CallToolResult:
 
 
 def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallToolResult:
-    """The answer when the call could not be put to anybody, or the claim was refused: nothing ran."""
+    """The answer when the call could not be put to anybody, or the claim was refused: this attempt ran nothing. Of the
+    call itself that is only known where the service looked, or nothing can have run."""
     kinds: list[tuple[type[ApprovalsError], str, str]] = [
         (Frozen, "frozen", THAW),
         (Invalid, "invalid", "Correct the arguments and call again."),
@@ -136,15 +139,18 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     ]
     default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
     status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
-    hint = f" {failure.hint}" if failure.hint else ""
-    facts = {"status": status, "executed": False, "reason": failure.detail, "next": following}
+    looked_up = isinstance(failure, _CANNOT_HAVE_RUN) or (request_id is not None and failure.status < 500)
+    hint = "" if following.startswith(failure.hint.rstrip(".")) else failure.hint
+    words = f"NOT EXECUTED{'' if looked_up else ' NOW'}: {failure.detail} {hint}".rstrip()
+    executed = False if looked_up else None
+    facts: dict[str, Any] = {"status": status, "executed": executed, "reason": failure.detail, "next": following}
     if request_id is not None:
         facts["request_id"] = request_id
     if isinstance(failure, Frozen):
         facts["retry_after_seconds"] = FROZEN_RETRY_SECONDS
     if isinstance(failure, TooMany):
         facts["retry_after_seconds"] = failure.extra.get("retry_after_seconds", 60)
-    return error(f"NOT EXECUTED: {failure.detail}{hint}", facts)
+    return error(words if looked_up else f"{words}\n{_EARLIER}", facts)
 
 
 def not_yours(request_id: str, *, nameless: bool) -> CallToolResult:
@@ -161,7 +167,7 @@ def refused(reason: str) -> CallToolResult:
     """The policy refuses the tool altogether."""
     following = "Do not call it again; do what you can without it, or ask a person."
     facts = {"status": "refused", "executed": False, "reason": reason, "next": following}
-    return error(f"NOT EXECUTED: this tool is refused here. {reason}", facts)
+    return error(f"NOT EXECUTED: this tool is refused here. {reason}".rstrip(), facts)
 
 
 def not_started(status: RequestStatus, why: str) -> CallToolResult:
@@ -175,7 +181,11 @@ def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:
     left = f" It expires in {round(status.expires_in)} seconds." if status.expires_in is not None else ""
     before = f" (An earlier request of the same call, {status.replaces}, ended undecided.)" if status.replaces else ""
     words = f"NOT EXECUTED: waiting for a person's approval of: {status.headline} (request {status.id}).{left}{before}"
-    return words, False, f"{AGAIN} to continue; do not change them. A person decides at {status.review_url}"
+    following = (
+        f"{AGAIN} to continue, in {RETRY_SECONDS} seconds or any time later; do not change them. Meanwhile go on with "
+        f"what does not need it, or tell your user: a person decides at {status.review_url}"
+    )
+    return words, False, following
 
 
 def _approved(status: RequestStatus) -> tuple[str, bool | None, str]:
@@ -234,8 +244,12 @@ _TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
 
 def error(words: str, facts: dict[str, Any]) -> CallToolResult:
     """An error result that ends with what to do next."""
-    text = TextContent(type="text", text=f"{words}\n{facts['next']}")
-    return _with(CallToolResult(content=[text], is_error=True), facts)
+    return _with(CallToolResult(content=[block(f"{words}\n{facts['next']}")], is_error=True), facts)
+
+
+def block(words: str) -> TextContent:
+    """A part of a result's text."""
+    return TextContent(type="text", text=words)
 
 
 def facts_of(result: CallToolResult) -> dict[str, Any] | None:

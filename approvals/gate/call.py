@@ -59,6 +59,11 @@ class Call:
         """The request that the call came back for, as its client says."""
         return self.round.continues if self.round is not None else None
 
+    @property
+    def waited_before(self) -> float:
+        """Seconds of the rounds before this one, at the most: their progress stayed below, this one's goes on."""
+        return self.round.number * self.budget.hold if self.round is not None else 0.0
+
     def hold(self, status: RequestStatus) -> float:
         """Seconds to wait now: none when there is a link to show first."""
         if self._goes_on and self.round is not None and self.round.points_first(status):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from approvals.errors import Unreachable, from_document
+from approvals.errors import PROBLEM, Unreachable, from_document
 from approvals.gate.settings import GateSettings
 from approvals.gate.veil import Told
 from approvals.protocol.messages import (
@@ -50,6 +50,7 @@ class ServiceClient:
     """One per gate process. Proxies from the environment are not used: keys go straight to APPROVALS_URL."""
 
     def __init__(self, settings: GateSettings) -> None:
+        self.address = settings.url
         self._http = httpx2.AsyncClient(
             base_url=f"{settings.url}/api/v1",
             headers={"Authorization": f"Bearer {settings.server_key}", WIRE_HEADER: str(WIRE_VERSION)},
@@ -168,7 +169,7 @@ class ServiceClient:
         if response.status_code >= 300:
             raise _problem(response)
         if not response.headers.get(WIRE_HEADER, "").isdigit():
-            raise Unreachable("What answers at APPROVALS_URL is no approval service.", hint="Check APPROVALS_URL.")
+            raise _stranger(response)
         return response
 
 
@@ -180,13 +181,21 @@ def _body(body: Body | None) -> dict[str, Any]:
 
 
 def _problem(response: httpx2.Response) -> Exception:
+    """What the service says of itself, whatever the status; anybody else's words are not its own."""
     try:
         document = json.loads(response.content)
     except ValueError:
         document = None
-    if response.status_code in {502, 503, 504} or not isinstance(document, Mapping):
-        return Unreachable(f"The approval service answered {response.status_code}.", hint="Is it the service at all?")
-    return from_document(response.status_code, dict(document))
+    if isinstance(document, Mapping) and str(document.get("type", "")).startswith(PROBLEM):
+        return from_document(response.status_code, dict(document))
+    return _stranger(response)
+
+
+def _stranger(response: httpx2.Response) -> Unreachable:
+    return Unreachable(
+        f"What answers in place of the approval service ({response.status_code}) is another, or cannot reach it.",
+        hint="The person who runs this MCP server finds its address in the server's log.",
+    )
 
 
 def _unreachable(error: Exception) -> Unreachable:

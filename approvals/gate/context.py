@@ -55,18 +55,36 @@ def round_of(context: Context[Any, Any]) -> Round:
     return Round.of(context.request_state, opens_links=elicitation is not None and elicitation.url is not None)
 
 
-def progress(context: Context[Any, Any]) -> Callable[[float, str], Any]:
-    """Reports to a client that asked for it."""
+class Beats:
+    """Reports to a client that asked for it, and how far they came."""
 
-    async def report(elapsed: float, words: str) -> None:
-        await context.report_progress(elapsed, None, words)
+    def __init__(self, context: Context[Any, Any]) -> None:
+        self._context = context
+        self.reached = 0.0
 
-    return report
+    async def report(self, elapsed: float, words: str) -> None:
+        self.reached = elapsed
+        await self._context.report_progress(elapsed, None, words)
+
+
+class AfterBeats(Context[Any, Any]):
+    """A tool's context: what it reports itself goes on from there, since progress never goes backwards."""
+
+    _beats: Beats
+
+    def __init__(self, beats: Beats, **options: Any) -> None:
+        super().__init__(**options)
+        self._beats = beats
+
+    async def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """As Context's."""
+        before = self._beats.reached
+        await super().report_progress(before + progress, None if total is None else before + total, message)
 
 
 def presence(request: Any) -> Callable[[], Any] | None:
-    """Over HTTP: whether the connection still stands."""
-    if not isinstance(request, Request):
+    """Over HTTP: whether the connection still stands, where one carries the call."""
+    if not isinstance(request, Request) or getattr(request.app.state, "posts_end_early", False):
         return None
 
     async def is_there() -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError, Unreachable
 from approvals.gate.client import ServiceClient
 from approvals.protocol.messages import (
@@ -31,12 +32,20 @@ class Waiter:
 
     def __init__(self, status: RequestStatus) -> None:
         self.status = status
+        self._told_at = boot_clock()
         self._changed = asyncio.Event()
+
+    def now(self) -> RequestStatus:
+        """The status with what is left of its time."""
+        if self.status.expires_in is None:
+            return self.status
+        left = max(0.0, self.status.expires_in - (boot_clock() - self._told_at))
+        return self.status.model_copy(update={"expires_in": left})
 
     def tell(self, status: RequestStatus) -> None:
         """What the service says now; older news changes nothing."""
         if _rank(status) >= _rank(self.status):
-            self.status = status
+            self.status, self._told_at = status, boot_clock()
             self._changed.set()
 
     def nudge(self) -> None:
@@ -65,13 +74,15 @@ class EventStream:
         self._news: OrderedDict[str, tuple[float, RequestStatus]] = OrderedDict()
         """What was told last of each request, and when."""
         self.connected = False
+        self._said = ""
+        """What was logged of the present outage."""
 
     @contextlib.contextmanager
     def waiting(self, status: RequestStatus):  # type: ignore[no-untyped-def]
         """A Waiter for this request, told of everything that came in since the request was filed."""
         waiter = Waiter(status)
         self._waiters.setdefault(status.id, set()).add(waiter)
-        if (news := self._news.get(status.id)) is not None:
+        if (news := self._news.get(status.id)) is not None and _rank(news[1]) > _rank(status):
             waiter.tell(news[1])
         try:
             yield waiter
@@ -89,18 +100,25 @@ class EventStream:
                 await self._follow()
                 pause = 0.1
             except ApprovalsError as error:
-                level = logging.WARNING if pause > 0.3 else logging.INFO  # a restart is no news
-                logger.log(level, "the approval service cannot be followed: %s", error.detail)
+                if pause > 0.3:  # a restart is no news
+                    self._say(error)
             self._broke()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
             pause = min(5.0, pause * 2)
+
+    def _say(self, error: ApprovalsError) -> None:
+        """Once for each outage. The address is for who runs the gate; agents are not told."""
+        if error.detail != self._said:
+            self._said = error.detail
+            words = f"{error.detail} {error.hint}".strip()
+            logger.warning("the approval service at %s cannot be followed: %s", self._client.address, words)
 
     async def _follow(self) -> None:
         await self._register()  # type: ignore[misc]
         waiting = Waiting(session=self._session, waiting=tuple(self._waiters))
         async with contextlib.aclosing(self._client.events(waiting)) as events:
             async for kind, data in events:
-                self.connected = True
+                self.connected, self._said = True, ""
                 try:
                     self._take(kind, data)
                 except ValidationError as error:

@@ -29,13 +29,18 @@ def shown(result: CallToolResult, schema: dict[str, Any] | None) -> CallToolResu
     facts = answers.facts_of(result)
     if facts is None:
         return result
+    if result.is_error and facts["next"] not in _text(result):  # a tool's own error: some hosts show no facts
+        result = result.model_copy(update={"content": [*result.content, answers.block(facts["next"])]})
     words = facts.get("replayed")
     if result.structured_content is not None:
         return _marked(result, words, listed(schema)) if words else result
     if schema is not None or (words and not result.is_error):
         return result
-    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-    return result.model_copy(update={"structured_content": facts | {"message": text}})
+    return result.model_copy(update={"structured_content": facts | {"message": _text(result)}})
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
 
 
 def _marked(result: CallToolResult, words: str, schema: dict[str, Any] | None) -> CallToolResult:

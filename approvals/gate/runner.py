@@ -16,7 +16,6 @@ from approvals.errors import (
     ApprovalsError,
     NotFound,
     Unavailable,
-    Unreachable,
 )
 from approvals.gate import answers
 from approvals.gate.client import ServiceClient
@@ -126,7 +125,7 @@ class Runner:
         for attempt in range(CLAIM_TRIES):
             try:
                 return await self._client.claim(status.id, claim)
-            except Unreachable:
+            except Unavailable:
                 await asyncio.sleep(0.1 * attempt)
         self._keep_reporting(status.id, _not_executed(claim.claim_id, "the claim's answer was lost"))
         raise Unavailable("The approval service went away at the moment of starting.", hint="Nothing was started.")

@@ -1,6 +1,7 @@
 """`MCPServer` whose writes wait for a person."""
 
 import contextlib
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,13 +18,15 @@ from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextC
 from mcp_types import Tool as MCPTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
+from starlette.applications import Starlette
 
+from approvals import ids as identifier
 from approvals.errors import ApprovalsError, NotConfigured
 from approvals.gate import answers, hosts, idempotency, rounds
 from approvals.gate import auth as agent_key
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
-from approvals.gate.call import Call, Caller
+from approvals.gate.call import Call, Caller, Run
 from approvals.gate.callers import Callers
 from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate
@@ -74,6 +77,7 @@ class GatedServer(MCPServer[Any]):
             options["request_state_security"] = rounds.security(self.gate.settings)
         self.gate.verifiers = self._verifiers
         self.gate.code_versions = self._code
+        options.setdefault("version", version("mcp-approvals"))
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
@@ -83,6 +87,8 @@ class GatedServer(MCPServer[Any]):
         super().add_tool(
             self._get_approval,
             name=GET_APPROVAL,
+            title="Look at an approval request",
+            description=inspect.cleandoc(self._get_approval.__doc__ or ""),
             annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
 
@@ -94,6 +100,7 @@ class GatedServer(MCPServer[Any]):
         super().add_tool(fn, *args, **options)
         self._definitions = None
         for tool in [tool for tool in self._tool_manager.list_tools() if tool.name not in known]:
+            tool.description = inspect.cleandoc(tool.description)
             self._approvals[tool.name] = approval or Approval()
             problem = unfit(tool, self._approvals[tool.name])
             if problem:
@@ -135,6 +142,7 @@ class GatedServer(MCPServer[Any]):
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
         key = self._approval(name).idempotency
+        beats = mcp_context.Beats(context)
 
         async def run(own: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
@@ -142,7 +150,7 @@ class GatedServer(MCPServer[Any]):
             given = idempotency.filled(own, key, current_request_id())
             inner = super(GatedServer, self).call_tool
             try:
-                result = await inner(name, given, self._for_tool(context))
+                result = await inner(name, given, self._for_tool(context, beats))
             except ToolError as error:
                 if current_request_id() is None or context._request_context is None:
                     raise
@@ -152,17 +160,36 @@ class GatedServer(MCPServer[Any]):
                 return result
             return answers.failed(result, request_id, nameless=call.caller.nameless)
 
-        call = self._call(tool, rest, run, context, words)
+        call = self._call(tool, rest, run, context, words, beats)
+        beats.reached = call.waited_before
         answer = await self.gate.call(call)
         return hosts.shown(answer, tool.output_schema) if isinstance(answer, CallToolResult) else answer
 
-    def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Any:
+    def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Starlette:
         """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
         if json_response:
             raise ValueError("A gated server cannot use json_response=True: a hung-up call would go on unseen.")
-        return super().streamable_http_app(**options)
+        return self._answering(super().streamable_http_app(**options))
 
-    def _call(self, tool: Tool, given: dict[str, Any], run: Any, context: Context[Any, Any], words: Any) -> Call:
+    def sse_app(self, **options: Any) -> Starlette:
+        """As MCPServer's."""
+        app = self._answering(super().sse_app(**options))
+        app.state.posts_end_early = True  # a call goes on after its POST; the end of the stream cancels it
+        return app
+
+    def _answering(self, app: Starlette) -> Starlette:
+        app.add_middleware(agent_key.ServiceAway)
+        return app
+
+    def _call(
+        self,
+        tool: Tool,
+        given: dict[str, Any],
+        run: Run,
+        context: Context[Any, Any],
+        words: dict[str, str],
+        beats: mcp_context.Beats,
+    ) -> Call:
         wire = context._request_context
         token = (wire.meta or {}).get("progress_token") if wire is not None else None
         caller, protocol = self._caller(context), context.protocol_version
@@ -176,19 +203,22 @@ class GatedServer(MCPServer[Any]):
                 protocol=protocol, wants_progress=token is not None, client=caller.client.name
             ),
             round=mcp_context.round_of(context) if protocol in MODERN_PROTOCOL_VERSIONS else None,
-            progress=mcp_context.progress(context) if token is not None else None,
+            progress=beats.report if token is not None else None,
             is_there=mcp_context.presence(wire.request) if wire is not None else None,
             unchanged=lambda: self._tool_manager.get_tool(tool.name) is tool,
             origin=mcp_context.origin(context),
             reason=words.get(REASON),
-            repeat_of=words.get(REPEAT),
+            repeat_of=words[REPEAT] or None,
         )
 
-    def _for_tool(self, context: Context[Any, Any]) -> Context[Any, Any]:
-        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved."""
+    def _for_tool(self, context: Context[Any, Any], beats: mcp_context.Beats) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved. Its
+        progress goes on from the gate's."""
         if current_request_id() is None and not rounds.is_ours(context.request_state):
             return context
-        return Context(request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions)
+        return mcp_context.AfterBeats(
+            beats, request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions
+        )
 
     async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
@@ -207,6 +237,7 @@ class GatedServer(MCPServer[Any]):
         """The words for the reviewer apart from the tool's own arguments."""
         extras = self._extras(tool.parameters)
         words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
+        words[REPEAT] = identifier.parsed(words.get(REPEAT, "")) or ""  # "none", "n/a": models write what they must
         return words, {name: value for name, value in arguments.items() if name not in extras}
 
     def _approval(self, name: str) -> Approval:
@@ -217,7 +248,7 @@ class GatedServer(MCPServer[Any]):
         tool = tool.model_copy(update={"input_schema": schema})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
-        extras = {name: {"type": "string", "description": _EXTRA[name]} for name in self._extras(tool.input_schema)}
+        extras = {name: _optional(_EXTRA[name]) for name in self._extras(tool.input_schema)}
         schema = tool.input_schema | {"properties": tool.input_schema.get("properties", {}) | extras}
         return tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
 
@@ -277,6 +308,11 @@ class GatedServer(MCPServer[Any]):
         if status is None:
             return answers.not_yours(request_id, nameless=caller.nameless)
         return answers.of_status(status).model_copy(update={"is_error": False})
+
+
+def _optional(description: str) -> dict[str, Any]:
+    """A schema for words that may be left out, also where a host demands a value for every argument."""
+    return {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "description": description}
 
 
 def _raised(name: str, error: ToolError) -> CallToolResult:

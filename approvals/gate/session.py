@@ -63,6 +63,8 @@ Served = tuple[tuple[ToolDefinition, ...], Mapping[str, str]]
 REMEMBERED = 10_000
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
+STOPPED = 1.0
+"""Seconds that a waiting call comes back late after which this process was stopped, and its news may be old."""
 
 
 class Session:
@@ -101,6 +103,7 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._agents.close()
         await self._verifier.close()
         await self._runner.close()
         await self._recorder.close()
@@ -228,17 +231,17 @@ class Session:
         return meant[0] if meant else None
 
     async def _admit(self, caller: Caller) -> None:
-        """Raises NotInAudience for a caller that the server is not for, Unavailable while nobody can say."""
+        """Raises NotInAudience for a caller that the server is not for, Unauthenticated for a key that is nobody's,
+        Unavailable while nobody can say."""
         if self._lease is None or boot_clock() >= self._lease_until:
             await self.register()
-        if self._lease is None or not self._lease.audience:
-            return
-        if caller.agent_key is None:
+        if caller.agent_key is not None:
+            await self._agents.of(caller.agent_key)
+        elif self._lease is not None and self._lease.audience:
             raise NotInAudience(
                 "This server is for certain agents only, and this caller has no agent's key.",
                 hint="Set APPROVALS_AGENT_KEY, or send the agent's key as bearer token.",
             )
-        await self._agents.of(caller.agent_key)
 
     async def _verdict(self, tool: str) -> ToolVerdict:
         if self._lease is None or boot_clock() >= self._lease_until or self._changed():
@@ -355,10 +358,13 @@ class Session:
                 await self._leave(status.id, call_id)
 
     async def _until_final(self, call: Call, waiter: Waiter, turn: Turn) -> Answer:
-        started = time.monotonic()
+        started = boot_clock()
         deadline = started + call.hold(waiter.status)
         beat = started if call.progress is not None and call.budget.beat is not None else deadline
+        due = boot_clock()
         while True:
+            if boot_clock() > due + STOPPED:
+                await self._look_again(waiter)
             status = waiter.status
             if status.state is not State.APPROVED or not self._runner.free(status.id):
                 turn.end()  # there is nothing to claim, or another call of this process claims it
@@ -372,18 +378,24 @@ class Session:
             waits = status.state is State.PENDING
             if waits and (freeze := self._freeze(call.caller, "refuse")) is not None:
                 return answers.frozen(status, freeze.words)
-            now = time.monotonic()
+            now = boot_clock()
             if now >= deadline or not await call.is_attached():
                 held = self._freeze(call.caller, "hold") if waits else None
                 return call.next_round(status) or answers.of_status(
-                    status, held=held.words if held else "", nameless=call.caller.nameless
+                    waiter.now(), held=held.words if held else "", nameless=call.caller.nameless
                 )
             if call.progress is not None and call.budget.beat is not None and now >= beat:
                 words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
-                await call.progress(now - started, words)
+                await call.progress(call.waited_before + now - started, words)
                 beat = now + call.budget.beat
             until = min(deadline, beat, now + PRESENCE_SECONDS if call.is_there is not None else deadline)
+            due = boot_clock() + until - now
             await self._change(waiter, until - now, turn)
+
+    async def _look_again(self, waiter: Waiter) -> None:
+        """What became of the request while this process stood still."""
+        with contextlib.suppress(ApprovalsError):
+            waiter.tell(await self._client.read(waiter.status.id))
 
     async def _change(self, waiter: Waiter, seconds: float, turn: Turn) -> None:
         """Until the request moves, by the stream, or by a long-poll while the stream is broken; or until its turn."""
@@ -393,14 +405,14 @@ class Session:
         try:
             seen = waiter.status.state
             waiter.tell(await self._client.read(waiter.status.id, wait=min(seconds, 25.0), seen=seen))
-        except Unreachable:
+        except Unavailable:
             await waiter.change(min(seconds, 1.0))
 
     async def _claim_and_run(self, call: Call, waiter: Waiter, turn: Turn) -> CallToolResult | None:
         """The tool's result, an answer why not, or None when somebody else's claim came first."""
         status = waiter.status
         if not await call.is_attached():
-            return answers.of_status(status)
+            return answers.of_status(waiter.now())
         answer: CallToolResult | None = None
         with anyio.CancelScope(shield=True):
             try:
@@ -425,9 +437,11 @@ class Session:
     async def _overtaken(self, error: NotPossible, waiter: Waiter) -> CallToolResult | None:
         try:
             waiter.tell(await self._client.read(waiter.status.id))
-        except ApprovalsError:
+        except ApprovalsError as lost:
+            return answers.of_error(lost, request_id=waiter.status.id)
+        if waiter.status.state is State.APPROVED:
             return answers.of_error(error, request_id=waiter.status.id)
-        return None if waiter.status.state is not State.APPROVED else answers.of_error(error)
+        return None
 
     async def _if_still_known(self, call: Call, status: RequestStatus) -> CallToolResult | None:
         """What a call is told whose request ended because its agent, or the agent's key, no longer counts: asking again

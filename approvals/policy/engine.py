@@ -173,6 +173,13 @@ class RulePolicy:
         except Exception:
             return Verdict.ASK
 
+    def refusal(self, tool: ToolFacts) -> str:
+        try:
+            reasons = [_reason(rule, tool) for rule in self._possible(tool)]
+        except Exception:
+            return ""
+        return " ".join(dict.fromkeys(filter(None, reasons)))
+
     def judge(self, call: CallFacts) -> Judgement:
         try:
             return self._decide(call, self._quickly(call))
@@ -274,20 +281,25 @@ class RulePolicy:
             return _Block(tuple(rules))
 
     def _verdict(self, tool: ToolFacts) -> Verdict:
-        possible: set[Action] = set()
-        for rule in self._about(tool):
-            possible.add(_action(rule, tool))
-            if rule.condition is not None:
-                possible.add(max(_action(rule, tool), Action.REQUIRE_APPROVAL, key=_ACTIONS.index))  # it may fail
-            elif not rule.match.by_agent:
-                break
-        else:
-            possible.add(_action(self.default, tool))
+        rules = list(self._possible(tool))
+        possible = {_action(rule, tool) for rule in rules} | {
+            max(_action(rule, tool), Action.REQUIRE_APPROVAL, key=_ACTIONS.index)  # it may fail
+            for rule in rules
+            if rule.condition is not None
+        }
         if possible == {Action.ALLOW}:
             return Verdict.RUN if tool.trusted and tool.annotations.read_only else Verdict.DEPENDS
         if possible == {Action.DENY}:
             return Verdict.REFUSE
         return Verdict.ASK if possible == {Action.REQUIRE_APPROVAL} else Verdict.DEPENDS
+
+    def _possible(self, tool: ToolFacts) -> Iterator[Rule]:
+        """The rules that may decide on a call of it."""
+        for rule in self._about(tool):
+            yield rule
+            if rule.condition is None and not rule.match.by_agent:
+                return
+        yield self.default
 
 
 def _placed(tool: ToolFacts) -> tuple[Any, ...]:
@@ -364,20 +376,24 @@ def _action(rule: Rule, tool: ToolFacts) -> Action:
     return Action.DENY if rule.terms.enforced and tool.assurance != "enforced" else rule.action
 
 
+def _reason(rule: Rule, tool: ToolFacts) -> str:
+    if _action(rule, tool) is rule.action:
+        return rule.reason
+    return "This is done only through a gate that the agent cannot reach; this installation is cooperative."
+
+
 def _risk(rule: Rule, tool: ToolFacts) -> str:
     return rule.terms.risk or ("low" if rule.action is Action.ALLOW else usual_risk(tool))
 
 
 def _judgement(rule: Rule, call: CallFacts) -> Judgement:
-    action, terms, reason, risk = _action(rule, call.tool), rule.terms, rule.reason, _risk(rule, call.tool)
-    if action is not rule.action:
-        reason = "This is done only through a gate that the agent cannot reach; this installation is cooperative."
+    action, terms, risk = _action(rule, call.tool), rule.terms, _risk(rule, call.tool)
     held = action is Action.REQUIRE_APPROVAL
     return Judgement(
         action=action,
         rule=rule.id,
         facts=_facts(rule, call),
-        reason=reason,
+        reason=_reason(rule, call.tool),
         risk=risk,
         reviewers=terms.reviewers,
         ttl=terms.ttl,

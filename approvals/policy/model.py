@@ -115,6 +115,10 @@ class Policy(Protocol):
 
     def verdict(self, tool: ToolFacts) -> Verdict: ...
 
+    def refusal(self, tool: ToolFacts) -> str:
+        """Why it is refused to everybody, if it is: for the agent."""
+        ...
+
     def judge(self, call: CallFacts) -> Judgement: ...
 
 
@@ -144,6 +148,9 @@ class DefaultPolicy:
 
     def verdict(self, tool: ToolFacts) -> Verdict:
         return Verdict.RUN if _is_trusted_read(tool) else Verdict.ASK
+
+    def refusal(self, tool: ToolFacts) -> str:
+        return ""
 
     def judge(self, call: CallFacts) -> Judgement:
         facts = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}

@@ -77,23 +77,24 @@ def test_p7_all_answers_differ():
 
 
 @pytest.mark.parametrize(
-    ("error", "name"),
+    ("error", "name", "executed"),
     [
-        (Invalid, "invalid"),
-        (NotConfigured, "not_configured"),
-        (Unreachable, "unavailable"),
-        (ApprovalsError, "unavailable"),
-        (Stale, "stale"),
-        (Forbidden, "forbidden"),
-        (TooLarge, "too-large"),
+        (Invalid, "invalid", False),
+        (NotConfigured, "not_configured", None),
+        (Unreachable, "unavailable", None),
+        (ApprovalsError, "unavailable", None),
+        (Stale, "stale", False),
+        (Forbidden, "forbidden", False),
+        (TooLarge, "too-large", False),
     ],
 )
-def test_p7_every_failure_to_ask_is_told_as_not_executed(error, name):
+def test_p7_every_failure_to_ask_is_told_as_not_executed(error, name, executed):
     answer = answers.of_error(error("It broke.", hint="Mend it."), request_id="r")
-    assert text(answer).startswith("NOT EXECUTED: It broke. Mend it.")
+    now = " NOW" if executed is None else ""
+    assert text(answer).startswith(f"NOT EXECUTED{now}: It broke. Mend it.")
     assert facts(answer) | {"next": ""} == {
         "status": name,
-        "executed": False,
+        "executed": executed,
         "reason": "It broke.",
         "request_id": "r",
         "next": "",

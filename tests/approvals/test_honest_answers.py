@@ -159,11 +159,12 @@ async def test_p7_replayed(served, patient, log):
 async def test_p7_a_tools_failure_is_its_own_words_and_says_that_it_ran(served, agent, log):
     row = await approved(served, agent, "failing_write")
     result = await agent.call_tool("failing_write", CALL)
-    assert text(result).endswith("the carrier is closed")
+    assert result.content[0].text.endswith("the carrier is closed")
     assert told(result, "failed")["request_id"] == row.id
     again = await agent.call_tool("failing_write", CALL)
     assert facts_of(again)["replayed"] == again.content[0].text
-    assert again.content[1:] == result.content
+    assert again.content[1:] == result.content[:-1]
+    assert facts_of(result)["next"] == result.content[-1].text
     assert log.read_text() == "failing 7\n"
 
 

@@ -206,6 +206,16 @@ def test_p5_an_expired_request_cannot_be_approved_though_no_timer_ran(house):
         house.decide(filed.request_id)
 
 
+def test_who_decided_is_not_who_let_it_lapse(house):
+    filed = house.file()
+    house.decide(filed.request_id)
+    with pytest.raises(NotPossible, match="already approved by Ann"):
+        house.decide(filed.request_id, who="bob")
+    house.clock.forward(3601)
+    with pytest.raises(NotPossible, match=r"already lapsed\."):
+        house.decide(filed.request_id, who="bob")
+
+
 def test_p5_a_clock_set_back_neither_extends_nor_stops_a_request(house):
     filed = house.file()
     house.clock.forward(1800)

@@ -31,6 +31,8 @@ def told(result: CallToolResult, status: str) -> dict[str, Any]:
     """The facts of an answer that is as the table says."""
     executed, words, following = rows()[status]
     about = facts(result)
+    if executed is None and "request_id" in about and about["executed"] is False:  # the service knew of the request
+        executed, words = False, words.replace(" NOW", "")
     text = "\n".join(block.text for block in result.content if block.type == "text")
     assert result.is_error
     assert about.get("status") == status, text

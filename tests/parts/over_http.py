@@ -14,13 +14,20 @@ from mcp.client.streamable_http import streamable_http_client
 @contextlib.asynccontextmanager
 async def http_server(mcp, **options) -> AsyncIterator[str]:
     """Its URL; `options` are the app's, such as `stateless_http`."""
+    async with listening(mcp.streamable_http_app(**options)) as url:
+        yield f"{url}/mcp"
+
+
+@contextlib.asynccontextmanager
+async def listening(app) -> AsyncIterator[str]:
+    """An ASGI app over real HTTP; its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(mcp.streamable_http_app(**options), log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

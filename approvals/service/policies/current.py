@@ -49,5 +49,8 @@ class PolicyInForce:
     def verdict(self, tool: ToolFacts) -> Verdict:
         return self.present.verdict(tool)
 
+    def refusal(self, tool: ToolFacts) -> str:
+        return self.present.refusal(tool)
+
     def judge(self, call: CallFacts) -> Judgement:
         return self.present.judge(call)

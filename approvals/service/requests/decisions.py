@@ -81,7 +81,7 @@ class Decisions:
         self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
         state = seen_state(row, tx.now)
         if state is not State.PENDING:
-            by = f" by {row.decided_by}" if row.decided_by else ""
+            by = f" by {row.decided_by}" if row.decided_by and state in {State.APPROVED, State.DENIED} else ""
             raise NotPossible(
                 f"This request is already {state}{by}.", hint="There is nothing left to decide.", state=state
             )

@@ -338,6 +338,8 @@ class Registry:
             verdict = Verdict.ASK
         if verdict is Verdict.REFUSE and rollouts.relaxed(moved.rollouts, tool.definition.name):
             verdict = Verdict.DEPENDS
+        if verdict is Verdict.REFUSE:
+            reason = self._policy.refusal(facts)
         return ToolVerdict(verdict=verdict, tool_hash=tool.tool_hash, secret=tool.secret, reason=reason)
 
 
