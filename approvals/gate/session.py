@@ -88,6 +88,8 @@ class Session:
         self._confirming: asyncio.Task[None] | None = None
         self._registered: Served | None = None
         self._hashes: dict[str, str] = {}
+        self._declaring: tuple[tuple[ToolDefinition, ...] | None, dict[str, tuple[str, ...]]] = (None, {})
+        """Definitions, and the secret leaves in each."""
         self._registering = asyncio.Lock()
         self._agents = KnownAgents(self._client)
         self._filed: OrderedDict[str, str] = OrderedDict()
@@ -279,7 +281,10 @@ class Session:
 
     def _secret(self, tool: str) -> tuple[str, ...]:
         """The secret leaves of a tool: those that it declares now, and those that the service still holds it to."""
-        mine = [path for each in self._gate.definitions() if each.name == tool for path in each.secret]
+        definitions = self._gate.definitions()
+        if definitions is not self._declaring[0]:
+            self._declaring = definitions, {definition.name: definition.secret for definition in definitions}
+        mine = self._declaring[1].get(tool, ())
         held = self._lease.tools.get(tool) if self._lease is not None else None
         return tuple(dict.fromkeys((*mine, *(held.secret if held is not None else ()))))
 

@@ -57,6 +57,8 @@ CREDENTIALS = [
     "shpat_" + "0" * 32,
     "GOCSPX-" + "a" * 28,
     "hvs." + "a" * 90,
+    "sk-" + "a1" * 20,
+    "key-" + "a1" * 16,
 ]
 
 
@@ -92,6 +94,8 @@ def test_p8_what_looks_like_a_credential_is_masked_wherever_it_stands(credential
         "the secret of good tea",
         "PWD=/home/ann",
         "monkey: banana",
+        "cache-key-d41d8cd98f00b204e9800998ecf8427e",
+        "/regions/sk-bratislava-nove-mesto-and-more",
     ],
 )
 def test_ordinary_text_is_left_alone(plain):

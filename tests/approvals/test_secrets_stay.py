@@ -21,7 +21,9 @@ from pydantic import AfterValidator, BaseModel
 
 from approvals import Approval, GatedServer
 from approvals.gate.veil import Veil
+from approvals.protocol.declared import Declared
 from approvals.protocol.messages import ClientInfo, Filing, Outcome
+from approvals.protocol.redaction import told
 
 SECRET = ("password", "card.number", "codes[]", "accounts[].token", "env")
 KEY = "mcpa_0123456789ab_" + "x" * 43
@@ -210,6 +212,18 @@ def test_p8_a_veil_hides_a_secret_however_it_is_written_and_whatever_stands_arou
     words = f"{before} {WRITERS[writer](secret)} {after}"
     told = veil.tell(Outcome, claim_id="claim-0001", outcome="failed", error=words).message
     assert not [trace for trace in traces(secret) if trace in told.error.lower()]
+
+
+@given(secrets, st.integers(-60, 60), st.sampled_from([" ", "x", "x "]))
+def test_p8_a_cut_leaves_no_part_of_a_secret_behind(secret, shift, filler):
+    begin = 4 * 200 + shift
+    words = (filler * 1000)[:begin] + secret + filler * 300
+    shown, _ = told(words, 200, Declared([secret]))
+    assert len(shown) <= 200
+    assert not [i for i in range(len(secret) - 11) if secret[i : i + 12] in shown]
+    dense = f"{KEY} " * 17  # masked it is far shorter, so that what was cut comes within the cap
+    shown, _ = told((dense + "y" * 800)[: begin - 90] + " " + secret[:90], 200, Declared([secret]))
+    assert not [i for i in range(len(secret) - 11) if secret[i : i + 12] in shown]
 
 
 @pytest.mark.parametrize(

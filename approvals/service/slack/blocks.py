@@ -173,7 +173,11 @@ def _words(face: Face) -> list[Block]:
     if not face.row.reviewed:
         said.append(note("⚠️ Nobody has reviewed how this tool describes itself: read the arguments."))
     if face.row.hidden:
-        said.append(note(f"🔒 {face.row.hidden} characters are hidden because they look like a credential."))
+        said.append(
+            note(
+                f"🔒 {face.row.hidden} characters are hidden: they look like a credential, or repeat a secret argument."
+            )
+        )
     if face.row.reason:
         said.append(
             {"type": "section", "text": _text(f"The agent says (unverified): {plain(face.row.reason, QUOTED)}")}

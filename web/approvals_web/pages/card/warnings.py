@@ -20,7 +20,8 @@ def of_request(row: Row, state: State, execution: Row | None) -> Iterator[str]:
         "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
         == "cooperative",
         "Nobody has reviewed how this tool describes itself; read the arguments, not the headline.": not row.reviewed,
-        f"{row.hidden} characters are hidden because they look like a credential.": row.hidden > 0,
+        f"{row.hidden} characters are hidden: they look like a credential, or repeat a secret argument.": row.hidden
+        > 0,
         "The content changed since it was first asked; earlier votes do not count.": row.content_version > 1,
         f"The same call was asked before and came to nothing (request {row.replaces}).": row.replaces is not None,
         "Whether it took effect is unknown.": state is State.UNKNOWN,
