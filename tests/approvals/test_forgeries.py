@@ -1,17 +1,35 @@
 """P8: whoever changes the database behind the service's back is found, and told what was changed; nobody else is."""
 
 import contextlib
+from hashlib import sha256
 
 import pytest
 from forgeries import FORGERIES
 from lived_in import live
+from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
+from approvals.protocol.messages import Decision
 from approvals.service.audit import chain
+from approvals.service.audit.seals import SEALED
+from approvals.service.identity.users import person_of
+from approvals.service.requests.decisions import Seen
 from approvals.service.storage.postgres import PostgresReader
 from approvals.service.storage.sqlite import SqliteReader
+from approvals.service.storage.tables import SignInLink, WebSession
 from approvals.service.verification import verify
 from approvals_web.cli.commands import app
+
+NOT_SEALED = {
+    *("audit_event", "audit_payload", "audit_link", "policy_version", "tool_definition"),  # have proofs of their own
+    *("gate_session", "session_tool", "waiting_call", "freeze_confirmation"),  # what gate processes say of themselves
+    *("sign_in_attempts", "spent_handshake", "slack_code"),  # one-time, and gone
+    *("delivery", "slack_message", "notice", "request_words", "meta"),  # told or found by what is under seal
+}
+
+
+def test_p8_every_table_is_under_seal_or_known_not_to_be():
+    assert set(SQLModel.metadata.tables) == {*SEALED, *NOT_SEALED}
 
 
 class Forger:
@@ -104,6 +122,37 @@ def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_foun
     assert house.verify_record().faults == (
         f"request {made['pending']}: it needed the approval of 1, and 0 who could give it are on record",
     )
+
+
+def test_p8_an_approval_through_a_session_that_was_put_in_for_a_moment_is_found(house):
+    """Whoever can write the database can be signed in as anybody; what they do is on record, and so is that they were
+    never signed in."""
+    made = live(house)
+    ann = house.person()
+    cookie, row = "forged", {"user_id": ann.id, "method": "password", "user_agent": "", "address": ""}
+    times = {"authenticated_at": house.clock.now(), "created_at": house.clock.now(), "last_seen_at": house.clock.now()}
+    session = row | times | {"expires_at": house.clock.now() * 2, "id": sha256(cookie.encode()).hexdigest()}
+    house.write(lambda tx: tx.insert(WebSession, **session))
+    person = house.read(lambda reader: person_of(reader, cookie, ""))
+    asked = house.row(made["pending"])
+    decision = Decision(verdict="approve", content_version=asked.content_version, digest=asked.digest)
+    house.write(lambda tx: house.service.decisions.decide(tx, made["pending"], person, decision, Seen()))
+    assert house.verify_record().faults[-1] == f"web_session {session['id']} was inserted: no event tells of it"
+    house.run("DELETE FROM web_session")
+    assert house.verify_record().faults == (
+        f"request {made['pending']}: it needed the approval of 1, and 0 who could give it are on record",
+    )
+
+
+def test_p8_an_admin_by_an_invitation_that_was_put_in_for_a_moment_is_found(house):
+    live(house)
+    link = {"purpose": "invite", "roles": "admin", "name": "eve", "made_by": "cli:test", "created_at": 0}
+    token = sha256(b"forged").hexdigest()
+    house.write(lambda tx: tx.insert(SignInLink, id=token, expires_at=house.clock.now() * 2, **link))
+    house.write(lambda tx: house.service.sign_in_links.spend(tx, "forged"))
+    house.run("DELETE FROM sign_in_link")
+    (fault,) = house.verify_record().faults
+    assert fault.startswith(f"sign_in_link {token} was changed without an event, before event")
 
 
 def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(house):

@@ -30,10 +30,12 @@ from approvals.service.storage.tables import (
     Request,
     Rollout,
     Server,
+    SignInLink,
     SlackLink,
     StandingGrant,
     Tool,
     User,
+    WebSession,
 )
 
 LENGTH = 32
@@ -49,6 +51,8 @@ class Sealed:
     prefixes: tuple[str, ...] = ("",)
     """Of the subjects."""
     loose: frozenset[str] = frozenset()
+    passing: bool = False
+    """Whether its rows go one day without an event of their own."""
     columns: tuple[str, ...] = field(init=False)
     key: tuple[str, ...] = field(init=False)
 
@@ -74,17 +78,23 @@ def _text(value: str) -> ColumnElement[str]:
 
 
 def _sealed(
-    model: type[SQLModel], subject: str, *loose: str, prefixes: tuple[str, ...] = ("",), of: Any = None
+    model: type[SQLModel],
+    subject: str,
+    *loose: str,
+    prefixes: tuple[str, ...] = ("",),
+    of: Any = None,
+    passing: bool = False,
 ) -> tuple[str, Sealed]:
     table: Table = model.__table__  # type: ignore[attr-defined]
     owner = table.c[subject] if of is None else of
     if prefixes != ("",) and of is None:
         owner = _text(prefixes[0]) + owner
-    return table.name, Sealed(table, owner, prefixes, frozenset(loose))
+    return table.name, Sealed(table, owner, prefixes, frozenset(loose), passing)
 
 
 _credentials = Credential.__table__.c  # type: ignore[attr-defined]
 _tools = Tool.__table__.c  # type: ignore[attr-defined]
+_links = SignInLink.__table__.c  # type: ignore[attr-defined]
 _freezes = Freeze.__table__.c  # type: ignore[attr-defined]
 
 
@@ -114,6 +124,14 @@ SEALED: Mapping[str, Sealed] = dict(
             + case((_freezes.of == _text(""), _text("")), else_=_text(":") + _freezes.of),
         ),
         _sealed(User, "id", "told_up_to", prefixes=("user:",)),
+        _sealed(WebSession, "user_id", "last_seen_at", "revoked_at", prefixes=("user:",), passing=True),
+        _sealed(
+            SignInLink,
+            "id",
+            prefixes=("user:",),
+            of=_text("user:") + func.coalesce(_links.user_id, func.nullif(_links.name, _text("")), _text("first")),
+            passing=True,
+        ),
         _sealed(Handle, "user_id", prefixes=("user:",)),
         _sealed(SlackLink, "user_id", prefixes=("user:",)),
         _sealed(Installation, "id", prefixes=("installation:",)),
@@ -130,8 +148,8 @@ SEALED: Mapping[str, Sealed] = dict(
         ),
     )
 )
-"""A lease is renewed, a sealed result goes and a key is used without an event of its own. How often a grant was used is
-counted: by its permissions."""
+"""A lease is renewed, a sealed result goes, a key is used and a browser session ends without an event of its own. How
+often a grant was used is counted: by its permissions."""
 
 
 @dataclass(frozen=True)

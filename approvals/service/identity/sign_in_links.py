@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select, update
 from approvals.errors import NotFound, Unauthenticated
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
+from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import users as people
 from approvals.service.storage.database import Reader, Row, Statement, Transaction
 from approvals.service.storage.tables import SignInLink, User
@@ -51,7 +52,7 @@ class SignInLinks:
         """The token of a new link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
         token = secrets.token_urlsafe(32)
         life = INVITATION_LIFE if purpose == "invite" else LIFE
-        tx.insert(
+        link = tx.insert(
             SignInLink,
             id=_hash(token),
             purpose=purpose,
@@ -62,7 +63,8 @@ class SignInLinks:
             created_at=tx.now,
             expires_at=tx.now + life * SECOND,
         )
-        self._log.append(tx, "link.made", actor, f"user:{user_id or name or 'first'}", purpose=purpose, roles=roles)
+        touched = Touched(SignInLink, None, link)
+        self._log.append(tx, "link.made", actor, subject(link), touched, purpose=purpose, roles=roles)
         return token
 
     def spend(self, tx: Transaction, token: str) -> Row:
@@ -72,10 +74,11 @@ class SignInLinks:
             tx.hold(_HOLD_SETUPS)
         tx.hold(_KEEP_MAKER, id=_maker(link))
         link = self.look_at(tx, token)
+        watch = Watch(tx, SignInLink, id=link.id)
         if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
             raise _dead()
-        whose = f"user:{link.user_id or link.name or 'first'}"
-        self._log.append(tx, "link.spent", whose, link.purpose, made_by=link.made_by)
+        facts = {"purpose": link.purpose, "made_by": link.made_by}
+        self._log.append(tx, "link.spent", subject(link), subject(link), watch, **facts)
         return link
 
     def look_at(self, reader: Reader, token: str) -> Row:
@@ -93,9 +96,15 @@ class SignInLinks:
 
     def revoke(self, tx: Transaction, actor: str, name: str) -> None:
         """Take back every open invitation for a name. Raises NotFound when there is none."""
+        watch = Watch(tx, SignInLink, purpose="invite", name=name)
         if not tx.swap(_REVOKE, called=name, now=tx.now):
             raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
-        self._log.append(tx, "link.revoked", actor, f"user:{name}", purpose="invite")
+        self._log.append(tx, "link.revoked", actor, f"user:{name}", watch, purpose="invite")
+
+
+def subject(link: Row) -> str:
+    """Of the events about a link: whose account it is for, by id or by name."""
+    return f"user:{link.user_id or link.name or 'first'}"
 
 
 def invitations(reader: Reader) -> list[Row]:

@@ -170,7 +170,7 @@ class People:
         if instead_of:
             tx.change(_END, of=_hash(instead_of), revoked_at=tx.now)
         token = secrets.token_urlsafe(32)
-        tx.insert(
+        session = tx.insert(
             WebSession,
             id=_hash(token),
             user_id=user.id,
@@ -182,7 +182,8 @@ class People:
             address=address,
             user_agent=user_agent[:400],
         )
-        self._log.append(tx, "user.signed_in", f"user:{user.id}", f"user:{user.id}", method=method, address=address)
+        actor, facts = f"user:{user.id}", {"method": method, "address": address}
+        self._log.append(tx, "user.signed_in", actor, actor, Touched(WebSession, None, session), **facts)
         return token
 
     def sign_out(self, tx: Transaction, person: Person) -> None:

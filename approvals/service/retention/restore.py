@@ -12,7 +12,7 @@ from approvals.protocol.messages import State
 from approvals.protocol.states import Move
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Watch
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, sign_in_links
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Statement, Transaction
 from approvals.service.storage.tables import (
@@ -36,7 +36,10 @@ _UNSURE = Statement(
     select(requests.c.id).where(or_(*(requests.c.state == state.value for state in MOVES))).limit(BATCH)
 )
 _SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
-_SPEND = Statement(update(_links).where(_links.c.spent_at.is_(None)).values(spent_at=bindparam("now")))
+_OPEN_LINKS = Statement(
+    select(_links).where(_links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now")).order_by(_links.c.id)
+)
+_SPEND = Statement(update(_links).where(_links.c.id == bindparam("of")).values(spent_at=bindparam("now")))
 _WITH_TOKENS = Statement(
     select(_credentials.c.user_id)
     .distinct()
@@ -63,9 +66,12 @@ class Restorations:
         """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
         been used or revoked since."""
         tx.change(_SIGN_OUT, now=tx.now)
-        tx.change(_SPEND, now=tx.now)
         log = self._transitions.log
         log.append(tx, "database.restored", actor, "database")
+        for link in tx.all(_OPEN_LINKS, now=tx.now):
+            watch = Watch(tx, SignInLink, id=link.id)
+            tx.change(_SPEND, of=link.id, now=tx.now)
+            log.append(tx, "link.voided", SYSTEM, sign_in_links.subject(link), watch, because=BECAUSE)
         for row in tx.all(_WITH_TOKENS):
             watch = Watch(tx, Credential, user_id=row.user_id)
             credentials.revoke_all(tx, "user", row.user_id)

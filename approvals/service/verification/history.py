@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from approvals.instant import SECOND, Instant
+from approvals.service.audit.log import ROWS
 from approvals.service.storage.database import Row
 
 CROSSING = 60 * SECOND
@@ -31,9 +32,14 @@ class History:
     """Of each person: their roles, and whether they are let in."""
     reviewing: dict[str, list[Spell]] = field(default_factory=lambda: defaultdict(list))
     freezes: dict[str, list[Spell]] = field(default_factory=lambda: defaultdict(list))
+    ways_in: set[tuple[str, str]] = field(default_factory=set)
+    """People, with each session, token and link to Slack that was ever theirs."""
 
     def heed(self, event: Row) -> None:
         """Take the next event."""
+        if event.subject.startswith("user:"):
+            ways = (row for row in json.loads(event.body or "{}").get(ROWS, {}) if row.startswith(WAYS_IN))
+            self.ways_in.update((event.subject, way) for way in ways)
         if event.kind in PEOPLE:
             before = self.roles.get(event.subject, ("", True))
             roles, let_in = PEOPLE[event.kind](json.loads(event.body or "{}"), *before)
@@ -41,6 +47,11 @@ class History:
             _turn(self.reviewing[event.subject], event, on=let_in and "reviewer" in roles.split())
         elif event.kind in FREEZES:
             _turn(self.freezes[event.subject], event, on=FREEZES[event.kind])
+
+    def let_in(self, vote: Row) -> bool:
+        """Whether a vote came by a way in that its person had: one that is not on record was put in for a moment."""
+        way = f"{WAYS[vote.channel]} {vote.session_id.removeprefix('slack:')}"
+        return not vote.session_id or (f"user:{vote.user_id}", way) in self.ways_in
 
     def could_review(self, actor: str, event: int, at: Instant) -> bool:
         """Whether a person was a reviewer when this event was written."""
@@ -63,6 +74,9 @@ PEOPLE: Mapping[str, Callable[[Mapping[str, Any], str, bool], Standing]] = {
     "user.enabled": lambda facts, roles, let_in: (roles, True),
 }
 """By kind: a person's roles, and whether they are let in, after it."""
+WAYS = {"web": "web_session", "api": "credential", "slack": "slack_link"}
+"""By channel: what a vote's session names."""
+WAYS_IN = tuple(WAYS.values())
 FREEZES = {"freeze.made": True, "freeze.lifted": False}
 
 

@@ -22,6 +22,7 @@ class Life:
     execution: Row | None
     grant: Row | None
     """That approved it."""
+    decisions: list[Row]
     acts: list[Act]
     history: History
 
@@ -89,7 +90,8 @@ def _of_quorum(life: Life, permission: Row, approved: Act) -> str | None:
         for act in life.acts
         if act.kind == "decision.approve" and (act.version, act.digest) == of_content and act.id < approved.id
     }
-    able = {voter for voter in voters if life.history.could_review(voter, approved.id, approved.at)}
+    let_in = {f"user:{vote.user_id}" for vote in life.decisions if life.history.let_in(vote)}
+    able = {voter for voter in voters & let_in if life.history.could_review(voter, approved.id, approved.at)}
     needed = required(life.row).quorum
     if len(able) >= needed:
         return None
