@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from serving import SECRET, serving
 
 from approvals.instant import SECOND
+from approvals.service.audit.seals import Touched
 from approvals.service.identity.users import require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.workspace import Installed, Workspace
-from approvals.service.storage.database import database_at
+from approvals.service.storage.database import Transaction, database_at
 from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
 from approvals_web.demo.slack import sending
@@ -41,7 +42,12 @@ class SlackHouse:
         """As if a code had been typed and confirmed."""
         user = self.house.read(lambda reader: require_user(reader, name))
         facts = {"team_id": self.state.team_id, "slack_user_id": slack_user, "slack_name": name, "by": "code"}
-        self.house.write(lambda tx: tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+
+        def linked(tx: Transaction) -> None:
+            made = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+            self.house.service.log.append(tx, "slack.linked", f"user:{user.id}", f"user:{user.id}", made)
+
+        self.house.write(linked)
 
     async def announced(self, request_id: str, channel: str = CHANNEL) -> Said:
         """The message of a request, once it is there."""
