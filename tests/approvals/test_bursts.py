@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
+from answer_table import facts
 from mcp_types import CallToolResult, TextContent
 
 from approvals.gate import client, runner, turns
@@ -120,7 +121,7 @@ async def test_p7_an_approval_whose_turn_does_not_come_while_its_call_is_held_is
             second = tasks.create_task(crowd.gate.call(replace(crowd.call(1), budget=Budget(0.3))))
             await served.decide()
             answer = await second
-            assert (answer.structured_content["status"], crowd.ran) == ("approved", {})
+            assert (facts(answer)["status"], crowd.ran) == ("approved", {})
             release.set()
             assert (await first).content[0].text == "wrote"
             assert (await crowd.gate.call(crowd.call(1))).content[0].text == "wrote"
