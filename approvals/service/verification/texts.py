@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import bindparam, select, tuple_
 
+from approvals.protocol.canonical import sha256
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import PolicyVersion, ToolDefinitionRow
 
@@ -40,7 +41,9 @@ def faults(reader: Reader) -> Iterator[str]:
 
 
 def _is_other(row: Row) -> bool:
-    return _hash(row.body) != row.tool_hash or bool(json.loads(row.body)["name"] != row.name)
+    """Its body keeps the order that its author gave it; its name is of the canonical form."""
+    body = json.loads(row.body)
+    return sha256(body) != row.tool_hash or bool(body["name"] != row.name)
 
 
 def _hash(text: str) -> str:
