@@ -34,6 +34,7 @@ class Keyring:
         self._handshakes = self._derive("handshakes")
         self._buttons = self._derive("buttons")
         self._browsers = self._derive("browsers")
+        self._names = self._derive("sign-in names")
 
     def sign(self, claims: dict[str, Any]) -> str:
         """A short-lived assertion: base64 JSON and its MAC."""
@@ -63,6 +64,10 @@ class Keyring:
     def known_browser(self, *parts: str) -> str:
         """Binds a browser to the person who signed in with it."""
         return _mac(self._browsers, "\0".join(parts))
+
+    def sign_in_name(self, name: str) -> str:
+        """Stands for what somebody typed as their name, which may be a password: the same for the same."""
+        return _mac(self._names, name)[:32]
 
     def _derive(self, purpose: str) -> bytes:
         return HKDF(SHA256(), 32, salt=None, info=f"mcp-approvals {purpose}".encode()).derive(self._secret)

@@ -26,6 +26,7 @@ from approvals.service.history import fulltext as word_index
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.identity.agents import Agents
+from approvals.service.identity.failed_sign_ins import FailedSignIns
 from approvals.service.identity.roles import Roster
 from approvals.service.identity.servers import Principals
 from approvals.service.identity.sessions import WebSessions
@@ -122,6 +123,7 @@ class Service:
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log)
         self.sign_in_links = SignInLinks(self.log)
+        self.failed_sign_ins = FailedSignIns(self.log, keyring)
         self.roster = Roster(self.log)
         self.admissions = Admissions(self.log)
         self.web_sessions = WebSessions(self.log)

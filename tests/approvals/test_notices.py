@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [path.read_text() for folder in ("approvals", "web") for path in (ROOT / folder).rglob("*.py")]
 KINDS = {kind for text in SOURCES for kind in re.findall(r'"([a-z_]+\.[a-z_]+)"', text.partition("TOLD = {")[0])}
 OF_TRUST = ("user.", "link.made", "token.made", "server.", "agent.", "policy.", "freeze.", "rollout.", "grant.")
-QUIET = {"user.signed_in", "user.signed_out", "user.signed_out_everywhere", "freeze.explained", "grant.used"}
+QUIET = {
+    "user.signed_in",
+    "user.sign_in_failed",
+    "user.signed_out",
+    "user.signed_out_everywhere",
+    "freeze.explained",
+    "grant.used",
+}
 """What happens every day, and changes nobody's trust."""
 
 

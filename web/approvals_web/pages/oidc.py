@@ -64,6 +64,9 @@ async def back(
         await service.write(begun.spend)
         response = await _admitted(request, service, begun, code, iss, error)
     except (Unauthenticated, Forbidden, Unavailable) as refused:
+        if not isinstance(refused, Unavailable):
+            address = browser_session.address_of(request)
+            await service.write(lambda tx: service.failed_sign_ins.record(tx, "oidc", address))
         response = form(request, "/", error=refused)
     handshake.forget(request, response)
     return response

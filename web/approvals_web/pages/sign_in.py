@@ -64,12 +64,15 @@ async def setup_page(request: Request, service: TheService, t: Annotated[str, Qu
 @router.post("/setup")
 async def setup(request: Request, service: TheService, t: Token, name: Name = "", password: Password = "") -> Response:
     """Spend the link: make the account, or sign in to the one that it is for."""
-    link = await service.read(lambda reader: service.sign_in_links.look_at(reader, t))
     try:
+        link = await service.read(lambda reader: service.sign_in_links.look_at(reader, t))
         known = await passwords.hashed(password) if link.user_id is None else None
         user_id = await service.write(lambda tx: _spend(service, tx, t, name, known))
     except (Invalid, Duplicate) as error:
         return await _setup(request, service, t, name, error)
+    except Unauthenticated:
+        await service.write(lambda tx: service.failed_sign_ins.record(tx, "link", address_of(request)))
+        raise
     return await browser_session.begin(request, service, user_id, "link", "/")
 
 
@@ -87,9 +90,14 @@ async def by_password(request: Request, service: Service, name: str, password: s
     them was wrong."""
     user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
     browser = known_browsers.recognize(request, service.keyring, user.id) if user else None
-    counted = sign_in_limit.counters(name, address_of(request), browser)
+    address = address_of(request)
+    counted = sign_in_limit.counters(name, address, browser)
     await service.write(lambda tx: sign_in_limit.take(tx, counted))
-    await passwords.check(password, user.password_hash if user else None)
+    try:
+        await passwords.check(password, user.password_hash if user else None)
+    except Unauthenticated:
+        await service.write(lambda tx: service.failed_sign_ins.record(tx, "password", address, name))
+        raise
     await service.write(lambda tx: sign_in_limit.succeeded(tx, counted))
     assert user is not None  # noqa: S101 — nobody has no password
     return user

@@ -177,14 +177,14 @@ class SignInLink(SQLModel, table=True):
 
 
 class SignInAttempts(SQLModel, table=True):
-    """Failed sign-ins of late, by name, address or known browser, so that all replicas count together."""
+    """Failed sign-ins of late, by name, address, known browser or account, so that all replicas count together."""
 
     __tablename__: ClassVar[str] = "sign_in_attempts"
     key: str = Field(primary_key=True)
     """SHA-256 of what is counted."""
     failures: int = 0
     since_at: int = instant(index=True)
-    """When the last one was."""
+    """When the last one was; of an account, when the hour began in which they are counted."""
 
 
 class SpentHandshake(SQLModel, table=True):
