@@ -40,6 +40,7 @@ async def seen(served):
         world.request(state)
     world.ids("admin")  # a grant, a link to Slack, a token
     house.register(house.tool(description="Refund more."), session=house.session)
+    house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     found = {}
     for person in PEOPLE:
         async with world.client(person) as http:

@@ -1,6 +1,6 @@
 """Taking a request back: by its agent, by an admin, or an approval by a reviewer. Never because a client hung up."""
 
-from approvals.errors import Invalid, NotFound
+from approvals.errors import Forbidden, Invalid, NotFound
 from approvals.policy.eligibility import Act
 from approvals.protocol.messages import MAX_REASON
 from approvals.protocol.states import Move
@@ -25,22 +25,36 @@ class Withdrawals:
         return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
 
     def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> Row:
-        """Raises NotFound, or NotPossible once it was claimed or ended."""
-        row = self._transitions.take(tx, request_id)
-        return self._withdraw(tx, row, admin.actor, comment or f"{admin.name} took it back")
+        """Raises NotFound, Forbidden (no admin), Invalid, or NotPossible once it was claimed or ended."""
+        if "admin" not in admin.roles:
+            raise Forbidden("Only admins may withdraw a request.", hint="Ask an admin.")
+        return self._taken_back(tx, request_id, admin.actor, admin.name, comment)
+
+    def by_operator(self, tx: Transaction, request_id: str, actor: str, comment: str) -> Row:
+        """From the command line. Raises NotFound, Invalid, or NotPossible once it was claimed or ended."""
+        return self._taken_back(tx, request_id, actor, "an operator", comment)
 
     def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> Row:
         """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
         NotPossible (not approved, or claimed)."""
         row = self._transitions.take(tx, request_id)
         self._authority.check_may_decide(tx, row, person, Act.TEND)
-        if len(comment) > MAX_REASON:
-            raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
-        because = f"{person.name} took the approval back{': ' if comment.strip() else ''}{comment.strip()}"
+        because = _because(f"{person.name} took the approval back", comment)
         return self._transitions.move(
             tx, self._transitions.as_of_now(tx, row), Move.REVOKE, person.actor, because=because
         )
 
+    def _taken_back(self, tx: Transaction, request_id: str, actor: str, name: str, comment: str) -> Row:
+        because = _because(f"{name} took it back", comment)
+        return self._withdraw(tx, self._transitions.take(tx, request_id), actor, because)
+
     def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:
         row = self._transitions.as_of_now(tx, row)
         return self._transitions.move(tx, row, Move.WITHDRAW, actor, because=because)
+
+
+def _because(what: str, comment: str) -> str:
+    """With the reason that was given. Raises Invalid for one that is too long."""
+    if len(comment) > MAX_REASON:
+        raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
+    return f"{what}{': ' if comment.strip() else ''}{comment.strip()}"

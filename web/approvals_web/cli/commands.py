@@ -114,6 +114,16 @@ def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
     print(f"The contents of {ask(database_url, 'erase', request_id=request_id)} are erased.")
 
 
+@app.command()
+def withdraw(
+    request_id: str,
+    reason: Annotated[str, typer.Option(help="Told to the agent.")] = "",
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Take a request back that waits for people, or an approval that has not started. The agent may ask again."""
+    print(f"{ask(database_url, 'withdraw', request_id=request_id, reason=reason)} is withdrawn.")
+
+
 _MEANS = {
     "enforced": "Enforced: you say that no agent can reach this gate, its key and its write credential.",
     "cooperative": "Cooperative: its agent can reach this gate and its key, so it holds against mistakes, not against a"

@@ -119,6 +119,11 @@ def erase(s: Service, tx: Transaction, actor: str, request_id: str) -> Any:
     return request_id
 
 
+def withdraw(s: Service, tx: Transaction, actor: str, request_id: str, reason: str) -> Any:
+    s.withdrawals.by_operator(tx, request_id, actor, reason)
+    return request_id
+
+
 COMMANDS: dict[str, Command] = {
     **user_control.COMMANDS,
     "server add": server_add,
@@ -129,6 +134,7 @@ COMMANDS: dict[str, Command] = {
     "user invite": user_invite,
     "user disable": user_disable,
     "erase": erase,
+    "withdraw": withdraw,
     "address": address,
     **grant_commands.COMMANDS,
     **control_levers.COMMANDS,

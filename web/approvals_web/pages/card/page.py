@@ -117,10 +117,17 @@ async def settle(
 
 @router.post("/requests/{request_id}/withdrawal")
 async def withdraw(
-    request_id: Identifier, admin: Admin, service: TheService, comment: Annotated[str, Form(max_length=2000)] = ""
+    request_id: Identifier,
+    admin: Admin,
+    service: TheService,
+    request: Request,
+    comment: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Take a request back, as an admin."""
-    await service.write(lambda tx: service.withdrawals.by_admin(tx, request_id, admin, comment))
+    try:
+        await service.write(lambda tx: service.withdrawals.by_admin(tx, request_id, admin, comment))
+    except (Conflict, Invalid) as error:
+        return await _again(request, service, request_id, admin, error, comment)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
