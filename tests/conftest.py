@@ -110,6 +110,7 @@ BEHIND_HTTP = {
     "test_service_away",
     "test_transports",
     "test_typescript",
+    "test_what_runs",
     "test_who_decides",
     "test_who_sees_what",
 }

@@ -1,18 +1,25 @@
-"""The effective arguments of a call: validated and defaulted by the tool's own model, nothing undeclared, plain JSON.
+"""The effective arguments of a call: validated and defaulted by the tool's own model, nothing undeclared.
 
-What comes out is what people see, what is digested, and what the tool runs on.
+They are read once. The values that come out are what the tool gets; the JSON that stands for them is what people see
+and what is digested; and what the caller said, without what the call made by itself, is what makes two calls the same.
 """
 
 import copy
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from approvals.errors import Invalid
 from approvals.gate.idempotency import STAND_IN
+from approvals.gate.said import makes, said
+from approvals.gate.shown import known_by, shown
+from approvals.protocol.canonical import canonical, encode
+
+_ABSENT = object()
 
 
 class InvalidArguments(Invalid):
@@ -36,53 +43,171 @@ class InvalidArguments(Invalid):
         return "Invalid arguments. " + "; ".join(said)
 
 
-def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-    """A copy of its own, without the idempotency argument `key`, which is the gate's to fill. Raises Invalid, in words
-    that the agent can act on."""
-    model = tool.fn_metadata.arg_model
+class Effective:
+    """Arguments that are plain JSON, and that nothing changes: as they are said they are shown, and run."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self.shown = arguments
+        """Plain JSON; what people see and what is digested."""
+        self.values = arguments
+        """What runs."""
+
+    @cached_property
+    def said(self) -> Any:
+        """JSON that is equal for calls that say the same."""
+        return self.shown
+
+    @cached_property
+    def makes(self) -> bool:
+        """Whether it may show more than what was said, so that another call that says the same may show another."""
+        return False
+
+    def settle(self) -> None:
+        """Raise Invalid unless a repetition of the call can run what was approved of this one."""
+
+    def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
+        """What runs when `approved` was shown, of a call that says the same. Raises Invalid if it says otherwise."""
+        if not _same(approved, self.shown):
+            raise Invalid("What was approved is not what this call says.", hint="Call again: it is asked anew.")
+        return self.values
+
+
+class ToolArguments(Effective):
+    """Arguments as a tool's model reads them. `key` is the idempotency argument, which is the gate's to fill."""
+
+    def __init__(self, model: type[ArgModelBase], words: dict[str, Any], key: str | None) -> None:
+        self._model, self._words, self._key = model, words, key
+        self.read = _read(model, words)
+        self.values = self.read.model_dump_one_level()
+        self.shown = self._without_key(_shown(self.read))
+
+    @cached_property
+    def said(self) -> Any:
+        how, form = said(self._model, self._words) if self.makes else ("read", self.shown)
+        return [how, self._without_key(form)]
+
+    @cached_property
+    def makes(self) -> bool:
+        return makes(self._model)
+
+    def settle(self) -> None:
+        if not self.makes:
+            return
+        try:
+            other = ToolArguments(self._model, self._words, self._key)
+        except Invalid as error:
+            raise _restless() from error
+        other.as_approved(self.shown)
+
+    def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
+        if _same(approved, self.shown):
+            return self._unchanged()
+        how, plain = self.said
+        words = _merged(self._words, plain if how == "read" else _ABSENT, self.shown, approved)
+        try:
+            made = ToolArguments(self._model, words, self._key)
+        except Invalid as error:
+            raise _restless() from error
+        if not _same(made.shown, approved):
+            raise _restless()
+        return made.values
+
+    def _unchanged(self) -> dict[str, Any]:
+        """They may have waited for days beside code that holds them, too."""
+        if not _same(self._without_key(_shown(self.read)), self.shown):
+            raise _restless()
+        return self.values
+
+    def _without_key(self, form: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in form.items() if name != self._key}
+
+
+def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> Effective:
+    """Raises Invalid, in words that the agent can act on."""
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
     if key is not None:
         if key in given:
             raise _not_declared([repr(key)[:100]])
         given[key] = STAND_IN
-    try:
-        came = model.model_validate(given)
-        first = came.model_dump(mode="json", by_alias=True)
-        runs = model.model_validate(copy.deepcopy(first))
-        second = runs.model_dump(mode="json", by_alias=True)
-    except ValidationError as error:
-        raise InvalidArguments(error) from error
-    except PydanticSerializationError as error:
-        raise Invalid("These arguments cannot be shown as JSON, so nobody could approve them.") from error
-    undeclared = list(_undeclared(given, first, ""))
+    read = ToolArguments(tool.fn_metadata.arg_model, given, key)
+    undeclared = list(_undeclared(given, read.read, ""))
     if undeclared:
         raise _not_declared(undeclared)
-    if first != second:
+    return read
+
+
+def _read(model: type[ArgModelBase], words: dict[str, Any]) -> ArgModelBase:
+    """By a copy: validators may change what they are given."""
+    try:
+        return model.model_validate(copy.deepcopy(words))
+    except ValidationError as error:
+        raise InvalidArguments(error) from error
+    except Exception as error:
         raise Invalid(
-            "The tool's validators change its arguments each time, so what is approved could not be what runs.",
-            hint="The tool's author must make them idempotent.",
-        )
-    if came != runs:
-        raise Invalid(
-            "These arguments do not survive being written as JSON, so what is shown could not be what runs.",
-            hint="The tool's author must use plain types; for secrets `str` and Approval(secret=[…]), not SecretStr.",
-        )
-    return {name: value for name, value in first.items() if name != key}
+            f"The tool failed to read its arguments ({type(error).__name__}).", hint="Tell the tool's author."
+        ) from error
+
+
+def _shown(read: ArgModelBase) -> dict[str, Any]:
+    try:
+        form: dict[str, Any] = shown(read)
+    except RecursionError as error:
+        raise Invalid("These arguments are nested too deeply.", hint="Send less at once.") from error
+    return form
+
+
+def _merged(words: Any, plain: Any, own: Any, approved: Any) -> Any:
+    """The caller's words, with what was approved where the call makes something of its own. Raises Invalid where what
+    was approved is not what the caller says."""
+    if _same(own, approved):
+        return words
+    if _same(plain, own):
+        raise Invalid("What was approved is not what this call says.", hint="Call again: it is asked anew.")
+    forms = (words, plain, own, approved)
+    if isinstance(words, dict) and isinstance(own, dict) and isinstance(approved, dict):
+        named = {name: _merged(*(_at(form, name) for form in forms)) for name in approved}
+        return words | {name: item for name, item in named.items() if item is not _ABSENT}
+    if all(isinstance(form, list) for form in (words, own, approved)) and len(words) == len(own) == len(approved):
+        return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]
+    return approved
+
+
+def _at(value: Any, place: Any) -> Any:
+    try:
+        return value[place]
+    except (TypeError, KeyError, IndexError):
+        return _ABSENT
+
+
+def _same(one: Any, other: Any) -> bool:
+    """By their bytes: 1, 1.0 and true are equal to Python."""
+    if one is _ABSENT or other is _ABSENT:
+        return one is other
+    return canonical(encode(one)) == canonical(encode(other))
+
+
+def _restless() -> Invalid:
+    return Invalid(
+        "The tool's validators change its arguments each time, so what is approved could not be what runs.",
+        hint="The tool's author must make them idempotent.",
+    )
 
 
 def _not_declared(names: list[str]) -> Invalid:
     return Invalid(f"The tool has no argument {', '.join(names[:5])}.", hint="Leave it out; see its input schema.")
 
 
-def _undeclared(given: Any, known: Any, path: str) -> Iterator[str]:
+def _undeclared(words: Any, read: Any, path: str) -> Iterator[str]:
     """Keys that the model dropped. Where it made something else of a value, there is nothing to compare."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for key, value in given.items():
-            place = f"{path}.{key}" if path else str(key)
-            if key not in known:
-                yield repr(place)[:100]
-            else:
-                yield from _undeclared(value, known[key], place)
-    elif isinstance(given, list) and isinstance(known, list) and len(given) == len(known):
-        for i, (one, other) in enumerate(zip(given, known, strict=True)):
+    if isinstance(words, list) and isinstance(read, list | tuple) and len(words) == len(read):
+        for i, (one, other) in enumerate(zip(words, read, strict=True)):
             yield from _undeclared(one, other, f"{path}[{i}]")
+    known = known_by(read) if isinstance(words, dict) else None
+    if known is None:
+        return
+    for key, value in words.items():
+        place = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            yield repr(place)[:100]
+        else:
+            yield from _undeclared(value, known[key], place)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp_types import CallToolResult, InputRequiredResult
 
+from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.origin import Origin
 from approvals.gate.rounds import Round
@@ -15,6 +16,7 @@ from approvals.protocol.messages import ClientInfo, RequestStatus
 Answer = CallToolResult | InputRequiredResult
 """A result; or that the client is to come back (never to one that speaks an older protocol)."""
 Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
+"""Runs the tool with exactly these values."""
 Progress = Callable[[float, str], Awaitable[None]]
 
 
@@ -35,9 +37,9 @@ class Call:
 
     tool: str
     arguments: dict[str, Any]
-    """As they came; the gate goes on with the effective ones."""
-    effective: Callable[[], dict[str, Any]]
-    """The gate's own copy: validated, defaulted, nothing undeclared, JSON. Raises Invalid."""
+    """As they came."""
+    effective: Callable[[], Effective]
+    """Reads its arguments: validated, defaulted, nothing undeclared. Raises Invalid."""
     run: Run
     caller: Caller
     budget: Budget
@@ -51,6 +53,8 @@ class Call:
     origin: Origin = field(default_factory=Origin)
     reason: str | None = None
     repeat_of: str | None = None
+    read: Effective = field(default_factory=lambda: Effective({}))
+    """What the gate goes on with, from `effective`."""
     unchanged: Callable[[], bool] = lambda: True
     """Whether what `run` would run is still what it was when the call came."""
 

@@ -5,7 +5,13 @@ repetition. It is no part of what is shown, digested or compared.
 """
 
 import uuid
+from functools import lru_cache
 from typing import Any
+
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import TypeAdapter, ValidationError
+
+from approvals.gate.shown import names_of
 
 STAND_IN = "00000000-0000-7000-8000-000000000000"
 """What the tool's model sees while its arguments are examined."""
@@ -27,6 +33,28 @@ def fits(schema: dict[str, Any], name: str) -> bool:
     return "string" in {argument.get("type"), *(one.get("type") for one in argument.get("anyOf", ()))}
 
 
-def filled(arguments: dict[str, Any], name: str | None, request_id: str | None) -> dict[str, Any]:
-    """The arguments that the tool is called with; a call without a request has a key of its own."""
-    return arguments if name is None else arguments | {name: request_id or str(uuid.uuid4())}
+def takes_ids(model: type[ArgModelBase], name: str) -> bool:
+    """Whether an argument that is a string takes a request's id."""
+    try:
+        _argument(model, name)[1].validate_python(STAND_IN)
+    except ValidationError:
+        return False
+    return True
+
+
+def filled(
+    values: dict[str, Any], model: type[ArgModelBase], name: str | None, request_id: str | None
+) -> dict[str, Any]:
+    """The values that the tool is called with; a call without a request has a key of its own."""
+    if name is None:
+        return values
+    parameter, kind = _argument(model, name)
+    return values | {parameter: kind.validate_python(request_id or str(uuid.uuid4()))}
+
+
+@lru_cache(1024)
+def _argument(model: type[ArgModelBase], name: str) -> tuple[str, TypeAdapter[Any]]:
+    """The function's own parameter, and its type."""
+    field = next(own for own, spoken in names_of(model).items() if spoken == name)
+    info = model.model_fields[field]
+    return info.alias or field, TypeAdapter(info.rebuild_annotation())

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
@@ -14,10 +15,12 @@ from pydantic_core import PydanticSerializationError
 from approvals.clock import boot_clock
 from approvals.errors import (
     ApprovalsError,
+    Invalid,
     NotFound,
     Unavailable,
 )
 from approvals.gate import answers
+from approvals.gate.arguments import Effective
 from approvals.gate.client import ServiceClient
 from approvals.gate.seal import Seal
 from approvals.gate.veil import NOTHING_DECLARED, Told, Veil
@@ -75,22 +78,30 @@ class Runner:
     async def claim_and_run(
         self,
         status: RequestStatus,
-        arguments: dict[str, Any],
+        arguments: Effective,
         run: Callable[[dict[str, Any]], Awaitable[Any]],
         unchanged: Callable[[], bool],
         stopped: Callable[[], bool],
         starts: Callable[[], None],
         veil: Veil = NOTHING_DECLARED,
+        *,
+        own: bool = True,
     ) -> CallToolResult:
         """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came; `starts`
-        is called then. Raises NotPossible when there is nothing (more) to claim."""
+        is called then. Not `own`, another call was approved that said the same: what it made is what runs. Raises
+        NotPossible when there is nothing (more) to claim."""
         with self._hold(status.id):
             before = boot_clock()
             claim = Claim(
-                claim_id=uuid.uuid4().hex, session=self._session, tool_hash=status.tool_hash, digest=status.digest
+                claim_id=uuid.uuid4().hex,
+                session=self._session,
+                tool_hash=status.tool_hash,
+                digest=status.digest,
+                exact=not own,
             )
             claimed = await self._claim(status, claim)
-            why = None
+            approved = arguments.shown if own else self._opened(claimed)
+            values, why = _values(arguments, approved)
             if claimed.request.digest != status.digest or not unchanged():
                 why = "what would run is not what was approved any more"
             elif stopped():
@@ -98,10 +109,11 @@ class Runner:
             elif boot_clock() - before >= claimed.start_within:
                 why = "the permission came too late to start safely"
             starts()
-            if why is not None:
+            if why:
                 await self._report(status.id, _not_executed(claim.claim_id, why))
                 return answers.not_started(status, why)
-            return await self._run(status, claim.claim_id, claimed.lease_seconds, arguments, run, veil)
+            veil = replace(veil, forms=(*veil.forms, *filter(None, [approved])))
+            return await self._run(status, claim.claim_id, claimed.lease_seconds, values, run, veil)
 
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
@@ -110,6 +122,12 @@ class Runner:
         for task in self._reports:
             task.cancel()
         await asyncio.gather(*self._reports, return_exceptions=True)
+
+    def _opened(self, claimed: Claimed) -> dict[str, Any] | None:
+        """The arguments that were approved, where they are not the call's own."""
+        sealed = claimed.sealed_arguments
+        exact = self._seal.open(sealed, f"arguments {claimed.request.digest}") if sealed else None
+        return None if exact is None else dict(json.loads(exact))
 
     @contextlib.contextmanager
     def _hold(self, request_id: str) -> Iterator[None]:
@@ -135,7 +153,7 @@ class Runner:
         status: RequestStatus,
         claim_id: str,
         lease_seconds: float,
-        arguments: dict[str, Any],
+        values: dict[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[Any]],
         veil: Veil,
     ) -> CallToolResult:
@@ -143,7 +161,7 @@ class Runner:
         started = boot_clock()
         try:
             with running(status.id):
-                result = await run(arguments)
+                result = await run(values)
         except Exception as error:
             await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, veil))
             raise
@@ -213,6 +231,16 @@ def _shown(result: CallToolResult) -> str:
     """What people see of a result: its text, else its structure."""
     words = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
     return words or (json.dumps(result.structured_content, ensure_ascii=False) if result.structured_content else "")
+
+
+def _values(arguments: Effective, approved: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """What runs when this was approved; or why it cannot run."""
+    if approved is None:
+        return {}, "what was approved is not kept, or was sealed under another key of this server"
+    try:
+        return arguments.as_approved(approved), ""
+    except Invalid as error:
+        return {}, error.detail
 
 
 def _raised(error: Exception) -> CallToolResult:

@@ -36,6 +36,7 @@ from approvals.gate.tools import (
     Approval,
     Verify,
     definition_of,
+    ready,
     unfit,
 )
 from approvals.protocol.messages import ToolDefinition
@@ -132,8 +133,8 @@ class GatedServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the gate's
-        own copy of the effective arguments."""
+        """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the values
+        that were shown: MCPServer would read the arguments once more."""
         context = context or Context(mcp_server=self, subscriptions=self._subscriptions)
         if name == GET_APPROVAL:
             return await self._look(arguments, context)
@@ -144,13 +145,12 @@ class GatedServer(MCPServer[Any]):
         key = self._approval(name).idempotency
         beats = mcp_context.Beats(context)
 
-        async def run(own: dict[str, Any]) -> Any:
+        async def run(values: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
-            given = idempotency.filled(own, key, current_request_id())
-            inner = super(GatedServer, self).call_tool
+            given = idempotency.filled(values, tool.fn_metadata.arg_model, key, current_request_id())
             try:
-                result = await inner(name, given, self._for_tool(context, beats))
+                result = await ready(tool).run(given, self._for_tool(context, beats), convert_result=True)
             except ToolError as error:
                 if current_request_id() is None or context._request_context is None:
                     raise

@@ -40,7 +40,7 @@ from approvals.gate.tools import definition_hash
 from approvals.gate.turns import Turn, Turns
 from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.gate.verifier import Verifier
-from approvals.protocol.canonical import canonical, digest, encode
+from approvals.protocol.canonical import canonical, digest, encode, said_hash
 from approvals.protocol.messages import (
     MAX_ARGUMENTS,
     Filing,
@@ -122,12 +122,13 @@ class Session:
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self._refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
-            call = replace(call, arguments=call.effective())
-            call = self._veiled(call, call.arguments)
+            call = replace(call, read=call.effective())
+            call = self._veiled(call, call.read.shown)
             shown, hidden = self._redacted(call)
             asked_before = call.continues is not None  # then its request answers, whatever the verdict has become
             if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
                 return await self._run_now(call, canonical(shown).decode())
+            call.read.settle()
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 call, status, call_id = await self._file(call, verdict)
         except ApprovalsError as error:
@@ -267,7 +268,7 @@ class Session:
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         with running(None):
             result: CallToolResult = await self.recorded(
-                "tools/call", call.tool, lambda: call.run(call.arguments), call.caller, shown, call.veil
+                "tools/call", call.tool, lambda: call.run(call.read.values), call.caller, shown, call.veil
             )
         return result
 
@@ -289,12 +290,16 @@ class Session:
         return tuple(dict.fromkeys((*mine, *(held.secret if held is not None else ()))))
 
     def _redacted(self, call: Call) -> tuple[dict[str, Any], int]:
-        assert self._lease is not None  # noqa: S101 — a verdict comes from a lease
-        pepper, encoded = bytes.fromhex(self._lease.pepper), encode(call.arguments)
+        pepper, encoded = self._pepper, encode(call.read.shown)
         size = len(canonical(encoded))
         if size > MAX_ARGUMENTS:
             raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
         return call.veil.arguments(encoded, pepper)
+
+    @property
+    def _pepper(self) -> bytes:
+        assert self._lease is not None  # noqa: S101 — whoever has a verdict has a lease
+        return bytes.fromhex(self._lease.pepper)
 
     async def _file(self, call: Call, verdict: ToolVerdict) -> tuple[Call, RequestStatus, str]:
         """File the call; as filed, its status and the name of this wait. Once more when what this process knew was
@@ -313,6 +318,7 @@ class Session:
         arguments, hidden = self._redacted(call)
         of_call: dict[str, Any] = {"server": self._gate.server, "tool": call.tool, "arguments": arguments}
         of_call["tool_hash"] = verdict.tool_hash
+        exact = json.dumps(call.read.shown).encode()
         try:
             filing = call.veil.tell(
                 Filing,
@@ -321,8 +327,9 @@ class Session:
                 tool=call.tool,
                 tool_hash=verdict.tool_hash,
                 arguments=arguments,
+                said=said_hash(self._pepper, call.read.said) if call.read.makes else None,
                 hidden=hidden,
-                sealed_arguments=self._seal.seal(json.dumps(call.arguments).encode(), f"arguments {digest(**of_call)}"),
+                sealed_arguments=self._seal.seal(exact, f"arguments {digest(**of_call)}"),
                 assertion=None
                 if call.caller.agent_key is None
                 else (await self._agents.of(call.caller.agent_key)).assertion,
@@ -341,7 +348,7 @@ class Session:
         status = await self._client.file(filing)
         if status.state not in {State.PENDING, State.APPROVED}:  # it ran, or ended, as the tool was defined then
             of_call["tool_hash"] = status.tool_hash
-        if status.digest != digest(**of_call) or status.tool != call.tool:
+        if status.tool != call.tool or (status.digest != digest(**of_call) and not call.read.makes):
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
         self._filed[status.id] = self._identity(call.caller)
         self._filed.move_to_end(status.id)
@@ -427,7 +434,14 @@ class Session:
                     return None  # the same call beside this one went first meanwhile
                 stopped = partial(self._stopped, call.caller)
                 answer = await self._runner.claim_and_run(
-                    status, call.arguments, call.run, call.unchanged, stopped, turn.end, call.veil
+                    status,
+                    call.read,
+                    call.run,
+                    call.unchanged,
+                    stopped,
+                    turn.end,
+                    call.veil,
+                    own=self._is_own(call, status),
                 )
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)
@@ -435,6 +449,12 @@ class Session:
                 answer = answers.of_error(error, request_id=status.id)
                 self._stream.nudge_of(status.id)  # the claim may never have arrived: the next call's turn
         return answer
+
+    def _is_own(self, call: Call, status: RequestStatus) -> bool:
+        """Whether what was approved is this very call, and not another one that said the same."""
+        arguments, _ = self._redacted(call)
+        of_call = {"server": self._gate.server, "tool": call.tool, "tool_hash": status.tool_hash}
+        return status.digest == digest(**of_call, arguments=arguments)
 
     def _stopped(self, caller: Caller) -> bool:
         return self._freeze(caller, "refuse", "hold") is not None

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 
 from approvals.gate import idempotency
+from approvals.gate.said import unsayable
 from approvals.protocol.canonical import encode, sha256
 from approvals.protocol.messages import Annotations, ToolDefinition
 
@@ -55,15 +57,37 @@ def unfit(tool: Tool, approval: Approval) -> str:
     """Why a tool cannot be gated so, or nothing."""
     if tool.resolved_params:
         return "it uses Resolve(...), and what it would do with the answer nobody has approved"
+    if "'writeOnly': True" in repr(tool.parameters):
+        return "SecretStr and SecretBytes cannot be shown; use str, and Approval(secret=[…])"
+    if why := unsayable(tool.fn_metadata.arg_model):
+        return why
     shown = idempotency.without(tool.parameters, approval.idempotency).get("properties", {})
     unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in shown]
     if unknown:
         return f"its secret {unknown[0]!r} is no argument of it"
     if approval.idempotency is not None and not idempotency.fits(tool.parameters, approval.idempotency):
         return f"its idempotency key {approval.idempotency!r} is no string argument of it"
+    if approval.idempotency is not None and not idempotency.takes_ids(tool.fn_metadata.arg_model, approval.idempotency):
+        return f"its idempotency key {approval.idempotency!r} does not take a UUID"
     if approval.verify is not None and not _is_async(approval.verify):
         return "its verify is no async function"
     return ""
+
+
+def ready(tool: Tool) -> Tool:
+    """A tool whose `run` takes the values as they are; the rest of a call is as MCPServer does it."""
+    return tool.model_copy(update={"fn_metadata": _ReadAlready(tool.fn_metadata)})
+
+
+class _ReadAlready:
+    """A tool's metadata, for arguments that are validated."""
+
+    def __init__(self, metadata: FuncMetadata) -> None:
+        self.call_fn, self.convert_result = metadata.call_fn, metadata.convert_result
+
+    def validate_arguments(self, values: dict[str, Any]) -> dict[str, Any]:
+        """They are."""
+        return values
 
 
 def definition_hash(definition: ToolDefinition) -> str:

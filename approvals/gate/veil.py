@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Message)
 
 _EXACT = (
     *("assertion", "call_id", "claim_id", "continues", "outcome", "sealed_arguments", "sealed_result"),
-    *("session", "subject", "tool", "tool_hash", "trace_id"),
+    *("said", "session", "subject", "tool", "tool_hash", "trace_id"),
 )
 """Fields that no agent and no tool words: made by the gate or the service, sealed, or masked leaf by leaf before."""
 

@@ -90,16 +90,21 @@ def digest(*, server: str, tool: str, tool_hash: str, arguments: Any) -> str:
     )
 
 
-def attach_key(*, caller: str, server: str, tool: str, arguments: Any) -> str:
-    """What makes two calls the same call: who asks, and for what. The tool's definition is left out on purpose: a
-    changed definition meets the old request and voids its votes."""
+def said_hash(pepper: bytes, said: Any) -> str:
+    """Names what a caller said; nobody without the pepper can try guesses."""
+    return hmac.new(pepper, b"said\0" + canonical(encode(said)), hashlib.sha256).hexdigest()
+
+
+def attach_key(*, caller: str, server: str, tool: str, said: Any) -> str:
+    """What makes two calls the same call: who asks, and for what: the name of what the caller said, or the arguments.
+    The tool's definition is left out on purpose: a changed definition meets the old request and voids its votes."""
     return sha256(
         {
             "v": DIGEST_VERSION,
             "caller": caller,
             "server": server,
             "tool": tool,
-            "args": arguments,
+            "said": said,
         }
     )
 

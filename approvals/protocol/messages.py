@@ -185,6 +185,9 @@ class Filing(Message):
     tool_hash: Hash
     arguments: dict[str, Any]
     """Encoded (`approvals.protocol.canonical`), validated, defaulted, secrets already replaced."""
+    said: Hash | None = None
+    """Names what the caller said, where a call makes something by itself: equal for calls that are the same (keyed by
+    the pepper). Without it, the arguments are what the caller said."""
     hidden: int = Field(0, ge=0, le=MAX_NUMBER)
     """Characters masked by pattern beyond the declared secret leaves."""
     sealed_arguments: str | None = Field(None, max_length=MAX_SEALED)
@@ -259,10 +262,13 @@ class Claim(Message):
     session: Identifier
     tool_hash: Hash
     digest: Hash
+    exact: bool = False
+    """Asks for the sealed arguments: what was approved is of another call that said the same."""
 
 
 class Claimed(Message):
     request: RequestStatus
+    sealed_arguments: str | None = None
     start_within: Seconds
     """Measured by the gate from before it sent the claim, on a clock that counts suspends."""
     lease_seconds: Seconds

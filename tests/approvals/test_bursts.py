@@ -10,6 +10,7 @@ from answer_table import facts
 from mcp_types import CallToolResult, TextContent
 
 from approvals.gate import client, runner, turns
+from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
 from approvals.protocol.messages import Annotations, Decision, ToolDefinition
@@ -35,7 +36,7 @@ class Crowd:
         return Call(
             tool="write",
             arguments={"order_id": number},
-            effective=lambda: {"order_id": number},
+            effective=lambda: Effective({"order_id": number}),
             run=run,
             caller=Caller(self.served.house.keys["agent"]),
             budget=Budget(600),

@@ -14,6 +14,7 @@ from approvals.errors import Unreachable
 from approvals.gate import client, recorder
 from approvals.gate import runner as execution
 from approvals.gate import session as gate_session
+from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
 from approvals.protocol.messages import Annotations, ToolDefinition
@@ -100,7 +101,7 @@ async def two_calls(served, until, is_there=None):
     call = Call(
         tool="write",
         arguments=CALL,
-        effective=lambda: dict(CALL),
+        effective=lambda: Effective(dict(CALL)),
         run=run,
         caller=Caller(served.house.keys["agent"]),
         budget=Budget(20, beat=20),
@@ -304,7 +305,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
     call = Call(
         tool="write",
         arguments=CALL,
-        effective=lambda: dict(CALL),
+        effective=lambda: Effective(dict(CALL)),
         run=run,
         caller=Caller(served.house.keys["agent"]),
         budget=Budget(20, beat=20),

@@ -222,7 +222,6 @@ def records(served):
         ("refund_order", {"order_id": "one"}, "order_id"),
         ("refund_order", {}, "order_id"),
         ("add_lines", {"lines": [{"sku": "a", "price": 1}]}, "'lines[0].price'"),
-        ("count_up", {"number": 1}, "idempotent"),
     ],
 )
 async def test_p2_a_call_that_cannot_run_as_shown_asks_nobody(served, shop, tool, arguments, complaint):

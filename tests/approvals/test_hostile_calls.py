@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from typing import Annotated, Any
 
 import anyio
 import effects
@@ -13,7 +14,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ToolAnnotations
 from over_http import http_server
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr, TypeAdapter
 
 from approvals import Approval, GatedServer
 from approvals.gate.client import ServiceClient
@@ -73,14 +74,22 @@ async def test_p2_a_tool_that_is_replaced_after_it_was_shown_does_not_run(served
 
 async def test_p2_an_argument_that_json_hides_is_refused_instead_of_running_as_asterisks(served):
     mcp, ran = GatedServer("shop", gate=served.gate()), []
+    unread = TypeAdapter(SecretStr).validate_python
 
-    @mcp.tool(approval=Approval(secret=["password"]))
     def set_password(user: str, password: SecretStr) -> str:
         ran.append(password.get_secret_value())
         return ""
 
+    with pytest.raises(ValueError, match="SecretStr"):
+        mcp.add_tool(set_password, approval=Approval(secret=["password"]))
+
+    @mcp.tool()
+    def set_token(token: Annotated[Any, AfterValidator(unread)]) -> str:
+        ran.append(token)
+        return ""
+
     async with Client(mcp) as agent:
-        result = await agent.call_tool("set_password", {"user": "x", "password": "correct horse"})
+        result = await agent.call_tool("set_token", {"token": "correct horse"})
     assert facts(result)["status"] == "invalid"
     assert "SecretStr" in text(result)
     assert ran == []

@@ -39,6 +39,8 @@ _CHANGEABLE = (
     "tool_hash",
     "code_version",
     "digest",
+    "arguments",
+    "hidden",
     "headline",
     "reviewed",
     "session_id",

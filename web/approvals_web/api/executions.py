@@ -22,7 +22,13 @@ async def claim(request_id: Identifier, body: Claim, installation: Installation,
     """Take the permission, once. Repeating a claim_id repeats the answer."""
     await service.write(lambda tx: service.claims.claim(tx, installation, request_id, body))
     status = await service.read(lambda reader: service.statuses.read(reader, request_id))
-    return Claimed.model_construct(request=status, start_within=START_WITHIN, lease_seconds=LEASE_SECONDS)
+    row = await service.read(lambda reader: service.statuses.row(reader, request_id)) if body.exact else None
+    return Claimed.model_construct(
+        request=status,
+        sealed_arguments=row.sealed_arguments if row is not None else None,
+        start_within=START_WITHIN,
+        lease_seconds=LEASE_SECONDS,
+    )
 
 
 @router.put("/requests/{request_id}/lease")

@@ -1,0 +1,149 @@
+"""The JSON that stands for a value: what people see, what is digested, and what conditions and secret paths speak of.
+
+It says what the tool gets, in the words of the tool's input schema, whatever the value's own classes write: their
+serializers, serialization aliases, computed and excluded fields have no say. Containers without an order get one.
+"""
+
+import base64
+import dataclasses
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import lru_cache
+from typing import Any
+
+from pydantic import AliasChoices, AliasPath, BaseModel, PydanticUserError, RootModel, TypeAdapter
+from pydantic import ValidationError as Unreadable
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from approvals.errors import Invalid
+from approvals.protocol.canonical import canonical, encode
+
+_JSON = (str, int, float, bool, type(None))
+_BINARY = "base64:"
+
+
+def shown(value: Any) -> Any:
+    """Plain JSON for a value that a validator made. Raises Invalid for one that JSON would hide or blur."""
+    if type(value) in _JSON:
+        return value
+    if isinstance(value, RootModel):
+        return shown(value.root)
+    if _has_fields(value):
+        return _object(_parts(value))
+    if isinstance(value, Mapping):
+        return _object((_key(key), item) for key, item in value.items())
+    if isinstance(value, Set):
+        return sorted(map(shown, value), key=lambda item: canonical(encode(item)))
+    if isinstance(value, list | tuple | deque):
+        return [shown(item) for item in value]
+    return _leaf(value)
+
+
+def known_by(value: Any) -> dict[str, Any] | None:
+    """What an object found in its input, under every name that its input may have had for it; None for what is no
+    object."""
+    if isinstance(value, Mapping):
+        return {_key(key): item for key, item in value.items()}
+    if not _has_fields(value):
+        return None
+    kind: Any = type(value)
+    by_name = {spelling: name for name, names in _spellings(kind).items() for spelling in names}
+    found = {spelling: getattr(value, name, None) for spelling, name in by_name.items()}
+    return found | (getattr(value, "model_extra", None) or {})
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a model or dataclass, under the names that its input schema gives them."""
+    kind: Any = type(value)
+    for name, spoken in names_of(kind).items():
+        yield spoken, getattr(value, name)
+    yield from (getattr(value, "model_extra", None) or {}).items()
+
+
+def _has_fields(value: Any) -> bool:
+    return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+
+
+def _object(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    given = list(items)
+    made = {name: shown(item) for name, item in given}
+    if len(made) != len(given):
+        raise _hidden("two of its names are one in JSON")
+    return made
+
+
+def _key(key: Any) -> str:
+    if type(key) is str:
+        return key
+    try:
+        (name,) = to_jsonable_python({key: None})
+    except (PydanticSerializationError, ValueError) as error:
+        raise _hidden(f"a key is a {type(key).__name__}") from error
+    return str(name)
+
+
+def _leaf(value: Any) -> Any:
+    """As its class writes it, if that is read back as the very same."""
+    if isinstance(value, bytes | bytearray):
+        return _text(bytes(value))
+    kind: Any = type(value)
+    try:
+        written = to_jsonable_python(value)
+        back = _adapter(kind).validate_python(written)
+    except (PydanticSerializationError, PydanticUserError, Unreadable, ValueError, TypeError) as error:
+        raise _hidden(f"one is a {kind.__name__}") from error
+    if type(back) is not kind or back != value:
+        raise _hidden(f"one is a {kind.__name__}")
+    return written
+
+
+def _text(value: bytes) -> str:
+    """As text, which it mostly is; else in base 64, which no text is taken for."""
+    if not value.startswith(_BINARY.encode()):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            pass
+    return _BINARY + base64.b64encode(value).decode()
+
+
+@lru_cache(4096)
+def names_of(kind: type) -> dict[str, str]:
+    """The name that the input schema gives each field: as JSON Schema does, the first alias that is one name."""
+    return {
+        name: next((str(path[0]) for path in _paths(info) if len(path) == 1), name)
+        for name, info in _fields(kind).items()
+    }
+
+
+@lru_cache(4096)
+def _spellings(kind: type) -> dict[str, set[str]]:
+    """The names under which each field may stand in the input."""
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+    by_name = config.get("validate_by_name") or config.get("populate_by_name")
+    aliases = {name: {str(path[0]) for path in _paths(info)} for name, info in _fields(kind).items()}
+    return {name: known | {name} if by_name or not known else known for name, known in aliases.items()}
+
+
+def _fields(kind: type) -> dict[str, FieldInfo | None]:
+    known: dict[str, FieldInfo | None] | None = getattr(kind, "__pydantic_fields__", None)
+    return known if known is not None else dict.fromkeys(field.name for field in dataclasses.fields(kind))
+
+
+def _paths(info: FieldInfo | None) -> Iterator[list[str | int]]:
+    alias = info and (info.validation_alias or info.alias)
+    for one in alias.choices if isinstance(alias, AliasChoices) else [alias] if alias else []:
+        yield one.path if isinstance(one, AliasPath) else [one]
+
+
+@lru_cache(1024)
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _hidden(why: str) -> Invalid:
+    return Invalid(
+        f"These arguments cannot be shown as they are, so nobody could approve them: {why}.",
+        hint="The tool's author must use plain types; for secrets `str` and Approval(secret=[…]), not SecretStr.",
+    )
