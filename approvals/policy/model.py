@@ -147,19 +147,20 @@ class DefaultPolicy:
     groups: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def verdict(self, tool: ToolFacts) -> Verdict:
-        return Verdict.RUN if _is_trusted_read(tool) else Verdict.ASK
+        return Verdict.RUN if is_trusted_read(tool) else Verdict.ASK
 
     def refusal(self, tool: ToolFacts) -> str:
         return ""
 
     def judge(self, call: CallFacts) -> Judgement:
         facts = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
-        if _is_trusted_read(call.tool) and not call.hidden:
+        if is_trusted_read(call.tool) and not call.hidden:
             return Judgement(Action.ALLOW, "trusted-reads", facts, risk="low")
         return Judgement(Action.REQUIRE_APPROVAL, "default", facts, risk=usual_risk(call.tool), grants=GrantLimits())
 
 
-def _is_trusted_read(tool: ToolFacts) -> bool:
+def is_trusted_read(tool: ToolFacts) -> bool:
+    """Whether it only reads, by hints that are believed."""
     return tool.trusted and tool.annotations.read_only
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ import pytest
 from answer_table import facts
 from mcp import Client
 from mcp.server.mcpserver import Context
+from mcp_types import ToolAnnotations
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -35,6 +36,7 @@ from typing_extensions import TypedDict
 
 from approvals import Approval, Budgets, Gate, GatedServer
 from approvals.policy.model import Action, DefaultPolicy
+from approvals.protocol.messages import Verdict
 
 ERAS = ["legacy", "2026-07-28"]
 _count = itertools.count(1)
@@ -49,8 +51,7 @@ class Allowed(DefaultPolicy):
     """Everything is allowed, and filed."""
 
     def judge(self, call):
-        judged = super().judge(call)
-        return type(judged)(**vars(judged) | {"action": Action.ALLOW})
+        return replace(super().judge(call), action=Action.ALLOW)
 
 
 class Colour(Enum):
@@ -369,3 +370,80 @@ def test_p2_what_cannot_be_shown_is_refused_when_the_tool_is_added(tool, approva
     mcp = GatedServer("shop", gate=Gate("shop"))
     with pytest.raises(ValueError, match=words):
         mcp.add_tool(tool, approval=approval)
+
+
+class Ledger:
+    """A balance that is read and changed, where the policy decides about reads call by call."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.balance = 10
+        self.proceed = asyncio.Event()
+        self.proceed.set()
+        self.looks = 0
+        self.mcp = GatedServer("shop", gate=gate)
+
+        @self.mcp.tool(annotations=ToolAnnotations(read_only_hint=True))
+        async def look(account: int) -> str:
+            self.looks += 1
+            await self.proceed.wait()
+            return f"balance {self.balance}"
+
+        @self.mcp.tool()
+        def draw(cents: int) -> str:
+            self.balance -= cents
+            return "drawn"
+
+
+class PerCall(Allowed):
+    """As with a `when:` on each rule."""
+
+    def verdict(self, tool):
+        return Verdict.DEPENDS
+
+
+async def test_p3_a_read_that_the_policy_allows_call_by_call_is_run_anew(served):
+    served.house.service.policy.present = PerCall()
+    ledger = Ledger(served.gate())
+    async with Client(ledger.mcp) as client:
+        answers = [
+            text(await client.call_tool(tool, arguments))
+            for tool, arguments in [("look", {"account": 1}), ("draw", {"cents": 4}), ("look", {"account": 1})]
+        ]
+        again = await client.call_tool("draw", {"cents": 4})
+    assert answers == ["balance 10", "drawn", "balance 6"]
+    assert text(again).startswith("[replayed]")
+    assert (ledger.balance, ledger.looks) == (6, 2)
+
+
+async def test_p3_a_read_does_not_join_one_that_started_before_it(served, until):
+    served.house.service.policy.present = PerCall()
+    ledger = Ledger(served.gate())
+    ledger.proceed.clear()
+    async with Client(ledger.mcp) as client, asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(client.call_tool("look", {"account": 1}))
+        await until(lambda: ledger.looks == 1)
+        second = tasks.create_task(client.call_tool("look", {"account": 1}))
+        await until(lambda: ledger.looks == 2)
+        ledger.proceed.set()
+        with anyio.fail_after(10):
+            assert text(await first) == text(await second) == "balance 10"
+    assert [state for _, state in calls(served)] == ["succeeded", "succeeded"]
+
+
+async def test_p3_a_read_that_a_person_approved_is_still_replayed(served):
+    """Its answer may not have arrived, and nobody should have to approve it twice."""
+
+    class Asking(DefaultPolicy):
+        def verdict(self, tool):
+            return Verdict.ASK
+
+        def judge(self, call):
+            return replace(super().judge(call), action=Action.REQUIRE_APPROVAL)
+
+    served.house.service.policy.present = Asking()
+    ledger = Ledger(served.gate())
+    async with Client(ledger.mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("look", {"account": 1}))
+        await served.decide()
+        await call
+        assert text(await client.call_tool("look", {"account": 1})).startswith("[replayed]")

@@ -15,6 +15,7 @@ from approvals.policy.model import (
     GrantLimits,
     Judgement,
     Policy,
+    is_trusted_read,
     policy_hash,
 )
 from approvals.protocol import scopes, secret_paths
@@ -59,6 +60,7 @@ from approvals.service.tools.registry import Registry, Standing, facts_of
 _joined = select(requests, executions.c.lease_until).join_from(
     requests, executions, executions.c.request_id == requests.c.id, isouter=True
 )
+_NOT_STARTED = frozenset({State.PENDING, State.APPROVED})
 _TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 0))))
 """Held while a call is filed, so that its twins are filed one after the other."""
 _OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
@@ -89,6 +91,16 @@ class _Call:
     """By what it was judged."""
     standing: levers.Levers
     rollout: str
+
+    @property
+    def source(self) -> str:
+        """What lets it run that nobody is asked about."""
+        return rollouts.source(self.judgement.action is Action.ALLOW, self.rollout, self.filing.hidden)
+
+    @property
+    def reads(self) -> bool:
+        """A read that nobody is asked about is run each time: only effects need to be kept from a second run."""
+        return bool(self.source) and is_trusted_read(self.known.tool)
 
 
 class Filings:
@@ -189,7 +201,7 @@ class Filings:
         if open_one is None:
             return None
         row = self._transitions.as_of_now(tx, self._transitions.take(tx, open_one.id))
-        return self._join(tx, row, call) if row.state in OPEN else None
+        return self._join(tx, row, call) if row.state in (_NOT_STARTED if call.reads else OPEN) else None
 
     def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
         changed = call.tool.changed_since(row)
@@ -232,7 +244,7 @@ class Filings:
         holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
         request_id = identifier.new(tx.now)
         judgement, filing = call.judgement, call.filing
-        source = rollouts.source(judgement.action is Action.ALLOW, call.rollout, filing.hidden)
+        source = call.source
         held = holding is not None and bool(source)
         waits = held or (judgement.action is Action.REQUIRE_APPROVAL and not source)
         self._allowances.check(tx, call.caller, call.installation, waits=waits)
@@ -251,7 +263,7 @@ class Filings:
             tool_hash=call.tool.tool_hash,
             code_version=call.tool.code_version,
             assurance=call.installation.assurance,
-            attach_key=call.key,
+            attach_key=_attach_key(tx, call, request_id),
             call_key=call.key,
             arguments=canonical(filing.arguments).decode(),
             hidden=filing.hidden,
@@ -358,11 +370,17 @@ def _known(tx: Transaction, installation: Row, caller: Caller, tool: Standing, f
     )
 
 
+def _attach_key(tx: Transaction, call: _Call, request_id: str) -> str:
+    """A read beside one that runs has a key of its own."""
+    taken = call.reads and tx.one(_OPEN, key=call.key) is not None
+    return f"{call.key} {request_id}" if taken else call.key
+
+
 def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
     """The stored outcome or denial of the same call, if it still answers for it."""
     if row is None or row.ended_at is None:
         return None
-    if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id:
+    if row.state in {State.SUCCEEDED, State.FAILED} and call.filing.repeat_of != row.id and not call.reads:
         if tx.now < row.ended_at + row.replay_window * SECOND:
             return Filed(row.id, created=False, replayed=True)
     elif ask_again_in(row, tx.now):
