@@ -106,6 +106,7 @@ BEHIND_HTTP = {
     "test_oidc_certified",
     "test_pages",
     "test_rounds",
+    "test_same_as_without",
     "test_secrets_stay",
     "test_service_away",
     "test_transports",
