@@ -172,6 +172,11 @@ def _split(words: Any) -> Any:
     return words.split(",") if isinstance(words, str) else words
 
 
+def _cents(words: Any) -> Any:
+    """A text is in whole money."""
+    return int(words) * 100 if isinstance(words, str) else words
+
+
 def _twice(value: Any, read: Any) -> Any:
     return read(value) * 2
 
@@ -276,6 +281,7 @@ TYPES: list[tuple[Any, Words]] = [
     (Annotated[str, AfterValidator(str.lower)], TEXTS),
     (Annotated[list[str], BeforeValidator(_split)], _of("a,b", "NULL", ["c"], 5)),
     (Annotated[list[str], BeforeValidator(lambda words: words.split(","))], _of("a,b", "NULL", ["c"])),
+    (Annotated[int, BeforeValidator(_cents)], _of("5", 5, 5.0, 500)),
     (Annotated[int, WrapValidator(_twice)], INTS),
     (Annotated[list[int], AfterValidator(sorted)], _many(_of(3, 1, "2"))),
     (Annotated[str | list[str], AfterValidator(str)], _of("NULL", ["a"], '["b"]')),
