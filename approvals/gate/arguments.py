@@ -66,9 +66,9 @@ class Effective:
         """Raise Invalid unless a repetition of the call can run what was approved of this one."""
 
     def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
-        """What runs when `approved` was shown, of a call that says the same. Raises Invalid if it says otherwise."""
+        """What runs when `approved` was shown, of a call that says the same. Raises Invalid where that cannot be."""
         if not _same(approved, self.shown):
-            raise Invalid("What was approved is not what this call says.", hint="Call again: it is asked anew.")
+            raise _restless()
         return self.values
 
 
@@ -102,10 +102,8 @@ class ToolArguments(Effective):
     def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
         if _same(approved, self.shown):
             return self._unchanged()
-        how, plain = self.said
-        words = _merged(self._words, plain if how == "read" else _ABSENT, self.shown, approved)
         try:
-            made = ToolArguments(self._model, words, self._key)
+            made = ToolArguments(self._model, _merged(self._words, self.shown, approved), self._key)
         except Invalid as error:
             raise _restless() from error
         if not _same(made.shown, approved):
@@ -156,18 +154,15 @@ def _shown(read: ArgModelBase) -> dict[str, Any]:
     return form
 
 
-def _merged(words: Any, plain: Any, own: Any, approved: Any) -> Any:
-    """The caller's words, with what was approved where the call makes something of its own. Raises Invalid where what
-    was approved is not what the caller says."""
+def _merged(words: Any, own: Any, approved: Any) -> Any:
+    """The caller's words, with what was approved where the call makes something of its own."""
     if _same(own, approved):
         return words
-    if _same(plain, own):
-        raise Invalid("What was approved is not what this call says.", hint="Call again: it is asked anew.")
-    forms = (words, plain, own, approved)
-    if isinstance(words, dict) and isinstance(own, dict) and isinstance(approved, dict):
+    forms = (words, own, approved)
+    if all(isinstance(form, dict) for form in forms):
         named = {name: _merged(*(_at(form, name) for form in forms)) for name in approved}
         return words | {name: item for name, item in named.items() if item is not _ABSENT}
-    if all(isinstance(form, list) for form in (words, own, approved)) and len(words) == len(own) == len(approved):
+    if all(isinstance(form, list) for form in forms) and len(words) == len(own) == len(approved):
         return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]
     return approved
 

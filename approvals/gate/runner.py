@@ -85,10 +85,10 @@ class Runner:
         starts: Callable[[], None],
         veil: Veil = NOTHING_DECLARED,
         *,
-        own: bool = True,
+        other: str | None = None,
     ) -> CallToolResult:
         """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came; `starts`
-        is called then. Not `own`, another call was approved that said the same: what it made is what runs. Raises
+        is called then. With `other`, another call was approved that said this: what it made is what runs. Raises
         NotPossible when there is nothing (more) to claim."""
         with self._hold(status.id):
             before = boot_clock()
@@ -97,10 +97,10 @@ class Runner:
                 session=self._session,
                 tool_hash=status.tool_hash,
                 digest=status.digest,
-                exact=not own,
+                exact=other is not None,
             )
             claimed = await self._claim(status, claim)
-            approved = arguments.shown if own else self._opened(claimed)
+            approved = arguments.shown if other is None else self._opened(claimed, other)
             values, why = _values(arguments, approved)
             if claimed.request.digest != status.digest or not unchanged():
                 why = "what would run is not what was approved any more"
@@ -123,11 +123,12 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._reports, return_exceptions=True)
 
-    def _opened(self, claimed: Claimed) -> dict[str, Any] | None:
-        """The arguments that were approved, where they are not the call's own."""
+    def _opened(self, claimed: Claimed, said: str) -> dict[str, Any] | None:
+        """What was approved of another call, as its gate sealed it; nothing of a call that said something else."""
         sealed = claimed.sealed_arguments
         exact = self._seal.open(sealed, f"arguments {claimed.request.digest}") if sealed else None
-        return None if exact is None else dict(json.loads(exact))
+        opened = json.loads(exact) if exact is not None else {}
+        return dict(opened["shown"]) if opened.get("said") == said else None
 
     @contextlib.contextmanager
     def _hold(self, request_id: str) -> Iterator[None]:
@@ -236,7 +237,7 @@ def _shown(result: CallToolResult) -> str:
 def _values(arguments: Effective, approved: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
     """What runs when this was approved; or why it cannot run."""
     if approved is None:
-        return {}, "what was approved is not kept, or was sealed under another key of this server"
+        return {}, "what was approved is not kept, sealed under another key of this server, or no call that says this"
     try:
         return arguments.as_approved(approved), ""
     except Invalid as error:

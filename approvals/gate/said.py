@@ -154,6 +154,8 @@ def _nodes(node: Any) -> Iterator[Node]:
 def _unsayable(node: Node) -> str:
     if node["type"] == "generator":
         return "an Iterable can be read only once, so nobody could look at it first; use a list"
+    if getattr(node.get("serialization", {}).get("function"), "__name__", "").startswith("_serialize_secret"):
+        return "SecretStr and its like are written as asterisks; use str, and Approval(secret=[…])"
     if node.get("init_only"):
         return "an InitVar is gone once it was read, so nobody could see it; use a field"
     plain = node["type"] == "dataclass" and not hasattr(node["cls"], "__pydantic_fields__")

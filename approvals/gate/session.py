@@ -318,7 +318,8 @@ class Session:
         arguments, hidden = self._redacted(call)
         of_call: dict[str, Any] = {"server": self._gate.server, "tool": call.tool, "arguments": arguments}
         of_call["tool_hash"] = verdict.tool_hash
-        exact = json.dumps(call.read.shown).encode()
+        said = self._said(call)
+        exact = json.dumps({"shown": call.read.shown, "said": said}).encode()
         try:
             filing = call.veil.tell(
                 Filing,
@@ -327,7 +328,7 @@ class Session:
                 tool=call.tool,
                 tool_hash=verdict.tool_hash,
                 arguments=arguments,
-                said=said_hash(self._pepper, call.read.said) if call.read.makes else None,
+                said=said,
                 hidden=hidden,
                 sealed_arguments=self._seal.seal(exact, f"arguments {digest(**of_call)}"),
                 assertion=None
@@ -441,7 +442,7 @@ class Session:
                     stopped,
                     turn.end,
                     call.veil,
-                    own=self._is_own(call, status),
+                    other=None if self._is_own(call, status) else self._said(call),
                 )
             except NotPossible as error:
                 answer = await self._overtaken(error, waiter)
@@ -449,6 +450,10 @@ class Session:
                 answer = answers.of_error(error, request_id=status.id)
                 self._stream.nudge_of(status.id)  # the claim may never have arrived: the next call's turn
         return answer
+
+    def _said(self, call: Call) -> str | None:
+        """Names what the caller said, where that is not what is shown."""
+        return said_hash(self._pepper, call.read.said) if call.read.makes else None
 
     def _is_own(self, call: Call, status: RequestStatus) -> bool:
         """Whether what was approved is this very call, and not another one that said the same."""

@@ -57,8 +57,6 @@ def unfit(tool: Tool, approval: Approval) -> str:
     """Why a tool cannot be gated so, or nothing."""
     if tool.resolved_params:
         return "it uses Resolve(...), and what it would do with the answer nobody has approved"
-    if "'writeOnly': True" in repr(tool.parameters):
-        return "SecretStr and SecretBytes cannot be shown; use str, and Approval(secret=[…])"
     if why := unsayable(tool.fn_metadata.arg_model):
         return why
     shown = idempotency.without(tool.parameters, approval.idempotency).get("properties", {})

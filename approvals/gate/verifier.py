@@ -115,7 +115,7 @@ class Verifier:
         """The tool's arguments, as they were sealed; None when they are not kept, or under another key."""
         sealed = request.sealed_arguments
         raw = self._seal.open(sealed, f"arguments {request.digest}") if sealed else None
-        return None if raw is None else json.loads(raw)
+        return None if raw is None else dict(json.loads(raw)["shown"])
 
     async def _check(self, request_id: str, exact: dict[str, Any] | None, verify: Verify) -> tuple[str, str]:
         """What the check says, in the service's words. Never raises."""

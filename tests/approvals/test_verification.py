@@ -146,7 +146,7 @@ class Ledger:
         filing = house.filing({"cents": cents}, tool="pay")
         filed = house.file(filing)
         digest = house.row(filed.request_id).digest
-        sealed = Seal(house.keys["shop"]).seal(json.dumps({"cents": cents}).encode(), f"arguments {digest}")
+        sealed = Seal(house.keys["shop"]).seal(json.dumps({"shown": {"cents": cents}}).encode(), f"arguments {digest}")
         house.run("UPDATE request SET sealed_arguments = :sealed WHERE id = :id", sealed=sealed, id=filed.request_id)
         house.decide(filed.request_id)
         house.claim(filed.request_id, f"claim-{cents:08}")

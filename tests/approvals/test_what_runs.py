@@ -35,6 +35,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from approvals import Approval, Budgets, Gate, GatedServer
+from approvals.gate.client import ServiceClient
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.messages import Verdict
 
@@ -332,15 +333,19 @@ async def test_p2_identical_calls_at_once_run_the_one_value_that_was_shown(serve
 
 
 async def test_p2_what_was_approved_of_another_call_never_runs_for_this_one(served, monkeypatch):
-    """As if the service took one call for another: their digests differ in what was said."""
-    odd = Odd(served.gate(budgets=Budgets(plain=0.05)))
-    monkeypatch.setattr("approvals.gate.session.said_hash", lambda pepper, said: "0" * 64)
+    """As if the service took one call for another."""
+    odd, file = Odd(served.gate(budgets=Budgets(plain=0.05))), ServiceClient.file
+
+    async def confused(self, filing):
+        return await file(self, replace(filing, message=filing.message.model_copy(update={"said": "0" * 64})))
+
+    monkeypatch.setattr(ServiceClient, "file", confused)
     async with Client(odd.mcp) as client:
         await client.call_tool("pay", {"cents": 5})
         row = await served.decide()
         result = await client.call_tool("pay", {"cents": 6})
     assert result.is_error
-    assert "not what this call says" in text(result)
+    assert "no call that says this" in text(result)
     assert odd.got == []
     assert served.house.row(row.id).state == "not_executed"
 
