@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import effects
 import pytest
+from answer_table import facts
 from mcp import Client
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
@@ -17,7 +18,7 @@ from approvals.service.requests.decisions import Seen
 
 LEGACY, MODERN = "legacy", "2026-07-28"
 CALL = {"order_id": 7}
-SHORT = Budgets(plain=0.05)
+SHORT = Budgets(plain=0.05, rounds_by_client={"mcp": 8})
 PATIENT = Budgets(plain=10)
 AUTH = AuthSettings.model_validate({"issuer_url": "https://issuer.example", "resource_server_url": None})
 
@@ -71,8 +72,8 @@ async def approved(served, client: Client, tool: str = "sync_write"):
 async def pending_for(served, client: Client) -> str:
     """The id of a request whose caller was told that it still waits."""
     answer = await client.call_tool("sync_write", CALL)
-    assert answer.structured_content["status"] == "pending"
-    return answer.structured_content["request_id"]
+    assert facts(answer)["status"] == "pending"
+    return facts(answer)["request_id"]
 
 
 @pytest.mark.parametrize("tokens", [(".secret-a", ".secret-b"), ("@one.s", "@two.s"), ("ann@one.s", "ann@two.s")])
@@ -121,9 +122,9 @@ async def test_p1_without_any_token_a_session_is_a_caller_and_no_other_gets_its_
             assert text(await approved(served, one)) == "wrote 7"
             assert text(await one.call_tool("sync_write", CALL)).startswith("[replayed]")
             first = filed(served)[0]
-            assert (await one.call_tool("get_approval", {"request_id": first})).structured_content["executed"]
+            assert facts(await one.call_tool("get_approval", {"request_id": first}))["executed"]
             seen = await other.call_tool("get_approval", {"request_id": first})
-            assert seen.structured_content["status"] == "not_found"
+            assert facts(seen)["status"] == "not_found"
             assert text(await approved(served, other)) == "wrote 7"
     assert lines(log) == ["sync 7", "sync 7"]
     assert len(filed(served)) == 2
@@ -140,16 +141,16 @@ async def test_p1_what_tells_no_callers_apart_shares_nothing_and_says_so(served,
             bearing(None, url, era) as other,
         ):
             answer = await one.call_tool("sync_write", CALL)
-            facts = answer.structured_content
-            assert facts["status"] == "pending"
-            assert "retry_after_seconds" not in facts
+            about = facts(answer)
+            assert about["status"] == "pending"
+            assert "retry_after_seconds" not in about
             assert "again with identical arguments" not in text(answer)
-            assert "cannot be continued" in facts["next"]
+            assert "cannot be continued" in about["next"]
             for client in (one, other):
-                seen = await client.call_tool("get_approval", {"request_id": facts["request_id"]})
-                assert seen.structured_content["status"] == "not_found"
+                seen = await client.call_tool("get_approval", {"request_id": about["request_id"]})
+                assert facts(seen)["status"] == "not_found"
                 assert "identical arguments" not in text(seen)
-            asked = {facts["request_id"], await pending_for(served, other), await pending_for(served, one)}
+            asked = {about["request_id"], await pending_for(served, other), await pending_for(served, one)}
     assert len(asked) == 3
 
 
@@ -221,8 +222,8 @@ async def test_a_failure_tells_a_caller_that_nothing_names_no_way_back(served, l
         ):
             answer = await approved(served, client, "failing_write")
     assert "the carrier is closed" in text(answer)
-    assert "same answer" not in answer.structured_content["next"]
-    assert "asks a person anew" in answer.structured_content["next"]
+    assert "same answer" not in facts(answer)["next"]
+    assert "asks a person anew" in facts(answer)["next"]
 
 
 async def test_over_stdio_and_in_process_the_one_client_is_one_caller(served, log, era):
