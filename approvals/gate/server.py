@@ -245,12 +245,12 @@ class GatedServer(MCPServer[Any]):
 
     def _with_extras(self, tool: MCPTool) -> MCPTool:
         schema = idempotency.without(tool.input_schema, self._approval(tool.name).idempotency)
-        tool = tool.model_copy(update={"input_schema": schema})
+        tool = tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
         extras = {name: _optional(_EXTRA[name]) for name in self._extras(tool.input_schema)}
         schema = tool.input_schema | {"properties": tool.input_schema.get("properties", {}) | extras}
-        return tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
+        return tool.model_copy(update={"input_schema": schema})
 
     def _extras(self, schema: dict[str, Any]) -> list[str]:
         """The argument names that are the gate's: those the tool has not taken itself."""

@@ -8,11 +8,12 @@ from answer_table import facts
 from jsonschema.validators import validator_for
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from approvals import Budgets, GatedServer
 from approvals.gate import answers, hosts
+from approvals.policy.loader import read
 from approvals.protocol.messages import RequestStatus, State
 
 
@@ -166,3 +167,20 @@ def test_p7_a_replay_of_a_bare_result_without_a_schema_shows_its_content_alone()
     again = hosts.shown(answers.replayed(stored, ENDED), None)
     assert again.structured_content is None
     assert "3 seconds ago" in text(again)
+
+
+ASK = "version: 1\ndefaults: {action: require_approval}\nrules: []\n"
+
+
+async def test_p7_a_read_that_people_are_asked_about_is_listed_with_a_place_for_the_words_too(served):
+    served.house.service.policy.present = read(ASK)
+    server = GatedServer("shop", gate=served.gate(budgets=Budgets(plain=0.05)))
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    async def write(order_id: int) -> Strict:
+        return Strict(amount=5)
+
+    async with Client(server, mode="legacy") as client:
+        await client.list_tools()  # then it holds results against what was listed
+        _, _, again = await asked_and_approved(served, client, "write")
+    assert again.structured_content == {hosts.REPLAYED: again.content[0].text, "amount": 5}
