@@ -198,7 +198,20 @@ class Session:
             self._verifier.wake()
 
     async def agent_of(self, key: str) -> str | None:
-        return await self._agents.name_of(key)
+        name = await self._agents.name_of(key)
+        if name is None and boot_clock() >= self._lease_until:
+            await self._check_own_key()
+        return name
+
+    async def _check_own_key(self) -> None:
+        """Raises Unavailable when it is this server's own key that the service does not know."""
+        try:
+            await self.register()
+        except Unauthenticated as error:
+            raise Unavailable(
+                "The approval service does not know this MCP server's own key.",
+                hint="Tell the person who runs it: it needs a new APPROVALS_SERVER_KEY.",
+            ) from error
 
     async def status(self, request_id: str, seconds: float, caller: Caller) -> RequestStatus | None:
         if self._filed.get(request_id) != self._identity(caller):

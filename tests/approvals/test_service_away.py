@@ -59,6 +59,15 @@ async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(hous
     assert not log.exists()
 
 
+async def test_p5_when_the_servers_own_key_is_dead_no_agent_is_told_that_its_key_is(served, log):
+    house = served.house
+    house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
+    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+        answer = await posted(url, house.keys["agent"])
+    assert answer.status_code == 503
+    assert "own key" in answer.json()["detail"]
+
+
 async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_service_is_away(
     house, serve, log, monkeypatch
 ):
