@@ -138,6 +138,7 @@ FORGERIES = {
     "a policy's text": ["UPDATE policy_version SET text = 'allow all'", "the text of the policy"],
     "which policy was loaded": ["UPDATE policy_load SET by = 'user:eve'", "(policy.loaded)"],
     "a tool's definition": ["UPDATE tool_definition SET body = replace(body, 'Refund', 'Show')", "the definition"],
+    "a tool's definition that is none any more": ["UPDATE tool_definition SET body = 'x'", "the definition"],
     "a link to Slack": ["UPDATE slack_link SET slack_user_id = 'UEVE'", "was inserted"],
     "an event taken away": (
         [

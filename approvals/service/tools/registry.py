@@ -280,7 +280,12 @@ class Registry:
         tool_hash = sha256(body)
         if tx.one(_DEFINITION, server=server, tool_hash=tool_hash) is None:
             row = {"server": server, "tool_hash": tool_hash, "name": definition.name}
-            tx.insert(ToolDefinitionRow, **row, body=json.dumps(body, ensure_ascii=False), first_seen_at=tx.now)
+            tx.insert(
+                ToolDefinitionRow,
+                **row,
+                body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+                first_seen_at=tx.now,
+            )
         served = {"name": definition.name, "tool_hash": tool_hash, "code_version": code_version}
         tx.insert(SessionTool, session_id=session, **served)
         self._compare(tx, installation, definition, tool_hash)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import bindparam, select, tuple_
 
+from approvals.errors import Invalid
 from approvals.protocol.canonical import sha256
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import PolicyVersion, ToolDefinitionRow
@@ -42,8 +43,11 @@ def faults(reader: Reader) -> Iterator[str]:
 
 def _is_other(row: Row) -> bool:
     """Its body keeps the order that its author gave it; its name is of the canonical form."""
-    body = json.loads(row.body)
-    return sha256(body) != row.tool_hash or bool(body["name"] != row.name)
+    try:
+        body = json.loads(row.body)
+        return sha256(body) != row.tool_hash or bool(body["name"] != row.name)
+    except (ValueError, Invalid):
+        return True
 
 
 def _hash(text: str) -> str:
