@@ -8,7 +8,7 @@ three characters only where it stands alone. A single character is no secret.
 import base64
 import html
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -22,6 +22,8 @@ _ENCODED = 8
 """Shorter pieces of base64 or hex are found everywhere."""
 _MOST_RUNS = 20_000
 """Of one way to write one secret that are remembered; of a longer one every n-th, and the mask is as much wider."""
+_SEPARATORS = {ord(" "): None, ord("-"): None}
+"""Of card and account numbers, which programs group as they like."""
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -84,13 +86,34 @@ def _written(text: str) -> Iterator[str]:
     """The ways in which programs write a text."""
     yield text
     raw = text.encode("utf-8", "replace")
-    encoded = {raw.hex(), *_base64(raw)}
-    yield from (form for form in encoded if len(form) >= _ENCODED)
+    joined = text.translate(_SEPARATORS)
+    grouped = (sign.join(joined[i : i + 4] for i in range(0, len(joined), 4)) for sign in " -")
+    yield from (form for form in (raw.hex(), *_base64(raw), joined, *grouped) if len(form) >= _ENCODED)
     if not (text.isascii() and text.isalnum()):
-        escaped = json.dumps(text)[1:-1]
-        yield from (escaped, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
-        yield from (repr(text)[1:-1], repr(raw)[2:-1], html.escape(text))
-        yield from (quote(raw), quote(raw, safe=""), quote_plus(raw))
+        yield from (write(text) for write in _ESCAPES)
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+_ESCAPES: tuple[Callable[[str], str], ...] = (
+    _json,
+    lambda text: _json(_json(text)),
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: repr(text)[1:-1],
+    lambda text: ascii(text)[1:-1],
+    lambda text: repr(text.encode("utf-8", "replace"))[2:-1],
+    lambda text: text.replace("'", "''"),
+    lambda text: text.replace('"', '""'),
+    lambda text: text.replace("'", "'\\''"),
+    html.escape,
+    lambda text: quote(text, errors="replace"),
+    lambda text: quote(text, safe="", errors="replace"),
+    lambda text: quote(quote(text, safe="", errors="replace"), safe=""),
+    lambda text: quote_plus(text, errors="replace"),
+)
+"""JSON, JSON in JSON, Python, SQL and YAML, CSV, a shell, HTML, addresses and forms."""
 
 
 def _base64(raw: bytes) -> Iterator[str]:
