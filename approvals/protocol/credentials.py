@@ -138,15 +138,20 @@ _SURROUNDED = {
 
 _FEW = 3
 """Rows that are searched for one by one; more of them at once are faster as one expression."""
+_SHORTEST = 6
+"""Characters, as in `://:b@`."""
+_MARKS = [(word, _STARTS + f"(?:{shape})") for words, shape in _MARKED.values() for word in words.split(" ")]
+_PLACES = [(word, shape) for words, shape in _SURROUNDED.values() for word in words.split(" ")]
 _ALL_MARKED = _STARTS + f"(?:{'|'.join(shape for _, shape in _MARKED.values())})"
 
 
 def likely(text: str) -> tuple[str, ...]:
     """The expressions that may find something in a text; nearly always none."""
+    if len(text) < _SHORTEST:
+        return ()
     low = text.lower()
-    marked = _present(_MARKED, low)
-    mine = [_STARTS + f"(?:{shape})" for shape in marked] if len(marked) <= _FEW else [_ALL_MARKED]
-    return *mine, *_present(_SURROUNDED, low)
+    marked = _present(_MARKS, low)
+    return *(marked if len(marked) <= _FEW else [_ALL_MARKED]), *_present(_PLACES, low)
 
 
 def spans(text: str, shapes: tuple[str, ...]) -> Iterator[tuple[int, int]]:
@@ -155,8 +160,8 @@ def spans(text: str, shapes: tuple[str, ...]) -> Iterator[tuple[int, int]]:
         yield from (found.span() for found in _compiled(shape).finditer(text))
 
 
-def _present(rows: dict[str, tuple[str, str]], low: str) -> list[str]:
-    return [shape for words, shape in rows.values() if any(word in low for word in words.split(" "))]
+def _present(rows: list[tuple[str, str]], low: str) -> list[str]:
+    return list(dict.fromkeys(shape for word, shape in rows if word in low))
 
 
 _compiled = functools.cache(re.compile)
