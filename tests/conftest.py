@@ -64,6 +64,7 @@ from approvals.service.storage.database import (
     Transaction,
     database_at,
 )
+from approvals.service.tools.registrations import examine
 from approvals.service.verification.verify import Verified, verify
 from approvals_web.app import create_app
 
@@ -302,7 +303,13 @@ class House:
         codes = {tool.name: code for tool in served if code}
         registration = Registration(session=session or self.session, tools=served, code_versions=codes)
         at = installation or self.installation()
-        return self.write(lambda tx: self.service.registry.register(tx, at, registration))
+        return self.take(registration, at)
+
+    def take(self, registration: Registration, at: Row) -> Registered:
+        """As the service's own `register`."""
+        part, registry = examine(registration), self.service.registry
+        self.write(lambda tx: self.service.registrations.take(tx, at, part))
+        return self.read(lambda reader: registry.registered(reader, at, registration.session, refused=part.refused))
 
     def assertion(self, key: str | None = None, installation: Row | None = None) -> str:
         at = installation or self.installation()

@@ -600,6 +600,8 @@ def upgrade() -> None:
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("tool_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("code_version", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("part_of", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"],
             ["gate_session.id"],

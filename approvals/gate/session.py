@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections import OrderedDict
@@ -32,11 +33,11 @@ from approvals.gate import answers
 from approvals.gate.agents import KnownAgents
 from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.client import ServiceClient
+from approvals.gate.enrolment import Served, enrol
 from approvals.gate.events import EventStream, Waiter
 from approvals.gate.recorder import Recorder
 from approvals.gate.runner import Runner, running
 from approvals.gate.seal import Seal
-from approvals.gate.tools import definition_hash
 from approvals.gate.turns import Turn, Turns
 from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.gate.verifier import Verifier
@@ -46,7 +47,6 @@ from approvals.protocol.messages import (
     Filing,
     HeardFreezes,
     Registered,
-    Registration,
     RequestStatus,
     StandingFreeze,
     State,
@@ -58,8 +58,8 @@ from approvals.protocol.messages import (
 if TYPE_CHECKING:
     from approvals.gate.gate import Gate
 
-Served = tuple[tuple[ToolDefinition, ...], Mapping[str, str]]
-"""The tools, and the code that runs them, by name."""
+logger = logging.getLogger("approvals.gate.gate")
+
 REMEMBERED = 10_000
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
@@ -87,7 +87,9 @@ class Session:
         self._confirmed: set[str] = set()
         self._confirming: asyncio.Task[None] | None = None
         self._registered: Served | None = None
-        self._hashes: dict[str, str] = {}
+        self._hashes: Mapping[str, str] = {}
+        self._odd: Mapping[str, str] = {}
+        """Tools that cannot be gated, with why; all others can."""
         self._declaring: tuple[tuple[ToolDefinition, ...] | None, dict[str, tuple[str, ...]]] = (None, {})
         """Definitions, and the secret leaves in each."""
         self._registering = asyncio.Lock()
@@ -178,23 +180,13 @@ class Session:
     async def register(self) -> None:
         """Tell the service what this process serves; the answer is a verdict lease."""
         async with self._registering:
-            served = self._served()
-            definitions, code_versions = served
-            asked = boot_clock()
-            body = Registration(
-                session=self.id,
-                code_version=self._gate.code_version,
-                tools=definitions,
-                code_versions=dict(code_versions),
-            )
-            lease = await self._client.register(self._gate.server, body)
-            hashes = {definition.name: definition_hash(definition) for definition in definitions}
-            for definition in definitions:
-                verdict = lease.tools.get(definition.name)
-                if verdict is None or verdict.tool_hash != hashes[definition.name]:
-                    raise Unreachable(f"The service keeps another definition of {definition.name} than was sent.")
-            self._registered, self._hashes = served, hashes
-            self._renew(lease, asked)
+            served, asked = self._served(), boot_clock()
+            gate = self._gate
+            enrolled = await enrol(self._client, gate.server, self.id, gate.code_version, served)
+            for name, why in enrolled.refused.items():
+                logger.error("The tool %r cannot be gated, and is refused: %s.", name, why)
+            self._registered, self._hashes, self._odd = served, enrolled.hashes, enrolled.refused
+            self._renew(enrolled.lease, asked)
             self._verifier.wake()
 
     async def agent_of(self, key: str) -> str | None:
@@ -263,6 +255,9 @@ class Session:
         if self._lease is None or boot_clock() >= self._lease_until or self._changed():
             await self.register()
         assert self._lease is not None  # noqa: S101 — register() raises otherwise
+        if tool in self._odd:
+            why = f"It cannot be gated as its author wrote it: {self._odd[tool]}."
+            return ToolVerdict(verdict=Verdict.REFUSE, tool_hash="0" * 64, reason=why)
         verdict = self._lease.tools.get(tool)
         if verdict is not None and verdict.tool_hash != self._hashes.get(tool):  # of a registration before this one
             await self.register()
@@ -276,7 +271,7 @@ class Session:
         return self._registered != self._served()
 
     def _served(self) -> Served:
-        return self._gate.definitions(), self._gate.code_versions()
+        return Served(self._gate.definitions(), self._gate.code_versions())
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         with running(None):

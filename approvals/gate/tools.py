@@ -9,9 +9,10 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 
+from approvals.errors import Invalid
 from approvals.gate import idempotency
 from approvals.gate.said import unsayable
-from approvals.protocol.canonical import encode, sha256
+from approvals.protocol.definitions import checked
 from approvals.protocol.messages import Annotations, ToolDefinition
 
 Verify = Callable[[str, dict[str, Any]], Awaitable[str | tuple[str, str] | None]]
@@ -59,16 +60,16 @@ def unfit(tool: Tool, approval: Approval) -> str:
         return "it uses Resolve(...), and what it would do with the answer nobody has approved"
     if why := unsayable(tool.fn_metadata.arg_model):
         return why
-    shown = idempotency.without(tool.parameters, approval.idempotency).get("properties", {})
-    unknown = [path for path in approval.secret if path.split(".")[0].removesuffix("[]") not in shown]
-    if unknown:
-        return f"its secret {unknown[0]!r} is no argument of it"
     if approval.idempotency is not None and not idempotency.fits(tool.parameters, approval.idempotency):
         return f"its idempotency key {approval.idempotency!r} is no string argument of it"
     if approval.idempotency is not None and not idempotency.takes_ids(tool.fn_metadata.arg_model, approval.idempotency):
         return f"its idempotency key {approval.idempotency!r} does not take a UUID"
     if approval.verify is not None and not _is_async(approval.verify):
         return "its verify is no async function"
+    try:
+        checked(definition_of(tool, approval))
+    except Invalid as error:
+        return error.detail
     return ""
 
 
@@ -86,11 +87,6 @@ class _ReadAlready:
     def validate_arguments(self, values: dict[str, Any]) -> dict[str, Any]:
         """They are."""
         return values
-
-
-def definition_hash(definition: ToolDefinition) -> str:
-    """Both sides compute it, and compare."""
-    return sha256(encode(definition.model_dump(mode="json")))
 
 
 def _is_async(function: Any) -> bool:

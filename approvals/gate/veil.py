@@ -45,7 +45,7 @@ class Veil:
     @cached_property
     def declared(self) -> Declared:
         """What stands at the paths, in any of the forms."""
-        return Declared(value for form in self.forms for path in self.secret for value in declared_at(form, path))
+        return Declared(value for form in self.forms for value in declared_at(form, self.secret))
 
     def arguments(self, encoded: Any, pepper: bytes) -> tuple[dict[str, Any], int]:
         """Encoded arguments with stand-ins, and how many characters are hidden beyond the declared leaves."""

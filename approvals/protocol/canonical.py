@@ -23,6 +23,8 @@ from approvals.errors import Invalid
 MAX_DEPTH = 32
 SAFE_INTEGER = 2**53 - 1
 DIGEST_VERSION = 1
+Place = tuple["Place", str | int] | None
+"""Where in a value: the place around it, and the name or number there."""
 
 
 def encode(value: Any) -> Any:
@@ -30,7 +32,7 @@ def encode(value: Any) -> Any:
 
     Raises Invalid for NaN, infinities, lone surrogates, non-string keys, other types, and nesting over MAX_DEPTH.
     """
-    return _encode(value, "$", 0)
+    return _encode(value, None, 0)
 
 
 def decode(value: Any) -> Any:
@@ -51,7 +53,12 @@ def decode(value: Any) -> Any:
 def check_encoded(value: Any) -> None:
     """Raise Invalid unless `value` is exactly what `encode` (and redaction) can produce: what a gate sends is checked,
     so that two gates cannot write one call in two ways."""
-    _check(value, "$", 0)
+    _check(value, None, 0)
+
+
+def is_object(value: Any) -> bool:
+    """Whether an encoded value is an object, and not a number or a stand-in in an object's clothes."""
+    return isinstance(value, dict) and not any(key.startswith("$") and not key.startswith("$$") for key in value)
 
 
 def is_redacted(value: Any) -> bool:
@@ -74,7 +81,12 @@ def canonical(value: Any) -> bytes:
 
 def sha256(value: Any) -> str:
     """Hex SHA-256 over the canonical bytes."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return hash_of(canonical(value))
+
+
+def hash_of(raw: bytes) -> str:
+    """Hex SHA-256."""
+    return hashlib.sha256(raw).hexdigest()
 
 
 def digest(*, server: str, tool: str, tool_hash: str, arguments: Any) -> str:
@@ -126,7 +138,16 @@ def _is_plain(value: Any) -> bool:
     return kind is str or value is None or kind is bool or (kind is int and abs(value) <= SAFE_INTEGER)
 
 
-def _encode(value: Any, path: str, depth: int) -> Any:
+def _named(place: Place) -> str:
+    """A place in words, made only when there is something to say of it: names may be as long as all arguments."""
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step:.100}")
+    return "".join(["$", *reversed(steps)])[:1000]
+
+
+def _encode(value: Any, path: Place, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
     if value is None or isinstance(value, bool):
@@ -137,18 +158,18 @@ def _encode(value: Any, path: str, depth: int) -> Any:
         return value if abs(value) <= SAFE_INTEGER else {"$int": str(value)}
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise Invalid(f"{path} is {value}, which JSON cannot carry.", hint="Send a finite number.")
+            raise Invalid(f"{_named(path)} is {value}, which JSON cannot carry.", hint="Send a finite number.")
         return {"$float": repr(value)} if value.is_integer() else value
     if isinstance(value, list | tuple):
-        return [_encode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return [_encode(item, (path, i), depth + 1) for i, item in enumerate(value)]
     if isinstance(value, dict):
-        return {_escape(key, path): _encode(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-    raise Invalid(f"{path} is a {type(value).__name__}, which is not JSON.")
+        return {_escape(key, path): _encode(item, (path, str(key)), depth + 1) for key, item in value.items()}
+    raise Invalid(f"{_named(path)} is a {type(value).__name__}, which is not JSON.")
 
 
-def _escape(key: Any, path: str) -> str:
+def _escape(key: Any, path: Place) -> str:
     if not isinstance(key, str):
-        raise Invalid(f"{path} has the key {key!r}, which is not text.")
+        raise Invalid(f"{_named(path)} has the key {key!r}, which is not text.")
     return f"${_text(key, path)}" if key.startswith("$") else _text(key, path)
 
 
@@ -156,15 +177,16 @@ def _unescape(key: str) -> str:
     return key[1:] if key.startswith("$$") else key
 
 
-def _text(value: str, path: str) -> str:
+def _text(value: str, path: Place) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise Invalid(f"{path} has half of a surrogate pair, which is not text.", hint="Send valid Unicode.") from error
+        words = f"{_named(path)} has half of a surrogate pair, which is not text."
+        raise Invalid(words.encode("utf-8", "replace").decode(), hint="Send valid Unicode.") from error
     return value
 
 
-def _check(value: Any, path: str, depth: int) -> None:
+def _check(value: Any, path: Place, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
     match value:
@@ -178,16 +200,16 @@ def _check(value: Any, path: str, depth: int) -> None:
             pass
         case list():
             for i, item in enumerate(value):
-                _check(item, f"{path}[{i}]", depth + 1)
+                _check(item, (path, i), depth + 1)
         case dict() if any(key.startswith("$") and not key.startswith("$$") for key in value):
             if not _is_special(value):
-                raise Invalid(f"{path} uses a reserved key in a way no gate writes.")
+                raise Invalid(f"{_named(path)} uses a reserved key in a way no gate writes.")
         case dict():
             for key, item in value.items():
                 _text(key, path)
-                _check(item, f"{path}.{key}", depth + 1)
+                _check(item, (path, key), depth + 1)
         case _:
-            raise Invalid(f"{path} holds {value!r:.40}, which a gate writes differently.")
+            raise Invalid(f"{_named(path)} holds {value!r:.40}, which a gate writes differently.")
 
 
 def _is_special(value: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 Instants never cross the wire, only durations in seconds: a gate's clock is not the service's.
 """
 
+import uuid
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,10 @@ WIRE_VERSION = 1
 OLDEST_WIRE = 1
 WIRE_HEADER = "Approvals-Wire"
 
+MAX_TOOLS = 10_000
+"""Tools of one gate process."""
+MAX_SERVED = 16_777_216
+"""Bytes of one gate process's definitions together."""
 MAX_BODY = 1_048_576
 """Bytes of one JSON body; more is a 413."""
 MAX_ARGUMENTS = 262_144
@@ -96,30 +101,35 @@ class Annotations(Message):
 
 
 class ToolDefinition(Message):
-    """A tool as its server defines it; each distinct one is kept for ever, and decisions bind its hash."""
+    """A tool as its server defines it; each distinct one is kept for ever, and decisions bind its hash. What can be
+    gated, `approvals.protocol.definitions` says, tool by tool."""
 
-    name: ToolName
-    title: str | None = Field(None, max_length=500)
-    description: str = Field("", max_length=20_000)
+    name: str
+    title: str | None = None
+    description: str = ""
     input_schema: dict[str, Any]
     output_schema: dict[str, Any] | None = None
     annotations: Annotations = Annotations()
-    summary: str | None = Field(None, max_length=500)
+    summary: str | None = None
     """Template of the effect sentence, e.g. "Refund {amount_cents:usd} of order {order_id}"."""
     secret: tuple[str, ...] = ()
     """Dotted paths of argument leaves that never leave the gate's process ("card.number", "items[].token")."""
-    idempotency: str | None = Field(None, max_length=200)
+    idempotency: str | None = None
     """The argument, not in `input_schema`, that the gate fills with the request's id."""
 
 
 class Registration(Message):
-    """`PUT /servers/{name}/tools`: everything this gate process serves."""
+    """`PUT /servers/{name}/tools`: everything this gate process serves, or a part of it."""
 
     session: Identifier
     """Made anew by each gate process."""
     code_version: Short = ""
     """The server's own, as it names it."""
     tools: tuple[ToolDefinition, ...] = Field(max_length=1000)
+    part_of: Identifier = Field(default_factory=lambda: uuid.uuid4().hex)
+    """Names one registration, whose parts are sent one by one."""
+    complete: bool = True
+    """The last part: from now on the session serves what its parts named, and nothing else."""
     code_versions: dict[ToolName, Short] = Field({}, max_length=1000)
     """By tool: the code that runs it, which approvals bind. One that is left out keeps its approvals when its code
     changes."""
@@ -153,6 +163,9 @@ class Registered(Message):
     """Hex; keys the stand-ins of redacted leaves."""
     lease_seconds: Seconds
     tools: dict[str, ToolVerdict]
+    """All that the session serves; nothing yet in the answer to a part that is not the last."""
+    refused: dict[str, str] = {}
+    """Tools of this part that cannot be gated, by name, with why; in the answer to a registration only."""
     public_url: str
     freezes: tuple[StandingFreeze, ...] = ()
     """Those that concern this gate; it confirms each (`HeardFreezes`)."""

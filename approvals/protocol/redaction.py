@@ -7,6 +7,7 @@ from typing import Any
 from approvals.protocol import credentials
 from approvals.protocol.canonical import canonical, decode, is_redacted, redacted
 from approvals.protocol.declared import RUN, Declared
+from approvals.protocol.secret_paths import kept_back
 
 _NONE = Declared()
 _BETWEEN = " \n\r\t\"',;<>{}[]()"
@@ -20,9 +21,9 @@ Looks = Callable[[str], bool]
 
 def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
     """A copy of encoded arguments whose declared secret leaves are stand-ins."""
-    for path in secret:
-        arguments = _at(arguments, path.split("."), "", pepper)
-    return arguments
+    return kept_back(
+        arguments, secret, lambda where, value: value if is_redacted(value) else redacted(pepper, where, value)
+    )
 
 
 def looks_secret(arguments: Any, pepper: bytes, declared: Declared = _NONE) -> tuple[Any, int]:
@@ -99,17 +100,3 @@ def _masked(value: Any, path: str, looks: Looks, pepper: bytes) -> tuple[Any, in
     if not looks(str(plain)):
         return value, 0
     return redacted(pepper, path, plain), len(str(plain))
-
-
-def _at(value: Any, steps: list[str], where: str, pepper: bytes) -> Any:
-    if not steps:
-        return value if value is None else redacted(pepper, where, value)
-    name, each = steps[0].removesuffix("[]"), steps[0].endswith("[]")
-    if not isinstance(value, dict) or name not in value:
-        return value
-    place = f"{where}.{name}" if where else name
-    if not each:
-        return value | {name: _at(value[name], steps[1:], place, pepper)}
-    if not isinstance(value[name], list):
-        return value | {name: redacted(pepper, place, value[name])}
-    return value | {name: [_at(item, steps[1:], f"{place}[{i}]", pepper) for i, item in enumerate(value[name])]}

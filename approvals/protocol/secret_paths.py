@@ -1,51 +1,94 @@
-"""Dotted paths of argument leaves: `password`, `card.number`, `items[].token`."""
+"""Dotted paths of argument leaves that are kept back: `password`, `card.number`, `items[].token`.
 
-from collections.abc import Iterator
+Where arguments are shaped otherwise than a path says, all that stands there is kept back: whoever sends a list where an
+object was meant hides nothing less by it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from approvals.protocol.canonical import is_redacted
+from approvals.protocol.canonical import is_object, is_redacted
+
+StandIn = Callable[[str, Any], Any]
+"""Makes what stands there instead, of the place's name and its value."""
+
+
+@dataclass
+class Branch:
+    """Where paths go on from one place; all of them together, so that arguments are gone through once."""
+
+    whole: bool = False
+    """Whether a path ends here."""
+    below: dict[str, "Branch"] = field(default_factory=dict)
+    each: "Branch | None" = None
+    """Of the elements of a list."""
+
+
+def steps_of(path: str) -> Iterator[str]:
+    """`items[].token` in its steps: items, [], token."""
+    for part in path.split("."):
+        name = part.rstrip("[]") if part.endswith("[]") else part
+        yield name
+        yield from ["[]"] * ((len(part) - len(name)) // 2)
+
+
+@lru_cache(maxsize=1000)
+def tree(paths: tuple[str, ...]) -> Branch:
+    """The paths as one tree."""
+    root = Branch()
+    for path in paths:
+        at = root
+        for step in steps_of(path):
+            if step == "[]":
+                at.each = at.each or Branch()
+                at = at.each
+            else:
+                at = at.below.setdefault(step, Branch())
+        at.whole = True
+    return root
+
+
+def kept_back(arguments: Any, paths: tuple[str, ...], stand_in: StandIn) -> Any:
+    """A copy of encoded arguments with stand-ins for what the paths name."""
+    return _Walk(stand_in, encoded=True).through(arguments, tree(paths), "")
 
 
 def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
-    """The paths at which encoded arguments hold something unredacted that should have been kept back."""
-    for path in paths:
-        for where, value in find(arguments, path):
-            if value is not None and not is_redacted(value):
-                yield where
+    """The places at which encoded arguments hold something unredacted that should have been kept back."""
+    found: list[tuple[str, Any]] = []
+    kept_back(arguments, paths, lambda where, value: found.append((where, value)))
+    yield from (where for where, value in found if not is_redacted(value))
 
 
-def find(arguments: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every place that `path` names in `arguments`, with what is there."""
-    yield from _walk(arguments, path.split("."), "")
+def declared_at(arguments: Any, paths: tuple[str, ...]) -> Iterator[Any]:
+    """What stands at the paths in plain arguments of any shape."""
+    found: list[Any] = []
+    _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, tree(paths), "")
+    yield from found
 
 
-def declared_at(arguments: Any, path: str) -> Iterator[Any]:
-    """What stands at `path` in plain arguments of any shape: where they are shaped otherwise than it says, all that
-    stands there."""
-    yield from _declared(arguments, path.split("."))
+@dataclass(frozen=True)
+class _Walk:
+    stand_in: StandIn
+    encoded: bool
 
+    def through(self, value: Any, branch: Branch, where: str) -> Any:
+        if value is None or not (branch.whole or branch.below or branch.each):
+            return value
+        if branch.whole:
+            return self.stand_in(where, value)
+        if branch.each is not None and isinstance(value, list):
+            return [self.through(item, branch.each, f"{where}[{i}]") for i, item in enumerate(value)]
+        if branch.below and self._is_object(value):
+            return {key: self._below(key, item, branch, where) for key, item in value.items()}
+        return self.stand_in(where, value)
 
-def _declared(value: Any, steps: list[str]) -> Iterator[Any]:
-    name = steps[0].removesuffix("[]") if steps else ""
-    if not steps or not isinstance(value, dict):
-        yield value
-    elif name in value and steps[0].endswith("[]") and isinstance(value[name], list):
-        for item in value[name]:
-            yield from _declared(item, steps[1:])
-    elif name in value:
-        yield from _declared(value[name], steps[1:])
+    def _below(self, key: Any, value: Any, branch: Branch, where: str) -> Any:
+        name = key[1:] if self.encoded and isinstance(key, str) and key.startswith("$$") else key
+        inner = branch.below.get(name)
+        return value if inner is None else self.through(value, inner, f"{where}.{name}" if where else str(name))
 
-
-def _walk(value: Any, steps: list[str], where: str) -> Iterator[tuple[str, Any]]:
-    if not steps:
-        yield where, value
-        return
-    name = steps[0].removesuffix("[]")
-    if is_redacted(value) or not isinstance(value, dict) or name not in value:
-        return
-    place = f"{where}.{name}" if where else name
-    if not steps[0].endswith("[]"):
-        yield from _walk(value[name], steps[1:], place)
-    elif isinstance(value[name], list):
-        for i, item in enumerate(value[name]):
-            yield from _walk(item, steps[1:], f"{place}[{i}]")
+    def _is_object(self, value: Any) -> bool:
+        return is_object(value) if self.encoded else isinstance(value, dict)

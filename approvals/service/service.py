@@ -15,7 +15,7 @@ from approvals.errors import (
     Unavailable,
 )
 from approvals.policy.model import DefaultPolicy, Policy
-from approvals.protocol.messages import Filing
+from approvals.protocol.messages import Filing, Registered, Registration
 from approvals.service.audit import chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
@@ -78,6 +78,7 @@ from approvals.service.storage.database import (
     Row,
     Transaction,
 )
+from approvals.service.tools.registrations import Registrations, examine
 from approvals.service.tools.registry import Registry
 
 T = TypeVar("T")
@@ -137,6 +138,7 @@ class Service:
         self.sender = Sender(database, self.outbox, self.statuses, self._filled)
         self.transitions = Transitions(self.log, self.bus.wake, self._moved, self.outbox)
         self.registry = Registry(self.log, self.policy, self.public_url)
+        self.registrations = Registrations(self.log, self.registry)
         self.authority = Authority(self.policy)
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
         self.decisions = Decisions(self.transitions, self.authority)
@@ -189,6 +191,16 @@ class Service:
             if agent is not None:
                 await self.write(lambda tx: self.allowances.tell(tx, agent))
             raise
+
+    async def register(self, installation: Row, registration: Registration) -> Registered:
+        """Take down what a gate process serves, or a part of it. Raises as `Registrations.take`."""
+        part = await asyncio.to_thread(examine, registration)
+        await self.write(lambda tx: self.registrations.take(tx, installation, part))
+        session, complete = registration.session, registration.complete
+        registered, refused = self.registry.registered, part.refused
+        return await self.read(
+            lambda reader: registered(reader, installation, session, refused=refused, complete=complete)
+        )
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Run a short, indexed read."""

@@ -6,11 +6,20 @@ from hypothesis import strategies as st
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import encode, redacted
+from approvals.protocol.definitions import checked
+from approvals.protocol.messages import ToolDefinition
 from approvals.service.text import visible
 from approvals.service.tools import summary as headline
 
 SECRET = redacted(b"p" * 32, "pin", "hunter2")
-SCHEMA = {"properties": {"amount_cents": {}, "customer": {}, "order_id": {}}}
+SCHEMA = {
+    "properties": {
+        "amount_cents": {"type": "integer"},
+        "customer": {"type": "object", "properties": {"name": {"type": "string"}}},
+        "order_id": {"type": "integer"},
+        "open": {},
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -51,12 +60,23 @@ def test_without_a_template_the_call_is_written_as_it_was_made_and_what_is_cut_i
 
 
 @pytest.mark.parametrize(
-    "template", ["Refund {amount}", "Refund {amount_cents:yen}", "Refund {amount_cents", "Refund {", "{}", "{0}"]
+    ("template", "words"),
+    [
+        ("Refund {amount}", "names {amount}, which is no argument of it: the tool has no 'amount'"),
+        ("Refund {customer.nme}", "'customer' has no 'nme': did you mean 'name'?"),
+        ("Refund {order_id.x}", "there is nothing below 'order_id'"),
+        ("Refund {amount_cents:yen}", "unknown format 'yen' (known: usd, eur, gbp)"),
+        ("Refund {amount_cents", "a brace that opens no field"),
+        ("Refund {", "a brace that opens no field"),
+        ("{}", "a brace that opens no field"),
+        ("{0}", "a brace that opens no field"),
+        ("Refund\nnothing", "one line of printable text"),
+    ],
 )
-def test_a_template_that_cannot_be_filled_is_refused_with_what_is_wrong(template):
+def test_a_template_that_cannot_be_filled_is_refused_with_what_is_wrong(template, words):
     with pytest.raises(Invalid) as refused:
-        headline.check(template, SCHEMA)
-    assert refused.value.hint
+        checked(ToolDefinition(name="refund", input_schema=SCHEMA, summary=template))
+    assert words in refused.value.detail
 
 
 @given(st.text())

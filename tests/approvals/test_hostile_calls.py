@@ -202,7 +202,7 @@ def test_one_function_under_two_names_keeps_each_names_secrets():
 
 def test_a_secret_that_names_no_argument_is_refused_when_the_tool_is_added():
     mcp = GatedServer("shop")
-    with pytest.raises(ValueError, match="'pwd' is no argument"):
+    with pytest.raises(ValueError, match="its secret 'pwd' names nothing: the tool has no 'pwd'"):
 
         @mcp.tool(approval=Approval(secret=["pwd"]))
         def enter(password: str) -> str:

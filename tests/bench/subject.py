@@ -28,6 +28,7 @@ from approvals.service.slack.workspace import Installed, Workspace
 from approvals.service.storage import migrate as schema
 from approvals.service.storage.database import database_at
 from approvals.service.storage.tables import SlackLink
+from approvals.service.tools.registrations import examine
 from approvals_web.app import create_app
 from approvals_web.serve import Server
 
@@ -63,7 +64,8 @@ def furnish(service: Service) -> dict[str, str]:
     cookie = write(lambda tx: service.people.sign_in(tx, row, "password", "127.0.0.1", "bench"))
     installation = service.read_now(lambda reader: installation_named(reader, "shop", "bench"))
     registration = Registration(session="bench-session", tools=(TOOL,))
-    registered = write(lambda tx: service.registry.register(tx, installation, registration))
+    write(lambda tx: service.registrations.take(tx, installation, examine(registration)))
+    registered = service.read_now(lambda reader: service.registry.registered(reader, installation, "bench-session"))
     tool_hash = registered.tools["refund_order"].tool_hash
     return {
         "key": key,

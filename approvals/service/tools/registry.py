@@ -2,29 +2,27 @@
 
 import hmac
 import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256 as sha256_hash
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, select, update
 
 from approvals.errors import (
-    Conflict,
-    Invalid,
     NotFound,
     Stale,
 )
 from approvals.policy.model import Policy, ToolFacts
 from approvals.protocol.canonical import (
     decode,
-    encode,
-    sha256,
 )
 from approvals.protocol.messages import (
     Annotations,
     Assurance,
     Registered,
-    Registration,
     ToolDefinition,
     ToolVerdict,
     Verdict,
@@ -47,10 +45,11 @@ from approvals.service.storage.tables import (
     Tool,
     ToolDefinitionRow,
 )
-from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER, SESSION
-from approvals.service.tools import summary as headline
+from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER
 
 LEASE_SECONDS = 15.0
+REMEMBERED = 33_554_432
+"""Bytes of definitions that are kept in memory."""
 
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
 _session_tools = SessionTool.__table__  # type: ignore[attr-defined]
@@ -58,19 +57,24 @@ _definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
 _tools = Tool.__table__  # type: ignore[attr-defined]
 _installations = Installation.__table__  # type: ignore[attr-defined]
 
-_SEEN = Statement(
-    update(_sessions)
-    .where(_sessions.c.id == bindparam("of"))
-    .values(last_seen_at=bindparam("last_seen_at"), code_version=bindparam("code_version"))
-)
-_FORGET_TOOLS = Statement(delete(_session_tools).where(_session_tools.c.session_id == bindparam("of")))
-_SESSION_TOOLS = Statement(select(_session_tools).where(_session_tools.c.session_id == bindparam("session_id")))
-_SESSION_TOOL = Statement(
-    select(_session_tools).where(
-        _session_tools.c.session_id == bindparam("session_id"), _session_tools.c.name == bindparam("name")
+_served = (
+    select(_session_tools, _tools.c.accepted_hash)
+    .join_from(
+        _session_tools,
+        _tools,
+        and_(
+            _tools.c.server == bindparam("server"),
+            _tools.c.installation_id == bindparam("installation_id"),
+            _tools.c.name == _session_tools.c.name,
+        ),
+        isouter=True,
     )
+    .where(_session_tools.c.session_id == bindparam("session_id"))
 )
-_DEFINITION = Statement(
+"""What a session serves, with what stands there."""
+_SERVED = Statement(_served)
+_SERVED_ONE = Statement(_served.where(_session_tools.c.name == bindparam("name")))
+DEFINITION = Statement(
     select(_definitions).where(
         _definitions.c.server == bindparam("server"), _definitions.c.tool_hash == bindparam("tool_hash")
     )
@@ -130,30 +134,54 @@ class Standing:
         return CHANGED_CODE if self.code_version != row.code_version else ""
 
 
+class _Definitions:
+    """Definitions that were read last, up to REMEMBERED bytes of them."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], tuple[ToolDefinition, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> ToolDefinition | None:
+        with self._lock:
+            if key not in self._known:
+                return None
+            self._known.move_to_end(key)
+            return self._known[key][0]
+
+    def keep(self, key: tuple[str, str], definition: ToolDefinition, size: int) -> None:
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = definition, size
+                self._bytes += size
+            while self._bytes > REMEMBERED and len(self._known) > 1:
+                _, (_, gone) = self._known.popitem(last=False)
+                self._bytes -= gone
+
+
 class Registry:
-    """Registers and accepts tool definitions."""
+    """Says which tool definitions stand, and accepts them."""
 
     def __init__(self, log: AuditLog, policy: Policy, public_url: str) -> None:
         self._log = log
         self._policy = policy
         self._public_url = public_url
-        self._definitions: dict[tuple[str, str], ToolDefinition] = {}
+        self._definitions = _Definitions()
 
-    def register(self, tx: Transaction, installation: Row, registration: Registration) -> Registered:
-        """Take what a gate process serves. Raises Invalid for a bad template or a name given twice, Conflict when the
-        session is another's or has ended."""
-        tx.hold(HOLD_SERVER, name=installation.server)
-        self._open_session(tx, installation, registration)
-        tx.change(_FORGET_TOOLS, of=registration.session)
-        for definition in registration.tools:
-            code = registration.code_versions.get(definition.name, "")
-            self._take(tx, installation, registration.session, definition, code)
-        return self.registered(tx, installation, registration.session)
-
-    def registered(self, reader: Reader, installation: Row, session: str) -> Registered:
-        """What this session may do with its tools from now on, for LEASE_SECONDS."""
-        served = reader.all(_SESSION_TOOLS, session_id=session)
-        standing = {row.name: self.standing(reader, installation, session, row.name) for row in served}
+    def registered(
+        self,
+        reader: Reader,
+        installation: Row,
+        session: str,
+        *,
+        refused: Mapping[str, str] | None = None,
+        complete: bool = True,
+    ) -> Registered:
+        """What this session may do with its tools from now on, for LEASE_SECONDS; with what a registration `refused`.
+        Nothing of its tools while it is not `complete`."""
+        where = {"server": installation.server, "installation_id": _place(installation)}
+        served = reader.all(_SERVED, session_id=session, **where) if complete else []
+        standing = {row.name: self._standing(reader, installation.server, row) for row in served}
         server = reader.one(SERVER, name=installation.server)
         if server is None:
             raise NotFound(f"There is no server {installation.server!r}.")
@@ -165,6 +193,7 @@ class Registry:
             pepper=_pepper(server, installation),
             lease_seconds=LEASE_SECONDS,
             tools={name: self._verdict(installation, tool, moved) for name, tool in standing.items()},
+            refused=dict(refused or {}),
             public_url=self._public_url,
             freezes=freezes.told(reader, moved.freezes),
             audience=audience.name_of(moved.audience),
@@ -172,18 +201,19 @@ class Registry:
 
     def standing(self, reader: Reader, installation: Row, session: str, name: str) -> Standing:
         """The definition that a session of an installation serves under a name. Raises Stale when it serves none."""
-        server = installation.server
-        served = reader.one(_SESSION_TOOL, session_id=session, name=name)
+        where = {"server": installation.server, "installation_id": _place(installation)}
+        served = reader.one(_SERVED_ONE, session_id=session, name=name, **where)
         if served is None:
             raise Stale(f"This gate has not registered a tool {name!r}.", hint="Register the tools again.")
+        return self._standing(reader, installation.server, served)
+
+    def _standing(self, reader: Reader, server: str, served: Row) -> Standing:
         definition, code = self.definition(reader, server, served.tool_hash), served.code_version
-        row = self.tool(reader, installation, name)
-        if row is None or row.accepted_hash == served.tool_hash:
-            accepted = row is not None
-            return Standing(definition, served.tool_hash, definition.annotations, definition.secret, accepted, code)
-        if row.accepted_hash is None:
+        if served.accepted_hash == served.tool_hash:
+            return Standing(definition, served.tool_hash, definition.annotations, definition.secret, True, code)
+        if served.accepted_hash is None:
             return Standing(definition, served.tool_hash, Annotations(), definition.secret, False, code)
-        before = self.definition(reader, server, row.accepted_hash)
+        before = self.definition(reader, server, served.accepted_hash)
         secret = tuple(dict.fromkeys((*definition.secret, *before.secret)))
         stricter = _stricter(before.annotations, definition.annotations)
         return Standing(definition, served.tool_hash, stricter, secret, False, code)
@@ -193,11 +223,11 @@ class Registry:
         known = self._definitions.get((server, tool_hash))
         if known is not None:
             return known
-        row = reader.one(_DEFINITION, server=server, tool_hash=tool_hash)
+        row = reader.one(DEFINITION, server=server, tool_hash=tool_hash)
         if row is None:
             raise NotFound("There is no such tool definition.")
         definition = ToolDefinition.model_validate(decode(json.loads(row.body)))
-        self._definitions[server, tool_hash] = definition
+        self._definitions.keep((server, tool_hash), definition, len(row.body))
         return definition
 
     def tool(self, reader: Reader, installation: Row, name: str) -> Row | None:
@@ -251,46 +281,8 @@ class Registry:
         touched = Touched(Tool, row, self._stand(tx, row, tool_hash, actor))
         self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", touched, **facts)
 
-    def _open_session(self, tx: Transaction, installation: Row, registration: Registration) -> None:
-        session = tx.one(SESSION, id=registration.session)
-        if session is None:
-            times = {"started_at": tx.now, "last_seen_at": tx.now}
-            tx.insert(
-                GateSession,
-                id=registration.session,
-                installation_id=installation.id,
-                code_version=registration.code_version,
-                **times,
-            )
-            facts = {"session": registration.session, "code_version": registration.code_version}
-            self._log.append(tx, "session.started", f"installation:{installation.id}", installation.server, **facts)
-        elif session.installation_id != installation.id or session.closed_at is not None:
-            raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
-        else:
-            tx.change(_SEEN, of=session.id, last_seen_at=tx.now, code_version=registration.code_version)
-
-    def _take(
-        self, tx: Transaction, installation: Row, session: str, definition: ToolDefinition, code_version: str
-    ) -> None:
-        if tx.one(_SESSION_TOOL, session_id=session, name=definition.name) is not None:
-            raise Invalid(f"The tool {definition.name!r} is registered twice.")
-        if definition.summary is not None:
-            headline.check(definition.summary, definition.input_schema)
-        server, body = installation.server, encode(definition.model_dump(mode="json"))
-        tool_hash = sha256(body)
-        if tx.one(_DEFINITION, server=server, tool_hash=tool_hash) is None:
-            row = {"server": server, "tool_hash": tool_hash, "name": definition.name}
-            tx.insert(
-                ToolDefinitionRow,
-                **row,
-                body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-                first_seen_at=tx.now,
-            )
-        served = {"name": definition.name, "tool_hash": tool_hash, "code_version": code_version}
-        tx.insert(SessionTool, session_id=session, **served)
-        self._compare(tx, installation, definition, tool_hash)
-
-    def _compare(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
+    def offer(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
+        """Let a registered definition stand, or let it wait for a person when it loosens."""
         server, name = installation.server, definition.name
         known = self.tool(tx, installation, name)
         row = known or tx.insert(Tool, server=server, name=name, installation_id=_place(installation))

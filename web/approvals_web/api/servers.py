@@ -16,4 +16,4 @@ async def register_tools(
     """Register what this gate process serves; the answer is a verdict lease."""
     if name != installation.server:
         raise Forbidden(f"This key is for the server {installation.server!r}.", hint="Use the server's own key.")
-    return await service.write(lambda tx: service.registry.register(tx, installation, registration))
+    return await service.register(installation, registration)

@@ -48,7 +48,7 @@ class Rehearsals:
         service, session = self._service, uuid.uuid4().hex
         at = await service.write(lambda tx: self._installation(tx, person))
         registration = Registration(session=session, tools=(TOOL,))
-        lease = await service.write(lambda tx: service.registry.register(tx, at, registration))
+        lease = await service.register(at, registration)
         asked_at = to_datetime(service.database.clock.now()).isoformat(sep=" ", timespec="milliseconds")
         filing = Filing(
             session=session,

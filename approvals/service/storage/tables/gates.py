@@ -36,6 +36,10 @@ class SessionTool(SQLModel, table=True):
     tool_hash: str
     code_version: str = ""
     """The code that runs it there; empty where approvals are to outlive a change of it."""
+    size: int = 0
+    """Bytes of the definition."""
+    part_of: str = ""
+    """The registration that named it last."""
 
 
 class ToolDefinitionRow(SQLModel, table=True):

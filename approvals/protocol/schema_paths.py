@@ -1,0 +1,116 @@
+"""Whether a path names anything in a tool's input schema, and what to write instead. A schema is gone through as the
+graph it is."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from approvals.protocol.secret_paths import steps_of
+
+MOST = 20_000
+"""Places of one schema that are looked at; one of more is refused."""
+
+
+class TooIntricate(Exception):
+    """Looking further would cost too much."""
+
+
+class SchemaPaths:
+    """Follows paths through one schema."""
+
+    def __init__(self, schema: Any) -> None:
+        self._root = schema if isinstance(schema, dict) else {}
+        self._looked = 0
+
+    def fault(self, path: str, *, through_anything: bool = False) -> str:
+        """Why the path names nothing, in words; nothing if it names something. `through_anything` lets it go on where
+        the schema leaves open what there is."""
+        at, where = [self._root], ""
+        for step in steps_of(path):
+            found = list(self._step(at, step))
+            if not found:
+                open_end = through_anything and any(_is_open(place) for place in self._places(at))
+                return "" if open_end else self._words(at, step, where)
+            at, where = found, f"{where}[]" if step == "[]" else f"{where}.{step}" if where else step
+        return ""
+
+    def _step(self, at: list[Any], step: str) -> Iterator[Any]:
+        for place in self._places(at):
+            yield from _items(place) if step == "[]" else _named(place, step)
+
+    def _places(self, at: list[Any]) -> Iterator[dict[str, Any]]:
+        """The schemas that may hold at a place, each once: behind references, and every alternative."""
+        waiting, seen = list(at), set[int]()
+        while waiting:
+            place = waiting.pop()
+            if not isinstance(place, dict) or id(place) in seen:
+                continue
+            seen.add(id(place))
+            self._looked += 1
+            if self._looked > MOST:
+                raise TooIntricate
+            yield place
+            waiting.append(self._behind(place.get("$ref")))
+            for name in ("anyOf", "oneOf", "allOf"):
+                waiting.extend(place[name] if isinstance(place.get(name), list) else ())
+
+    def _behind(self, reference: Any) -> Any:
+        within, _, name = str(reference).partition("#/$defs/")
+        definitions = self._root.get("$defs")
+        return definitions.get(name) if not within and isinstance(definitions, dict) else None
+
+    def _words(self, at: list[Any], step: str, where: str) -> str:
+        places = list(self._places(at))
+        here = f"{where!r}" if where else "the tool"
+        if step == "[]":
+            return f"{here} is no list"
+        if any(_is_list(place) for place in places):
+            return f"{here} is a list: write {where}[].{step}"
+        known = [name for place in places for name in _dict(place, "properties")]
+        if known:
+            near = difflib.get_close_matches(step, known[:1000], 1)
+            return f"{here} has no {step!r}" + (f": did you mean {near[0]!r}?" if near else "")
+        if any(_is_open(place) for place in places):
+            return f"{here} may be anything: name {here} itself, or give it a type"
+        return f"there is nothing below {here}" if where else f"the tool has no {step!r}"
+
+
+def _named(place: dict[str, Any], name: str) -> Iterator[Any]:
+    properties = _dict(place, "properties")
+    if name in properties:
+        yield properties[name] if isinstance(properties[name], dict) else {}
+        return
+    yield from _dict(place, "patternProperties").values()
+    more = place.get("additionalProperties")
+    if more is True or isinstance(more, dict):
+        yield more if isinstance(more, dict) else {}
+
+
+def _items(place: dict[str, Any]) -> Iterator[Any]:
+    if not _is_list(place):
+        return
+    listed = place.get("prefixItems")
+    yield from listed if isinstance(listed, list) else ()
+    items = place.get("items")
+    if isinstance(items, dict) or not listed:
+        yield items if isinstance(items, dict) else {}
+
+
+def _is_list(place: dict[str, Any]) -> bool:
+    return "array" in _types(place) or "items" in place or "prefixItems" in place
+
+
+def _is_open(place: dict[str, Any]) -> bool:
+    """Whether it leaves open of what kind a value is."""
+    said = place.keys() & {"$ref", "anyOf", "oneOf", "allOf", "properties", "enum", "const"}
+    return not said and not _types(place)
+
+
+def _types(place: dict[str, Any]) -> list[Any]:
+    kinds = place.get("type")
+    return kinds if isinstance(kinds, list) else [] if kinds is None else [kinds]
+
+
+def _dict(place: dict[str, Any], name: str) -> dict[str, Any]:
+    found = place.get(name)
+    return found if isinstance(found, dict) else {}

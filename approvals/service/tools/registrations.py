@@ -1,0 +1,120 @@
+"""What a gate process serves, taken down part by part; what is odd about one tool costs no other one its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from approvals.errors import Conflict, Invalid
+from approvals.protocol.definitions import Checked, checked
+from approvals.protocol.messages import MAX_SERVED, MAX_TOOLS, Registration
+from approvals.service.audit.log import AuditLog
+from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow
+from approvals.service.storage.tables.handles import HOLD_SERVER, SESSION
+from approvals.service.tools.registry import DEFINITION, Registry
+
+_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_served = SessionTool.__table__  # type: ignore[attr-defined]
+
+_SEEN = Statement(
+    update(_sessions)
+    .where(_sessions.c.id == bindparam("of"))
+    .values(last_seen_at=bindparam("last_seen_at"), code_version=bindparam("code_version"))
+)
+_ONE = Statement(select(_served).where(_served.c.session_id == bindparam("of"), _served.c.name == bindparam("name")))
+_FORGET = Statement(delete(_served).where(_served.c.session_id == bindparam("of"), _served.c.name == bindparam("name")))
+_FORGET_OTHERS = Statement(
+    delete(_served).where(_served.c.session_id == bindparam("of"), _served.c.part_of != bindparam("part_of"))
+)
+_TOTAL = Statement(
+    select(func.count().label("tools"), func.coalesce(func.sum(_served.c.size), 0).label("size")).where(
+        _served.c.session_id == bindparam("of"), _served.c.part_of == bindparam("part_of")
+    )
+)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One part of a registration, its tools checked."""
+
+    registration: Registration
+    tools: tuple[Checked, ...]
+    refused: Mapping[str, str]
+    """Those that cannot be gated, by name, with why."""
+
+
+def examine(registration: Registration) -> Examined:
+    """Costs as much as the part is long, and needs no database: it is done outside the writer and the event loop."""
+    tools: list[Checked] = []
+    refused: dict[str, str] = {}
+    for definition in registration.tools:
+        try:
+            tools.append(checked(definition))
+        except Invalid as error:
+            refused[definition.name] = error.detail
+    return Examined(registration, tuple(tools), refused)
+
+
+class Registrations:
+    """Takes registrations down."""
+
+    def __init__(self, log: AuditLog, registry: Registry) -> None:
+        self._log = log
+        self._registry = registry
+
+    def take(self, tx: Transaction, installation: Row, part: Examined) -> None:
+        """Raises Invalid for a name given twice, and for more than one process may serve; Conflict when the session is
+        another's or has ended."""
+        told = part.registration
+        tx.hold(HOLD_SERVER, name=installation.server)
+        self._open_session(tx, installation, told)
+        for tool in part.tools:
+            self._take(tx, installation, told, tool)
+        total = tx.one(_TOTAL, of=told.session, part_of=told.part_of)
+        if total is not None and (total.tools > MAX_TOOLS or total.size > MAX_SERVED):
+            raise Invalid(
+                f"A gate serves at most {MAX_TOOLS:,} tools, with {MAX_SERVED:,} bytes of definitions.",
+                hint="Divide the server.",
+            )
+        if told.complete:
+            tx.change(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
+
+    def _take(self, tx: Transaction, installation: Row, told: Registration, tool: Checked) -> None:
+        before = tx.one(_ONE, of=told.session, name=tool.definition.name)
+        if before is not None and before.part_of == told.part_of:
+            raise _twice(tool.definition.name)
+        self._keep(tx, installation.server, tool)
+        tx.change(_FORGET, of=told.session, name=tool.definition.name)
+        tx.insert(
+            SessionTool,
+            session_id=told.session,
+            name=tool.definition.name,
+            tool_hash=tool.tool_hash,
+            code_version=told.code_versions.get(tool.definition.name, ""),
+            size=tool.size,
+            part_of=told.part_of,
+        )
+        self._registry.offer(tx, installation, tool.definition, tool.tool_hash)
+
+    def _keep(self, tx: Transaction, server: str, tool: Checked) -> None:
+        if tx.one(DEFINITION, server=server, tool_hash=tool.tool_hash) is None:
+            row = {"server": server, "tool_hash": tool.tool_hash, "name": tool.definition.name}
+            tx.insert(ToolDefinitionRow, **row, body=tool.body, first_seen_at=tx.now)
+
+    def _open_session(self, tx: Transaction, installation: Row, told: Registration) -> None:
+        session = tx.one(SESSION, id=told.session)
+        if session is None:
+            facts = {"code_version": told.code_version}
+            times = {"started_at": tx.now, "last_seen_at": tx.now}
+            tx.insert(GateSession, id=told.session, installation_id=installation.id, **facts, **times)
+            actor = f"installation:{installation.id}"
+            self._log.append(tx, "session.started", actor, installation.server, session=told.session, **facts)
+        elif session.installation_id != installation.id or session.closed_at is not None:
+            raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
+        else:
+            tx.change(_SEEN, of=session.id, last_seen_at=tx.now, code_version=told.code_version)
+
+
+def _twice(name: str) -> Invalid:
+    return Invalid(f"The tool {name[:200]!r} is registered twice.")
