@@ -63,7 +63,7 @@ class Stage:
         return await self.state.until(lambda: self._about(order), 30)
 
     def _about(self, order):
-        found = (said for said in self.state.messages("C1") if f"order {order}" in json.dumps(said.blocks))
+        found = (said for said in self.state.messages("C1") if f"order_id={order}" in json.dumps(said.blocks))
         return next(found, None)
 
     async def shows(self, said, words):

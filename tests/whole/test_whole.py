@@ -95,7 +95,7 @@ async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_too
                 cooperative.call_tool("refund_order", {"order_id": 1043, "amount_cents": 100, "approval_reason": "why"})
             )
             await page.click("a:has-text('Queue')")
-            await page.click("a:has-text('of order 1043')")
+            await page.click("a:has-text('order_id=1043')")
             assert "cooperative" in await page.inner_text(".chips")
             assert await page.inner_text("blockquote") == "why"
             await page.fill("#reason", "Offer store credit <b>instead</b>")
