@@ -1,6 +1,7 @@
 """Which tool definitions can be gated. The gate asks when a tool is added, the service when it is registered; what is
 odd about one tool is said of that tool, and never costs another one its place."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,9 +29,9 @@ class Checked:
     definition: ToolDefinition
     tool_hash: str
     body: str
-    """Canonical JSON of its encoded form."""
+    """Its encoded form as JSON, in the order that its author gave it; the hash is of the canonical form."""
     size: int
-    """Bytes of it."""
+    """Bytes of the canonical form."""
 
 
 def checked(definition: ToolDefinition) -> Checked:
@@ -39,15 +40,16 @@ def checked(definition: ToolDefinition) -> Checked:
     if problem:
         raise Invalid(problem)
     try:
-        body = canonical(encode(definition.model_dump(mode="json")))
+        encoded = encode(definition.model_dump(mode="json"))
+        raw = canonical(encoded)
     except (Invalid, RecursionError, UnicodeEncodeError, PydanticSerializationError) as error:
         raise Invalid(
             f"its definition cannot be written as JSON of valid text and at most {MAX_DEPTH} levels"
         ) from error
-    if len(body) > MAX_DEFINITION:
-        raise Invalid(f"its definition is {len(body):,} bytes; {MAX_DEFINITION:,} is the most")
+    if len(raw) > MAX_DEFINITION:
+        raise Invalid(f"its definition is {len(raw):,} bytes; {MAX_DEFINITION:,} is the most")
     _check_paths(definition)
-    return Checked(definition, hash_of(body), body.decode(), len(body))
+    return Checked(definition, hash_of(raw), json.dumps(encoded, ensure_ascii=False), len(raw))
 
 
 def _problems(definition: ToolDefinition) -> Iterator[str]:
