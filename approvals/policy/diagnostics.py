@@ -4,6 +4,7 @@ import difflib
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from types import UnionType
 from typing import Any
 
@@ -21,6 +22,9 @@ _WORDS = {
     "model_type": ("This has keys of its own.", "Write {key: value}."),
     "model_attributes_type": ("This has keys of its own.", "Write {key: value}."),
 }
+
+MOST_KNOWN = 1_000
+"""Names that a suggestion is looked for among."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Places:
 
 def nearest(name: Any, known: Iterable[str]) -> str:
     """A suggestion: the known word that is meant, or all of them."""
-    words = list(known)
+    words = list(islice(known, MOST_KNOWN))
     close = difflib.get_close_matches(str(name), words, 1, 0.6)
     if close:
         return f"Did you mean {close[0]}?"

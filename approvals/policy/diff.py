@@ -1,6 +1,7 @@
 """Policies as people read them: rules with their lines, and what changed between two versions."""
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,8 @@ from approvals.policy.yaml_nodes import Node, Unreadable, parse
 
 MOST_COMPARED = 20_000
 """Lines of two versions together; longer ones are not compared."""
+MOST_MEETINGS = 20_000
+"""Of lines with their like in the other version: what comparing costs grows with them, not with the lines."""
 MOST_SHOWN = 2_000
 """Lines of a difference."""
 
@@ -42,11 +45,18 @@ def passages(text: str) -> Mapping[str, Passage]:
 def difference(before: str, after: str) -> list[str] | None:
     """A unified diff, at most MOST_SHOWN lines of it; None for versions that are too long to compare."""
     one, other = before.splitlines(), after.splitlines()
-    if len(one) + len(other) > MOST_COMPARED:
+    if len(one) + len(other) > MOST_COMPARED or meetings(one, other, but_popular=True) > MOST_MEETINGS:
         return None
     compared = difflib.unified_diff(one, other, "before", "after", lineterm="")
     lines = list(islice(compared, MOST_SHOWN + 1))
     return lines if len(lines) <= MOST_SHOWN else [*lines[:MOST_SHOWN], "… (the rest is left out)"]
+
+
+def meetings(one: list[str], other: list[str], *, but_popular: bool = False) -> int:
+    """How often a line of one meets its like in the other; without those that `difflib` calls popular, if it may."""
+    mine, theirs = Counter(one), Counter(other)
+    most = len(other) // 100 + 1 if but_popular and len(other) >= 200 else len(other)
+    return sum(number * theirs[line] for line, number in mine.items() if theirs[line] <= most)
 
 
 def _passage(node: Node, lines: list[str]) -> Passage:

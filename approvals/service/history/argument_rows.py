@@ -1,6 +1,7 @@
 """Arguments as rows that a person can read: a path, a value in words, and what is odd about it."""
 
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -13,6 +14,8 @@ from approvals.service.tools.layout import Layout, plain_name
 
 _NONE = Layout({})
 _NO_LETTER = re.compile(r"[\W_]")
+MAX_NAME = 200
+"""Characters of one name in a path."""
 MAX_ROWS = 100
 MAX_VALUE = 6000
 """Characters of one value; the raw view has all of it."""
@@ -97,7 +100,10 @@ def _word(value: Any) -> str:
 
 
 def _name(key: str) -> str:
-    """A key as a step of a path; quoted where it would read as several."""
+    """A key as a step of a path; quoted where it would read as several. A long one is cut, and stays another than all
+    that begin alike: each path below it holds it again."""
+    if len(key) > MAX_NAME:
+        key = f"{key[:MAX_NAME]}… ({len(key):,} characters, {hashlib.sha256(key.encode()).hexdigest()[:16]})"
     plain = key and not set(key) & set('.[]"') and key == key.strip()
     return visible(key if plain else json.dumps(key, ensure_ascii=False))
 

@@ -1,6 +1,7 @@
 """JSON bodies without loose ends: capped, no duplicate keys, no NaN, no lone surrogates, no bottomless nesting."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
@@ -73,8 +74,7 @@ def parse(raw: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen = dict(pairs)
     if len(seen) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
         raise BadRequest(f"The key {twice!r:.80} stands twice in one object.", hint="Send each key once.")
     return seen
 

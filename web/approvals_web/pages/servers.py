@@ -15,6 +15,9 @@ from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 
+MOST_OFFERS = 20
+"""Definitions to accept on one page, those of enforced installations first."""
+MOST_TOOLS = 1_000
 router = PageRouter()
 
 
@@ -22,14 +25,16 @@ router = PageRouter()
 def servers(request: Request, person: SignedIn, service: TheService) -> Response:
     """Installations and tools; first what an admin has to accept."""
     tools = service.read_now(service.registry.tools)
-    offered = [row for row in tools if row.offered_hash is not None]
+    offered = sorted((row for row in tools if row.offered_hash is not None), key=lambda row: row.installation_id)
     installations = service.read_now(principals.installations)
     shown = {
         "person": person,
-        "tools": tools,
+        "tools": tools[:MOST_TOOLS],
+        "more_tools": len(tools[MOST_TOOLS:]),
+        "more_offers": len(offered[MOST_OFFERS:]),
         "installations": installations,
         "labels": {row.id: row.label for row in installations},
-        "offers": service.read_now(lambda reader: [_offer(reader, service, row) for row in offered]),
+        "offers": service.read_now(lambda reader: [_offer(reader, service, row) for row in offered[:MOST_OFFERS]]),
     }
     return page(request, "servers.html", shown)
 

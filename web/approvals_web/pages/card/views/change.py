@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from approvals.policy.diff import meetings
 from approvals.service.text import visible
 from approvals_web.pages.card.views.places import Place
 
@@ -12,6 +13,8 @@ MAX_LINES = 200
 """Lines of a difference that are shown."""
 MAX_COMPARED = 500
 """Lines on either side; more take too long to compare."""
+MAX_MEETINGS = 6_000
+"""Of lines with their like on the other side, likewise."""
 CONTEXT = 3
 _PAIRS = (("before", "after"), ("old", "new"), ("original", "replacement"), ("find", "replace"))
 
@@ -56,7 +59,7 @@ def _other(key: str, siblings: dict[str, object]) -> str | None:
 
 def _change(place: Place, key: str, other: str) -> Change | None:
     before, after = place.value[key].split("\n"), place.value[other].split("\n")
-    if max(len(before), len(after)) > MAX_COMPARED:
+    if max(len(before), len(after)) > MAX_COMPARED or meetings(before, after) > MAX_MEETINGS:
         return None
     lines = list(_lines(before, after))
     paths = (place.below(key), place.below(other))
