@@ -196,3 +196,24 @@ def test_help_introduces_the_product():
     said = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
     assert "Human approval for AI agents: a tool that writes waits until a person lets it." in said
     assert "approvals serve --demo" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "trusted", "words"),
+    [
+        ("", 0, ("Cooperative: ", "not trusted")),
+        ("--trusted", 1, ("Cooperative: ", "are trusted")),
+        ("--assurance enforced", 1, ("Enforced: ", "are trusted")),
+        ("--assurance enforced --untrusted", 0, ("Enforced: ", "not trusted")),
+    ],
+)
+def test_p1_a_server_is_believed_by_default_only_where_its_agent_cannot_reach_it_and_the_command_says_so(
+    folder, flags, trusted, words
+):
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    added = CliRunner().invoke(app, ["server", "add", "shop", *flags.split()])
+    assert added.exit_code == 0, added.output
+    for said in words:
+        assert said in added.stderr
+    with contextlib.closing(sqlite3.connect("approvals.db")) as database:
+        assert database.execute("SELECT trusted FROM installation").fetchall() == [(trusted,)]
