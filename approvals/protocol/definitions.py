@@ -49,7 +49,7 @@ def checked(definition: ToolDefinition) -> Checked:
     if len(raw) > MAX_DEFINITION:
         raise Invalid(f"its definition is {len(raw):,} bytes; {MAX_DEFINITION:,} is the most")
     _check_paths(definition)
-    return Checked(definition, hash_of(raw), json.dumps(encoded, ensure_ascii=False), len(raw))
+    return Checked(definition, hash_of(raw), json.dumps(encoded, ensure_ascii=False, separators=(",", ":")), len(raw))
 
 
 def _problems(definition: ToolDefinition) -> Iterator[str]:

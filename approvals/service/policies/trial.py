@@ -48,7 +48,7 @@ def attempt(
     encoded = encode(arguments)
     trials = []
     for facts in known[:MOST_PLACES]:
-        declared = Declared(value for path in facts.secret for value in declared_at(arguments, path))
+        declared = Declared(declared_at(arguments, facts.secret))
         kept, hidden = redact.looks_secret(redact.leaves(encoded, facts.secret, b""), b"", declared)
         call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups)
         trials.append(explain(policy, call))
