@@ -105,6 +105,8 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
     served.house.report(request_id, "succeeded", "claim-0001", result=result)
     tab = await looked_at(await open_browser(served), f"/requests/{request_id}", width)
     assert await tab.locator("pre.sql").inner_text() == sql
+    for box in await tab.locator(".view pre").all():
+        assert await box.evaluate("box => box.scrollHeight <= box.clientHeight")
     assert "- a  b" in await tab.locator("pre.diff").inner_text()
     assert await tab.locator("blockquote").first.inner_text() == reason
     assert await tab.locator("section[aria-labelledby=result] pre").inner_text() == result
