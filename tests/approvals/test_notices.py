@@ -16,10 +16,12 @@ QUIET = {
     "user.sign_in_failed",
     "user.signed_out",
     "user.signed_out_everywhere",
+    "user.renewed",
+    "server.named",
     "freeze.explained",
     "grant.used",
 }
-"""What happens every day, and changes nobody's trust."""
+"""What happens every day and changes nobody's trust, or is told with another event."""
 
 
 @pytest.mark.parametrize("kind", sorted(TOLD))
