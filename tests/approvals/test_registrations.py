@@ -137,18 +137,19 @@ async def test_p5_a_schema_bomb_is_registered_and_filed_against_like_any_other(s
     assert answer.json()["tools"]["tree"]["verdict"] == "ask"
 
 
-async def test_p7_thousands_of_tools_and_megabytes_of_definitions_are_gated_in_parts(served):
+async def test_p7_more_tools_than_a_part_and_more_bytes_than_a_body_are_gated(served, monkeypatch):
+    monkeypatch.setattr(enrolment, "PART_TOOLS", 9)
     mcp = GatedServer("shop", gate=served.gate())
-    for number in range(1_200):
-        mcp.add_tool(write, name=f"write{number}", description="words " * 200)
+    for number in range(60):
+        mcp.add_tool(write, name=f"write{number}", description="x" * 18_000)
     assert sum(len(one.description) for one in mcp.gate.definitions()) > MAX_BODY
     async with Client(mcp) as client, anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call_tool, "write1199", {"text": "hello"})
+        tasks.start_soon(client.call_tool, "write59", {"text": "hello"})
         row = await served.pending()
-        assert row.tool == "write1199"
+        assert row.tool == "write59"
         await served.decide("deny", comment="no")
     (count,) = served.house.rows("SELECT count(*) FROM session_tool WHERE name LIKE 'write%'")
-    assert count == (1_200,)
+    assert count == (60,)
 
 
 def write(text: str) -> str:
