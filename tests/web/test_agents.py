@@ -127,6 +127,7 @@ async def test_a_script_searches_by_what_agents_said(served):
     user = served.house.person().id
     from approvals.service.identity import credentials
 
+    served.house.meddled = True  # a token that nobody made on record
     token = await served.house.service.write(lambda tx: credentials.mint(tx, "user", user))
     async with served.client(token) as script:
         assert len((await script.get("/requests", params={"agent_session": "run 7"})).json()["requests"]) == 1

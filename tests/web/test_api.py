@@ -293,7 +293,7 @@ def token(house):
     """Makes ann a personal token."""
 
     def make(scopes="", **more):
-        ann = house.person("ann")
+        ann, house.meddled = house.person("ann"), True  # a token that nobody made on record
         return house.write(lambda tx: credentials.mint(tx, "user", ann.id, scopes=scopes, **more))
 
     return make

@@ -218,6 +218,7 @@ async def test_p1_the_api_knows_no_grants(served):
     from approvals.service.identity import credentials
 
     person, row = house.person(), house.row(request_id)
+    house.meddled = True  # a token that nobody made on record
     key = await house.service.write(lambda tx: credentials.mint(tx, "user", person.id, scopes="decide"))
     terms = GrantTerms(1, 1, {"amount_cents": Equal(12000), "order_id": Equal(1042)}).dump()
     body = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
