@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from over_http import http_client, http_server
-from processes import clean_environment
+from processes import PATIENCE, clean_environment
 from relay import relayed
 
 from approvals import Budgets
@@ -73,7 +73,7 @@ def text(result) -> str:
     ],
 )
 async def test_p1_a_write_waits_for_a_person_runs_once_and_answers(served, connect, log, tool, answer, effect):
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with connect() as client, asyncio.TaskGroup() as tasks:
             call = tasks.create_task(client.call_tool(tool, {"order_id": 7}))
             row = await served.pending()
@@ -92,7 +92,7 @@ async def test_p1_a_write_waits_for_a_person_runs_once_and_answers(served, conne
 
 
 async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log):
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with connect() as client, asyncio.TaskGroup() as tasks:
             call = tasks.create_task(client.call_tool("sync_write", {"order_id": 7}))
             await served.decide("deny", comment="use store credit instead")
@@ -105,7 +105,7 @@ async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log)
 
 
 async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(served, connect, log, until):
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         scope = anyio.CancelScope()
 
         async def hang_up() -> None:
@@ -132,7 +132,7 @@ async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(serv
 async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_runs_unseen(
     served, connect, log, until
 ):
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with connect() as client, asyncio.TaskGroup() as tasks:
             scope = anyio.CancelScope()
 
@@ -162,7 +162,7 @@ async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(se
                 async with http_client(relay.url, served, era) as client:
                     await client.call_tool("refund_order", {"order_id": 8})
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with asyncio.TaskGroup() as tasks:
                 cut_off = tasks.create_task(be_cut_off())
                 row = await served.pending()
@@ -210,7 +210,7 @@ async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_executi
                 attempts.append(facts(answer)["status"])
 
     async with http_server(effects.create(log, gate=served.gate(agent=None, budgets=budgets))) as url:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with http_client(url, served, era) as client, asyncio.TaskGroup() as tasks:
                 await client.call_tool("look", {"order_id": 8})  # the gate is registered: real clients wait longer
                 asking = tasks.create_task(ask(client))
@@ -226,7 +226,7 @@ async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_executi
 
 
 async def test_a_read_runs_at_once_and_a_wrong_argument_asks_nobody(served, connect):
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with connect() as client:
             assert text(await client.call_tool("look", {"order_id": 1})) == "order 1"
             wrong = await client.call_tool("sync_write", {"order_id": 1, "extra": True})
