@@ -8,9 +8,9 @@ from mcp_types import CallToolResult, InputRequiredResult
 
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
+from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.origin import Origin
 from approvals.gate.rounds import Round
-from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.protocol.messages import ClientInfo, RequestStatus
 
 Answer = CallToolResult | InputRequiredResult
@@ -43,7 +43,7 @@ class Call:
     run: Run
     caller: Caller
     budget: Budget
-    veil: Veil = NOTHING_DECLARED
+    mask: Mask = NO_SECRETS
     """Over what the tool declares secret, once the gate knows what that is."""
     round: Round | None = None
     """For a client of 2026-07-28: where in its rounds it is."""

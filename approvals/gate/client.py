@@ -11,8 +11,8 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from approvals.errors import PROBLEM, Unreachable, from_document
+from approvals.gate.masking import Masked
 from approvals.gate.settings import GateSettings
-from approvals.gate.veil import Told
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
@@ -37,8 +37,8 @@ from approvals.protocol.messages import (
 )
 
 M = TypeVar("M", bound=BaseModel)
-Body = Told[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting
-"""What may be sent: words of agents and tools behind a veil, and what the gate says itself."""
+Body = Masked[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting
+"""What may be sent: words of agents and tools behind a mask, and what the gate says itself."""
 TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 CONNECTIONS, ORDINARY = 200, 150
 """All of them, and those for what can wait: whoever holds a permission finds one free, whatever a crowd is filing."""
@@ -70,7 +70,7 @@ class ServiceClient:
     async def verify_agent(self, key: str) -> VerifiedAgent:
         return await self._ask("POST", "/agents/verify", VerifyAgent(key=key), VerifiedAgent)
 
-    async def file(self, filing: Told[Filing]) -> RequestStatus:
+    async def file(self, filing: Masked[Filing]) -> RequestStatus:
         return await self._ask("POST", "/requests", filing, RequestStatus)
 
     async def read(self, request_id: str, *, wait: float = 0, seen: str = "pending") -> RequestStatus:
@@ -83,14 +83,14 @@ class ServiceClient:
     async def renew(self, request_id: str, claim_id: str) -> Leased:
         return await self._ask("PUT", f"/requests/{request_id}/lease", Lease(claim_id=claim_id), Leased, urgent=True)
 
-    async def report(self, request_id: str, outcome: Told[Outcome]) -> RequestStatus:
+    async def report(self, request_id: str, outcome: Masked[Outcome]) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/outcome", outcome, RequestStatus, urgent=True)
 
     async def unsettled(self, session: str, tool: str, after: str) -> UnsettledRequests:
         path = f"/requests/unsettled?session={session}&tool={quote(tool, safe='')}&after={after}"
         return await self._ask("GET", path, None, UnsettledRequests)
 
-    async def verified(self, request_id: str, found: Told[Verification]) -> RequestStatus:
+    async def verified(self, request_id: str, found: Masked[Verification]) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/verification", found, RequestStatus)
 
     async def left(self, request_id: str, session: str, call_id: str) -> None:
@@ -99,10 +99,12 @@ class ServiceClient:
     async def heard(self, session: str, freezes: HeardFreezes) -> None:
         await self._send("PUT", f"/gates/{session}/freezes", freezes)
 
-    async def record(self, session: str, calls: Sequence[Told[CallRecord]], high_water: int, closed: bool) -> Recorded:
+    async def record(
+        self, session: str, calls: Sequence[Masked[CallRecord]], high_water: int, closed: bool
+    ) -> Recorded:
         told = tuple(call.message for call in calls)
         batch = CallRecords(session=session, calls=told, high_water=high_water, closed=closed)
-        return await self._ask("POST", "/calls", Told(batch), Recorded)
+        return await self._ask("POST", "/calls", Masked(batch), Recorded)
 
     async def events(self, waiting: Waiting) -> AsyncGenerator[tuple[str, str]]:
         """(event, data) pairs, until the stream ends. Raises Unreachable when it breaks or falls silent."""
@@ -176,7 +178,7 @@ class ServiceClient:
 def _body(body: Body | None) -> dict[str, Any]:
     if body is None:
         return {}
-    message = body.message if isinstance(body, Told) else body
+    message = body.message if isinstance(body, Masked) else body
     return {"content": message.model_dump_json().encode(), "headers": {"Content-Type": "application/json"}}
 
 

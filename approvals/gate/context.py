@@ -19,7 +19,7 @@ def client_info(context: Context[Any, Any]) -> ClientInfo:
         return ClientInfo()
     params = wire.session.client_params
     info = params.client_info if params is not None else None
-    return ClientInfo.model_construct(  # whole, however long: cut by the gate's veil, after it was masked
+    return ClientInfo.model_construct(  # whole, however long: cut by the mask, once it is masked
         name=info.name if info else "",
         version=info.version if info else "",
         protocol=wire.protocol_version,

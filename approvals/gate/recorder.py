@@ -10,7 +10,7 @@ from typing import Literal
 
 from approvals.errors import ApprovalsError, Conflict, Unavailable
 from approvals.gate.client import ServiceClient
-from approvals.gate.veil import NOTHING_DECLARED, Told, Veil
+from approvals.gate.masking import NO_SECRETS, Mask, Masked
 from approvals.protocol.messages import MAX_BODY, MAX_UNREPORTED, CallRecord
 
 logger = logging.getLogger("approvals.gate.gate")
@@ -32,10 +32,10 @@ class Record:
     outcome: Literal["ok", "error", "refused"]
     error: str
     duration_ms: int
-    veil: Veil
+    mask: Mask
 
-    def on_the_wire(self) -> Told[CallRecord]:
-        return self.veil.tell(
+    def on_the_wire(self) -> Masked[CallRecord]:
+        return self.mask.message(
             CallRecord,
             number=self.number,
             ago=max(0.0, time.monotonic() - self.started),
@@ -81,7 +81,7 @@ class Recorder:
         agent: str = "",
         arguments: str = "",
         error: str = "",
-        veil: Veil = NOTHING_DECLARED,
+        mask: Mask = NO_SECRETS,
     ) -> None:
         """Keep one call. What ran nothing is dropped when there is no room: it was refused, and says so."""
         if outcome == "refused" and len(self._records) >= MAX_UNREPORTED:
@@ -89,7 +89,7 @@ class Recorder:
         self._high_water += 1
         took = round((time.monotonic() - started) * 1000)
         self._records.append(
-            Record(self._high_water, started, method, target, agent, arguments, outcome, error, took, veil)
+            Record(self._high_water, started, method, target, agent, arguments, outcome, error, took, mask)
         )
         self._something.set()
 
@@ -119,9 +119,9 @@ class Recorder:
                 if closed and not self._records:
                     return
 
-    def _batch(self) -> list[Told[CallRecord]]:
+    def _batch(self) -> list[Masked[CallRecord]]:
         """The oldest records, as many as half a body holds."""
-        batch: list[Told[CallRecord]] = []
+        batch: list[Masked[CallRecord]] = []
         size = 0
         for record in self._records:
             call = record.on_the_wire()
@@ -131,7 +131,7 @@ class Recorder:
             batch.append(call)
         return batch
 
-    async def _send(self, batch: list[Told[CallRecord]], closed: bool) -> int:
+    async def _send(self, batch: list[Masked[CallRecord]], closed: bool) -> int:
         try:
             return (await self._client.record(self._session, batch, self._high_water, closed)).next_number
         except Conflict as conflict:

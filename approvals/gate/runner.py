@@ -22,8 +22,8 @@ from approvals.errors import (
 from approvals.gate import answers
 from approvals.gate.arguments import Effective
 from approvals.gate.client import ServiceClient
+from approvals.gate.masking import NO_SECRETS, Mask, Masked
 from approvals.gate.seal import Seal
-from approvals.gate.veil import NOTHING_DECLARED, Told, Veil
 from approvals.protocol import redaction as redact
 from approvals.protocol.messages import (
     Claim,
@@ -83,7 +83,7 @@ class Runner:
         unchanged: Callable[[], bool],
         stopped: Callable[[], bool],
         starts: Callable[[], None],
-        veil: Veil = NOTHING_DECLARED,
+        mask: Mask = NO_SECRETS,
         *,
         other: str | None = None,
     ) -> CallToolResult:
@@ -112,8 +112,8 @@ class Runner:
             if why:
                 await self._report(status.id, _not_executed(claim.claim_id, why))
                 return answers.not_started(status, why)
-            veil = replace(veil, forms=(*veil.forms, *filter(None, [approved])))
-            return await self._run(status, claim.claim_id, claimed.lease_seconds, values, run, veil)
+            mask = replace(mask, forms=(*mask.forms, *filter(None, [approved])))
+            return await self._run(status, claim.claim_id, claimed.lease_seconds, values, run, mask)
 
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
@@ -156,7 +156,7 @@ class Runner:
         lease_seconds: float,
         values: dict[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[Any]],
-        veil: Veil,
+        mask: Mask,
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
         started = boot_clock()
@@ -164,21 +164,21 @@ class Runner:
             with running(status.id):
                 result = await run(values)
         except Exception as error:
-            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, veil))
+            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, mask))
             raise
         finally:
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()
-        await self._report(status.id, self._outcome(status.id, claim_id, result, started, veil))
+        await self._report(status.id, self._outcome(status.id, claim_id, result, started, mask))
         return result
 
     def _outcome(
-        self, request_id: str, claim_id: str, result: CallToolResult, started: float, veil: Veil
-    ) -> Told[Outcome]:
+        self, request_id: str, claim_id: str, result: CallToolResult, started: float, mask: Mask
+    ) -> Masked[Outcome]:
         took = round((boot_clock() - started) * 1000)
         shown = {"error" if result.is_error else "result": _shown(result)}
-        return veil.tell(
+        return mask.message(
             Outcome,
             claim_id=claim_id,
             outcome="failed" if result.is_error else "succeeded",
@@ -201,7 +201,7 @@ class Runner:
             with contextlib.suppress(ApprovalsError):
                 seconds = (await self._client.renew(request_id, claim_id)).lease_seconds
 
-    async def _report(self, request_id: str, outcome: Told[Outcome]) -> None:
+    async def _report(self, request_id: str, outcome: Masked[Outcome]) -> None:
         """At once if the service answers; else in the background, while the agent has its result."""
         try:
             async with asyncio.timeout(REPORT_AT_ONCE):
@@ -209,14 +209,14 @@ class Runner:
         except (ApprovalsError, TimeoutError):
             self._keep_reporting(request_id, outcome)
 
-    def _keep_reporting(self, request_id: str, outcome: Told[Outcome]) -> None:
+    def _keep_reporting(self, request_id: str, outcome: Masked[Outcome]) -> None:
         task = asyncio.create_task(self._report_until_heard(request_id, outcome))
         self._reports.add(task)
         self._unreported.add(request_id)
         task.add_done_callback(self._reports.discard)
         task.add_done_callback(lambda _: self._unreported.discard(request_id))
 
-    async def _report_until_heard(self, request_id: str, outcome: Told[Outcome]) -> None:
+    async def _report_until_heard(self, request_id: str, outcome: Masked[Outcome]) -> None:
         for _ in range(REPORT_TRIES):
             try:
                 await self._client.report(request_id, outcome)
@@ -249,8 +249,8 @@ def _raised(error: Exception) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
 
 
-def _not_executed(claim_id: str, why: str) -> Told[Outcome]:
-    return NOTHING_DECLARED.tell(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
+def _not_executed(claim_id: str, why: str) -> Masked[Outcome]:
+    return NO_SECRETS.message(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
 
 
 def _asks_for_more() -> CallToolResult:

@@ -35,11 +35,11 @@ from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.client import ServiceClient
 from approvals.gate.enrolment import Served, enrol
 from approvals.gate.events import EventStream, Waiter
+from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.recorder import Recorder
 from approvals.gate.runner import Runner, running
 from approvals.gate.seal import Seal
 from approvals.gate.turns import Turn, Turns
-from approvals.gate.veil import NOTHING_DECLARED, Veil
 from approvals.gate.verifier import Verifier
 from approvals.protocol.canonical import canonical, digest, encode, said_hash
 from approvals.protocol.messages import (
@@ -115,17 +115,17 @@ class Session:
 
     async def call(self, call: Call) -> Answer:
         started = time.monotonic()
-        call = self._veiled(call, call.arguments)
+        call = self._masked(call, call.arguments)
         try:
             verdict = await self._verdict(call.tool)  # registers first, so that a refusal can be put on record
-            call = self._veiled(call)
+            call = self._masked(call)
             await self._admit(call.caller)
             await self._agents.check(call.caller, self._gate.server, call.tool)
             if verdict.verdict is Verdict.REFUSE and call.continues is None:
                 self._refused(call.tool, started, verdict.reason, call.caller)
                 return answers.refused(verdict.reason)
             call = replace(call, read=call.effective())
-            call = self._veiled(call, call.read.shown)
+            call = self._masked(call, call.read.shown)
             shown, hidden = self._redacted(call)
             asked_before = call.continues is not None  # then its request answers, whatever the verdict has become
             if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
@@ -134,7 +134,7 @@ class Session:
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 call, status, call_id = await self._file(call, verdict)
         except ApprovalsError as error:
-            self._refused(call.tool, started, call.veil.of_error(error), call.caller, call.veil)
+            self._refused(call.tool, started, call.mask.of_error(error), call.caller, call.mask)
             raise
         return await self._see_through(call, status, call_id)
 
@@ -159,7 +159,7 @@ class Session:
         act: Callable[[], Awaitable[Any]],
         caller: Caller,
         arguments: str,
-        veil: Veil = NOTHING_DECLARED,
+        mask: Mask = NO_SECRETS,
     ) -> Any:
         """Run it at once, and keep a record of it."""
         await self._recorder.room()
@@ -170,11 +170,11 @@ class Session:
         except BaseException as error:
             words = f"{type(error).__name__}: {error}"
             kept = {"agent": agent, "arguments": arguments, "error": words}
-            self._recorder.add(method, target, "error", started, **kept, veil=veil)
+            self._recorder.add(method, target, "error", started, **kept, mask=mask)
             raise
         failed = isinstance(result, CallToolResult) and bool(result.is_error)
         outcome: Literal["ok", "error"] = "error" if failed else "ok"
-        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments, veil=veil)
+        self._recorder.add(method, target, outcome, started, agent=agent, arguments=arguments, mask=mask)
         return result
 
     async def register(self) -> None:
@@ -276,17 +276,17 @@ class Session:
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         with running(None):
             result: CallToolResult = await self.recorded(
-                "tools/call", call.tool, lambda: call.run(call.read.values), call.caller, shown, call.veil
+                "tools/call", call.tool, lambda: call.run(call.read.values), call.caller, shown, call.mask
             )
         return result
 
-    def _refused(self, tool: str, started: float, why: str, caller: Caller, veil: Veil = NOTHING_DECLARED) -> None:
+    def _refused(self, tool: str, started: float, why: str, caller: Caller, mask: Mask = NO_SECRETS) -> None:
         agent = self._agents.known(caller)
-        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=why, veil=veil)
+        self._recorder.add("tools/call", tool, "refused", started, agent=agent, error=why, mask=mask)
 
-    def _veiled(self, call: Call, *forms: dict[str, Any]) -> Call:
-        """The call behind a veil over what its tool declares secret as of now, in this form of its arguments, too."""
-        return replace(call, veil=Veil(self._secret(call.tool), (*call.veil.forms, *forms)))
+    def _masked(self, call: Call, *forms: dict[str, Any]) -> Call:
+        """The call behind a mask over what its tool declares secret as of now, in this form of its arguments, too."""
+        return replace(call, mask=Mask(self._secret(call.tool), (*call.mask.forms, *forms)))
 
     def _secret(self, tool: str) -> tuple[str, ...]:
         """The secret leaves of a tool: those that it declares now, and those that the service still holds it to."""
@@ -302,7 +302,7 @@ class Session:
         size = len(canonical(encoded))
         if size > MAX_ARGUMENTS:
             raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
-        return call.veil.arguments(encoded, pepper)
+        return call.mask.arguments(encoded, pepper)
 
     @property
     def _pepper(self) -> bytes:
@@ -319,7 +319,7 @@ class Session:
         except Unauthenticated:
             self._agents.forget()  # the service's clock went further than ours
         verdict = await self._verdict(call.tool)
-        call = self._veiled(call)
+        call = self._masked(call)
         return call, *await self._file_once(call, verdict)
 
     async def _file_once(self, call: Call, verdict: ToolVerdict) -> tuple[RequestStatus, str]:
@@ -329,7 +329,7 @@ class Session:
         said = self._said(call)
         exact = json.dumps({"shown": call.read.shown, "said": said}).encode()
         try:
-            filing = call.veil.tell(
+            filing = call.mask.message(
                 Filing,
                 session=self.id,
                 call_id=uuid.uuid4().hex,
@@ -449,7 +449,7 @@ class Session:
                     call.unchanged,
                     stopped,
                     turn.end,
-                    call.veil,
+                    call.mask,
                     other=None if self._is_own(call, status) else self._said(call),
                 )
             except NotPossible as error:

@@ -12,9 +12,9 @@ from typing import Any
 
 from approvals.errors import ApprovalsError
 from approvals.gate.client import ServiceClient
+from approvals.gate.masking import Mask, Masked
 from approvals.gate.seal import Seal
 from approvals.gate.tools import Verify
-from approvals.gate.veil import Told, Veil
 from approvals.protocol.messages import Unsettled, Verification
 
 logger = logging.getLogger("approvals.gate.gate")
@@ -88,13 +88,13 @@ class Verifier:
     async def _settle(self, tool: str, request: Unsettled, verify: Verify) -> None:
         exact = self._exact(request)
         outcome, note = await self._check(request.id, exact, verify)
-        veil = Veil(self._secret(tool), (exact or {},))
-        found = veil.tell(Verification, session=self._session, outcome=outcome, note=note)
+        mask = Mask(self._secret(tool), (exact or {},))
+        found = mask.message(Verification, session=self._session, outcome=outcome, note=note)
         if self._busy(request.id) or self._said.get(request.id) == found.message:
             return
         await self._report(request.id, found)
 
-    async def _report(self, request_id: str, told: Told[Verification]) -> None:
+    async def _report(self, request_id: str, told: Masked[Verification]) -> None:
         found = told.message
         try:
             await self._client.verified(request_id, told)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from approvals.gate.masking import Mask
 from approvals.gate.origin import UNREADABLE, Origin
-from approvals.gate.veil import Veil
 from approvals.protocol.messages import Filing
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -42,4 +42,4 @@ def test_a_broken_traceparent_is_no_trace(parent):
 def test_a_key_pasted_into_the_wrong_place_is_masked():
     origin = Origin.of({"mcp-approvals/session": "mcpa_0123456789ab_" + "x" * 43}, {})
     named = {"session": "session-0001", "call_id": "call-0001", "tool": "x", "tool_hash": "0" * 64, "arguments": {}}
-    assert "xxxx" not in Veil().tell(Filing, **named, agent_session=origin.agent_session).message.agent_session
+    assert "xxxx" not in Mask().message(Filing, **named, agent_session=origin.agent_session).message.agent_session

@@ -20,7 +20,7 @@ from mcp_types import CallToolResult, Implementation, TextContent, ToolAnnotatio
 from pydantic import AfterValidator, BaseModel
 
 from approvals import Approval, GatedServer
-from approvals.gate.veil import Veil
+from approvals.gate.masking import Mask
 from approvals.protocol.declared import Declared
 from approvals.protocol.messages import ClientInfo, Filing, Outcome
 from approvals.protocol.redaction import told
@@ -212,10 +212,10 @@ async def test_p8_what_a_validator_says_of_a_secret_is_on_record_without_its_wor
 
 
 @given(st.sampled_from(list(WRITERS)), secrets, st.text(max_size=60), st.text(max_size=60))
-def test_p8_a_veil_hides_a_secret_however_it_is_written_and_whatever_stands_around_it(writer, secret, before, after):
-    veil = Veil(("password",), ({"password": secret},))
+def test_p8_a_mask_hides_a_secret_however_it_is_written_and_whatever_stands_around_it(writer, secret, before, after):
+    mask = Mask(("password",), ({"password": secret},))
     words = f"{before} {WRITERS[writer](secret)} {after}"
-    told = veil.tell(Outcome, claim_id="claim-0001", outcome="failed", error=words).message
+    told = mask.message(Outcome, claim_id="claim-0001", outcome="failed", error=words).message
     assert not [trace for trace in traces(secret) if trace in told.error.lower()]
 
 
@@ -245,8 +245,8 @@ def test_p8_a_cut_leaves_no_part_of_a_secret_behind(secret, shift, filler):
     ],
 )
 def test_p8_a_short_secret_is_hidden_where_it_could_be_nothing_else(secret, words, shown):
-    veil = Veil(("pin",), ({"pin": secret},))
-    assert veil.tell(Outcome, claim_id="claim-0001", outcome="failed", error=words).message.error == shown
+    mask = Mask(("pin",), ({"pin": secret},))
+    assert mask.message(Outcome, claim_id="claim-0001", outcome="failed", error=words).message.error == shown
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_p8_a_short_secret_is_hidden_where_it_could_be_nothing_else(secret, word
     ],
 )
 def test_p8_a_secret_in_another_shape_than_declared_is_hidden_all_the_same(path, arguments):
-    told = Veil((path,), (arguments,)).tell(
+    told = Mask((path,), (arguments,)).message(
         Outcome, claim_id="claim-0001", outcome="failed", error=f"found {'x' * 200}hunter2hunter2{'y' * 200}"
     )
     assert "hunter2hunter2" not in told.message.error
@@ -295,7 +295,7 @@ async def test_p8_a_credential_anywhere_in_a_call_is_masked_and_counted(served, 
 def test_p8_a_client_name_that_is_cut_shows_no_half_of_a_credential():
     client = ClientInfo.model_construct(name="x " * 92 + KEY, version="", protocol="", transport="")
     named = {"session": "session-0001", "call_id": "call-0001", "tool": "x", "tool_hash": "0" * 64}
-    told = Veil().tell(Filing, **named, arguments={}, client=client).message
+    told = Mask().message(Filing, **named, arguments={}, client=client).message
     assert "mcpa_0" not in told.client.name
     assert len(told.client.name) <= 200
     assert told.hidden == len(KEY)

@@ -1,6 +1,6 @@
 """What a gate lets out: the one place through which every text of an agent or a tool passes on its way to the service.
 
-The gate's client sends `Told` messages and the gate's own words, nothing else; and only a veil makes a `Told`.
+The gate's client sends `Masked` messages and the gate's own words, nothing else; and only a mask makes a `Masked`.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ _EXACT = (
 
 
 @dataclass(frozen=True)
-class Told(Generic[M]):
+class Masked(Generic[M]):
     """A message that may leave."""
 
     message: M
 
 
 @dataclass(frozen=True)
-class Veil:
+class Mask:
     """What one call must not let out beside what looks like a credential anywhere: its declared secrets."""
 
     secret: tuple[str, ...] = ()
@@ -52,12 +52,12 @@ class Veil:
         shown, hidden = redaction.looks_secret(redaction.leaves(encoded, self.secret, pepper), pepper, self.declared)
         return shown, hidden
 
-    def tell(self, kind: type[M], **fields: Any) -> Told[M]:
+    def message(self, kind: type[M], **fields: Any) -> Masked[M]:
         """A message with masked words, cut to what it holds; where it counts what is hidden, those count, too."""
         told, hidden = self._told(kind, fields)
         if "hidden" in kind.model_fields:
             told["hidden"] = told.get("hidden", 0) + hidden
-        return Told(kind(**told))
+        return Masked(kind(**told))
 
     def of_error(self, error: ApprovalsError) -> str:
         """What may be said of an error: not what a tool's own validators say of a secret."""
@@ -76,7 +76,7 @@ class Veil:
         return redaction.told(value, _most(kind, name), self.declared)
 
 
-NOTHING_DECLARED = Veil()
+NO_SECRETS = Mask()
 
 
 def _most(kind: type[Message], name: str) -> int:
