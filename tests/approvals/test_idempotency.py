@@ -104,7 +104,7 @@ def test_a_key_that_is_no_string_argument_of_the_tool_is_refused_at_registration
 
 def test_the_key_is_neither_a_secret_nor_part_of_the_headline():
     server = GatedServer("shop")
-    with pytest.raises(ValueError, match="no argument"):
+    with pytest.raises(ValueError, match="names nothing"):
 
         @server.tool(approval=Approval(idempotency="key", secret=["key"]))
         async def pay(cents: int, key: str) -> str:

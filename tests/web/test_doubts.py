@@ -36,7 +36,7 @@ SECRET, OTHER = redacted(b"p" * 32, "k", "one"), redacted(b"p" * 32, "k", "two")
         ({"a": 1}, {"a": 2}, ["a (2 then, 1 now)"]),
         ({"a": 1}, {"a": "1"}, ['a ("1" then, 1 now)']),
         ({"a": 1, "b": 2}, {"a": 1}, ["b (nothing then, 2 now)"]),
-        ({}, {"a": 1}, ["(none) (nothing then, {} now)", "a (1 then, nothing now)"]),
+        ({}, {"a": 1}, ["(all) (nothing then, {} now)", "a (1 then, nothing now)"]),
         ({"k": SECRET}, {"k": SECRET}, []),
         ({"k": SECRET}, {"k": OTHER}, ["k (another secret)"]),
         ({"a": "x" * 99}, {"a": 1}, ["a (1 then, " + "x" * 60 + "… now)"]),

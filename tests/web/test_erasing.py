@@ -56,7 +56,7 @@ def test_the_command_erases_one_ended_request_and_names_who_did_it(house, tmp_pa
     assert isinstance(early.exception, NotPossible)
     house.withdraw(filed.request_id)
     done = CliRunner().invoke(app, ["erase", filed.request_id, "--database-url", url])
-    assert done.output == f"The contents of {filed.request_id} are erased.\n"
+    assert done.stdout == f"The contents of {filed.request_id} are erased.\n"
     assert house.row(filed.request_id).erased_at is not None
     connection = house.service.database.connect()
     actor = connection.execute("SELECT actor FROM audit_event WHERE kind = 'request.erased'").fetchone()[0]

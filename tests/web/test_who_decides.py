@@ -147,7 +147,8 @@ async def test_p1_p6_the_card_has_no_form_for_those_who_may_not_decide(served, h
     for filed in (pending.request_id, approved.request_id, lost):
         page = (await vera.http.get(f"/requests/{filed}")).text
         forms = [form for form in re.findall(r'action="([^"]+)"', page) if form.startswith("/requests/")]
-        assert forms == []
+        mine = [f"/requests/{filed}/withdrawal"] if "admin" in roles and filed != lost else []
+        assert forms == mine  # taking back what others asked for is an admin's, and decides nothing
         assert 'name="seen"' not in page
     assert "Only reviewers decide." in (await vera.http.get(f"/requests/{pending.request_id}")).text
 

@@ -6,7 +6,7 @@ Shapes: https://docs.slack.dev/reference/interaction-payloads and https://docs.s
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from approvals.errors import BadRequest
 
@@ -20,6 +20,14 @@ class Payload(BaseModel):
     @classmethod
     def _without_nulls(cls, given: Any) -> Any:
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+    @field_validator("*")
+    @classmethod
+    def _is_whole(cls, value: Any) -> Any:
+        """No text that cannot be stored or said again."""
+        if isinstance(value, str) and ("\0" in value or any("\ud800" <= character <= "\udfff" for character in value)):
+            raise ValueError("text with a NUL or half of a character")
+        return value
 
 
 P = TypeVar("P", bound=Payload)
