@@ -5,7 +5,9 @@ and what is digested; and what the caller said, without what the call made by it
 """
 
 import copy
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -13,10 +15,10 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import ValidationError
 
-from approvals.errors import Invalid
+from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
 from approvals.gate.said import makes, said
-from approvals.gate.shown import known_by, shown
+from approvals.gate.shown import Nest, bare, has_fields, kinds, known_by, shown, synonyms_of
 from approvals.protocol.canonical import canonical, encode
 
 _ABSENT = object()
@@ -72,6 +74,19 @@ class Effective:
         return self.values
 
 
+@contextmanager
+def _honestly() -> Iterator[None]:
+    """Whatever code of a tool's author raises here, nothing was run, and the caller is told so."""
+    try:
+        yield
+    except ApprovalsError:
+        raise
+    except Exception as error:
+        raise Invalid(
+            f"The tool failed to read its arguments ({type(error).__name__}).", hint="Tell the tool's author."
+        ) from error
+
+
 class ToolArguments(Effective):
     """Arguments as a tool's model reads them. `key` is the idempotency argument, which is the gate's to fill."""
 
@@ -83,13 +98,13 @@ class ToolArguments(Effective):
 
     @cached_property
     def said(self) -> Any:
-        how, form = said(self._model, self._words) if self.makes else ("read", self.shown)
-        return [how, self._without_key(form)]
+        return said(self._model, self._without_key(self._words), self.shown)
 
     @cached_property
     def makes(self) -> bool:
         return makes(self._model)
 
+    @_honestly()
     def settle(self) -> None:
         if not self.makes:
             return
@@ -99,6 +114,7 @@ class ToolArguments(Effective):
             raise _restless() from error
         other.as_approved(self.shown)
 
+    @_honestly()
     def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
         if _same(approved, self.shown):
             return self._unchanged()
@@ -106,7 +122,7 @@ class ToolArguments(Effective):
             made = ToolArguments(self._model, _merged(self._words, self.shown, approved), self._key)
         except Invalid as error:
             raise _restless() from error
-        if not _same(made.shown, approved):
+        if not _same(made.shown, approved) or kinds(made.values) != kinds(self.values):
             raise _restless()
         return made.values
 
@@ -120,6 +136,7 @@ class ToolArguments(Effective):
         return {name: value for name, value in form.items() if name != self._key}
 
 
+@_honestly()
 def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> Effective:
     """Raises Invalid, in words that the agent can act on."""
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
@@ -140,10 +157,6 @@ def _read(model: type[ArgModelBase], words: dict[str, Any]) -> ArgModelBase:
         return model.model_validate(copy.deepcopy(words))
     except ValidationError as error:
         raise InvalidArguments(error) from error
-    except Exception as error:
-        raise Invalid(
-            f"The tool failed to read its arguments ({type(error).__name__}).", hint="Tell the tool's author."
-        ) from error
 
 
 def _shown(read: ArgModelBase) -> dict[str, Any]:
@@ -194,15 +207,48 @@ def _not_declared(names: list[str]) -> Invalid:
 
 def _undeclared(words: Any, read: Any, path: str) -> Iterator[str]:
     """Keys that the model dropped. Where it made something else of a value, there is nothing to compare."""
-    if isinstance(words, list) and isinstance(read, list | tuple) and len(words) == len(read):
+    read = bare(read)
+    if isinstance(words, dict):
+        yield from _of_object(words, read, path)
+    elif isinstance(words, list) and isinstance(read, Set):
+        yield from _of_set(words, read, path)
+    elif isinstance(words, list) and isinstance(read, list | tuple | deque) and len(words) == len(read):
         for i, (one, other) in enumerate(zip(words, read, strict=True)):
             yield from _undeclared(one, other, f"{path}[{i}]")
-    known = known_by(read) if isinstance(words, dict) else None
+
+
+def _of_object(words: dict[str, Any], read: Any, path: str) -> Iterator[str]:
+    known = _found(words, read)
     if known is None:
         return
+    surplus = _surplus(words, type(read)) if has_fields(read) else set()
     for key, value in words.items():
         place = f"{path}.{key}" if path else str(key)
-        if key not in known:
+        if key not in known or key in surplus:
             yield repr(place)[:100]
         else:
             yield from _undeclared(value, known[key], place)
+
+
+def _found(words: dict[str, Any], read: Any) -> dict[str, Any] | None:
+    """A mapping keeps the order of its keys, which are data: it may spell them in another way."""
+    known = known_by(read)
+    if not isinstance(read, Mapping) or isinstance(read, Nest) or known is None or words.keys() <= known.keys():
+        return known
+    return dict(zip(words, read.values(), strict=True)) if len(words) == len(read) else known
+
+
+def _surplus(words: dict[str, Any], kind: type) -> set[str]:
+    """Names of fields that stand there under another name, too, which is the one that was read."""
+    return {name for names in synonyms_of(kind) for name in [name for name in names if name in words][1:]}
+
+
+def _of_set(words: list[Any], read: Set[Any], path: str) -> Iterator[str]:
+    """Nobody knows which became which: each must be all known to one kind of its members."""
+    known: dict[type, set[str]] = {}
+    for item in read:
+        known.setdefault(type(item), set()).update(known_by(item) or {})
+    for i, one in enumerate(words):
+        if isinstance(one, dict) and known and all(known.values()):
+            least = min((one.keys() - names for names in known.values()), key=len)
+            yield from (repr(f"{path}[{i}].{key}")[:100] for key in least)

@@ -25,11 +25,10 @@ _BINARY = "base64:"
 
 def shown(value: Any) -> Any:
     """Plain JSON for a value that a validator made. Raises Invalid for one that JSON would hide or blur."""
+    value = bare(value)
     if type(value) in _JSON:
         return value
-    if isinstance(value, RootModel):
-        return shown(value.root)
-    if _has_fields(value):
+    if has_fields(value):
         return _object(_parts(value))
     if isinstance(value, Mapping):
         return _object((_key(key), item) for key, item in value.items())
@@ -40,28 +39,68 @@ def shown(value: Any) -> Any:
     return _leaf(value)
 
 
+def bare(value: Any) -> Any:
+    """What a model without names of its own stands for."""
+    while isinstance(value, RootModel):
+        value = value.root
+    return value
+
+
+def kinds(value: Any) -> list[Any]:
+    """The classes of a value and of all that is in it, which JSON does not tell."""
+    if has_fields(value):
+        inside: Iterable[Any] = [item for _, item in _parts(value)]
+    elif isinstance(value, Mapping):
+        inside = [part for name in sorted(value, key=_key) for part in (name, value[name])]
+    elif isinstance(value, Set):
+        inside = sorted(value, key=lambda item: canonical(encode(shown(item))))
+    else:
+        inside = value if isinstance(value, list | tuple | deque) else ()
+    return [type(value), *map(kinds, inside)]
+
+
 def known_by(value: Any) -> dict[str, Any] | None:
     """What an object found in its input, under every name that its input may have had for it; None for what is no
     object."""
     if isinstance(value, Mapping):
         return {_key(key): item for key, item in value.items()}
-    if not _has_fields(value):
+    if not has_fields(value):
         return None
     kind: Any = type(value)
-    by_name = {spelling: name for name, names in _spellings(kind).items() for spelling in names}
-    found = {spelling: getattr(value, name, None) for spelling, name in by_name.items()}
-    return found | (getattr(value, "model_extra", None) or {})
+    found: dict[str, Any] = dict(getattr(value, "model_extra", None) or {})
+    for name, paths in _spellings(kind).items():
+        for path in paths:
+            _put(found, path, getattr(value, name, None))
+    return found
+
+
+class Nest(dict[str, Any]):
+    """What an input has around values that were taken out of its depth."""
+
+
+def _put(found: dict[str, Any], path: list[str | int], item: Any) -> None:
+    """At its path; in a list, where places have no names, nothing is known."""
+    first, *rest = path
+    if not rest:
+        found[str(first)] = item
+    elif isinstance(rest[0], int):
+        found[str(first)] = None
+    else:
+        nest = found.setdefault(str(first), Nest())
+        if isinstance(nest, Nest):
+            _put(nest, rest, item)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """The fields of a model or dataclass, under the names that its input schema gives them."""
     kind: Any = type(value)
     for name, spoken in names_of(kind).items():
-        yield spoken, getattr(value, name)
+        if hasattr(value, name):  # a dataclass may leave one unset
+            yield spoken, getattr(value, name)
     yield from (getattr(value, "model_extra", None) or {}).items()
 
 
-def _has_fields(value: Any) -> bool:
+def has_fields(value: Any) -> bool:
     return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 
@@ -117,13 +156,23 @@ def names_of(kind: type) -> dict[str, str]:
     }
 
 
+def synonyms_of(kind: type) -> list[list[str]]:
+    """The names of which each field takes one, the first that is there."""
+    return [[str(path[0]) for path in paths if len(path) == 1] for paths in _spellings(kind).values()]
+
+
+def spellings_of(kind: type) -> dict[str, set[str]]:
+    """The outermost names under which each field may stand in the input."""
+    return {name: {str(path[0]) for path in paths} for name, paths in _spellings(kind).items()}
+
+
 @lru_cache(4096)
-def _spellings(kind: type) -> dict[str, set[str]]:
-    """The names under which each field may stand in the input."""
+def _spellings(kind: type) -> dict[str, list[list[str | int]]]:
+    """The paths under which each field may stand in the input."""
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
     by_name = config.get("validate_by_name") or config.get("populate_by_name")
-    aliases = {name: {str(path[0]) for path in _paths(info)} for name, info in _fields(kind).items()}
-    return {name: known | {name} if by_name or not known else known for name, known in aliases.items()}
+    aliases = {name: list(_paths(info)) for name, info in _fields(kind).items()}
+    return {name: [*known, [name]] if by_name or not known else known for name, known in aliases.items()}
 
 
 def _fields(kind: type) -> dict[str, FieldInfo | None]:

@@ -22,6 +22,8 @@ from approvals.errors import Invalid
 
 MAX_DEPTH = 32
 SAFE_INTEGER = 2**53 - 1
+LONGEST_INTEGER = 12_955
+"""Bits: 3,900 digits. Python writes no more than 4,300."""
 DIGEST_VERSION = 1
 Place = tuple["Place", str | int] | None
 """Where in a value: the place around it, and the name or number there."""
@@ -155,7 +157,7 @@ def _encode(value: Any, path: Place, depth: int) -> Any:
     if isinstance(value, str):
         return _text(value, path)
     if isinstance(value, int):
-        return value if abs(value) <= SAFE_INTEGER else {"$int": str(value)}
+        return value if abs(value) <= SAFE_INTEGER else _long(value, path)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise Invalid(f"{_named(path)} is {value}, which JSON cannot carry.", hint="Send a finite number.")
@@ -165,6 +167,12 @@ def _encode(value: Any, path: Place, depth: int) -> Any:
     if isinstance(value, dict):
         return {_escape(key, path): _encode(item, (path, str(key)), depth + 1) for key, item in value.items()}
     raise Invalid(f"{_named(path)} is a {type(value).__name__}, which is not JSON.")
+
+
+def _long(value: int, path: Place) -> dict[str, str]:
+    if value.bit_length() > LONGEST_INTEGER:
+        raise Invalid(f"{_named(path)} is an integer of more than 3,900 digits.", hint="Send it as text.")
+    return {"$int": str(value)}
 
 
 def _escape(key: Any, path: Place) -> str:

@@ -292,7 +292,7 @@ DEFAULTS = [None, "red", "NULL", 5, (1,), Field(default_factory=lambda: "made"),
 
 def tool(rng: random.Random, name: str) -> tuple[Callable[..., Any], Words]:
     """A function of one to four arguments that says what it got; and what makes arguments for it."""
-    chosen = [rng.choice(TYPES) for _ in range(rng.randint(1, 4))]
+    chosen = rng.sample(TYPES, rng.randint(1, 4))
     parameters = [
         inspect.Parameter(
             f"p{i}",
