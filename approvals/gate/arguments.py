@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
 from approvals.gate.said import makes, said
-from approvals.gate.shown import Nest, bare, has_fields, kinds, known_by, shown, synonyms_of
+from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, shown, synonyms_of
 from approvals.protocol.canonical import canonical, encode
 
 _ABSENT = object()
@@ -98,7 +98,7 @@ class ToolArguments(Effective):
 
     @cached_property
     def said(self) -> Any:
-        return said(self._model, self._without_key(self._words), self.shown)
+        return said(self.read, self._without_key(self._words), self.shown)
 
     @cached_property
     def makes(self) -> bool:
@@ -122,7 +122,7 @@ class ToolArguments(Effective):
             made = ToolArguments(self._model, _merged(self._words, self.shown, approved), self._key)
         except Invalid as error:
             raise _restless() from error
-        if not _same(made.shown, approved) or kinds(made.values) != kinds(self.values):
+        if not _same(made.shown, approved) or classes(made.values) != classes(self.values):
             raise _restless()
         return made.values
 

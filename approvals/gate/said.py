@@ -6,13 +6,13 @@ hand in an argument, nobody can show that two spellings of it, or its default an
 counts in the words that came, or as absent. So equal words are equal at every time and in every process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
 
-from approvals.gate.shown import names_of, spellings_of
+from approvals.gate.shown import classes, names_of, spellings_of
 
 Node = dict[str, Any]
 
@@ -29,13 +29,15 @@ _WRAPPERS = "pydantic._internal._decorators_v1"
 """But these call an author's."""
 
 
-def said(model: type[BaseModel], words: dict[str, Any], shown: dict[str, Any]) -> Any:
-    """JSON that is equal for calls that say the same, and for no others: of arguments that are `shown` so."""
+def said(read: BaseModel, words: dict[str, Any], shown: dict[str, Any]) -> Any:
+    """JSON that is equal for calls that say the same, and for no others: of arguments that are read, and shown, so."""
+    model = type(read)
     authors = authored(model)
     theirs = {names_of(model)[name] for name in authors}
     literal = {spelling for name in authors for spelling in spellings_of(model)[name]}
-    read = {name: form for name, form in shown.items() if name not in theirs}
-    return [read, {name: word for name, word in words.items() if name in literal}]
+    plain = {name: form for name, form in shown.items() if name not in theirs}
+    chosen = {name: classes(getattr(read, name)) for name in _choosing(model) - authors}
+    return [plain, {name: word for name, word in words.items() if name in literal}, chosen]
 
 
 def makes(model: type[BaseModel]) -> bool:
@@ -46,11 +48,22 @@ def makes(model: type[BaseModel]) -> bool:
 @lru_cache(1024)
 def authored(model: type[BaseModel]) -> frozenset[str]:
     """The arguments that code of the author has a hand in."""
+    return _with(_is_authors, model)
+
+
+@lru_cache(1024)
+def _choosing(model: type[BaseModel]) -> frozenset[str]:
+    """The arguments that words choose a class for: two may be shown alike."""
+    return _with(lambda node: node["type"] in {"union", "tagged-union"}, model)
+
+
+def _with(wanted: Callable[[Node], bool], model: type[BaseModel]) -> frozenset[str]:
+    """The arguments with such a part."""
     schema: Any = model.__pydantic_core_schema__
     known = {node["ref"]: node for node in schema.get("definitions", ())}
     whole = schema["schema"] if schema["type"] == "definitions" else schema
     fields = whole["schema"]["fields"]
-    return frozenset(name for name, field in fields.items() if any(map(_is_authors, _nodes(field, known))))
+    return frozenset(name for name, field in fields.items() if any(map(wanted, _nodes(field, known))))
 
 
 def unsayable(model: type[BaseModel]) -> str:

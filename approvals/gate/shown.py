@@ -46,7 +46,7 @@ def bare(value: Any) -> Any:
     return value
 
 
-def kinds(value: Any) -> list[Any]:
+def classes(value: Any) -> list[Any]:
     """The classes of a value and of all that is in it, which JSON does not tell."""
     if has_fields(value):
         inside: Iterable[Any] = [item for _, item in _parts(value)]
@@ -56,7 +56,8 @@ def kinds(value: Any) -> list[Any]:
         inside = sorted(value, key=lambda item: canonical(encode(shown(item))))
     else:
         inside = value if isinstance(value, list | tuple | deque) else ()
-    return [type(value), *map(kinds, inside)]
+    kind = type(value)
+    return [f"{kind.__module__}.{kind.__qualname__}", *map(classes, inside)]
 
 
 def known_by(value: Any) -> dict[str, Any] | None:
