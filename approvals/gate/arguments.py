@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -29,19 +29,15 @@ class InvalidArguments(Invalid):
 
     def __init__(self, error: ValidationError) -> None:
         self._problems = error.errors(include_input=False, include_url=False, include_context=False)[:5]
-        super().__init__(self._complaint(set()), hint="Correct the arguments and call again.")
+        super().__init__(self._complaint("msg"), hint="Correct the arguments and call again.")
 
-    def without(self, secret: tuple[str, ...]) -> str:
-        """The same for everybody else: of an argument with a secret in it, and of all at once, only the kind of
-        problem."""
-        first = {path.split(".")[0].removesuffix("[]") for path in secret}
-        return self._complaint({(), *((name,) for name in first)} if secret else set())
+    @property
+    def kinds(self) -> str:
+        """The same for everybody else, without the validators' words: one argument's may speak of another one."""
+        return self._complaint("type")
 
-    def _complaint(self, discreet: set[tuple[str, ...]]) -> str:
-        said = (
-            f"{'.'.join(map(str, problem['loc']))}: {problem['type' if problem['loc'][:1] in discreet else 'msg']}"
-            for problem in self._problems
-        )
+    def _complaint(self, words: Literal["msg", "type"]) -> str:
+        said = (f"{'.'.join(map(str, problem['loc']))}: {problem[words]}" for problem in self._problems)
         return "Invalid arguments. " + "; ".join(said)
 
 

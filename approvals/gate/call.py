@@ -11,6 +11,7 @@ from approvals.gate.budgets import Budget
 from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.origin import Origin
 from approvals.gate.rounds import Round
+from approvals.gate.spellings import Spellings
 from approvals.protocol.messages import ClientInfo, RequestStatus
 
 Answer = CallToolResult | InputRequiredResult
@@ -45,6 +46,8 @@ class Call:
     budget: Budget
     mask: Mask = NO_SECRETS
     """Over what the tool declares secret, once the gate knows what that is."""
+    spellings: Spellings = field(default_factory=dict, repr=False)
+    """The names that its arguments may have had when they came."""
     round: Round | None = None
     """For a client of 2026-07-28: where in its rounds it is."""
     progress: Progress | None = None

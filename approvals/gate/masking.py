@@ -12,6 +12,7 @@ from annotated_types import MaxLen
 
 from approvals.errors import ApprovalsError
 from approvals.gate.arguments import InvalidArguments
+from approvals.gate.spellings import Spellings, spelled
 from approvals.protocol import redaction
 from approvals.protocol.declared import Declared
 from approvals.protocol.messages import MAX_RESULT, Message
@@ -41,11 +42,14 @@ class Mask:
     """Paths of the leaves."""
     forms: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """The arguments in each form that they have had: as they came, and as they run."""
+    spellings: Spellings = field(default_factory=dict, repr=False)
+    """The names under which they may have come."""
 
     @cached_property
     def declared(self) -> Declared:
         """What stands at the paths, in any of the forms."""
-        return Declared(value for form in self.forms for value in declared_at(form, self.secret))
+        paths = spelled(self.secret, self.spellings)
+        return Declared(value for form in self.forms for value in declared_at(form, paths))
 
     def arguments(self, encoded: Any, pepper: bytes) -> tuple[dict[str, Any], int]:
         """Encoded arguments with stand-ins, and how many characters are hidden beyond the declared leaves."""
@@ -60,8 +64,8 @@ class Mask:
         return Masked(kind(**told))
 
     def of_error(self, error: ApprovalsError) -> str:
-        """What may be said of an error: not what a tool's own validators say of a secret."""
-        return error.without(self.secret) if isinstance(error, InvalidArguments) else error.detail
+        """What may be said of an error: not what a tool's own validators say where a secret may be in it."""
+        return error.kinds if self.secret and isinstance(error, InvalidArguments) else error.detail
 
     def _told(self, kind: type[Message], fields: dict[str, Any]) -> tuple[dict[str, Any], int]:
         done = {name: self._field(kind, name, value) for name, value in fields.items()}

@@ -32,6 +32,7 @@ from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate
 from approvals.gate.runner import current_request_id
 from approvals.gate.settings import GateSettings
+from approvals.gate.spellings import spellings_of
 from approvals.gate.tools import (
     Approval,
     Verify,
@@ -198,6 +199,7 @@ class GatedServer(MCPServer[Any]):
             arguments=given,
             effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
             run=run,
+            spellings=spellings_of(tool.fn_metadata.arg_model),
             caller=caller,
             budget=self.gate.budgets.for_call(
                 protocol=protocol, wants_progress=token is not None, client=caller.client.name

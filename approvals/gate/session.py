@@ -286,7 +286,7 @@ class Session:
 
     def _masked(self, call: Call, *forms: dict[str, Any]) -> Call:
         """The call behind a mask over what its tool declares secret as of now, in this form of its arguments, too."""
-        return replace(call, mask=Mask(self._secret(call.tool), (*call.mask.forms, *forms)))
+        return replace(call, mask=Mask(self._secret(call.tool), (*call.mask.forms, *forms), call.spellings))
 
     def _secret(self, tool: str) -> tuple[str, ...]:
         """The secret leaves of a tool: those that it declares now, and those that the service still holds it to."""

@@ -4,7 +4,7 @@ Where arguments are shaped otherwise than a path says, all that stands there is 
 object was meant hides nothing less by it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,8 @@ from approvals.protocol.canonical import is_object, is_redacted
 
 StandIn = Callable[[str, Any], Any]
 """Makes what stands there instead, of the place's name and its value."""
+Steps = tuple[str, ...]
+"""A path in its steps."""
 
 
 @dataclass
@@ -26,21 +28,20 @@ class Branch:
     """Of the elements of a list."""
 
 
-def steps_of(path: str) -> Iterator[str]:
+@lru_cache(maxsize=10_000)
+def steps_of(path: str) -> Steps:
     """`items[].token` in its steps: items, [], token."""
-    for part in path.split("."):
-        name = part.rstrip("[]") if part.endswith("[]") else part
-        yield name
-        yield from ["[]"] * ((len(part) - len(name)) // 2)
+    parts = [(part, part.rstrip("[]") if part.endswith("[]") else part) for part in path.split(".")]
+    return tuple(step for part, name in parts for step in (name, *["[]"] * ((len(part) - len(name)) // 2)))
 
 
 @lru_cache(maxsize=1000)
-def tree(paths: tuple[str, ...]) -> Branch:
+def tree(paths: tuple[Steps, ...]) -> Branch:
     """The paths as one tree."""
     root = Branch()
     for path in paths:
         at = root
-        for step in steps_of(path):
+        for step in path:
             if step == "[]":
                 at.each = at.each or Branch()
                 at = at.each
@@ -52,7 +53,7 @@ def tree(paths: tuple[str, ...]) -> Branch:
 
 def kept_back(arguments: Any, paths: tuple[str, ...], stand_in: StandIn) -> Any:
     """A copy of encoded arguments with stand-ins for what the paths name."""
-    return _Walk(stand_in, encoded=True).through(arguments, tree(paths), "")
+    return _Walk(stand_in, encoded=True).through(arguments, tree(tuple(map(steps_of, paths))), "")
 
 
 def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
@@ -62,10 +63,10 @@ def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
     yield from (where for where, value in found if not is_redacted(value))
 
 
-def declared_at(arguments: Any, paths: tuple[str, ...]) -> Iterator[Any]:
+def declared_at(arguments: Any, paths: Iterable[Steps]) -> Iterator[Any]:
     """What stands at the paths in plain arguments of any shape."""
     found: list[Any] = []
-    _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, tree(paths), "")
+    _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, tree(tuple(paths)), "")
     yield from found
 
 

@@ -136,7 +136,7 @@ def test_p8_what_a_gate_keeps_back_is_all_that_the_service_would_miss_and_nothin
     for name, value in encoded.items():
         if (name[1:] if name.startswith("$$") else name) not in tops:
             assert kept[name] == value
-    for value in secret_paths.declared_at(arguments, paths):
+    for value in secret_paths.declared_at(arguments, map(secret_paths.steps_of, paths)):
         assert value is not None
 
 
@@ -188,5 +188,7 @@ def test_paths_cost_one_walk_together_however_many_they_are():
             walked.append(where)
             return super().through(value, branch, where)
 
-    Counted(lambda where, value: value, encoded=True).through(arguments, secret_paths.tree(paths), "")
+    Counted(lambda where, value: value, encoded=True).through(
+        arguments, secret_paths.tree(tuple(map(secret_paths.steps_of, paths))), ""
+    )
     assert len(walked) == 2 + 2000

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, Implementation, TextContent, ToolAnnotations
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from approvals import Approval, GatedServer
 from approvals.gate.masking import Mask
@@ -209,6 +209,64 @@ async def test_p8_what_a_validator_says_of_a_secret_is_on_record_without_its_wor
     assert "password: value_error" in watch.said()
     assert "hunter2" not in watch.said()
     assert "too weak" not in watch.said()
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    token: Annotated[str, Field(alias="Token")]
+
+
+def aliased(gate: Any) -> GatedServer:
+    """A server whose secrets have several names."""
+    mcp = GatedServer("shop", gate=gate)
+
+    def log_in(
+        password: Annotated[
+            str, AfterValidator(refuses), Field(validation_alias=AliasChoices("password", "pass.word", "pwd"))
+        ] = "",
+        pin: Annotated[str, AfterValidator(refuses), Field(validation_alias=AliasPath("codes", 0, "pin"))] = "",
+        account: Named | None = None,
+        nested: list[list[Annotated[str, AfterValidator(refuses)]]] = [],  # noqa: B006
+    ) -> str:
+        return "in"
+
+    mcp.add_tool(log_in, name="write", approval=Approval(secret=["password", "pin", "account.Token", "nested[][]"]))
+    return mcp
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({name: "refuse hunter2hunter2"} for name in ("password", "pass.word", "pwd")),
+        {"codes": [{"pin": "refuse hunter2hunter2"}]},
+        {"account": {"token": "refuse hunter2hunter2"}, "pwd": "refuse"},
+        {"account": {"Token": "refuse hunter2hunter2"}, "undeclared": 1},
+        {"nested": [["refuse hunter2hunter2"]]},
+    ],
+)
+async def test_p8_a_secret_is_one_under_every_name_that_its_tool_takes(served, arguments):
+    mcp, watch = aliased(served.gate()), Watch([])
+    words = {"approval_reason": "with refuse hunter2hunter2"}
+    async with Client(mcp) as agent:
+        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        with anyio.fail_after(20):
+            answer = await agent.call_tool("write", arguments | words)
+        await mcp.gate.session._recorder.flush()
+    assert answer.is_error
+    assert "refused" in watch.said()
+    assert "hunter2" not in watch.said()
+
+
+async def test_p8_words_of_a_caller_are_masked_that_repeat_a_secret_under_another_name(served):
+    mcp = aliased(served.gate())
+    arguments = {"account": {"token": "swordfish one"}, "approval_reason": "it says swordfish one"}
+    async with Client(mcp) as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("write", arguments))
+        row = await served.pending()
+        await served.decide()
+        with anyio.fail_after(10):
+            await call
+    assert "swordfish" not in str(dict(row))
 
 
 @given(st.sampled_from(list(WRITERS)), secrets, st.text(max_size=60), st.text(max_size=60))

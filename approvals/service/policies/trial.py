@@ -14,7 +14,7 @@ from approvals.policy.model import (
 from approvals.protocol import redaction as redact
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
-from approvals.protocol.secret_paths import declared_at
+from approvals.protocol.secret_paths import declared_at, steps_of
 from approvals.service.identity.servers import agent_named
 from approvals.service.storage.database import Reader
 from approvals.service.tools.registry import Registry
@@ -48,7 +48,7 @@ def attempt(
     encoded = encode(arguments)
     trials = []
     for facts in known[:MOST_PLACES]:
-        declared = Declared(declared_at(arguments, facts.secret))
+        declared = Declared(declared_at(arguments, map(steps_of, facts.secret)))
         kept, hidden = redact.looks_secret(redact.leaves(encoded, facts.secret, b""), b"", declared)
         call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups)
         trials.append(explain(policy, call))
