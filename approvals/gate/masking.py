@@ -49,11 +49,17 @@ class Mask:
     def declared(self) -> Declared:
         """What stands at the paths, in any of the forms."""
         paths = spelled(self.secret, self.spellings)
-        return Declared(value for form in self.forms for value in declared_at(form, paths))
+        return Declared((value for form in self.forms for value in declared_at(form, paths)), self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """What anybody can read in the tool's schema is no secret, whatever a caller sends as one."""
+        return frozenset(self.spellings)
 
     def arguments(self, encoded: Any, pepper: bytes) -> tuple[dict[str, Any], int]:
         """Encoded arguments with stand-ins, and how many characters are hidden beyond the declared leaves."""
-        shown, hidden = redaction.looks_secret(redaction.leaves(encoded, self.secret, pepper), pepper, self.declared)
+        kept = redaction.leaves(encoded, self.secret, pepper)
+        shown, hidden = redaction.looks_secret(kept, pepper, self.declared, self._names)
         return shown, hidden
 
     def message(self, kind: type[M], **fields: Any) -> Masked[M]:

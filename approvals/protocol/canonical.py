@@ -124,11 +124,23 @@ def attach_key(*, caller: str, server: str, tool: str, said: Any) -> str:
 
 
 def redacted(pepper: bytes, path: str, value: Any) -> dict[str, Any]:
-    """The stand-in for a secret leaf: equal values at equal paths of one server have equal stand-ins, and nobody
-    without the pepper can try guesses. `length` counts characters of a string, else of its JSON."""
-    raw = canonical(encode(value))
-    mac = hmac.new(pepper, path.encode() + b"\0" + raw, hashlib.sha256).hexdigest()
-    return {"$redacted": mac, "length": len(value) if isinstance(value, str) else len(raw)}
+    """The stand-in for a secret part of encoded data: equal values at equal paths of one server have equal stand-ins,
+    and nobody without the pepper can try guesses. `length` counts characters of a string, else of its JSON."""
+    mac = hmac.new(pepper, path.encode() + b"\0" + canonical(value), hashlib.sha256).hexdigest()
+    return {"$redacted": mac, "length": len(value) if isinstance(value, str) else _length(value)}
+
+
+def _length(value: Any) -> int:
+    """Characters of the JSON that encoded data stands for; of what is a stand-in already, those that it hides."""
+    if isinstance(value, list):
+        return 2 + sum(map(_length, value)) + max(0, len(value) - 1)
+    if is_redacted(value):
+        return int(value["length"])
+    if not isinstance(value, dict):
+        return len(canonical(value).decode())
+    if not is_object(value):
+        return sum(map(len, value.values()))
+    return _length([_unescape(key) for key in value]) + sum(1 + _length(item) for item in value.values())
 
 
 def _is_plain(value: Any) -> bool:

@@ -28,10 +28,11 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 class Declared:
-    """The declared secrets of one call: plain JSON values, of which every text and number counts."""
+    """The declared secrets of one call: plain JSON values, of which every text, number and key counts; but for the keys
+    that are the tool's own `names`."""
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
-        self._texts = frozenset(text for value in values for text in _texts(value))
+    def __init__(self, values: Iterable[Any] = (), names: frozenset[str] = frozenset()) -> None:
+        self._texts = frozenset(text for value in values for text in _texts(value, names))
 
     def __bool__(self) -> bool:
         return bool(self._texts)
@@ -59,27 +60,28 @@ class Declared:
         return found
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text and number in a value, and all of it as one; what a text holds as JSON, too."""
+def _texts(value: Any, names: frozenset[str]) -> Iterator[str]:
+    """Every text, number and key in a value, and all of it as one; what a text holds as JSON, too."""
     if isinstance(value, str):
         yield from (text for text in (value, value.strip()) if len(text) >= SHORTEST)
         if value.lstrip()[:1] in ("{", "["):
-            yield from _within(value)
+            yield from _within(value, names)
     elif isinstance(value, dict | list | tuple):
         yield from (text for text in (json.dumps(value, default=str), str(value)) if len(text) >= RUN)
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+        keys = [key for key in value if key not in names] if isinstance(value, dict) else []
+        for item in (*keys, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts(item, names)
     elif isinstance(value, int | float) and not isinstance(value, bool) and len(str(value)) >= SHORTEST:
         yield str(value)
 
 
-def _within(text: str) -> Iterator[str]:
+def _within(text: str, names: frozenset[str]) -> Iterator[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return
     if isinstance(value, dict | list):
-        yield from _texts(value)
+        yield from _texts(value, names)
 
 
 def _written(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from approvals.protocol import credentials
-from approvals.protocol.canonical import canonical, decode, is_redacted, redacted
+from approvals.protocol.canonical import canonical, decode, is_object, is_redacted, redacted
 from approvals.protocol.declared import RUN, Declared
 from approvals.protocol.secret_paths import kept_back
 
@@ -26,9 +26,12 @@ def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
     )
 
 
-def looks_secret(arguments: Any, pepper: bytes, declared: Declared = _NONE) -> tuple[Any, int]:
+def looks_secret(
+    arguments: Any, pepper: bytes, declared: Declared = _NONE, names: frozenset[str] = frozenset()
+) -> tuple[Any, int]:
     """A copy of encoded arguments whose leaves that contain a credential, or the text of a declared one, are stand-ins,
-    and how many characters that hid. An object with such a key is one stand-in."""
+    and how many characters that hid. An object with such a key is one stand-in; the tool's own `names` are no secret,
+    whatever a caller sends as one."""
     shapes = credentials.likely(canonical(arguments).decode())
     if not shapes and not declared:
         return arguments, 0
@@ -36,7 +39,7 @@ def looks_secret(arguments: Any, pepper: bytes, declared: Declared = _NONE) -> t
     def looks(words: str) -> bool:
         return any(credentials.spans(words, shapes)) or any(declared.spans(words, _COINCIDENCE))
 
-    return _masked(arguments, "", looks, pepper)
+    return _masked(arguments, "", looks, lambda key: key not in names and looks(key), pepper)
 
 
 def clean(words: str) -> str:
@@ -84,19 +87,28 @@ def _pieces(words: str, hidden: list[tuple[int, int]]) -> Iterator[str]:
     yield words[shown_to:]
 
 
-def _masked(value: Any, path: str, looks: Looks, pepper: bytes) -> tuple[Any, int]:
+def _masked(value: Any, path: str, looks: Looks, looks_key: Looks, pepper: bytes) -> tuple[Any, int]:
     if is_redacted(value) or value is None or isinstance(value, bool):
         return value, 0
     if isinstance(value, list):
-        done = [_masked(item, f"{path}[{i}]", looks, pepper) for i, item in enumerate(value)]
+        done = [_masked(item, f"{path}[{i}]", looks, looks_key, pepper) for i, item in enumerate(value)]
         return [item for item, _ in done], sum(hidden for _, hidden in done)
-    plain = decode(value) if isinstance(value, dict) and value.keys() <= {"$int", "$float"} and value else value
-    if isinstance(plain, dict):
-        if any(map(looks, plain)):
-            stand_in = redacted(pepper, path, value)
-            return stand_in, stand_in["length"]
-        parts = {key: _masked(item, f"{path}.{key}", looks, pepper) for key, item in plain.items()}
-        return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
-    if not looks(str(plain)):
-        return value, 0
-    return redacted(pepper, path, plain), len(str(plain))
+    if not is_object(value):
+        return _hidden(value, path, pepper) if looks(str(decode(value))) else (value, 0)
+    if any(map(looks_key, value)):
+        return _hidden(value, path, pepper)
+    parts = {key: _masked(item, f"{path}.{key}", looks, looks_key, pepper) for key, item in value.items()}
+    return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
+
+
+def _hidden(value: Any, path: str, pepper: bytes) -> tuple[Any, int]:
+    """A stand-in, and what it hides beyond the stand-ins that are in it."""
+    stand_in = redacted(pepper, path, value)
+    return stand_in, stand_in["length"] - sum(_lengths(value))
+
+
+def _lengths(value: Any) -> Iterator[int]:
+    if is_redacted(value):
+        yield value["length"]
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _lengths(item)

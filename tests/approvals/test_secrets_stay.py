@@ -21,6 +21,7 @@ from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigD
 
 from approvals import Approval, GatedServer
 from approvals.gate.masking import Mask
+from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
 from approvals.protocol.messages import ClientInfo, Filing, Outcome
 from approvals.protocol.redaction import told
@@ -348,6 +349,51 @@ async def test_p8_a_credential_anywhere_in_a_call_is_masked_and_counted(served, 
             await call
     assert row.hidden >= len(KEY)
     assert "xxxxxx" not in str(dict(row))
+
+
+@pytest.mark.parametrize("key", ["SECk34", "k1", "x y", "[1]"])
+def test_p8_a_key_of_a_declared_object_is_as_secret_as_its_value(key):
+    mask = Mask(("d",), ({"d": {key: "v", "deep": [{key: 1}]}},))
+    words = mask.message(Outcome, claim_id="claim-0001", outcome="failed", error=f"about {key} only").message.error
+    assert words == f"about [{len(key)} characters hidden] only"
+
+
+@pytest.mark.parametrize("sent", ["password", "recipient", "amount_cents"])
+async def test_p2_the_name_of_an_argument_sent_as_a_secret_hides_nothing_of_the_call(served, sent):
+    mcp = GatedServer("shop", gate=served.gate())
+
+    @mcp.tool(approval=Approval(secret=["password"]))
+    def transfer(recipient: str, amount_cents: int, password: str) -> str:
+        return "done"
+
+    arguments = {"recipient": "Ann", "amount_cents": 5_000, "password": sent}
+    async with Client(mcp) as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("transfer", arguments))
+        row = await served.pending()
+        await served.decide()
+        with anyio.fail_after(10):
+            await call
+    shown = json.loads(row.arguments)
+    assert (shown["recipient"], shown["amount_cents"]) == ("Ann", 5_000)
+    assert shown["password"].keys() == {"$redacted", "length"}
+    assert row.hidden == 0
+
+
+def test_p8_what_is_hidden_is_counted_once_and_as_it_reads():
+    mask = Mask(("password",), ({"password": "hunter2hunter2"},))
+    arguments = {"password": "hunter2hunter2", "hunter2hunter2": 1.0}
+    shown, hidden = mask.arguments(encode(arguments), b"p" * 32)
+    assert shown["length"] == len(json.dumps(arguments, separators=(",", ":"))) - len('""')
+    assert hidden == shown["length"] - len("hunter2hunter2")
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0, 1.5, 2**60, 7, True, "ab", ["ab", 1.0], {"a": {"b": 1.0}, "$x": "é"}])
+def test_p2_a_stand_in_says_how_many_characters_stand_there(value):
+    mask = Mask(("value",), ({"value": value},))
+    shown, hidden = mask.arguments(encode({"value": value}), b"p" * 32)
+    written = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    assert shown["value"]["length"] == len(written)
+    assert hidden == 0
 
 
 def test_p8_a_client_name_that_is_cut_shows_no_half_of_a_credential():
