@@ -146,6 +146,7 @@ CROSS_SITE = {
     "neither header": ({"Sec-Fetch-Site": None}, 403),
     "an old browser, same origin": ({"Sec-Fetch-Site": None, "Origin": "HERE"}, 303),
     "an old browser, another origin": ({"Sec-Fetch-Site": None, "Origin": "https://evil.example"}, 403),
+    "an old browser, what is no origin": ({"Sec-Fetch-Site": None, "Origin": "http://["}, 403),
     "an old browser, a sandboxed frame": ({"Sec-Fetch-Site": None, "Origin": "null"}, 403),
     "same origin": ({}, 303),
 }

@@ -19,8 +19,16 @@ async def same_origin(request: Request) -> None:
             raise _refused(f"Sec-Fetch-Site is {site[:40]!r}")
     elif origin is None:
         raise _refused("neither Sec-Fetch-Site nor Origin came with it")
-    elif urlsplit(origin).netloc != request.headers.get("host"):
+    elif _host(origin) != request.headers.get("host"):
         raise _refused("Origin is another site's")
+
+
+def _host(origin: str) -> str | None:
+    """None of what is no origin at all."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _refused(why: str) -> Forbidden:
