@@ -1,5 +1,6 @@
 """Characters that deceive: hidden ones, those that reorder text, and letters that look like others."""
 
+import itertools
 import unicodedata
 from itertools import groupby
 
@@ -17,25 +18,38 @@ MOST = 6
 
 def visible(text: str, keep: str = "") -> str:
     """Control, format and separator characters made visible, so that text cannot hide or reorder itself."""
-    return "".join(character if character in keep else _visible(character) for character in text)
+    if is_ordinary(text):
+        return text
+    return text.translate({ord(character): _visible(character) for character in set(text) - set(keep)})
+
+
+def is_ordinary(text: str) -> bool:
+    """Whether nothing can be odd about it: printable ASCII alone."""
+    return text.isascii() and text.isprintable()
 
 
 def oddities(text: str) -> tuple[str, ...]:
     """In words, each with the place of its first such character; nothing for ordinary text."""
-    if text.isascii() and text.isprintable():
+    if is_ordinary(text):
         return ()
-    said: dict[str, str] = {}
-    for place, character in enumerate(text, 1):
-        if character not in "\n\t" and visible(character) != character:
-            what = "reorders text" if character in _REORDERS else "is hidden"
-            said.setdefault(character, f"⟨U+{ord(character):04X}⟩ {what}, first at character {place}")
-    mixed = (f"“{visible(word)[:40]}” mixes {' and '.join(found)}" for word in _words(text) if (found := _mixed(word)))
-    return tuple([*said.values(), *dict.fromkeys(mixed)][:MOST])
+    hidden = sorted(text.index(one) for one in set(text) - set("\n\t") if _visible(one) != one)
+    mixed = (
+        f"“{visible(word)[:40]}” mixes {' and '.join(found)}"
+        for word in (() if text.isascii() else dict.fromkeys(_words(text)))
+        if (found := _mixed(word))
+    )
+    said = itertools.chain((_hides(text[place], place) for place in hidden), mixed)
+    return tuple(itertools.islice(said, MOST))
 
 
 def mixes_scripts(text: str) -> bool:
     """Whether a word mixes alphabets that look alike (Latin with Greek or Cyrillic), or wears another's clothes."""
     return not text.isascii() and any(map(_mixed, _words(text)))
+
+
+def _hides(character: str, place: int) -> str:
+    what = "reorders text" if character in _REORDERS else "is hidden"
+    return f"⟨U+{ord(character):04X}⟩ {what}, first at character {place + 1}"
 
 
 def _visible(character: str) -> str:
@@ -45,7 +59,7 @@ def _visible(character: str) -> str:
 
 
 def _mixed(word: str) -> list[str]:
-    names = {unicodedata.name(character, "").split(" ")[0] for character in word}
+    names = {unicodedata.name(character, "").split(" ")[0] for character in set(word)}
     found = [name.title() for name in _ALPHABETS if name in names]
     dressed = [f"{name.lower()} letters" for name in _DRESSED if name in names]
     return found + dressed if len(found) > 1 or dressed else []

@@ -1,10 +1,14 @@
 """Warnings on the card: named and pointed at."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from approvals.protocol.canonical import encode, redacted
+from approvals.service.history import argument_rows
 from approvals_web.pages.card import warnings as doubts
 from approvals_web.pages.card.views import views
+from approvals_web.pages.card.views.places import places
 
 
 def said(arguments):
@@ -44,3 +48,42 @@ SECRET, OTHER = redacted(b"p" * 32, "k", "one"), redacted(b"p" * 32, "k", "two")
 )
 def test_how_two_calls_differ(now, then, words):
     assert doubts.differing(now, then) == words
+
+
+def test_p5_a_call_of_a_hundred_thousand_numbers_costs_a_card_no_more_than_its_rows(monkeypatch):
+    made, looked = [], []
+    leaf, oddities = argument_rows.leaf, argument_rows.oddities
+    monkeypatch.setattr(argument_rows, "leaf", lambda *of: made.append(of) or leaf(*of))
+    monkeypatch.setattr(argument_rows, "oddities", lambda text: looked.append(text) or oddities(text))
+    arguments = {"points": [1] * 100_000, "z": "plain", "zero\u200b": "x\u200by"}
+    rows, more = argument_rows.lines(arguments)
+    found, _ = views(arguments)
+    assert (len(rows), more) == (argument_rows.MAX_ROWS, 100_003 - argument_rows.MAX_ROWS)
+    assert [words for words in said(arguments) if "200B" in words][1].startswith("zero⟨U+200B⟩: ⟨U+200B⟩ is hidden")
+    assert len(made) == argument_rows.MAX_ROWS and len(looked) < argument_rows.MAX_ROWS + 20
+    assert not found and len(list(places(arguments))) == 2
+
+
+def test_p2_every_difference_of_two_long_calls_is_told_or_counted():
+    now, then = {"a": [1] * 10_000}, {"a": [True] * 10_000}
+    told = doubts.differing(now, then)
+    assert told[0] == "a[0] (true then, 1 now)"
+    assert told[doubts.MOST :] == [f"… and {10_000 - doubts.MOST} more"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=4),
+        lambda below: (
+            st.lists(below, max_size=4) | st.dictionaries(st.text("ab\u200b$.", max_size=3), below, max_size=4)
+        ),
+    )
+)
+def test_p2_what_is_cut_from_the_rows_is_counted_right(value):
+    arguments = encode({"a": value, "many": [value] * 3})
+    with pytest.MonkeyPatch.context() as patch:
+        every, none = argument_rows.lines(arguments, {"many[1]"})
+        patch.setattr(argument_rows, "MAX_ROWS", 1)
+        first, more = argument_rows.lines(arguments, {"many[1]"})
+    assert none == 0 or len(every) == 100
+    assert len(first) + more == len(every) + none

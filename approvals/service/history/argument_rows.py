@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from approvals.protocol.canonical import decode, is_redacted
-from approvals.service.text import oddities, visible
+from approvals.service.text import is_ordinary, oddities, visible
 from approvals.service.tools.layout import Layout, plain_name
 
 _NONE = Layout({})
@@ -43,13 +44,29 @@ class Line:
 def lines(arguments: Any, above: Collection[str] = (), layout: Layout = _NONE) -> tuple[list[Line], int]:
     """The first MAX_ROWS leaves of encoded arguments, in the layout's order and with its titles, and how many more
     there are; a value whose path is in `above` is named only."""
-    leaves = list(_leaves(layout.arranged(arguments), "", above, layout))
-    return leaves[:MAX_ROWS], len(leaves[MAX_ROWS:])
+    shown = list(islice(_leaves(layout.arranged(arguments), "", above, layout), MAX_ROWS))
+    return shown, _rows(arguments, "", above) - MAX_ROWS if len(shown) == MAX_ROWS else 0
 
 
-def all_lines(arguments: Any) -> Iterator[Line]:
-    """Every leaf, none left out."""
-    return _leaves(arguments, "", (), _NONE)
+def values(arguments: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every encoded leaf under its path."""
+    if not _is_nest(arguments):
+        yield path or "(all)", arguments
+        return
+    for key, item in _inside(arguments):
+        yield from values(item, step(path, key))
+
+
+def odd(arguments: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Whatever is odd about names and texts, by path. Most have nothing odd and cost no more than a look."""
+    if isinstance(arguments, str):
+        yield from ((path or "(all)", what) for what in oddities(_quoted(arguments)))
+    elif _is_nest(arguments):
+        for key, item in _inside(arguments):
+            if isinstance(key, str):
+                yield from ((step(path, key), what) for what in oddities(key))
+            if isinstance(item, dict | list) or (isinstance(item, str) and not is_ordinary(item)):
+                yield from odd(item, step(path, key))
 
 
 def step(path: str, key: str | int) -> str:
@@ -71,19 +88,42 @@ def leaf(value: Any, path: str = "") -> Line:
 def _leaves(value: Any, path: str, above: Collection[str], layout: Layout) -> Iterator[Line]:
     if path in above and path:
         yield Line(path, "above", _title(layout, path), above=True)
-    elif isinstance(value, dict) and value and not is_redacted(value) and not value.keys() <= {"$int", "$float"}:
-        for key, item in value.items():
-            name = plain_name(key)
-            if odd := oddities(name):
-                yield Line(step(path, name), "(the name itself)", odd=odd)
-            yield from _leaves(item, step(path, name), above, layout.of(name))
-    elif isinstance(value, list) and value:
-        for i, item in enumerate(value):
-            yield from _leaves(item, step(path, i), above, layout.of_item())
+    elif _is_nest(value):
+        for key, item in _inside(value):
+            if isinstance(key, str) and (said := oddities(key)):
+                yield Line(step(path, key), "(the name itself)", odd=said)
+            within = layout.of(key) if isinstance(key, str) else layout.of_item()
+            yield from _leaves(item, step(path, key), above, within)
     else:
         line = replace(leaf(value, path or "(all)"), title=_title(layout, path))
         more = max(0, len(line.value) - MAX_VALUE)
         yield replace(line, value=line.value[:MAX_VALUE], more=more) if more else line
+
+
+def _rows(value: Any, path: str, above: Collection[str]) -> int:
+    """How many lines `_leaves` makes, none of them made; paths are written only on the way to what is above."""
+    if not _is_nest(value) or (path and path in above):
+        return 1
+    above = [one for one in above if one.startswith(path)]
+    names = sum(1 for name in value if oddities(plain_name(name))) if isinstance(value, dict) else 0
+    if above:
+        return names + sum(_rows(item, step(path, key), above) for key, item in _inside(value))
+    nests = [item for item in (value.values() if isinstance(value, dict) else value) if isinstance(item, dict | list)]
+    return names + len(value) - len(nests) + sum(_rows(item, "", ()) for item in nests)
+
+
+def _is_nest(value: Any) -> bool:
+    """Whether there are leaves below, and it is not one itself: a number or a secret in an object's clothes."""
+    if isinstance(value, dict):
+        return bool(value) and not is_redacted(value) and not value.keys() <= {"$int", "$float"}
+    return isinstance(value, list) and bool(value)
+
+
+def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
+    """What stands in an object or a list, by its name as the call has it, or its number."""
+    if isinstance(value, list):
+        return enumerate(value)
+    return ((plain_name(key), item) for key, item in value.items())
 
 
 def _title(layout: Layout, path: str) -> str:

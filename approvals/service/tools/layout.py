@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import is_redacted
 
 MOST_PARTS = 100
 MOST_TITLE = 80
@@ -39,7 +39,8 @@ class Layout:
     def arranged(self, value: Any) -> Any:
         """Encoded arguments in the schema's order; what it does not name follows as it came."""
         if isinstance(value, list):
-            return [self.of_item().arranged(item) for item in value]
+            below = self.of_item()
+            return [below.arranged(item) if isinstance(item, dict | list) else item for item in value]
         if not isinstance(value, dict) or is_redacted(value) or value.keys() <= {"$int", "$float"}:
             return value
         named = {plain_name(key): key for key in value}
@@ -66,7 +67,7 @@ class Layout:
 
 def plain_name(key: str) -> str:
     """An encoded key as the call has it."""
-    return str(next(iter(decode({key: 0}))))
+    return key[1:] if key.startswith("$$") else key
 
 
 def _parts(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

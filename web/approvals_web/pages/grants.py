@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from approvals.errors import Conflict, Invalid, Stale
 from approvals.policy import grant_terms
@@ -48,7 +49,7 @@ async def show(request_id: Identifier, request: Request, person: SignedIn, servi
         except (Invalid, Conflict) as error:
             return form | {"notice": f"{error.detail} {error.hint}".strip(), "status_code": error.status}
 
-    shown = await service.read(ask)
+    shown = await run_in_threadpool(service.read_now, ask)
     return page(request, "grant.html", shown, status=shown["status_code"])
 
 

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from approvals.instant import SECOND
 from approvals.policy import diff as policy_text
 from approvals.policy.grant_terms import parse, sentence
@@ -41,7 +43,9 @@ MAX_RAW = 12_000
 
 async def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
     """Everything the card's templates need. Raises NotFound."""
-    return await service.read(lambda reader: _context(service, reader, request_id, person))
+    return await run_in_threadpool(
+        service.read_now, lambda reader: _context(service, reader, request_id, person)
+    )  # a call may hold a hundred thousand values: others are served meanwhile
 
 
 def seen_token(

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from approvals.protocol.canonical import is_redacted
 from approvals.protocol.messages import State
-from approvals.service.history.argument_rows import Line, all_lines
+from approvals.service.history.argument_rows import leaf, odd, values
 from approvals.service.storage.database import Row
 from approvals_web.pages.card.views import View
 from approvals_web.pages.card.views.sql import Sql
@@ -32,60 +33,54 @@ def of_request(row: Row, state: State, execution: Row | None) -> Iterator[str]:
 
 def of_arguments(arguments: Any, views: list[View]) -> Iterator[str]:
     """By what the arguments hold: characters that deceive, and SQL that takes whole tables."""
-    odd = [f"{line.path}: {what}." for line in all_lines(arguments) for what in line.odd]
-    if odd:
+    found = [f"{path}: {what}." for path, what in odd(arguments)]
+    if found:
         yield "Some text has hidden, reordering or look-alike characters; they are made visible."
-    yield from _capped(odd)
+    yield from _capped(found)
     yield from _capped([f"{view.path}: {words}" for view in views if isinstance(view, Sql) for words in view.warnings])
 
 
 def differing(now: Any, then: Any) -> list[str]:
-    """The paths at which two calls' encoded arguments differ, and how."""
-    mine, theirs = _by_path(now), _by_path(then)
-    return [
-        _difference(path, mine.get(path), theirs.get(path))
-        for path in dict.fromkeys([*mine, *theirs])
-        if _value(mine.get(path)) != _value(theirs.get(path)) or _stand_in(mine, theirs, path)
-    ]
+    """The first MOST paths at which two calls' encoded arguments differ, and how; the rest is counted."""
+    mine, theirs = dict(values(now)), dict(values(then))
+    paths = [path for path in dict.fromkeys([*mine, *theirs]) if _differ(path, mine, theirs)]
+    return [*(_difference(path, mine, theirs) for path in paths[:MOST]), *_uncounted(paths)]
 
 
 def of_refusal(row: Row, denied: Row) -> Iterator[str]:
     """What an earlier denied attempt had otherwise."""
     differences = differing(json.loads(row.arguments), json.loads(denied.arguments)) if not denied.erased_at else []
     if differences:
-        yield f"An attempt of this agent with this tool was denied (request {denied.id}). It differs in: " + "; ".join(
-            _capped(differences)
-        )
+        said = f"An attempt of this agent with this tool was denied (request {denied.id}). It differs in: "
+        yield said + "; ".join(differences)
     else:
         yield f"This agent's attempt with this tool was denied before (request {denied.id})."
 
 
-def _by_path(arguments: Any) -> dict[str, Line]:
-    return {line.path: line for line in all_lines(arguments)}
+def _differ(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Python takes 1 for true, and 1 is not true."""
+    if (path in mine) != (path in theirs):
+        return True
+    one, other = mine[path], theirs[path]
+    return type(one) is not type(other) or one != other
 
 
-def _value(line: Line | None) -> str | None:
-    return None if line is None else line.value
-
-
-def _stand_in(mine: dict[str, Line], theirs: dict[str, Line], path: str) -> bool:
-    """Two secrets of one length look alike; their stand-ins tell them apart."""
-    return path in mine and path in theirs and mine[path].stand_in != theirs[path].stand_in
-
-
-def _difference(path: str, mine: Line | None, theirs: Line | None) -> str:
-    if mine is not None and theirs is not None and mine.secret and theirs.secret:
+def _difference(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> str:
+    if is_redacted(mine.get(path)) and is_redacted(theirs.get(path)):
         return f"{path} (another secret)"
-    return f"{path} ({_short(theirs)} then, {_short(mine)} now)"
+    return f"{path} ({_short(path, theirs)} then, {_short(path, mine)} now)"
 
 
-def _short(line: Line | None) -> str:
-    if line is None:
+def _short(path: str, values_of: dict[str, Any]) -> str:
+    if path not in values_of:
         return "nothing"
-    return line.value if len(line.value) <= 60 else f"{line.value[:60]}…"
+    value = leaf(values_of[path]).value
+    return value if len(value) <= 60 else f"{value[:60]}…"
 
 
-def _capped(said: list[str]) -> Iterator[str]:
-    yield from said[:MOST]
-    if len(said) > MOST:
-        yield f"… and {len(said) - MOST} more"
+def _capped(said: list[str]) -> list[str]:
+    return [*said[:MOST], *_uncounted(said)]
+
+
+def _uncounted(said: list[str]) -> list[str]:
+    return [f"… and {len(said) - MOST} more"] if len(said) > MOST else []

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import is_redacted
 from approvals.service.history.argument_rows import step
 from approvals.service.tools.layout import plain_name
+
+SHORTEST = len("begin;")
+"""Characters of a text that can be a statement; below that there are many, and no view of any."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,24 @@ class Place:
 
 
 def places(arguments: Any, path: str = "", listed: bool = False) -> Iterator[Place]:
-    """Every object, list and leaf, outermost first; encoded numbers as numbers, secrets left out."""
+    """Every object and list that holds something, and every text that can be a view, outermost first; secrets are left
+    out."""
     if is_redacted(arguments):
         return
-    if isinstance(arguments, dict) and not arguments.keys() <= {"$int", "$float"}:
+    if isinstance(arguments, dict) and arguments and not arguments.keys() <= {"$int", "$float"}:
         plain = {plain_name(key): item for key, item in arguments.items()}
         yield Place(path, plain, listed)
         for key, item in plain.items():
-            yield from places(item, step(path, key), listed)
-    elif isinstance(arguments, list):
+            if _has_place(item):
+                yield from places(item, step(path, key), listed)
+    elif isinstance(arguments, list) and arguments:
         yield Place(path, arguments, listed)
         for i, item in enumerate(arguments):
-            yield from places(item, step(path, i), True)
-    else:
-        yield Place(path, decode(arguments), listed)
+            if _has_place(item):
+                yield from places(item, step(path, i), True)
+    elif isinstance(arguments, str):
+        yield Place(path, arguments, listed)
+
+
+def _has_place(value: Any) -> bool:
+    return len(value) >= SHORTEST if isinstance(value, str) else bool(value) and isinstance(value, dict | list)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import is_redacted
 from approvals.service.history.argument_rows import leaf
+from approvals.service.tools.layout import plain_name
 from approvals_web.pages.card.views.places import Place
 
 MAX_ROWS = 20
@@ -34,7 +35,7 @@ def found(everywhere: list[Place]) -> Iterator[Table]:
     """Lists of two objects or more that hold no lists or objects themselves."""
     for place in everywhere:
         if isinstance(place.value, list) and len(place.value) > 1 and all(map(_is_flat, place.value)):
-            plain = [{str(decode({k: 0}).popitem()[0]): v for k, v in row.items()} for row in place.value]
+            plain = [{plain_name(k): v for k, v in row.items()} for row in place.value]
             columns = tuple(dict.fromkeys(key for row in plain for key in row))
             if 0 < len(columns) <= MAX_COLUMNS:
                 yield _table(place.path, columns, plain)
