@@ -91,6 +91,7 @@ ROUTES: dict[str, Route] = {
     "POST /requests/{request_id}/revocation": Route(REVIEWERS),
     "POST /requests/{request_id}/acknowledgement": Route(REVIEWERS),
     "GET /servers": Route(SIGNED_IN),
+    "GET /servers/{server}/tools": Route(SIGNED_IN),
     "POST /servers/{server}/tools/{name}/acceptance": Route(ADMIN),
     "GET /requests/{request_id}/grant": Route(frozenset({"reviewer", "admin"}), "whoever could approve it"),
     "POST /requests/{request_id}/grant": Route(frozenset({"reviewer", "admin"}), "shows the terms, decides nothing"),

@@ -2,41 +2,66 @@
 
 import json
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import Form, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.policy import diff as policy_text
 from approvals.protocol.messages import Hash, ServerName, ToolName
 from approvals.service.identity import servers as principals
+from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row
+from approvals.service.tools import listing
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 
-MOST_OFFERS = 20
-"""Definitions to accept on one page, those of enforced installations first."""
-MOST_TOOLS = 1_000
+OFFERS, TOOLS = 5, 100
+"""Of each place on the page of all."""
+PAGE = {True: 20, False: 500}
+"""Of one place on a page of its own: definitions to accept, or tools."""
 router = PageRouter()
 
 
 @router.get("/servers")
 def servers(request: Request, person: SignedIn, service: TheService) -> Response:
-    """Installations and tools; first what an admin has to accept."""
-    tools = service.read_now(service.registry.tools)
-    offered = sorted((row for row in tools if row.offered_hash is not None), key=lambda row: row.installation_id)
+    """Installations and tools; first what an admin has to accept. Each place has its share."""
+    offered, more_offers = service.read_now(lambda reader: listing.shares(reader, OFFERS, offered=True))
+    tools, more_tools = service.read_now(lambda reader: listing.shares(reader, TOOLS, offered=False))
+    shown = {"tools": tools, "more_offers": more_offers, "more_tools": more_tools, "next": "", "one": None}
+    return page(request, "servers.html", shown | _common(service, person, offered))
+
+
+@router.get("/servers/{server}/tools")
+def tools(
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    server: ServerName,
+    at: Annotated[str, Query(max_length=64)] = "",
+    after: Annotated[str, Query(max_length=128)] = "",
+    offered: bool = False,
+) -> Response:
+    """All that stands at one place, or what is `offered` there, page by page."""
+    place, most = listing.Place(server, at), PAGE[offered]
+    found = service.read_now(lambda reader: listing.page(reader, place, after, most, offered=offered))
+    onward = {"at": at, "offered": str(offered).lower(), "after": found[-1].name} if len(found) == most else {}
+    shown = {"tools": [] if offered else found, "more_offers": {}, "more_tools": {}, "one": place}
+    shown |= {"next": f"/servers/{server}/tools?{urlencode(onward)}" if onward else ""}
+    return page(request, "servers.html", shown | _common(service, person, found if offered else []))
+
+
+def _common(service: Service, person: Person, offered: list[Row]) -> dict[str, Any]:
     installations = service.read_now(principals.installations)
-    shown = {
+    offers = service.read_now(lambda reader: [_offer(reader, service, row) for row in offered])
+    return {
         "person": person,
-        "tools": tools[:MOST_TOOLS],
-        "more_tools": len(tools[MOST_TOOLS:]),
-        "more_offers": len(offered[MOST_OFFERS:]),
         "installations": installations,
         "labels": {row.id: row.label for row in installations},
-        "offers": service.read_now(lambda reader: [_offer(reader, service, row) for row in offered[:MOST_OFFERS]]),
+        "offers": offers,
     }
-    return page(request, "servers.html", shown)
 
 
 @router.post("/servers/{server}/tools/{name}/acceptance")
