@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import json
+import threading
 
+import httpx2
 import pytest
 import uvicorn
 
 from approvals.errors import TooMany
 from approvals.service.realtime.gate_streams import MOST, GateStream
 from approvals.service.realtime.places import Places
-from approvals_web.http import patience
+from approvals_web.http import patience, strict_json
 from approvals_web.http.patience import PatientProtocol
 
 
@@ -129,3 +131,26 @@ async def test_what_came_whole_may_take_its_time_to_be_answered(monkeypatch):
             while await reader.readline() != b"\r\n":
                 pass
         writer.close()
+
+
+async def test_p5_nothing_of_a_body_is_parsed_for_whoever_has_no_live_key(served, monkeypatch):
+    parsed = []
+    parse = strict_json.parse
+    monkeypatch.setattr(strict_json, "parse", lambda raw: parsed.append(len(raw)) or parse(raw))
+    body = b"[" + b"[]," * 100_000 + b"[]]"
+    async with httpx2.AsyncClient() as client:
+        for headers in ({}, {"Authorization": "Bearer mcps_000000000000_x"}, {"Authorization": "Basic eDp5"}):
+            refused = await client.post(f"{served.url}/api/v1/requests", content=body, headers=headers)
+            assert refused.status_code == 401
+    assert not parsed
+
+
+async def test_p5_a_long_body_is_parsed_beside_the_event_loop(served, house, monkeypatch):
+    threads = []
+    parse = strict_json.parse
+    monkeypatch.setattr(strict_json, "parse", lambda raw: threads.append(threading.current_thread()) or parse(raw))
+    async with served.client() as gate:
+        await gate.post("/requests", content=b"[" + b"[]," * 100_000 + b"[]]")
+        await gate.post("/requests", content=b"[]")
+    long, short = threads
+    assert long is not short

@@ -113,12 +113,17 @@ def authenticate(reader: Reader, token: str, *kinds: str) -> Principal:
     row = reader.one(_PRINCIPALS[kind], id=credential[f"{kind}_id"])
     if not is_live(credential, reader.now) or row is None or row.disabled_at is not None:
         raise Unauthenticated("This key was revoked or has run out.", hint="Ask for a new one.")
+    check_kind(kind, kinds)
+    return Principal(kind, credential, row)
+
+
+def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
+    """Raises Forbidden unless it is one of these `kinds`, if any are named."""
     if kinds and kind not in kinds:
         raise Forbidden(
             f"A key of an {kind} cannot do this." if kind != "user" else "A person's key cannot do this.",
             hint=f"This is for: {', '.join(kinds)}.",
         )
-    return Principal(kind, credential, row)
 
 
 def still_counts(reader: Reader, principal: Principal) -> bool:

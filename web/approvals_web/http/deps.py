@@ -13,6 +13,7 @@ from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person, person_of
 from approvals.service.service import Service
 from approvals.service.storage.database import Row
+from approvals_web.http.bearer import identify
 from approvals_web.http.cookies import session_token
 
 _bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
@@ -29,20 +30,18 @@ _Wire = Annotated[
     Header(alias=WIRE_HEADER, description=f"The wire version that the gate speaks: {OLDEST_WIRE} to {WIRE_VERSION}"),
 ]
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+"""For the document of the API alone: the route has asked whose key it is."""
 
 
-async def _principal(request: Request, bearer: HTTPAuthorizationCredentials | None, *kinds: str) -> Principal:
-    service: Service = request.app.state.service
-    if bearer is None:
-        raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
-    found = await service.read(lambda reader: credentials.authenticate(reader, bearer.credentials, *kinds))
-    service.sightings.used(found.credential.id)
+async def _principal(request: Request, *kinds: str) -> Principal:
+    found = await identify(request)
+    credentials.check_kind(found.kind, kinds)
     return found
 
 
 async def gate(request: Request, bearer: _Bearer, wire: _Wire = "") -> Principal:
     """The gate whose key this is, and the key. Raises WireTooOld when it speaks no version this service knows."""
-    found = await _principal(request, bearer, "installation")
+    found = await _principal(request, "installation")
     _check_wire(wire)
     return found
 
@@ -54,17 +53,17 @@ async def installation(found: Annotated[Principal, Depends(gate)]) -> Row:
 
 async def agent(request: Request, bearer: _Bearer) -> Row:
     """The agent whose key this is."""
-    return (await _principal(request, bearer, "agent")).row
+    return (await _principal(request, "agent")).row
 
 
 async def user_token(request: Request, bearer: _Bearer) -> Principal:
     """The person whose token this is."""
-    return await _principal(request, bearer, "user")
+    return await _principal(request, "user")
 
 
 async def any_key(request: Request, bearer: _Bearer) -> Principal:
     """Whoever's key this is."""
-    return await _principal(request, bearer)
+    return await _principal(request)
 
 
 async def signed_in(request: Request) -> Person:

@@ -1,5 +1,6 @@
 """JSON bodies without loose ends: capped, no duplicate keys, no NaN, no lone surrogates, no bottomless nesting."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -10,8 +11,11 @@ from fastapi.routing import APIRoute
 
 from approvals.errors import BadRequest, TooLarge
 from approvals.protocol.messages import MAX_BODY
+from approvals_web.http.bearer import identify
 
 MAX_NESTING = 64
+READ_AT_ONCE = 65_536
+"""Bytes that are parsed where they arrive; longer bodies are parsed beside the event loop."""
 
 
 class StrictRequest(Request):
@@ -24,7 +28,8 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = parse(await self.body())
+            body = await self.body()
+            self._json = parse(body) if len(body) <= READ_AT_ONCE else await asyncio.to_thread(parse, body)
         return self._json
 
     async def _capped(self) -> bytes:
@@ -41,12 +46,14 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """An API route with strict JSON; parsing errors are problems like all others."""
+    """An API route with strict JSON, read for whoever has a live key and nobody else; parsing errors are problems like
+    all others."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            await identify(request)
             request = StrictRequest(request.scope, request.receive)
             if await request.body():
                 await request.json()

@@ -1,0 +1,28 @@
+"""Whose key a request of the API bears: asked once, before anything of its body is read."""
+
+from fastapi import Request
+from fastapi.security.utils import get_authorization_scheme_param
+
+from approvals.errors import Unauthenticated
+from approvals.service.identity import credentials
+from approvals.service.identity.credentials import Principal
+from approvals.service.service import Service
+
+
+async def identify(request: Request) -> Principal:
+    """The principal of the request's key, whatever its kind. Raises Unauthenticated unless it is a live one."""
+    known: Principal | None = getattr(request.state, "bearer", None)
+    if known is None:
+        service: Service = request.app.state.service
+        token = _token(request)
+        known = await service.read(lambda reader: credentials.authenticate(reader, token))
+        request.state.bearer = known
+        service.sightings.used(known.credential.id)
+    return known
+
+
+def _token(request: Request) -> str:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("A bearer key is needed.", hint="Send 'Authorization: Bearer KEY'.")
+    return token
