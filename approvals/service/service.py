@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from approvals.errors import (
@@ -116,6 +116,11 @@ class Service:
         self.sightings = Sightings()
         self.browsers = Places(20, "pages open in this browser that listen for changes")
         self.gate_places = Places(1000, "event streams of this installation")
+        self.poll_places = {
+            "installation": Places(10_000, "long-polls of this installation"),
+            "agent": Places(100, "long-polls of this agent"),
+            "user": Places(100, "long-polls of this person"),
+        }
         self.gates = GateStreams(self.bus, self._stream_ended)
         self._taken_back = asyncio.Event()
         """Set when keys or agents may have been revoked."""
@@ -197,9 +202,15 @@ class Service:
         part = await asyncio.to_thread(examine, registration)
         await self.write(lambda tx: self.registrations.take(tx, installation, part))
         session, complete = registration.session, registration.complete
-        registered, refused = self.registry.registered, part.refused
-        return await self.read(
-            lambda reader: registered(reader, installation, session, refused=refused, complete=complete)
+        return await self.leased(installation, session, refused=part.refused, complete=complete)
+
+    async def leased(
+        self, installation: Row, session: str, *, refused: Mapping[str, str] | None = None, complete: bool = True
+    ) -> Registered:
+        """As `Registry.registered`. A gate may serve ten thousand tools: their verdicts are judged beside the loop."""
+        registered = self.registry.registered
+        return await asyncio.to_thread(
+            self.read_now, lambda reader: registered(reader, installation, session, refused=refused, complete=complete)
         )
 
     async def read(self, work: Callable[[Reader], T]) -> T:

@@ -154,3 +154,26 @@ async def test_p5_a_long_body_is_parsed_beside_the_event_loop(served, house, mon
         await gate.post("/requests", content=b"[]")
     long, short = threads
     assert long is not short
+
+
+async def test_p5_an_agent_holds_so_many_long_polls_and_no_more(served, house, monkeypatch):
+    monkeypatch.setattr(house.service.poll_places["agent"], "_most", 0)
+    filed = house.file()
+    async with served.client("agent") as agent, served.client() as gate:
+        refused = await agent.get(f"/requests/{filed.request_id}?wait=5")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert (await agent.get(f"/requests/{filed.request_id}")).status_code == 200
+        assert (await gate.get(f"/requests/{filed.request_id}?wait=0.01")).status_code == 200
+
+
+async def test_p5_verdicts_are_judged_beside_the_event_loop(house, monkeypatch):
+    threads = []
+    registered = house.service.registry.registered
+
+    def judged(*of, **more):
+        threads.append(threading.current_thread())
+        return registered(*of, **more)
+
+    monkeypatch.setattr(house.service.registry, "registered", judged)
+    assert (await house.service.leased(house.installation(), house.session)).tools
+    assert threads != [threading.current_thread()]

@@ -73,7 +73,7 @@ def _opened(tx: Transaction, stream: GateStream) -> list[str]:
 
 
 async def _lease(service: Service, installation: Row, session: str) -> str:
-    lease = await service.read(lambda reader: service.registry.registered(reader, installation, session))
+    lease = await service.leased(installation, session)
     return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
 
 

@@ -82,7 +82,7 @@ async def search_requests(
     return Page(requests=statuses, cursor=found[-1].id if len(found) == limit else None)
 
 
-@router.get("/requests/{request_id}", responses=problems(404))
+@router.get("/requests/{request_id}", responses=problems(404, 429))
 async def read_request(
     request_id: Identifier,
     principal: AnyKey,
@@ -101,7 +101,9 @@ async def read_request(
         status = await _own(service, principal, request_id)
         if wait and status.state == seen and not service.stopping.is_set():
             del status  # thousands may wait here: hold nothing meanwhile
-            with service.metrics.polls.track_inprogress():
+            places = service.poll_places[principal.kind]
+            places.check(principal.id)
+            with service.metrics.polls.track_inprogress(), places.held(principal.id):
                 await bell.wait(wait)
             if not await service.read(lambda reader: credentials.still_counts(reader, principal)):
                 raise Unauthenticated("This key was revoked meanwhile.", hint="Ask for a new one.")
