@@ -8,8 +8,9 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-import click
 import pytest
+import typer
+import typer.core
 import typer.main
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ COMMANDS = (
     "freeze --list",
     "unfreeze",
     "erase 0190",
+    "withdraw 0190",
     "server add shop",
     "server list",
     "server rotate shop",
@@ -47,6 +49,8 @@ COMMANDS = (
     "user groups ann",
     "user enable ann",
     "user sign-out ann",
+    "user invitations",
+    "user uninvite ann",
     "grant list",
     "grant revoke 0190",
     "rollout set shop observe",
@@ -174,7 +178,7 @@ def test_p5_a_command_where_there_is_nothing_to_speak_to_fails_and_says_what_to_
 
 def leaves(command, name=""):
     """Every subcommand, by its words."""
-    if not isinstance(command, click.Group):
+    if not isinstance(command, typer.core.TyperGroup):
         return {name}
     return set().union(*(leaves(child, f"{name} {word}".strip()) for word, child in command.commands.items()))
 
@@ -217,3 +221,37 @@ def test_p1_a_server_is_believed_by_default_only_where_its_agent_cannot_reach_it
         assert said in added.stderr
     with contextlib.closing(sqlite3.connect("approvals.db")) as database:
         assert database.execute("SELECT trusted FROM installation").fetchall() == [(trusted,)]
+
+
+def options(command, name=""):
+    """Every option that takes text, after its command's words."""
+    if isinstance(command, typer.core.TyperGroup):
+        found = [options(child, f"{name} {word}".strip()) for word, child in command.commands.items()]
+        return [option for each in found for option in each]
+    taken = [param for param in command.params if isinstance(param, typer.core.TyperOption) and not param.is_flag]
+    return [(*name.split(), param.opts[0]) for param in taken if param.type_descriptor.annotation in TEXTS]
+
+
+TEXTS = (str, list[str])
+WORDS_OF_ONES_OWN = {"--reason"}
+"""Nothing to say is as good as nothing said."""
+EVERY_OPTION = [words for words in options(typer.main.get_command(app)) if words[-1] not in WORDS_OF_ONES_OWN]
+
+
+@pytest.mark.parametrize("words", EVERY_OPTION, ids=" ".join)
+def test_p1_no_option_takes_an_empty_value_for_everything(folder, words):
+    refused = CliRunner().invoke(app, [*words, " "])
+    assert refused.exit_code == 2
+    assert "is empty" in refused.stderr
+
+
+@pytest.mark.parametrize("lever", ["freeze", "unfreeze"])
+@pytest.mark.parametrize("option", ["--server", "--agent"])
+def test_p5_a_scope_that_is_empty_freezes_nothing_and_lifts_nothing(folder, lever, option):
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    if lever == "unfreeze":
+        assert CliRunner().invoke(app, ["freeze"]).exit_code == 0
+    before = CliRunner().invoke(app, ["freeze", "--list"]).stdout
+    refused = CliRunner().invoke(app, [lever, option, ""])
+    assert (refused.exit_code, CliRunner().invoke(app, ["freeze", "--list"]).stdout) == (2, before)
+    assert f"'{option}'" in refused.stderr

@@ -173,7 +173,7 @@ async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, h
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
             lines = stream.aiter_lines()
             await anext(lines)
-            given = {"server": "", "agent": "", "mode": "refuse", "reason": "bad deploy"}
+            given = {"server": None, "agent": None, "mode": "refuse", "reason": "bad deploy"}
             asking = asyncio.to_thread(control.over, control.socket_path(house.service.database), "freeze", given)
             assert (await asking)["new"]
             async for line in lines:

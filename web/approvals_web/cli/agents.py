@@ -5,16 +5,18 @@ from typing import Annotated
 import typer
 
 from approvals.service.identity import key_lifetimes as key_life
-from approvals_web.cli.asking import ask, show
+from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show, text
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Owners = Annotated[list[str] | None, typer.Option("--owner", help="Who answers for it: an account. Repeatable.")]
-Groups = Annotated[list[str] | None, typer.Option("--group", help="Repeatable.")]
-Scopes = Annotated[str | None, typer.Option(help="What the key covers, as SERVER/TOOL: 'shop/refund_* pg/*'.")]
-Expires = Annotated[str | None, typer.Option(help="30d, 12h, 15m, or never.")]
+Owners = Annotated[
+    list[str] | None, typer.Option("--owner", parser=text, help="Who answers for it: an account. Repeatable.")
+]
+Groups = Annotated[list[str] | None, typer.Option("--group", parser=text, help="Repeatable.")]
+Scopes = Annotated[
+    str | None, typer.Option(parser=text, help="What the key covers, as SERVER/TOOL: 'shop/refund_* pg/*'.")
+]
+Expires = Annotated[str | None, typer.Option(parser=text, help="30d, 12h, 15m, or never.")]
 Limit = Annotated[int | None, typer.Option(min=0, help="Without it: the service's own.")]
 
 
@@ -53,7 +55,7 @@ def rotate(name: str, scopes: Scopes = None, expires: Expires = None, database_u
 @app.command()
 def revoke(
     name: str,
-    key: Annotated[str | None, typer.Option(help="Only this key (`approvals agent keys NAME`).")] = None,
+    key: Annotated[str | None, typer.Option(parser=text, help="Only this key (`approvals agent keys NAME`).")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """End an agent, or one key: it stops working at once, its waiting calls end, approvals of its calls too."""
@@ -63,8 +65,8 @@ def revoke(
 @app.command()
 def owner(
     name: str,
-    add: Annotated[list[str] | None, typer.Option("--add", help="An account. Repeatable.")] = None,
-    remove: Annotated[list[str] | None, typer.Option("--remove", help="An account. Repeatable.")] = None,
+    add: Annotated[list[str] | None, typer.Option("--add", parser=text, help="An account. Repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", parser=text, help="An account. Repeatable.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Who answers for an agent."""

@@ -10,7 +10,16 @@ from approvals.service.service import Service
 from approvals_web.operator.reach import Reach, opened, reach
 from approvals_web.settings import Settings
 
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
+
+def text(value: str) -> str:
+    """An option's value, which is not empty: of a shell's variable that is not set, say. Where the option was to name
+    one server, the command would mean all of them."""
+    if not value.strip():
+        raise typer.BadParameter("it is empty. Give a value, or leave the option out.")
+    return value
+
+
+DatabaseUrl = Annotated[str | None, typer.Option(parser=text, help="Instead of APPROVALS_DATABASE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 

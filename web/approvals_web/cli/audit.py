@@ -12,7 +12,7 @@ from approvals.service.audit import chain
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
 from approvals.service.verification import verify as verification
-from approvals_web.cli.asking import DatabaseUrl, record, settings
+from approvals_web.cli.asking import DatabaseUrl, record, settings, text
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")
 
@@ -31,7 +31,9 @@ _AFTER = Statement(
 
 @app.command()
 def verify(
-    head: Annotated[str | None, typer.Option(help="SEQ:MAC, kept elsewhere: shows whether the end is missing.")] = None,
+    head: Annotated[
+        str | None, typer.Option(parser=text, help="SEQ:MAC, kept elsewhere: shows whether the end is missing.")
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Find what was changed, removed, inserted, reordered or cut off: in the record, and in the state that it tells

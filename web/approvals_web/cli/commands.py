@@ -24,6 +24,7 @@ from approvals_web.cli.asking import (
     here,
     settings,
     show,
+    text,
 )
 from approvals_web.operator import socket as control
 from approvals_web.operator.reach import opened
@@ -52,7 +53,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(slack.app, name="slack")
 policy.app.command("replay")(policy_replay.replay)
 
-Label = Annotated[str, typer.Option(help="Tells installations of one server apart.")]
+Label = Annotated[str, typer.Option(parser=text, help="Tells installations of one server apart.")]
 
 
 def run() -> None:
@@ -77,9 +78,11 @@ def root(context: typer.Context, show_version: Annotated[bool, typer.Option("--v
 @app.command()
 def serve(
     demo: Annotated[bool, typer.Option("--demo", help="With a shop MCP server and one waiting call.")] = False,
-    host: Annotated[str | None, typer.Option(help="Instead of APPROVALS_HOST (127.0.0.1).")] = None,
+    host: Annotated[str | None, typer.Option(parser=text, help="Instead of APPROVALS_HOST (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Instead of APPROVALS_PORT (8700).")] = None,
-    policy: Annotated[str | None, typer.Option(help="The policy file. Instead of APPROVALS_POLICY.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(parser=text, help="The policy file. Instead of APPROVALS_POLICY.")
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Migrate the database and serve the queue and the API."""
@@ -141,7 +144,7 @@ def server_add(
     name: str,
     label: Label = "main",
     assurance: Annotated[
-        str, typer.Option(help="enforced: the agent cannot reach it. cooperative: it can.")
+        str, typer.Option(parser=text, help="enforced: the agent cannot reach it. cooperative: it can.")
     ] = "cooperative",
     trusted: Annotated[
         bool | None,
@@ -151,7 +154,7 @@ def server_add(
             show_default=False,
         ),
     ] = None,
-    expires: Annotated[str, typer.Option(help="30d, 12h, 15m, or never.")] = "never",
+    expires: Annotated[str, typer.Option(parser=text, help="30d, 12h, 15m, or never.")] = "never",
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an MCP server's gate. It is shown once."""
@@ -186,7 +189,7 @@ def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = 
 @user.command("invite")
 def user_invite(
     name: str,
-    roles: Annotated[str, typer.Option(help="Of a new account.")] = "reviewer",
+    roles: Annotated[str, typer.Option(parser=text, help="Of a new account.")] = "reviewer",
     database_url: DatabaseUrl = None,
 ) -> None:
     """A one-time link: to make the account, or to sign in to it."""

@@ -9,6 +9,7 @@ from approvals_web.cli.asking import (
     DatabaseUrl,
     ask,
     show,
+    text,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
@@ -33,7 +34,7 @@ def grant_revoke(grant_id: str, database_url: DatabaseUrl = None) -> None:
 def server_grants(
     name: str,
     allowed: Annotated[bool, typer.Option("--allow/--forbid", help="From now on, at each use.")],
-    label: Annotated[str, typer.Option(help="Tells installations of one server apart.")] = "main",
+    label: Annotated[str, typer.Option(parser=text, help="Tells installations of one server apart.")] = "main",
     database_url: DatabaseUrl = None,
 ) -> None:
     """Whether standing grants may be made and used for an installation's calls: forbidden for cooperative ones."""

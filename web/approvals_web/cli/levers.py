@@ -5,20 +5,21 @@ from typing import Annotated
 import typer
 
 from approvals_web.cli import asking
+from approvals_web.cli.asking import text
 from approvals_web.operator.reach import Reach
 
 rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
 
-Server = Annotated[str, typer.Option(help="Only the writes to this server.")]
-Agent = Annotated[str, typer.Option(help="Only this agent's writes.")]
-Tool = Annotated[str, typer.Option(help="Only this tool; else all of the server's.")]
-Someone = Annotated[str, typer.Option(help="Only this agent's calls.")]
-Group = Annotated[str, typer.Option(help="Only the calls of agents in this group.")]
+Server = Annotated[str | None, typer.Option(parser=text, help="Only the writes to this server.")]
+Agent = Annotated[str | None, typer.Option(parser=text, help="Only this agent's writes.")]
+Tool = Annotated[str | None, typer.Option(parser=text, help="Only this tool; else all of the server's.")]
+Someone = Annotated[str | None, typer.Option(parser=text, help="Only this agent's calls.")]
+Group = Annotated[str | None, typer.Option(parser=text, help="Only the calls of agents in this group.")]
 
 
 def freeze(
-    server: Server = "",
-    agent: Agent = "",
+    server: Server = None,
+    agent: Agent = None,
     hold: Annotated[
         bool, typer.Option("--hold", help="Let new writes wait for the end instead of refusing them.")
     ] = False,
@@ -42,8 +43,8 @@ def freeze(
 
 
 def unfreeze(
-    server: Server = "",
-    agent: Agent = "",
+    server: Server = None,
+    agent: Agent = None,
     everything: Annotated[bool, typer.Option("--all", help="Lift every freeze that stands.")] = False,
     database_url: asking.DatabaseUrl = None,
 ) -> None:
@@ -61,24 +62,24 @@ def unfreeze(
 def rollout_set(
     server: str,
     mode: Annotated[str, typer.Argument(help="off, observe or enforce.")],
-    tool: Tool = "",
-    agent: Someone = "",
-    group: Group = "",
+    tool: Tool = None,
+    agent: Someone = None,
+    group: Group = None,
     database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
     whom = _whom(agent, group)
-    asking.ask(database_url, "rollout set", server=server, tool=tool, whom=whom, mode=mode)
+    asking.ask(database_url, "rollout set", server=server, tool=tool or "", whom=whom, mode=mode)
     print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
 
 
 @rollout.command("clear")
 def rollout_clear(
-    server: str, tool: Tool = "", agent: Someone = "", group: Group = "", database_url: asking.DatabaseUrl = None
+    server: str, tool: Tool = None, agent: Someone = None, group: Group = None, database_url: asking.DatabaseUrl = None
 ) -> None:
     """Forget what was set for exactly this: what is less specific counts again, and else enforce."""
     whom = _whom(agent, group)
-    asking.ask(database_url, "rollout clear", server=server, tool=tool, whom=whom)
+    asking.ask(database_url, "rollout clear", server=server, tool=tool or "", whom=whom)
     print("Forgotten.")
 
 
@@ -90,8 +91,10 @@ def rollout_list(as_json: asking.AsJson = False, database_url: asking.DatabaseUr
 
 def audience(
     name: str,
-    agent: Annotated[list[str] | None, typer.Option(help="An agent that may use it; more than once for more.")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="A group of agents that may.")] = None,
+    agent: Annotated[
+        list[str] | None, typer.Option(parser=text, help="An agent that may use it; more than once for more.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(parser=text, help="A group of agents that may.")] = None,
     everyone: Annotated[bool, typer.Option("--everyone", help="Let every agent use it.")] = False,
     database_url: asking.DatabaseUrl = None,
 ) -> None:
@@ -104,10 +107,12 @@ def audience(
     print(f"{name} may be used by: {said or 'every agent'}")
 
 
-def _whom(agent: str, group: str) -> str:
-    if agent and group:
+def _whom(agent: str | None, group: str | None) -> str:
+    if agent is not None and group is not None:
         raise typer.BadParameter("give --agent or --group")
-    return f"agent:{agent}" if agent else f"group:{group}" if group else ""
+    if agent is not None:
+        return f"agent:{agent}"
+    return "" if group is None else f"group:{group}"
 
 
 def _sweep(here: Reach, what: str) -> int:

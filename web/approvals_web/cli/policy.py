@@ -28,7 +28,7 @@ from approvals.protocol.canonical import encode
 from approvals.protocol.messages import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
 from approvals.service.storage.sqlite import path_of
-from approvals_web.cli.asking import record, settings
+from approvals_web.cli.asking import AsJson, DatabaseUrl, record, settings, text
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wait, for whom.")
@@ -38,8 +38,6 @@ FileOption = Annotated[Path | None, typer.Option("--policy", help="Instead of AP
 ToolsFile = Annotated[
     Path | None, typer.Option("--tools", help="JSON: {server: [tool definitions]}, instead of those in the database.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")]
 
 
 @app.command()
@@ -63,13 +61,17 @@ def lint(file: File = None, tools: ToolsFile = None, as_json: AsJson = False, da
 
 @app.command()
 def explain(
-    server: Annotated[str, typer.Option(help="The MCP server's name.")],
-    tool: Annotated[str, typer.Option(help="The tool's name.")],
-    args: Annotated[str, typer.Option(help="The arguments, as JSON.")] = "{}",
-    agent: Annotated[str | None, typer.Option(help="The agent's name; without it, an unidentified caller.")] = None,
-    agent_group: Annotated[list[str] | None, typer.Option(help="A group the agent is in; may be repeated.")] = None,
-    environment: Annotated[str | None, typer.Option(help="The installation's.")] = None,
-    assurance: Annotated[str | None, typer.Option(help="enforced or cooperative.")] = None,
+    server: Annotated[str, typer.Option(parser=text, help="The MCP server's name.")],
+    tool: Annotated[str, typer.Option(parser=text, help="The tool's name.")],
+    args: Annotated[str, typer.Option(parser=text, help="The arguments, as JSON.")] = "{}",
+    agent: Annotated[
+        str | None, typer.Option(parser=text, help="The agent's name; without it, an unidentified caller.")
+    ] = None,
+    agent_group: Annotated[
+        list[str] | None, typer.Option(parser=text, help="A group the agent is in; may be repeated.")
+    ] = None,
+    environment: Annotated[str | None, typer.Option(parser=text, help="The installation's.")] = None,
+    assurance: Annotated[str | None, typer.Option(parser=text, help="enforced or cooperative.")] = None,
     untrusted: Annotated[bool, typer.Option("--untrusted", help="The server's annotations are not believed.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="An unknown tool says that it only reads.")] = False,
     file: FileOption = None,
@@ -153,7 +155,7 @@ def _words(judgement: Judgement) -> list[str]:
 
 def _text(file: Path | None) -> tuple[str, str]:
     """The policy file's name and text; without one, the default policy's."""
-    path = file or (Path(chosen) if (chosen := Settings().policy) else None)
+    path = file or (Path(chosen) if (chosen := settings(None).policy) else None)
     if path is None:
         return "default policy", DefaultPolicy.text
     return str(path), _read_file(path)

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,23 +15,24 @@ from approvals.service.policies import replay as policy_replay
 from approvals.service.policies.file import PolicyFile
 from approvals.service.service import Service
 from approvals.service.text import visible
-from approvals_web.cli.asking import record
+from approvals_web.cli.asking import DatabaseUrl, record, settings, text
 from approvals_web.settings import Settings
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
 def replay(
-    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 7d.")] = "7d",
-    policy: Annotated[str | None, typer.Option(help="The policy file. Instead of APPROVALS_POLICY.")] = None,
-    database_url: Annotated[str | None, typer.Option(help="Instead of APPROVALS_DATABASE_URL.")] = None,
+    since: Annotated[str, typer.Option(parser=text, help="How far back: 30m, 12h, 7d.")] = "7d",
+    policy: Annotated[
+        str | None, typer.Option(parser=text, help="The policy file. Instead of APPROVALS_POLICY.")
+    ] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Which of the calls filed of late would have been judged otherwise. Changes nothing."""
-    given: dict[str, Any] = {"database_url": database_url, "policy": policy}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    service = record(settings)
+    chosen = settings(database_url, policy=policy)
+    service = record(chosen)
     database, registry = service.database, service.registry
-    rules = _policy(settings, service)
+    rules = _policy(chosen, service)
     back = _seconds(since) * SECOND
     counted, not_judged = Counter[str](), Counter[str]()
     for again in policy_replay.replay(database.read_now, registry, rules, database.clock.now() - back):

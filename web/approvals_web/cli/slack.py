@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from approvals.errors import Invalid, Unavailable
-from approvals_web.cli.asking import settings
+from approvals_web.cli.asking import settings, text
 
 app = typer.Typer(no_args_is_help=True, help="Approve in Slack.")
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Approve in Slack.")
 def manifest(
     socket: Annotated[bool, typer.Option("--socket", help="For Socket Mode: no public address is needed.")] = False,
     by_email: Annotated[bool, typer.Option("--by-email", help="With the scope that linking by e-mail needs.")] = False,
-    url: Annotated[str | None, typer.Option(help="Instead of APPROVALS_PUBLIC_URL.")] = None,
+    url: Annotated[str | None, typer.Option(parser=text, help="Instead of APPROVALS_PUBLIC_URL.")] = None,
 ) -> None:
     """Print an app manifest to paste at https://api.slack.com/apps (Create New App, From a manifest)."""
     from approvals.service.slack.manifest import manifest as made

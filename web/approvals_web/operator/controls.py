@@ -12,15 +12,17 @@ from approvals.service.service import Service
 from approvals.service.storage.database import Row, Transaction
 
 
-def freeze(s: Service, tx: Transaction, actor: str, server: str, agent: str, mode: str, reason: str) -> Any:
+def freeze(
+    s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, mode: str, reason: str
+) -> Any:
     made = s.freezes.make(tx, actor, *scope(tx, server, agent), mode, reason)
     return {"words": freezes.sentence(tx, made.freeze), "new": made.new, "revoked": made.revoked}
 
 
-def unfreeze(s: Service, tx: Transaction, actor: str, server: str, agent: str, everything: bool) -> Any:
+def unfreeze(s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, everything: bool) -> Any:
     if not everything:
         return [freezes.what(tx, s.freezes.lift(tx, actor, *scope(tx, server, agent)))]
-    if server or agent:
+    if server is not None or agent is not None:
         raise Invalid("--all lifts every freeze.", hint="Leave --server and --agent out, or --all.")
     return [freezes.what(tx, lifted) for lifted in s.freezes.lift_all(tx, actor)]
 
@@ -63,13 +65,13 @@ def server_audience(s: Service, tx: Transaction, actor: str, name: str, entries:
     return s.audiences.set(tx, actor, name, entries)
 
 
-def scope(tx: Transaction, server: str, agent: str) -> tuple[str, str]:
-    """Of a freeze. Raises Invalid for both, NotFound for what there is not."""
-    if server and agent:
+def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, str]:
+    """Of a freeze: of all writes without either. Raises Invalid for both, NotFound for what there is not."""
+    if server is not None and agent is not None:
         raise Invalid("A freeze is over one server or one agent.", hint="Make two.")
-    if server:
+    if server is not None:
         return "server", audience.known_server(tx, server).name
-    return ("agent", agent_named(tx, agent).id) if agent else ("all", "")
+    return ("agent", agent_named(tx, agent).id) if agent is not None else ("all", "")
 
 
 def _frozen(tx: Transaction, row: Row) -> dict[str, Any]:
