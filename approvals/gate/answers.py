@@ -40,6 +40,8 @@ _CANNOT_HAVE_RUN = (Invalid, TooLarge, Frozen, TooMany)
 """With these arguments, or as the service found before it refused to file the call anew."""
 RETRY_SECONDS = 5
 FROZEN_RETRY_SECONDS = 60
+MAX_DETAIL = 2_000
+"""Characters of what a caller is told of an error: names may be as long as all arguments."""
 FACTS = "mcp-approvals/answer"
 """The key in `_meta` under which an answer's facts stand."""
 
@@ -141,9 +143,10 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     status, following = next(((name, words) for kind, name, words in kinds if isinstance(failure, kind)), default)
     looked_up = isinstance(failure, _CANNOT_HAVE_RUN) or (request_id is not None and failure.status < 500)
     hint = "" if following.startswith(failure.hint.rstrip(".")) else failure.hint
-    words = f"NOT EXECUTED{'' if looked_up else ' NOW'}: {failure.detail} {hint}".rstrip()
+    detail = failure.detail if len(failure.detail) <= MAX_DETAIL else f"{failure.detail[:MAX_DETAIL]}…"
+    words = f"NOT EXECUTED{'' if looked_up else ' NOW'}: {detail} {hint}".rstrip()
     executed = False if looked_up else None
-    facts: dict[str, Any] = {"status": status, "executed": executed, "reason": failure.detail, "next": following}
+    facts: dict[str, Any] = {"status": status, "executed": executed, "reason": detail, "next": following}
     if request_id is not None:
         facts["request_id"] = request_id
     if isinstance(failure, Frozen):

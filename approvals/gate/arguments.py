@@ -138,7 +138,7 @@ def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> 
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
     if key is not None:
         if key in given:
-            raise _not_declared([repr(key)[:100]])
+            raise _not_declared([repr(key)])
         given[key] = STAND_IN
     read = ToolArguments(tool.fn_metadata.arg_model, given, key)
     undeclared = list(_undeclared(given, read.read, ""))
@@ -221,7 +221,7 @@ def _of_object(words: dict[str, Any], read: Any, path: str) -> Iterator[str]:
     for key, value in words.items():
         place = f"{path}.{key}" if path else str(key)
         if key not in known or key in surplus:
-            yield repr(place)[:100]
+            yield repr(place)  # whole: it is masked before it is cut
         else:
             yield from _undeclared(value, known[key], place)
 

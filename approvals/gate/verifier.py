@@ -143,5 +143,5 @@ def _understood(answer: object) -> tuple[str, str]:
     """An outcome and a note; whatever is not clearly one is unclear."""
     outcome, note = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
     if not isinstance(note, str) or not (outcome is None or (isinstance(outcome, str) and outcome in _OUTCOMES)):
-        return "unclear", f"the check answered {answer!r:.100}, which is none of {', '.join(sorted(_OUTCOMES))}"
+        return "unclear", f"the check's answer is none of {', '.join(sorted(_OUTCOMES))}: {answer!r}"
     return outcome or "unclear", note

@@ -6,7 +6,7 @@ from typing import Any
 
 from approvals.protocol import credentials
 from approvals.protocol.canonical import canonical, decode, is_object, is_redacted, redacted
-from approvals.protocol.declared import RUN, Declared
+from approvals.protocol.declared import Declared
 from approvals.protocol.secret_paths import kept_back
 
 _NONE = Declared()
@@ -15,6 +15,9 @@ _BETWEEN = " \n\r\t\"',;<>{}[]()"
 _COINCIDENCE = 6
 """Characters of a declared secret below which an argument that has them, too, is shown: 42 is many things."""
 _CUT = "… (cut off)"
+_BEYOND = 1_000
+"""Characters that are looked at behind the last that may be shown: half of what is hidden has no shape. More than any
+shape has that may hold one of _BETWEEN."""
 
 Looks = Callable[[str], bool]
 
@@ -54,10 +57,10 @@ def text(words: str, most: int, declared: Declared = _NONE) -> str:
 
 def told(words: str, most: int, declared: Declared = _NONE) -> tuple[str, int]:
     """The same, and how many characters are masked."""
-    start, cut = clean(words[: 4 * most]), len(words) > 4 * most
+    start, cut = clean(words[: 4 * most + _BEYOND]), len(words) > 4 * most
     hidden = _joined([*credentials.spans(start, credentials.likely(start)), *declared.spans(start)])
-    if cut:  # half a credential has no shape, and half a secret is shorter than a run: that much goes as a whole
-        start = start[: max(0, len(start) - RUN)]
+    if cut:  # what is longer than all that is looked at may be known by its end alone
+        start = start[: 4 * most]
         start = start[: 1 + max(start.rfind(character) for character in _BETWEEN)]
     shown = "".join(_pieces(start, hidden))
     if cut or len(shown) > most:

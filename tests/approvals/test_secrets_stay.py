@@ -351,6 +351,33 @@ async def test_p8_a_credential_anywhere_in_a_call_is_masked_and_counted(served, 
     assert "xxxxxx" not in str(dict(row))
 
 
+@pytest.mark.parametrize("secret", [KEY, "hunter2!"])
+@pytest.mark.parametrize("before", [0, 60, 70, 90, 94, 1_980, 250_000])
+async def test_p8_a_name_that_no_argument_has_is_masked_before_it_is_cut(served, secret, before):
+    mcp, watch = bank(served.gate()), Watch([])
+    arguments = {"act": "give plain", "password": secret, "card": {"number": "1"}, "codes": [], "accounts": []}
+    async with Client(mcp) as agent:
+        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        undeclared = {"x" * before + f" {secret} it is": 1}
+        answer = await agent.call_tool("write", arguments | {"env": {}} | undeclared)
+        await mcp.gate.session._recorder.flush()
+    assert "The tool has no argument" in watch.said()
+    assert secret[:7] not in watch.said()
+    assert len(answer.content[0].text) < 2_200
+
+
+@pytest.mark.parametrize("shift", range(40))
+@pytest.mark.parametrize(
+    "words", ["redis://u:WINSEC(ret,of;ours[1]@db/x", "PASSWORD: 'WINSEC(ret,of;ours'", "hunter2 WINSEC, it is"]
+)
+def test_p8_a_credential_at_the_end_of_what_is_looked_at_shows_no_part(words, shift):
+    before = f"-----BEGIN PRIVATE KEY-----{'Q' * 7_000}-----END PRIVATE KEY----- "  # masked it leaves room for the rest
+    before += "y " * ((8_000 - len(before) - shift) // 2)
+    shown, _ = told(f"{before}{words} {'z ' * 3_000}", 2_000, Declared(["hunter2 WINSEC, it is"]))
+    assert "WINSEC" not in shown
+    assert "hunter2" not in shown
+
+
 @pytest.mark.parametrize("key", ["SECk34", "k1", "x y", "[1]"])
 def test_p8_a_key_of_a_declared_object_is_as_secret_as_its_value(key):
     mask = Mask(("d",), ({"d": {key: "v", "deep": [{key: 1}]}},))

@@ -202,6 +202,10 @@ async def yes(_):
     return True
 
 
+async def tells_a_key(_):
+    return ("maybe", "x" * 60 + f" ghp_{'a1' * 18} y")
+
+
 async def cannot_tell(_):
     return None
 
@@ -212,8 +216,9 @@ async def cannot_tell(_):
         (raises, "raised RuntimeError: the ledger is down"),
         (hangs, "took longer"),
         (hangs_on, "took longer"),
-        (nonsense, "which is none of"),
-        (yes, "which is none of"),
+        (nonsense, "is none of"),
+        (yes, "is none of"),
+        (tells_a_key, "xx [40 characters hidden] y"),
         (cannot_tell, ""),
     ],
 )
