@@ -24,7 +24,6 @@ _MOST_RUNS = 20_000
 """Of one way to write one secret that are remembered; of a longer one every n-th, and the mask is as much wider."""
 _SEPARATORS = {ord(" "): None, ord("-"): None}
 """Of card and account numbers, which programs group as they like."""
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 class Declared:
@@ -109,13 +108,19 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: text.replace("'", "''"),
     lambda text: text.replace('"', '""'),
     lambda text: text.replace("'", "'\\''"),
+    str.upper,
     html.escape,
+    lambda text: html.escape(text, quote=False),
+    lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
+    lambda text: _json(text).replace("/", "\\/"),
     lambda text: quote(text, errors="replace"),
     lambda text: quote(text, safe="", errors="replace"),
     lambda text: quote(quote(text, safe="", errors="replace"), safe=""),
     lambda text: quote_plus(text, errors="replace"),
 )
-"""JSON, JSON in JSON, Python, SQL and YAML, CSV, a shell, HTML, addresses and forms."""
+"""JSON, JSON in JSON, Python, SQL and YAML, CSV, a shell, capitals that are more characters, HTML in four dialects,
+JSON of PHP, addresses and forms."""
 
 
 def _base64(raw: bytes) -> Iterator[str]:
@@ -129,7 +134,12 @@ def _base64(raw: bytes) -> Iterator[str]:
 
 def _lower(text: str) -> str:
     """Of the same length, whatever is in it."""
-    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+    return text.lower() if text.isascii() else "".join(map(_small, text))
+
+
+def _small(character: str) -> str:
+    small = character.lower()
+    return small if len(small) == 1 else character
 
 
 def _alone(text: str, begin: int, end: int) -> bool:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from approvals.errors import Invalid
 from approvals.protocol import summaries
 from approvals.protocol.canonical import MAX_DEPTH, canonical, encode, hash_of
+from approvals.protocol.declared import Declared
 from approvals.protocol.messages import ToolDefinition
 from approvals.protocol.schema_paths import SchemaPaths, TooIntricate
 
@@ -71,6 +72,11 @@ def _check_paths(definition: ToolDefinition) -> None:
         for path in definition.secret:
             if fault := schema.fault(path):
                 raise Invalid(f"its secret {path!r} names nothing: {fault}")
+            if Declared(schema.stated(path)):
+                raise Invalid(
+                    f"its schema states a value of its secret {path!r}, and every agent reads that: "
+                    "leave out its default, examples and enum"
+                )
         for path in summaries.fields(definition.summary or ""):
             if fault := schema.fault(path, through_anything=True):
                 raise Invalid(f"its summary names {{{path}}}, which is no argument of it: {fault}")

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from approvals.protocol.secret_paths import steps_of
+from approvals.protocol.secret_paths import Steps, declared_at, steps_of
 
 MOST = 20_000
 """Places of one schema that are looked at; one of more is refused."""
@@ -33,6 +33,21 @@ class SchemaPaths:
                 return "" if open_end else self._words(at, step, where)
             at, where = found, f"{where}[]" if step == "[]" else f"{where}.{step}" if where else step
         return ""
+
+    def stated(self, path: str) -> Iterator[Any]:
+        """Every value that the schema itself gives what the path names, where it stands or as a part of more."""
+        at, rest = [self._root], steps_of(path)
+        while rest:
+            yield from self._values(at, rest)
+            at, rest = list(self._step(at, rest[0])), rest[1:]
+        yield from self._values(at, rest)
+
+    def _values(self, at: list[Any], rest: Steps) -> Iterator[Any]:
+        for place in self._places(at):
+            many = [place.get(name) for name in ("examples", "enum")]
+            listed = [value for values in many if isinstance(values, list) for value in values]
+            for value in (place.get("default"), place.get("const"), place.get("example"), *listed):
+                yield from declared_at(value, [rest]) if rest else [value]
 
     def _step(self, at: list[Any], step: str) -> Iterator[Any]:
         for place in self._places(at):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, quote_plus
 
 import anyio
+import markupsafe
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,10 +21,12 @@ from mcp_types import CallToolResult, Implementation, TextContent, ToolAnnotatio
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from approvals import Approval, GatedServer
+from approvals.errors import Invalid
 from approvals.gate.masking import Mask
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
-from approvals.protocol.messages import ClientInfo, Filing, Outcome
+from approvals.protocol.definitions import checked
+from approvals.protocol.messages import ClientInfo, Filing, Outcome, ToolDefinition
 from approvals.protocol.redaction import told
 
 SECRET = ("password", "card.number", "codes[]", "accounts[].token", "env")
@@ -60,6 +63,9 @@ WRITERS = {
     "url": lambda text: f"GET https://api.example/login?p={quote(text, safe='')} gave 401",
     "form": lambda text: f"user=ann&p={quote_plus(text)}&x=1",
     "html": lambda text: f"<td>{html.escape(text)}</td>",
+    "html of Jinja": lambda text: f"<td>{markupsafe.escape(text)}</td>",
+    "html of templates": lambda text: f"<td>{html.escape(text).replace('&#x27;', '&#39;')}</td>",
+    "json of PHP": lambda text: json.dumps([text]).replace("/", "\\/"),
     "basic": lambda text: f"tried {base64.b64encode(f'ann:{text}'.encode()).decode()}",
     "base64": lambda text: f"tried {base64.urlsafe_b64encode(text.encode()).decode()}",
     "sql": lambda text: "SET p = '" + text.replace("'", "''") + "'",
@@ -301,6 +307,10 @@ def test_p8_a_cut_leaves_no_part_of_a_secret_behind(secret, shift, filler):
         ("4111111111111111", "card 4111 1111 1111 1111", "card [19 characters hidden]"),
         ("DE89 3704 0044", "no account DE8937040044", "no account [12 characters hidden]"),
         ("hunter2", "HUNTER2 or hunter2?", "[7 characters hidden] or [7 characters hidden]?"),
+        ("pässwörd", "PÄSSWÖRD or Pässwörd?", "[8 characters hidden] or [8 characters hidden]?"),
+        ("straße", "STRASSE", "[7 characters hidden]"),
+        ("Οδός", "ΟΔΌΣ", "[4 characters hidden]"),
+        ("hunter'2", "<b>hunter&#39;2</b> hunter&#x27;2", "<b>[12 characters hidden]</b> [13 characters hidden]"),
     ],
 )
 def test_p8_a_short_secret_is_hidden_where_it_could_be_nothing_else(secret, words, shown):
@@ -376,6 +386,47 @@ def test_p8_a_credential_at_the_end_of_what_is_looked_at_shows_no_part(words, sh
     shown, _ = told(f"{before}{words} {'z ' * 3_000}", 2_000, Declared(["hunter2 WINSEC, it is"]))
     assert "WINSEC" not in shown
     assert "hunter2" not in shown
+
+
+SCHEMAS = {
+    "default": {"default": "Hunter2Hunter2"},
+    "examples": {"examples": ["Hunter2Hunter2"]},
+    "enum": {"enum": ["Hunter2Hunter2", "x"]},
+    "const": {"const": "Hunter2Hunter2"},
+}
+
+
+@pytest.mark.parametrize("stated", list(SCHEMAS))
+@pytest.mark.parametrize("depth", range(4))
+def test_p8_a_tool_whose_schema_states_a_secret_cannot_be_gated(stated, depth):
+    schema, path, value = SCHEMAS[stated] | {"type": "string"}, "token", "Hunter2Hunter2"
+    schema = {"type": "object", "properties": {"token": schema}}
+    if depth == 1:
+        schema = {"properties": {"all": {"$ref": "#/$defs/One"}}, "$defs": {"One": schema}}
+        path = "all.token"
+    if depth == 2:
+        schema = {"properties": {"all": {"anyOf": [{"type": "array", "items": schema}, {"type": "null"}]}}}
+        path = "all[].token"
+    if depth == 3:  # with the object that it is in
+        whole = {"default": {"token": value}} if stated == "default" else {stated: [{"token": value}]}
+        whole = {"const": {"token": value}} if stated == "const" else whole
+        schema = {"properties": {"all": {"properties": {"token": {"type": "string"}}} | whole}}
+        path = "all.token"
+    with pytest.raises(Invalid, match="states a value of its secret"):
+        checked(ToolDefinition(name="x", input_schema=schema, secret=(path,)))
+
+
+def test_p8_a_default_of_a_secret_is_refused_when_its_tool_is_added():
+    def log_in(code: str = "DefaultHunter2Secret") -> str:
+        return "in"
+
+    def leave(password: str | None = None, pin: str = "", code: int = 0) -> str:
+        return "out"
+
+    mcp = GatedServer("shop")
+    mcp.add_tool(leave, approval=Approval(secret=["password", "pin", "code"]))
+    with pytest.raises(ValueError, match="leave out its default"):
+        mcp.add_tool(log_in, approval=Approval(secret=["code"]))
 
 
 @pytest.mark.parametrize("key", ["SECk34", "k1", "x y", "[1]"])
