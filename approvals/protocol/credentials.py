@@ -58,7 +58,7 @@ _MARKED = {
     "NuGet": ("oy2", r"oy2[a-z0-9]{43}(?![a-z0-9])"),
     "OpenAI, Anthropic and the like": (
         "sk-",
-        r"sk-(?:admin|ant|proj|svcacct)-[\w-]{20,}|sk-(?=[\w-]{0,60}[0-9])[\w-]{24,}",
+        r"sk-(?:admin|ant|proj|svcacct)-[\w-]{20,}|sk-(?=[\w-]{0,60}[0-9])(?=(?:\w{1,20}-){0,4}\w{16})[\w-]{24,}",
     ),
     "OpenShift": ("sha256~", r"sha256~[\w-]{43}"),
     "Perplexity": ("pplx-", r"pplx-[A-Za-z0-9]{40,}"),
@@ -96,7 +96,8 @@ _NAME = (
 _SURROUNDED = {
     "JSON Web Token": (
         "eyj",
-        r"(?:(?<![\w-])|(?<=\\[bfnrtv])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{8,}",
+        r"(?:(?<![\w-])|(?<=\\[bfnrtv])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{8,}+"
+        r"(?:\.eyJ[\w-]{8,}+\.[\w-]{8,}|\.[\w-]*+\.[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,})",
     ),
     "private key, PEM or PGP": (
         "begin",
@@ -105,8 +106,9 @@ _SURROUNDED = {
     ),
     "private key of PuTTY": ("putty-user-key", r"PuTTY-User-Key-File-\d:[\s\S]*"),
     "URL with a password": (
-        "://",
-        r"(?<=://)[^\s/@:\[\"'<>]{0,200}+:(?!\d{1,5}(?![^\s/?#\"'<>]))[^\s\"'<>]{1,300}(?=@)",
+        r":// \/\/ \\/\\/",
+        r"(?:(?<=://)|(?<=:\\/\\/)|(?<=:\\\\/\\\\/))(?<!mailto://)(?!(?<=s[sc][hp]://)[^\s/@]{0,300}/)[^\s/@:\[\"'<>]{0,200}+:(?!\d{1,5}(?![^\s/?#\"'<>,]))"
+        r"(?:[^\s\"'<>]|'(?=\w)){1,300}(?=@)",
     ),
     "incoming webhook of a chat": (
         "hooks.slack webhook",
@@ -122,15 +124,17 @@ _SURROUNDED = {
     "bearer token": ("bearer", r"[Bb](?i:earer)\s{1,4}[\w.~+/-]{20,}=*"),
     "basic authentication": (
         "basic",
-        r"[Bb](?i:asic)\s{1,4}(?=\S{0,60}[A-Z])(?=\S{0,60}[0-9=+/])[\w+/-]{8,}={0,2}",
+        r"[Bb](?i:asic)\s{1,4}(?=(?:[A-Za-z0-9+/]{4}){0,100}"
+        r"(?:O[g-v]|[A-Za-z0-9+/][DTjz][o-r]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]6))[\w+/-]{8,}={0,2}",
     ),
     "user and password of a command": (
-        "-u --user",
-        r"(?<=\s)(?:-u|--user)[\s=][\"']?[^\s:\"'$]{1,100}:[^\s\"'$]{3,}",
+        "curl",
+        r"curl(?=\s)[^\n|;]{0,300}?\s(?:-[uU]|--user|--proxy-user)[\s=]?[\"']?[^\s:\"'$]{1,100}:[^\s\"'$]{2,}",
     ),
     "value under a secret's name": (
         "token secret passw passphrase pwd signature sig= key",
         rf"""{_NAME}(?:=[^\s"'&;,<>{{}}$*\[]{{6,}}"""
+        rf"""|\s{{0,2}}[:=]\s{{1,2}}(?=\S{{0,60}}[0-9])(?=\S{{0,60}}[A-Za-z])[^\s"'&;,<>{{}}$*\[\\(]{{6,}}"""
         rf"""|(?:{_QUOTE})?\s{{0,2}}[:=]\s{{0,2}}{_QUOTE}[^"'\\\n<>{{}}$*\[]{{6,}})""",
     ),
 }

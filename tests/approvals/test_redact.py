@@ -59,6 +59,15 @@ CREDENTIALS = [
     "hvs." + "a" * 90,
     "sk-" + "a1" * 20,
     "key-" + "a1" * 16,
+    "Authorization: Basic dXNlcjpwYXNz",
+    "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "postgres://app:pa'ss@db/x",
+    r"postgres:\/\/app:pw@db",
+    "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp2ojaHV7LFpZ.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT",
+    "curl -uadmin:pw https://example.com",
+    "ssh://deploy:hunter2@example.com/x",
+    "X-Api-Key: 0123abcd",
+    "PASSWORD = hunter2x",
 ]
 
 
@@ -96,6 +105,18 @@ def test_p8_what_looks_like_a_credential_is_masked_wherever_it_stands(credential
         "monkey: banana",
         "cache-key-d41d8cd98f00b204e9800998ecf8427e",
         "/regions/sk-bratislava-nove-mesto-and-more",
+        "docker run -u 1000:1000 --rm alpine",
+        "docker compose run --user 0:100 web sh",
+        "git push -u origin:main --force",
+        "npm install git+ssh://host:team/repo@v1.0",
+        "scp://files:a/b@c",
+        "rsync -u host:/srv/data /backup",
+        "basic Training2024 plan",
+        "cron basic A1b2c3d4",
+        "deploy sk-2024-release-candidate-final-3",
+        "mailto://sales:team@example.com",
+        "https://grafana:3000,admin@example.com",
+        "password: required",
     ],
 )
 def test_ordinary_text_is_left_alone(plain):
