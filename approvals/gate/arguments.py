@@ -247,4 +247,4 @@ def _of_set(words: list[Any], read: Set[Any], path: str) -> Iterator[str]:
     for i, one in enumerate(words):
         if isinstance(one, dict) and known and all(known.values()):
             least = min((one.keys() - names for names in known.values()), key=len)
-            yield from (repr(f"{path}[{i}].{key}")[:100] for key in least)
+            yield from (repr(f"{path}[{i}].{key}") for key in least)
