@@ -1,12 +1,14 @@
 """What a gate needs to know: where the service is, the keys, and how long calls are held."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import nan
 from typing import TypeVar
-from urllib.parse import urlsplit
+
+import httpx2
 
 from approvals.errors import NotConfigured
 from approvals.gate.budgets import Budgets
@@ -14,6 +16,7 @@ from approvals.secret_reference import resolve
 
 N = TypeVar("N", int, float)
 STATE_KEY_BYTES = 32
+_WORD = re.compile(r"[!-~]+")
 LONGEST_UNASKED = 59.0
 """Seconds without progress: nearly every client gives up at 60."""
 LONGEST_HOLD = 3600.0
@@ -37,6 +40,7 @@ class GateSettings:
         """From APPROVALS_URL, APPROVALS_SERVER_KEY, APPROVALS_AGENT_KEY, APPROVALS_STATE_KEY, APPROVALS_HOLD… and
         APPROVALS_ROUNDS…;
         secrets may be references. Raises NotConfigured, naming the variable that is missing or wrong."""
+        environment = _stripped(environment)
         url = environment.get("APPROVALS_URL", "").rstrip("/")
         key = environment.get("APPROVALS_SERVER_KEY", "")
         missing = [name for name, value in (("APPROVALS_URL", url), ("APPROVALS_SERVER_KEY", key)) if not value]
@@ -56,9 +60,18 @@ class GateSettings:
         )
 
 
+def _stripped(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without the white space around each value. Raises NotConfigured for control characters inside."""
+    ours = {name: value.strip() for name, value in environment.items() if name.startswith("APPROVALS_")}
+    for name, value in ours.items():
+        if not value.isprintable():
+            raise NotConfigured(f"{name} has a control character, such as a line's end, in it.")
+    return ours
+
+
 def _key(name: str, value: str, prefix: str) -> str:
-    if not value.startswith(prefix) or not value.isascii():
-        raise NotConfigured(f"{name} is no key of the right kind: it should start with {prefix}")
+    if not value.startswith(prefix) or not _WORD.fullmatch(value):
+        raise NotConfigured(f"{name} is no key of the right kind: it should start with {prefix}, and be one word.")
     return value
 
 
@@ -117,12 +130,15 @@ def _rounds(variable: str, value: str) -> int:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parts = httpx2.URL()
+    if parts.scheme not in {"http", "https"} or not parts.host:
         raise NotConfigured(f"APPROVALS_URL is {url!r:.200}, which is no http(s) address.")
-    if parts.scheme == "http" and not _is_near(parts.hostname):
+    if parts.scheme == "http" and not _is_near(parts.host):
         raise NotConfigured(
-            f"APPROVALS_URL sends keys to {parts.hostname} without encryption.", hint="Use https for another machine."
+            f"APPROVALS_URL sends keys to {parts.host} without encryption.", hint="Use https for another machine."
         )
 
 

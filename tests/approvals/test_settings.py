@@ -36,6 +36,11 @@ def test_a_gate_reads_its_settings_and_references(tmp_path):
         ({"APPROVALS_URL": "approvals.example"}, "no http(s) address"),
         ({"APPROVALS_URL": "http://approvals.example"}, "without encryption"),
         ({"APPROVALS_URL": "http://10.0.0.7:8700"}, "without encryption"),
+        ({"APPROVALS_URL": "http://[::1"}, "no http(s) address"),
+        ({"APPROVALS_URL": "http://127.0.0.1:port"}, "no http(s) address"),
+        ({"APPROVALS_URL": "http://127.0.0.1\n:8700"}, "APPROVALS_URL has a control character"),
+        ({"APPROVALS_SERVER_KEY": "mcps_a\n_b"}, "APPROVALS_SERVER_KEY has a control character"),
+        ({"APPROVALS_SERVER_KEY": "mcps_a b"}, "APPROVALS_SERVER_KEY is no key of the right kind"),
         ({"APPROVALS_SERVER_KEY": "mcpa_a_b"}, "should start with mcps_"),
         ({"APPROVALS_AGENT_KEY": "mcps_a_b"}, "should start with mcpa_"),
         ({"APPROVALS_AGENT_KEY": "mcpa_\u00e9"}, "should start with mcpa_"),
@@ -212,3 +217,60 @@ def test_p1_only_proxies_that_are_named_are_believed(given, named):
 def test_p5_a_proxy_that_is_no_address_is_refused(given):
     with pytest.raises(Invalid, match="APPROVALS_TRUSTED_PROXIES has"):
         Settings(trusted_proxies=given).proxies()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"port": "abc"}, "APPROVALS_PORT is 'abc', which is no port"),
+        ({"port": "99999"}, "APPROVALS_PORT is 99999, which is no port"),
+        ({"demo_port": "-1"}, "APPROVALS_DEMO_PORT is -1"),
+        ({"demo_slack_port": ""}, "APPROVALS_DEMO_SLACK_PORT is ''"),
+        ({"slack_link_by_email": "maybe"}, "APPROVALS_SLACK_LINK_BY_EMAIL is 'maybe', which is neither true nor false"),
+        ({"oidc_auto_create": "2"}, "APPROVALS_OIDC_AUTO_CREATE is '2'"),
+        ({"oidc_name": "two\nlines"}, "APPROVALS_OIDC_NAME has a control character"),
+        ({"secret_key": "k" * 32 + "\0"}, "APPROVALS_SECRET_KEY has a control character"),
+        ({"public_url": "example.com"}, "APPROVALS_PUBLIC_URL is 'example.com', which is no address"),
+        ({"public_url": "ftp://example.com"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://[::1"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://example.com:port"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://example.com/approvals"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://example.com?a=b"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://example.com#a"}, "APPROVALS_PUBLIC_URL is"),
+        ({"public_url": "https://ann@example.com"}, "APPROVALS_PUBLIC_URL is"),
+    ],
+)
+def test_p5_a_service_with_a_wrong_setting_says_which(given, named):
+    with pytest.raises(Invalid, match=re.escape(named)) as refused:
+        Settings(**given).check()
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("address", ["https://a.example", "http://127.0.0.1:8700/", "https://[::1]:443"])
+def test_a_public_address_is_a_scheme_and_a_host(address):
+    Settings(public_url=address).check()
+
+
+def test_p5_white_space_around_a_setting_is_none_of_its_value():
+    padded = {name: f"\r\n {value}\t\n" for name, value in {"database_url": "sqlite:///a.db", "port": "1"}.items()}
+    settings = Settings(**padded)
+    assert (settings.database_url, settings.port) == ("sqlite:///a.db", 1)
+    around = {name: f" {value}\r\n" for name, value in GOOD.items()}
+    assert GateSettings.from_environment(around) == GateSettings.from_environment(GOOD)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file:a.db",
+        "sqlite:///a.db?mode=ro",
+        "sqlite:///a\nb",
+    ],
+)
+def test_p5_a_database_that_would_not_be_the_one_that_was_meant_is_refused(url):
+    with pytest.raises(Invalid, match=r"APPROVALS_DATABASE_URL|needs a SQLite database"):
+        Settings(database_url=url).database()

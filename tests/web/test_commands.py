@@ -255,3 +255,17 @@ def test_p5_a_scope_that_is_empty_freezes_nothing_and_lifts_nothing(folder, leve
     refused = CliRunner().invoke(app, [lever, option, ""])
     assert (refused.exit_code, CliRunner().invoke(app, ["freeze", "--list"]).stdout) == (2, before)
     assert f"'{option}'" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["PORT", "DEMO_PORT", "SLACK_LINK_BY_EMAIL", "OIDC_AUTO_CREATE", "PUBLIC_URL"])
+def test_p5_writes_can_be_frozen_whatever_is_wrong_with_what_a_freeze_does_not_need(folder, monkeypatch, name):
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    monkeypatch.setenv(f"APPROVALS_{name}", "nonsense")
+    frozen = CliRunner().invoke(app, ["freeze"])
+    assert frozen.stdout.startswith("All writes are frozen"), frozen.output
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_p5_a_host_that_is_not_this_machine_is_not_blamed_on_the_port(folder, host):
+    refused = CliRunner().invoke(app, ["serve", "--host", host])
+    assert refused.exception.detail == f"APPROVALS_HOST is {host!r}, which is no address of this machine."

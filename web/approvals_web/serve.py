@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -25,6 +26,7 @@ from approvals_web.demo.demo import Demo
 from approvals_web.demo.workspace import demo_workspace
 from approvals_web.http.patience import PatientProtocol
 from approvals_web.operator import socket as control
+from approvals_web.setting_values import port
 from approvals_web.settings import Settings
 
 logger = logging.getLogger("approvals")
@@ -68,16 +70,18 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, *, demo: bool) -> None:
     """Migrate, then serve until a signal. Raises ApprovalsError when it cannot start."""
+    settings.check()
     logs.configure(settings.log, settings.log_level)
     if demo:
         _check_near(settings.host)
     retention, allowance = settings.keeps(), settings.allowance()
-    settings.oidc(), settings.slack(), settings.webhook(), settings.proxies()  # they raise Invalid: before all else
     database = settings.database()
     with contextlib.ExitStack() as held:
         held.enter_context(_alone(database))
-        listener = held.enter_context(_listener(settings.host, settings.port, "approvals serve --port 8710"))
-        shop = held.enter_context(_listener(NEAR, settings.demo_port, "APPROVALS_DEMO_PORT=8711")) if demo else None
+        listener = held.enter_context(
+            _listener(settings.host, port("APPROVALS_PORT", settings.port), "approvals serve --port 8710")
+        )
+        shop = held.enter_context(_demo_listener(settings)) if demo else None
         settings.prepare()
         service = Service(
             database,
@@ -201,13 +205,22 @@ def _alone(database: Database) -> contextlib.AbstractContextManager[None]:
     return database.only_process()
 
 
+def _demo_listener(settings: Settings) -> contextlib.AbstractContextManager[socket.socket]:
+    return _listener(NEAR, port("APPROVALS_DEMO_PORT", settings.demo_port), "APPROVALS_DEMO_PORT=8711")
+
+
 @contextlib.contextmanager
 def _listener(host: str, port: int, otherwise: str) -> Iterator[socket.socket]:
-    """Raises Unavailable for a port that is taken, with another way to say it."""
+    """Raises Unavailable for a port that is taken, with another way to say it; Invalid for another machine's host."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        if error.errno in {errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN}:
+            raise Invalid(
+                f"APPROVALS_HOST is {host!r:.200}, which is no address of this machine.",
+                hint="Use 127.0.0.1 for this machine alone, 0.0.0.0 for everybody who can reach it.",
+            ) from error
         raise Unavailable(
             f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
             hint=f"Stop what uses it, or choose another: {otherwise}",

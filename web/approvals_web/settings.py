@@ -21,6 +21,7 @@ from approvals.service.storage import facts
 from approvals.service.storage.database import Database, check_url, database_at
 from approvals.service.storage.sqlite import Sqlite, path_of
 from approvals_web.auth.oidc import Client
+from approvals_web.setting_values import address, limit, pairs, port, printable, yes
 
 if TYPE_CHECKING:
     from approvals.service.notifications.webhook import Webhook
@@ -29,17 +30,21 @@ if TYPE_CHECKING:
 Unshown = Annotated[str, Field(repr=False)]
 """Carries a secret, so no `repr` shows it: logs and tracebacks are read by many."""
 
+Port = Annotated[int | str, Field(union_mode="left_to_right")]
+YesNo = Annotated[bool | str, Field(union_mode="left_to_right")]
+"""Read where it counts, as all others: a freeze must not fail for the port of a demo."""
+
 
 class Settings(BaseSettings):
-    """Everything that `serve` reads from its environment."""
+    """Everything that `serve` reads from its environment. Whatever stands there can be held; `check` refuses it."""
 
-    model_config = SettingsConfigDict(env_prefix="APPROVALS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="APPROVALS_", extra="ignore", str_strip_whitespace=True)
 
     database_url: Unshown = "sqlite:///approvals.db"
     database_direct_url: Unshown = ""
     """Past a pooler in transaction mode (PgBouncer), for LISTEN and for migrations."""
     host: str = "127.0.0.1"
-    port: int = 8700
+    port: Port = 8700
     public_url: str = ""
     trusted_proxies: str = ""
     """Whose X-Forwarded-For counts: addresses or networks, separated by commas; * for everybody. Else nobody's."""
@@ -56,8 +61,8 @@ class Settings(BaseSettings):
     log: str = "auto"
     """`json`, `text`, or `auto`: text on a terminal."""
     log_level: str = "INFO"
-    demo_port: int = 8701
-    demo_slack_port: int = 8702
+    demo_port: Port = 8701
+    demo_slack_port: Port = 8702
     slack_bot_token: Unshown = ""
     slack_signing_secret: Unshown = ""
     """Of the app's requests to POST /slack/actions."""
@@ -65,7 +70,7 @@ class Settings(BaseSettings):
     """For Socket Mode, instead of the signing secret: no public address is needed."""
     slack_channel: str = ""
     """Where requests are announced whose rule names no channel."""
-    slack_link_by_email: bool = False
+    slack_link_by_email: YesNo = False
     """Whether a Slack user is taken for the account with the same verified e-mail address."""
     slack_api_url: str = "https://slack.com/api/"
     webhook_url: Unshown = ""
@@ -80,10 +85,30 @@ class Settings(BaseSettings):
     """Claimed groups and the roles they give: `approvals-admins=admin reviewer, staff=viewer`."""
     oidc_require: str = ""
     """Claims that everybody needs, such as `hd=example.org`, separated by commas."""
-    oidc_auto_create: bool = True
+    oidc_auto_create: YesNo = True
     """Whether somebody without an account gets one."""
     oidc_name: str = ""
     """What the sign-in page calls it, instead of its host."""
+
+    def check(self) -> None:
+        """Read all that is set, before anything is made of it. Raises Invalid."""
+        for name, value in self:
+            if isinstance(value, str):
+                printable(f"APPROVALS_{name.upper()}", value)
+        for name, value in (
+            ("PORT", self.port),
+            ("DEMO_PORT", self.demo_port),
+            ("DEMO_SLACK_PORT", self.demo_slack_port),
+        ):
+            port(f"APPROVALS_{name}", value)
+        for name, said in (
+            ("SLACK_LINK_BY_EMAIL", self.slack_link_by_email),
+            ("OIDC_AUTO_CREATE", self.oidc_auto_create),
+        ):
+            yes(f"APPROVALS_{name}", said)
+        if self.public_url:
+            address("APPROVALS_PUBLIC_URL", self.public_url)
+        self.keeps(), self.allowance(), self.oidc(), self.slack(), self.webhook(), self.proxies()
 
     def database(self) -> Database:
         """Raises Invalid for a URL of no known database."""
@@ -133,7 +158,7 @@ class Settings(BaseSettings):
     def allowance(self) -> Allowance:
         """What agents may ask that have no limits of their own. Raises Invalid."""
         return Allowance(
-            _limit("APPROVALS_AGENT_PENDING", self.agent_pending), _limit("APPROVALS_AGENT_MINUTE", self.agent_minute)
+            limit("APPROVALS_AGENT_PENDING", self.agent_pending), limit("APPROVALS_AGENT_MINUTE", self.agent_minute)
         )
 
     def oidc(self) -> Client | None:
@@ -146,8 +171,10 @@ class Settings(BaseSettings):
             client_secret=resolve(self.oidc_client_secret),
             scopes=self.oidc_scopes,
             groups_claim=self.oidc_groups_claim,
-            required=_pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
-            admission=Admission(_pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), self.oidc_auto_create),
+            required=pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
+            admission=Admission(
+                pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), yes("APPROVALS_OIDC_AUTO_CREATE", self.oidc_auto_create)
+            ),
             name=self.oidc_name,
         )
 
@@ -178,7 +205,7 @@ class Settings(BaseSettings):
             signing_secret=resolve(self.slack_signing_secret) if self.slack_signing_secret else "",
             app_token=resolve(self.slack_app_token) if self.slack_app_token else "",
             api_url=self.slack_api_url,
-            by_email=self.slack_link_by_email,
+            by_email=yes("APPROVALS_SLACK_LINK_BY_EMAIL", self.slack_link_by_email),
         )
 
     def prepare(self) -> None:
@@ -202,19 +229,3 @@ class Settings(BaseSettings):
                 hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",
             )
         return Keyring(kept_beside(self.beside))
-
-
-def _limit(name: str, given: str) -> int | None:
-    if given == "none":
-        return None
-    if not (given.isascii() and given.isdigit() and len(given) < 8):
-        raise Invalid(f"{name} is {given!r:.40}, which is no limit.", hint="Use a whole number, or none.")
-    return int(given)
-
-
-def _pairs(name: str, text: str) -> dict[str, str]:
-    """`a=b, c=d`. Raises Invalid."""
-    found = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not all(key.strip() and value.strip() for key, _, value in found):
-        raise Invalid(f"{name} is {text!r}.", hint="Write name=value, name=value.")
-    return {key.strip(): value.strip() for key, _, value in found}

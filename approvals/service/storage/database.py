@@ -5,6 +5,7 @@ Two databases keep the same promises: SQLite (`approvals.service.storage.sqlite`
 run such transactions one after the other; everything else rests on constraints.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
@@ -197,11 +198,13 @@ def database_at(url: str, clock: Clock | None = None, *, direct_url: str = "") -
 
 
 POSTGRES = ("postgresql://", "postgres://")
+_ODD_FILE = re.compile(r"sqlite:///(?::memory:|file:|.*\?)")
+"""What others read as no file, or as a file and options: here a file of that very name would be made."""
 
 
 def check_url(url: str) -> None:
     """Raises Invalid for a URL of no database that this product knows."""
-    if not url.startswith(("sqlite:///", *POSTGRES)):
+    if not url.isprintable() or not url.startswith(("sqlite:///", *POSTGRES)) or _ODD_FILE.match(url):
         raise Invalid(
             f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which is no database this product knows.",
             hint="Use sqlite:///approvals.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",

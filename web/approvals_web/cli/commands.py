@@ -28,6 +28,7 @@ from approvals_web.cli.asking import (
 )
 from approvals_web.operator import socket as control
 from approvals_web.operator.reach import opened
+from approvals_web.setting_values import LAST_PORT
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,7 +80,7 @@ def root(context: typer.Context, show_version: Annotated[bool, typer.Option("--v
 def serve(
     demo: Annotated[bool, typer.Option("--demo", help="With a shop MCP server and one waiting call.")] = False,
     host: Annotated[str | None, typer.Option(parser=text, help="Instead of APPROVALS_HOST (127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help="Instead of APPROVALS_PORT (8700).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=LAST_PORT, help="Instead of APPROVALS_PORT (8700).")] = None,
     policy: Annotated[
         str | None, typer.Option(parser=text, help="The policy file. Instead of APPROVALS_POLICY.")
     ] = None,

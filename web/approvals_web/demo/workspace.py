@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from approvals.service.slack.workspace import Installed
 from approvals_web.demo.slack.server import DemoSlack
+from approvals_web.setting_values import port
 from approvals_web.settings import Settings
 
 CHANNEL = "approvals"
@@ -21,7 +22,7 @@ async def demo_workspace(settings: Settings) -> AsyncIterator[Installed]:
     state.request_url = f"{settings.near_url}/slack/actions"
     async with contextlib.AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(slack.running(settings.demo_slack_port))
+            await stack.enter_async_context(slack.running(port("APPROVALS_DEMO_SLACK_PORT", settings.demo_slack_port)))
         except OSError:
             await stack.enter_async_context(slack.running())
         print(f"Demo Slack: {slack.page_url}", flush=True)
