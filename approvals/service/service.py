@@ -369,6 +369,11 @@ class Service:
             if not await self.database.write(word_index.sweep):
                 break  # another process does it
 
+    def link_now(self) -> None:
+        """Link all that is there now: of a command beside no service, before it ends."""
+        while self.database.write_now(lambda tx: chain.link(tx, self.keyring.audit)):
+            pass
+
     def _levers_moved(self) -> None:
         """Gates get a fresh lease at once, pages a poke."""
         self.gates.renew()

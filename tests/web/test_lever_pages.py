@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from approvals.errors import NotFound
+from approvals.service.audit import chain
 from approvals.service.controls import freezes
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
@@ -131,6 +132,14 @@ def run(house, capsys, monkeypatch):
         return capsys.readouterr().out
 
     return command
+
+
+def test_p8_what_a_command_beside_no_service_wrote_is_linked_before_it_ends(house, run):
+    run("freeze", "--server", "shop")
+    assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
+    house.write(lambda tx: house.service.freezes.lift_all(tx, "cli:ops"))
+    control.close_restored(house.service)
+    assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
 
 
 def test_an_operator_freezes_lists_and_lifts_while_no_service_runs(house, run):

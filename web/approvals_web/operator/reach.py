@@ -63,7 +63,9 @@ class Alone:
     def ask(self, command: str, **arguments: Any) -> Any:
         database = self.service.database
         database.write_now(self.service.check_key)
-        return database.write_now(lambda tx: run(self.service, tx, command, actor_of(os.getuid()), arguments))
+        answer = database.write_now(lambda tx: run(self.service, tx, command, actor_of(os.getuid()), arguments))
+        self.service.link_now()
+        return answer
 
 
 def reach(settings: Settings) -> Reach:

@@ -151,6 +151,7 @@ def close_restored(service: Service) -> Counter[str]:
         database.write_now(lambda tx: service.restorations.record(tx, actor_of(os.getuid())))
         while closed := database.write_now(service.restorations.close):
             became += closed
+        service.link_now()
     return became
 
 
