@@ -156,8 +156,10 @@ def use(
         if _covers(grant, row, installation, judgement) and _is_upheld(tx, authority, grant, row):
             if tx.swap(_USE, of=grant.id, now=tx.now) != 1:
                 continue  # revoked, or used up, at the same moment
-            counted = find(tx, grant.id)
-            log.append(tx, "grant.used", SYSTEM, row.id, grant=grant.id, use=counted.used)
+            counted = find(tx, grant.id)  # its row is held by now, and but for the count as the use relied on it
+            relied_on = Touched(StandingGrant, Row(counted | {"used": counted.used - 1}), counted)
+            facts = {"grant": grant.id, "request": row.id, "use": counted.used}
+            log.append(tx, "grant.used", SYSTEM, grant.request_id, relied_on, **facts)
             return counted
     return None
 

@@ -1,6 +1,7 @@
 """P8: whoever changes the database behind the service's back is found, and told what was changed; nobody else is."""
 
 import contextlib
+import sqlite3
 from hashlib import sha256
 
 import pytest
@@ -9,13 +10,15 @@ from lived_in import live
 from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
+from approvals.errors import Unauthenticated
+from approvals.policy.grant_terms import Anything, GrantTerms
 from approvals.protocol.messages import Decision
 from approvals.service.audit import chain
 from approvals.service.audit.seals import SEALED
-from approvals.service.identity.users import person_of
+from approvals.service.identity.users import person_of, require_user
 from approvals.service.requests.decisions import Seen
 from approvals.service.storage.postgres import PostgresReader
-from approvals.service.storage.sqlite import SqliteReader
+from approvals.service.storage.sqlite import AS_STORED, SqliteReader
 from approvals.service.storage.tables import SignInLink, WebSession
 from approvals.service.verification import verify
 from approvals_web.cli.commands import app
@@ -42,6 +45,14 @@ class Forger:
         self.names = self.made | people | agents
         assert house.verify_record().faults == ()
 
+    def odd(self, column, value):
+        """What is said when every row of `table.column` holds a value of another type; None where it cannot."""
+        table, _, name = column.partition(".")
+        with contextlib.suppress(sqlite3.IntegrityError):
+            unchecked = "PRAGMA ignore_check_constraints = ON"
+            return self.found([unchecked, f'UPDATE "{table}" SET "{name}" = {value} WHERE rowid = 1'])
+        return None
+
     def found(self, statements):
         """The faults that `verify` names after these statements."""
         database, key = self.house.service.database, self.house.service.keyring.audit
@@ -51,6 +62,7 @@ class Forger:
             )
             connection.execute("BEGIN")
             if not database.shared:
+                connection.text_factory = AS_STORED
                 self.house.drop_triggers(connection)
             for statement in statements:
                 done = connection.execute(statement.format(**self.names))
@@ -66,6 +78,29 @@ def test_p8_every_forgery_is_found_and_named(house):
     for what, (given, said) in FORGERIES.items():
         faults = forger.found([given] if isinstance(given, str) else given)
         assert any(_says(said.format(n="*", **forger.names), fault) for fault in faults), (what, said, faults)
+    house.meddled = False  # all was undone
+
+
+ODD = (
+    *("agent.groups", "request.arguments", "request.reviewers", "request.expires_at", "permission.created_at"),
+    *("permission.source", "execution.result", "standing_grant.terms", "standing_grant.expires_at", "decision.channel"),
+    *("standing_grant.used", "user_account.roles", "web_session.id", "policy_version.text", "tool_definition.body"),
+    *("audit_event.at", "audit_event.mac", "audit_event.subject", "audit_payload.body", "audit_payload.salt"),
+    *("audit_link.mac", "audit_link.event_id"),
+)
+"""Columns that verifying reads, one of each kind."""
+
+
+def test_p8_a_value_of_no_type_of_ours_is_a_fault_with_a_name_and_stops_nothing(house):
+    if house.service.database.shared:
+        pytest.skip("PostgreSQL keeps to its columns' types")
+    forger = Forger(house)
+    user = house.read(lambda reader: require_user(reader, "ann"))
+    house.write(lambda tx: house.service.people.sign_in(tx, user, "password", "", ""))
+    for column in ODD:
+        for value in ("x'00ff'", "'x'", "CAST(x'ff' AS TEXT)", "1e999", "-1"):
+            faults = forger.odd(column, value)
+            assert faults != (), (column, value)
     house.meddled = False  # all was undone
 
 
@@ -153,6 +188,38 @@ def test_p8_an_admin_by_an_invitation_that_was_put_in_for_a_moment_is_found(hous
     house.run("DELETE FROM sign_in_link")
     (fault,) = house.verify_record().faults
     assert fault.startswith(f"sign_in_link {token} was changed without an event, before event")
+
+
+def test_p8_a_use_beyond_a_grant_that_was_widened_for_a_moment_is_found(house):
+    asked, ann = house.row(live(house)["pending"]), house.person()
+    decision = Decision(verdict="approve", content_version=asked.content_version, digest=asked.digest)
+    terms = GrantTerms(2, 15, {"order_id": Anything(), "amount_cents": Anything()}).dump()
+    house.write(lambda tx: house.service.decisions.decide(tx, asked.id, ann, decision, Seen(), terms))
+    ((grant,),) = house.rows("SELECT id FROM standing_grant WHERE request_id = :id", id=asked.id)
+    house.run("UPDATE standing_grant SET max_uses = 10 WHERE id = :id", id=grant)
+    for order in (30, 31, 32):
+        filed = house.file(house.filing({"order_id": order, "amount_cents": 300}))
+        assert house.row(filed.request_id).state == "approved"
+    unchecked = "PRAGMA ignore_check_constraints = ON"
+    if house.service.database.shared:
+        unchecked = "ALTER TABLE standing_grant DROP CONSTRAINT counted"
+    house.tamper(unchecked, f"UPDATE standing_grant SET max_uses = 2 WHERE id = '{grant}'")
+    faults = house.verify_record().faults
+    assert any(f"standing_grant {grant} was changed after" in fault and "(grant.used)" in fault for fault in faults)
+    assert f"standing_grant {grant} was used more often than it allows" in faults
+
+
+def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(house):
+    live(house)
+    bob = house.read(lambda reader: require_user(reader, "bob"))
+    house.run("UPDATE user_account SET password_hash = 'mine' WHERE id = :id", id=bob.id)
+    with pytest.raises(Unauthenticated, match="just changed"):
+        house.write(lambda tx: house.service.people.sign_in(tx, bob, "password", "", ""))
+    swapped = house.read(lambda reader: require_user(reader, "bob"))
+    house.write(lambda tx: house.service.people.sign_in(tx, swapped, "password", "", ""))
+    house.run("UPDATE user_account SET password_hash = :was WHERE id = :id", id=bob.id, was=bob.password_hash)
+    faults = house.verify_record().faults
+    assert any(f"user_account {bob.id} was changed after" in fault and "(user.signed_in)" in fault for fault in faults)
 
 
 def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(house):

@@ -18,6 +18,14 @@ VOTE = (
 )
 
 FORGERIES = {
+    "a grant beside an event whose payload was erased": (
+        [
+            "CREATE TEMPORARY TABLE copied AS SELECT * FROM standing_grant",
+            "UPDATE copied SET id = 'forged', request_id = (SELECT min(subject) FROM audit_event WHERE kind = 'audit.erased')",
+            "INSERT INTO standing_grant SELECT * FROM copied",
+        ],
+        "standing_grant forged was inserted",
+    ),
     "an approval": (
         [
             "UPDATE request SET state = 'approved' WHERE id = '{pending}'",
@@ -131,12 +139,18 @@ FORGERIES = {
     ],
     "an audience": ["UPDATE server SET audience = ''", "(server.audience_set)"],
     "a pepper": ["UPDATE server SET pepper = 'known'", "server shop was changed"],
-    "a wider grant": ["UPDATE standing_grant SET max_uses = 100", "(grant.made)"],
-    "a grant's terms": ["UPDATE standing_grant SET terms = '{{}}'", "(grant.made)"],
+    "a wider grant": ["UPDATE standing_grant SET max_uses = 100", "(grant.used)"],
+    "a grant's terms": ["UPDATE standing_grant SET terms = '{{}}'", "(grant.used)"],
     "a grant's count": ["UPDATE standing_grant SET used = 0", "was used otherwise than it counts"],
     "an accepted definition": ["UPDATE tool SET accepted_hash = offered_hash, accepted_by = 'user:eve'", "tool shop/"],
     "a policy's text": ["UPDATE policy_version SET text = 'allow all'", "the text of the policy"],
     "which policy was loaded": ["UPDATE policy_load SET by = 'user:eve'", "(policy.loaded)"],
+    "a policy taken away": ["DELETE FROM policy_version", "which is named on record, is missing"],
+    "a tool's definition taken away": ["DELETE FROM tool_definition", "which is named on record, is missing"],
+    "a definition given to another server": [
+        "UPDATE tool_definition SET server = 'other'",
+        "which is named on record, is missing",
+    ],
     "a tool's definition": ["UPDATE tool_definition SET body = replace(body, 'Refund', 'Show')", "the definition"],
     "a tool's definition that is none any more": ["UPDATE tool_definition SET body = 'x'", "the definition"],
     "a link to Slack": ["UPDATE slack_link SET slack_user_id = 'UEVE'", "was inserted"],

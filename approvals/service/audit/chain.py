@@ -9,12 +9,14 @@ import hmac
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import bindparam, exists, func, select
 
 from approvals.instant import SECOND
 from approvals.protocol.canonical import canonical
-from approvals.service.audit.log import event_mac, payload_hash
+from approvals.service.audit.log import event_mac, event_name, payload_hash
+from approvals.service.audit.unreadable import UNREADABLE
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -139,7 +141,7 @@ def verify(
     mac, seq, last_event, latest = "", 0, 0, 0
     finding: Finding | None = None
     for row in _linked(reader):
-        finding = _examine(reader, key, row, seq, mac, last_event)
+        finding = _readable(row.seq, partial(_examine, reader, key, row, seq, mac, last_event))
         if finding is not None:
             break
         seq, mac, last_event, latest = row.seq, row.link_mac, row.event_id, max(latest, row.at)
@@ -180,6 +182,13 @@ def _linked(reader: Reader) -> Iterator[Row]:
         after = rows[-1].seq
 
 
+def _readable(seq: int, examine: Callable[[], Finding | None]) -> Finding | None:
+    try:
+        return examine()
+    except UNREADABLE:
+        return Finding(seq, "changed", "it holds what cannot be read")
+
+
 def _examine(reader: Reader, key: bytes, row: Row, seq: int, mac: str, last_event: int) -> Finding | None:
     if row.seq != seq + 1:
         return Finding(seq + 1, "removed", f"link {seq + 1} is missing")
@@ -188,12 +197,14 @@ def _examine(reader: Reader, key: bytes, row: Row, seq: int, mac: str, last_even
     if not hmac.compare_digest(row.link_mac, link_mac(key, row.seq, mac, row)):
         moved = row.event_id <= last_event  # events may be linked out of their numbers' order, but then the MAC holds
         return Finding(row.seq, "reordered" if moved else "changed", f"event {row.id} is not what was linked here")
+    if not hmac.compare_digest(row.mac, event_mac(key, row)):
+        return Finding(row.seq, "changed", f"event {row.id} has another seal")
     return _examine_payload(reader, row, row.seq)
 
 
 def _examine_payload(reader: Reader, event: Row, seq: int) -> Finding | None:
     if event.body is None:
-        if reader.one(_ERASED, id=str(event.id)) is None:
+        if reader.one(_ERASED, id=event_name(event.id)) is None:
             return Finding(seq, "removed", f"the payload of event {event.id} is missing")
     elif payload_hash(event.salt, event.body.encode()) != event.payload_hash:
         return Finding(seq, "changed", f"the payload of event {event.id} was changed")
@@ -202,7 +213,11 @@ def _examine_payload(reader: Reader, event: Row, seq: int) -> Finding | None:
 
 def _refusal(key: bytes, event: Row) -> str | None:
     """Why an event may not be linked."""
-    if not hmac.compare_digest(event.mac, event_mac(key, event)):
+    try:
+        genuine = hmac.compare_digest(event.mac, event_mac(key, event))
+    except UNREADABLE:
+        genuine = False
+    if not genuine:
         return "was not written by this service"
     return "is a copy of another" if event.copied else None
 
@@ -224,7 +239,8 @@ def _unlinked(
                 return Finding(seq + 1, "inserted", f"event {event.id} {fault}"), number
             if event.at < latest - OVERDUE:
                 return Finding(seq, "inserted", f"event {event.id} was never linked, though later ones were"), number
-            if (finding := _examine_payload(reader, event, seq + 1)) is not None:
+            examine = partial(_examine_payload, reader, event, seq + 1)
+            if (finding := _readable(seq + 1, examine)) is not None:
                 return finding, number
             heed(event)
         number += len(events)

@@ -19,6 +19,9 @@ SYSTEM = "system"
 ROWS = "rows"
 """Of a payload: the rows that the event touched, each with the seals of what it found and what it left."""
 
+WITHOUT_ROWS = ("audit.erased", "calls.recorded")
+"""Kinds of events that never tell of a row."""
+
 _payloads = AuditPayload.__table__  # type: ignore[attr-defined]
 _ERASE = Statement(delete(_payloads).where(_payloads.c.payload_hash == bindparam("of")))
 
@@ -58,7 +61,12 @@ class AuditLog:
         """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps
         those facts of the payload that may stay."""
         if tx.swap(_ERASE, of=event.payload_hash) == 1:
-            self.append(tx, "audit.erased", actor, str(event.id), kind=event.kind, kept=kept)
+            self.append(tx, "audit.erased", actor, event_name(event.id), kind=event.kind, kept=kept)
+
+
+def event_name(event_id: int) -> str:
+    """What an event is called as the subject of another: never what a request could be called."""
+    return f"event:{event_id}"
 
 
 def event_mac(key: bytes, event: Mapping[str, Any]) -> str:

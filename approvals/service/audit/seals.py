@@ -67,9 +67,9 @@ class Sealed:
 
     def seal(self, key: bytes, row: Mapping[str, Any]) -> str:
         """Of a row, whichever database it comes from: NUL is another character on PostgreSQL, and true is 1 on
-        SQLite."""
+        SQLite. What no column of ours holds has a seal of its own."""
         values = [int(row[name]) if isinstance(row[name], bool) else row[name] for name in self.columns]
-        body = json.dumps([self.table.name, *values], separators=(",", ":")).replace("\\u0000", "\\u2400")
+        body = json.dumps([self.table.name, *values], separators=(",", ":"), default=repr).replace("\\u0000", "\\u2400")
         return hmac.digest(key, body.encode(), "sha256").hex()[:LENGTH]
 
 
@@ -110,7 +110,7 @@ SEALED: Mapping[str, Sealed] = dict(
             "sealed_result",
             "sealed_until",
         ),
-        _sealed(StandingGrant, "request_id", "used"),
+        _sealed(StandingGrant, "request_id"),
         _sealed(Server, "name"),
         _sealed(Rollout, "server"),
         _sealed(PolicyLoad, "hash"),
@@ -148,8 +148,7 @@ SEALED: Mapping[str, Sealed] = dict(
         ),
     )
 )
-"""A lease is renewed, a sealed result goes, a key is used and a browser session ends without an event of its own. How
-often a grant was used is counted: by its permissions."""
+"""A lease is renewed, a sealed result goes, a key is used and a browser session ends without an event of its own."""
 
 
 @dataclass(frozen=True)

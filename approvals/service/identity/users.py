@@ -39,6 +39,8 @@ FIRST_ROLES = "admin reviewer"
 SESSION_IDLE = 12 * 3600
 SESSION_LIFE = 7 * 24 * 3600
 MINIMUM_PASSWORD = 10
+PROVED_BY = ("issuer", "subject", "password_hash")
+"""Columns of an account by which somebody proves that it is theirs."""
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
 
 _users = User.__table__  # type: ignore[attr-defined]
@@ -46,6 +48,7 @@ _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 
 _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
+_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
 _BY_SUBJECT = Statement(
     select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
 )
@@ -163,9 +166,14 @@ class People:
         instead_of: str | None = None,
     ) -> str:
         """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
-        the person proved who they are, as an identity provider says it. Raises Unauthenticated for a disabled
-        account."""
-        if user.disabled_at is not None:
+        the person proved who they are, as an identity provider says it. The event seals the account as the sign-in
+        relied on it. Raises Unauthenticated for a disabled account, and for one that is not as `user`, by which they
+        proved it."""
+        tx.hold(_HOLD, id=user.id)
+        now = find(tx, user.id)
+        if now is None or any(now[name] != user[name] for name in PROVED_BY):
+            raise Unauthenticated("This account was just changed.", hint="Sign in again.")
+        if now.disabled_at is not None:
             raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
         if instead_of:
             tx.change(_END, of=_hash(instead_of), revoked_at=tx.now)
@@ -183,7 +191,8 @@ class People:
             user_agent=user_agent[:400],
         )
         actor, facts = f"user:{user.id}", {"method": method, "address": address}
-        self._log.append(tx, "user.signed_in", actor, actor, Touched(WebSession, None, session), **facts)
+        touched = Touched(User, now, now), Touched(WebSession, None, session)
+        self._log.append(tx, "user.signed_in", actor, actor, *touched, **facts)
         return token
 
     def sign_out(self, tx: Transaction, person: Person) -> None:

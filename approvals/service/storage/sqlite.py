@@ -9,6 +9,7 @@ import fcntl
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,10 @@ from approvals.service.storage.sqlite_writer import Writer
 
 T = TypeVar("T")
 DIALECT = dialect(paramstyle="named")
+
+
+AS_STORED = partial(str, encoding="utf-8", errors="surrogateescape")
+"""Reads text that may be none, where somebody else may have put it in."""
 
 
 class SqliteReader(Reader):
@@ -140,6 +145,7 @@ class Sqlite(Database):
     def as_of_now(self, work: Callable[[Reader], T]) -> T:
         connection = self.connect()
         try:
+            connection.text_factory = AS_STORED
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             return work(SqliteReader(connection, self.clock.now()))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import bindparam, exists, select
 
+from approvals.service.audit.log import WITHOUT_ROWS
 from approvals.service.audit.seals import SEALED, Sealed
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import AuditEvent
@@ -24,7 +25,15 @@ _OF = {
 }
 _OF_NONE = {
     under: Statement(
-        select(under.table).where(~exists(select(_events.c.id).where(_events.c.subject == under.subject))).limit(FEW)
+        select(under.table)
+        .where(
+            ~exists(
+                select(_events.c.id).where(
+                    _events.c.subject == under.subject, *(_events.c.kind != kind for kind in WITHOUT_ROWS)
+                )
+            )
+        )
+        .limit(FEW)
     )
     for under in SEALED.values()
 }

@@ -1,20 +1,23 @@
-"""Policies and tool definitions are named by their hashes: each is held against its name."""
+"""Policies and tool definitions are named by their hashes: each is held against its name, and what names one has it."""
 
 import hashlib
 import json
 from collections.abc import Iterator
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, exists, select, tuple_
 
-from approvals.errors import Invalid
 from approvals.protocol.canonical import sha256
+from approvals.service.audit.unreadable import UNREADABLE
 from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import PolicyVersion, ToolDefinitionRow
+from approvals.service.storage.tables import PolicyLoad, PolicyVersion, Request, Tool, ToolDefinitionRow
 
 PAGE = 100
 
 _versions = PolicyVersion.__table__  # type: ignore[attr-defined]
 _definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
+_loads = PolicyLoad.__table__  # type: ignore[attr-defined]
+_requests = Request.__table__  # type: ignore[attr-defined]
+_tools = Tool.__table__  # type: ignore[attr-defined]
 _VERSIONS = Statement(
     select(_versions).where(_versions.c.hash > bindparam("after")).order_by(_versions.c.hash).limit(PAGE)
 )
@@ -27,11 +30,26 @@ _DEFINITIONS = Statement(
 )
 
 
+def _lacking(kept: Table, named: ColumnElement[str], **of: ColumnElement[str]) -> Statement:
+    """Names in a table under seal of which no text is kept."""
+    found = exists(select(kept).where(*(kept.c[column] == value for column, value in of.items())))
+    return Statement(select(named.label("name")).where(named.is_not(None), ~found).distinct().limit(PAGE))
+
+
+_LACKING = (
+    *(("policy", _lacking(_versions, name, hash=name)) for name in (_loads.c.hash, _requests.c.policy_hash)),
+    *(
+        ("definition", _lacking(_definitions, name, server=name.table.c.server, tool_hash=name))
+        for name in (_tools.c.accepted_hash, _tools.c.offered_hash, _requests.c.tool_hash)
+    ),
+)
+
+
 def faults(reader: Reader) -> Iterator[str]:
     """What is not what its name says."""
     after = ""
     while rows := reader.all(_VERSIONS, after=after):
-        yield from (f"the text of the policy {row.hash} was changed" for row in rows if _hash(row.text) != row.hash)
+        yield from (f"the text of the policy {row.hash} was changed" for row in rows if not _is_hashed(row))
         after = rows[-1].hash
     server, tool_hash = "", ""
     while rows := reader.all(_DEFINITIONS, server=server, tool_hash=tool_hash):
@@ -39,6 +57,8 @@ def faults(reader: Reader) -> Iterator[str]:
             f"the definition {row.tool_hash} of {row.server}.{row.name} was changed" for row in rows if _is_other(row)
         )
         server, tool_hash = rows[-1].server, rows[-1].tool_hash
+    for what, lacking in _LACKING:
+        yield from (f"the {what} {row.name}, which is named on record, is missing" for row in reader.all(lacking))
 
 
 def _is_other(row: Row) -> bool:
@@ -46,9 +66,12 @@ def _is_other(row: Row) -> bool:
     try:
         body = json.loads(row.body)
         return sha256(body) != row.tool_hash or bool(body["name"] != row.name)
-    except (ValueError, Invalid):
+    except UNREADABLE:
         return True
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _is_hashed(row: Row) -> bool:
+    try:
+        return hashlib.sha256(row.text.encode()).hexdigest() == str(row.hash)
+    except UNREADABLE:
+        return False

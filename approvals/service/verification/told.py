@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, tuple_
 
-from approvals.service.audit.log import ROWS
+from approvals.service.audit.log import ROWS, WITHOUT_ROWS, event_name
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditPayload
 
@@ -21,7 +21,7 @@ _PAGE = Statement(
     select(*(_events.c[name] for name in ("id", "at", "kind", "actor", "subject")), _payloads.c.body)
     .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)
     .where(tuple_(_events.c.subject, _events.c.id) > tuple_(bindparam("subject"), bindparam("id")))
-    .where(_events.c.kind != "calls.recorded", _events.c.kind != "audit.erased")
+    .where(*(_events.c.kind != kind for kind in WITHOUT_ROWS))
     .order_by(_events.c.subject, _events.c.id)
     .limit(PAGE)
 )
@@ -94,7 +94,7 @@ def _facts(reader: Reader, event: Row) -> dict[str, Any]:
     """Its payload; of an erased one, what was kept."""
     if event.body is not None:
         return dict(json.loads(event.body))
-    kept = reader.one(_KEPT, of=str(event.id))
+    kept = reader.one(_KEPT, of=event_name(event.id))
     return {} if kept is None else dict(json.loads(kept.body).get("kept", {}))
 
 

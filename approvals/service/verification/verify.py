@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, select
 
 from approvals.service.audit import chain as links
 from approvals.service.audit.seals import SEALED
+from approvals.service.audit.unreadable import UNREADABLE
 from approvals.service.storage.database import Database, Reader, Row, Statement
 from approvals.service.storage.tables import Permission, StandingGrant
 from approvals.service.verification import held, life, texts, told
@@ -58,7 +59,8 @@ def of(reader: Reader, key: bytes, head: links.Head | None = None) -> Verified:
     history = History()
     walked = links.verify(reader, key, head, history.heed)
     broken = walked.finding
-    faults = (str(broken),) if broken is not None else tuple(islice(_faults(reader, key, history), MOST))
+    found = (str(broken),) if broken is not None else islice(_faults(reader, key, history), MOST)
+    faults = tuple(fault.encode(errors="backslashreplace").decode() for fault in found)
     return Verified(walked.head, walked.unlinked, faults)
 
 
@@ -68,10 +70,18 @@ def _faults(reader: Reader, key: bytes, history: History) -> Iterator[str]:
         rows = held.rows_of(reader, [one.subject for one in some])
         for one in some:
             has = rows.get(one.subject, {})
-            yield from chain(one.faults, compared(one, has, key), _of_request(reader, one, has, history))
-            yield from _miscounted(reader, has)
+            yield from chain(one.faults, compared(one, has, key))
+            for played in (_of_request(reader, one, has, history), _miscounted(reader, has)):
+                yield from _readable(one.subject, played)
     yield from (f"{name} was inserted: no event tells of it" for name in held.of_nobody(reader))
     yield from texts.faults(reader)
+
+
+def _readable(subject: str, faults: Iterator[str]) -> Iterator[str]:
+    try:
+        yield from faults
+    except UNREADABLE:
+        yield f"the rows of {subject} hold what cannot be read"
 
 
 def compared(one: Told, has: Held, key: bytes) -> Iterator[str]:
@@ -108,3 +118,5 @@ def _miscounted(reader: Reader, has: Held) -> Iterator[str]:
             uses = reader.one(_USES, grant_id=row.id)
             if uses is None or uses.n != row.used:
                 yield f"standing_grant {row.id} was used otherwise than it counts"
+            if row.used > row.max_uses:
+                yield f"standing_grant {row.id} was used more often than it allows"

@@ -5,9 +5,8 @@ from fastapi.responses import RedirectResponse
 
 from approvals.errors import Unauthenticated
 from approvals.instant import Instant
-from approvals.service.identity import users as people
 from approvals.service.service import Service
-from approvals.service.storage.database import Transaction
+from approvals.service.storage.database import Row, Transaction
 from approvals_web.auth import known_browsers
 from approvals_web.http.cookies import session_token, set_session
 from approvals_web.http.redirects import local_path
@@ -16,19 +15,19 @@ from approvals_web.http.redirects import local_path
 async def begin(
     request: Request,
     service: Service,
-    user_id: str | None,
+    user: Row | None,
     method: str,
     following: str,
     proved_at: Instant | None = None,
 ) -> Response:
-    """Sign the browser in, and send it on. Raises Unauthenticated for an account that is gone or disabled."""
+    """Sign the browser in as the account that proved itself, and send it on. Raises Unauthenticated for an account
+    that is gone, disabled or was changed since."""
+    if user is None:
+        raise Unauthenticated("This account is gone.", hint="Ask an admin for a new link.")
     agent = request.headers.get("user-agent", "")
     before = session_token(request)
 
     def sign_in(tx: Transaction) -> str:
-        user = people.find(tx, user_id) if user_id is not None else None
-        if user is None:
-            raise Unauthenticated("This account is gone.", hint="Ask an admin for a new link.")
         return service.people.sign_in(
             tx, user, method, address_of(request), agent, proved_at=proved_at, instead_of=before
         )
@@ -36,8 +35,7 @@ async def begin(
     token = await service.write(sign_in)
     response = RedirectResponse(local_path(following), status_code=303)
     set_session(request, response, token)
-    if user_id is not None:
-        known_browsers.remember(request, response, service.keyring, user_id)
+    known_browsers.remember(request, response, service.keyring, user.id)
     return response
 
 

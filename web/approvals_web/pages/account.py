@@ -23,7 +23,7 @@ from approvals.service.identity.users import LOCAL, Person
 from approvals.service.service import Service
 from approvals.service.slack import links
 from approvals.service.slack.links import Links
-from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.database import Reader, Row, Transaction
 from approvals_web.auth import passwords
 from approvals_web.auth import sessions as browser_session
 from approvals_web.http.deps import SignedIn, TheService
@@ -54,20 +54,20 @@ async def password(
         if not _came_by_link(person, service.database.clock.now()):
             await _prove(request, service, person, present)
         known = await passwords.hashed(new)
-        await service.write(lambda tx: _set(service, tx, person, known))
+        user = await service.write(lambda tx: _set(service, tx, person, known))
     except (Invalid, TooMany, Unauthenticated, NotPossible) as error:
         return _account(request, service, person, error)
-    return await browser_session.begin(request, service, person.id, "password", "/account")
+    return await browser_session.begin(request, service, user, "password", "/account")
 
 
 @router.post("/account/confirmation")
 async def confirm(request: Request, person: SignedIn, service: TheService, present: Password) -> Response:
     """Prove by password that it is still me: a new session, in place of this one."""
     try:
-        await _prove(request, service, person, present)
+        user = await _prove(request, service, person, present)
     except (TooMany, Unauthenticated, NotPossible) as error:
         return _account(request, service, person, error)
-    return await browser_session.begin(request, service, person.id, "password", "/account")
+    return await browser_session.begin(request, service, user, "password", "/account")
 
 
 @router.post("/account/sessions/{session_id}/revocation")
@@ -137,19 +137,20 @@ async def unlink_slack(team_id: SlackId, slack_user_id: SlackId, person: SignedI
     return RedirectResponse("/account", status_code=303)
 
 
-async def _prove(request: Request, service: Service, person: Person, present: str) -> None:
-    """Raises Unauthenticated, TooMany, or NotPossible for somebody without a password here."""
+async def _prove(request: Request, service: Service, person: Person, present: str) -> Row:
+    """The account as it was proved. Raises Unauthenticated, TooMany, or NotPossible for somebody without a password."""
     user = await service.read(lambda reader: people.find(reader, person.id))
     if user is None or user.issuer != LOCAL or user.password_hash is None:
         raise NotPossible("You have no password here.", hint="Sign in again through your identity provider.")
-    await by_password(request, service, user.subject, present)
+    return await by_password(request, service, user.subject, present)
 
 
-def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> None:
+def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> Row | None:
     user = people.find(tx, person.id)
     if user is None or user.issuer != LOCAL:
         raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")
     service.people.set_password(tx, person.id, password_hash, person.actor)
+    return people.find(tx, person.id)
 
 
 def _came_by_link(person: Person, now: int) -> bool:

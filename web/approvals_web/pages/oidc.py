@@ -85,7 +85,7 @@ async def _admitted(
 
     user = await service.write(admit)
     assert isinstance(user, Row)  # noqa: S101 — errors were raised
-    return await browser_session.begin(request, service, user.id, "oidc", begun.following, proved_at)
+    return await browser_session.begin(request, service, user, "oidc", begun.following, proved_at)
 
 
 def _provider(request: Request) -> Provider:

@@ -50,7 +50,7 @@ async def login(
     name = name.strip().lower()
     try:
         user = await by_password(request, service, name, password)
-        return await browser_session.begin(request, service, user.id, "password", following)
+        return await browser_session.begin(request, service, user, "password", following)
     except (TooMany, Unauthenticated) as error:
         return form(request, following, name, error)
 
@@ -67,13 +67,13 @@ async def setup(request: Request, service: TheService, t: Token, name: Name = ""
     try:
         link = await service.read(lambda reader: service.sign_in_links.look_at(reader, t))
         known = await passwords.hashed(password) if link.user_id is None else None
-        user_id = await service.write(lambda tx: _spend(service, tx, t, name, known))
+        user = await service.write(lambda tx: _spend(service, tx, t, name, known))
     except (Invalid, Duplicate) as error:
         return await _setup(request, service, t, name, error)
     except Unauthenticated:
         await service.write(lambda tx: service.failed_sign_ins.record(tx, "link", address_of(request)))
         raise
-    return await browser_session.begin(request, service, user_id, "link", "/")
+    return await browser_session.begin(request, service, user, "link", "/")
 
 
 @router.post("/logout")
@@ -115,13 +115,13 @@ def form(request: Request, following: str, name: str = "", error: ApprovalsError
     return page(request, "login.html", shown, status=error.status if error else 200)
 
 
-def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> str | None:
-    """The id of whose link it is. Only the very first person chooses their name: rules call people by it."""
+def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> Row | None:
+    """Whose link it is. Only the very first person chooses their name: rules call people by it."""
     link = service.sign_in_links.spend(tx, token)
     if link.user_id is not None:
-        return str(link.user_id)
+        return people.find(tx, link.user_id)
     name = link.name if link.purpose == "invite" else chosen
-    return service.people.add(
+    added = service.people.add(
         tx,
         f"link:{link.purpose}",
         subject=name,
@@ -129,6 +129,7 @@ def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_
         roles=link.roles or people.FIRST_ROLES,
         password_hash=password_hash,
     )
+    return people.find(tx, added)
 
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
