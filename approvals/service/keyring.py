@@ -35,6 +35,7 @@ class Keyring:
         self._buttons = self._derive("buttons")
         self._browsers = self._derive("browsers")
         self._names = self._derive("sign-in names")
+        self._sessions = self._derive("sessions")
 
     def sign(self, claims: dict[str, Any]) -> str:
         """A short-lived assertion: base64 JSON and its MAC."""
@@ -64,6 +65,10 @@ class Keyring:
     def known_browser(self, *parts: str) -> str:
         """Binds a browser to the person who signed in with it."""
         return _mac(self._browsers, "\0".join(parts))
+
+    def session(self, cookie: str) -> str:
+        """Names the session of a cookie: nobody without the key can put one in."""
+        return _mac(self._sessions, cookie)
 
     def sign_in_name(self, name: str) -> str:
         """Stands for what somebody typed as their name, which may be a password: the same for the same."""

@@ -127,7 +127,7 @@ class Service:
         self.replicas = Replicas(self.bus, self.gates, self._levers_moved, self._taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
-        self.people = People(self.log)
+        self.people = People(self.log, keyring)
         self.sign_in_links = SignInLinks(self.log)
         self.failed_sign_ins = FailedSignIns(self.log, keyring)
         self.roster = Roster(self.log)

@@ -159,16 +159,30 @@ def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_foun
     )
 
 
+def test_p1_whoever_writes_the_database_can_neither_put_a_session_in_nor_make_theirs_anothers(house):
+    live(house)
+    people, keyring = house.service.people, house.service.keyring
+    ann, cat = (house.read(lambda reader, who=who: require_user(reader, who)) for who in ("ann", "cat"))
+    cookie = house.write(lambda tx: people.sign_in(tx, cat, "password", "", ""))
+    assert house.read(lambda reader: person_of(reader, keyring, cookie, "")).id == cat.id
+    house.run("UPDATE web_session SET user_id = :id", id=ann.id)
+    forged = f"{ann.id}.forged"
+    house.run("UPDATE web_session SET id = :id", id=sha256(forged.encode()).hexdigest())
+    assert house.read(lambda reader: person_of(reader, keyring, forged, "")) is None
+    house.run("UPDATE web_session SET id = :id", id=keyring.session(cookie))
+    for tried in (cookie, cookie.replace(cat.id, ann.id)):
+        assert house.read(lambda reader, tried=tried: person_of(reader, keyring, tried, "")) is None
+
+
 def test_p8_an_approval_through_a_session_that_was_put_in_for_a_moment_is_found(house):
-    """Whoever can write the database can be signed in as anybody; what they do is on record, and so is that they were
-    never signed in."""
+    """Even if somebody could make up a cookie: that the person was never signed in is on record."""
     made = live(house)
     ann = house.person()
-    cookie, row = "forged", {"user_id": ann.id, "method": "password", "user_agent": "", "address": ""}
+    cookie, row = f"{ann.id}.forged", {"user_id": ann.id, "method": "password", "user_agent": "", "address": ""}
     times = {"authenticated_at": house.clock.now(), "created_at": house.clock.now(), "last_seen_at": house.clock.now()}
-    session = row | times | {"expires_at": house.clock.now() * 2, "id": sha256(cookie.encode()).hexdigest()}
+    session = row | times | {"expires_at": house.clock.now() * 2, "id": house.service.keyring.session(cookie)}
     house.write(lambda tx: tx.insert(WebSession, **session))
-    person = house.read(lambda reader: person_of(reader, cookie, ""))
+    person = house.read(lambda reader: person_of(reader, house.service.keyring, cookie, ""))
     asked = house.row(made["pending"])
     decision = Decision(verdict="approve", content_version=asked.content_version, digest=asked.digest)
     house.write(lambda tx: house.service.decisions.decide(tx, made["pending"], person, decision, Seen()))

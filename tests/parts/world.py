@@ -1,6 +1,5 @@
 """A house with one of every principal, and requests in any state."""
 
-import hashlib
 import itertools
 from dataclasses import replace
 
@@ -170,7 +169,7 @@ class World:
             "key": self.house.keys["agent"].split("_")[1],
             "server": "shop",
             "session": self.house.session,
-            "session_id": hashlib.sha256(cookie.encode()).hexdigest(),
+            "session_id": self.house.service.keyring.session(cookie),
             "user_id": self.house.person("vic").id,
         }
 

@@ -155,7 +155,7 @@ def form(world: World, principal: str, request_id: str) -> dict[str, str]:
     content = {"content_version": str(row.content_version), "digest": row.digest, "verdict": "approve"}
     if principal not in world.cookies:
         return content
-    person = house.read(lambda reader: person_of(reader, world.cookies[principal], ""))
+    person = house.read(lambda reader: person_of(reader, house.service.keyring, world.cookies[principal], ""))
     seen = seen_token(house.service, person, row.id, row.content_version, row.digest, "")
     return content | {"seen": seen}
 

@@ -1,6 +1,5 @@
 """People: accounts and signed-in browsers."""
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import credentials, handles
+from approvals.service.keyring import Keyring
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -107,8 +107,9 @@ class Person:
 class People:
     """Accounts and sessions. Passwords come hashed: hashing is slow and stays outside of transactions."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(self, log: AuditLog, keyring: Keyring) -> None:
         self._log = log
+        self._keyring = keyring
 
     def add(
         self, tx: Transaction, actor: str, *, subject: str, name: str, roles: str, password_hash: str | None
@@ -176,11 +177,11 @@ class People:
         if now.disabled_at is not None:
             raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
         if instead_of:
-            tx.change(_END, of=_hash(instead_of), revoked_at=tx.now)
-        token = secrets.token_urlsafe(32)
+            tx.change(_END, of=self._keyring.session(instead_of), revoked_at=tx.now)
+        token = f"{user.id}.{secrets.token_urlsafe(32)}"
         session = tx.insert(
             WebSession,
-            id=_hash(token),
+            id=self._keyring.session(token),
             user_id=user.id,
             method=method,
             authenticated_at=proved_at if method == "oidc" else tx.now,
@@ -200,10 +201,13 @@ class People:
         self._log.append(tx, "user.signed_out", person.actor, person.actor)
 
 
-def person_of(reader: Reader, token: str, address: str) -> Person | None:
-    """The person behind a session cookie, or None when it no longer counts."""
-    session = reader.one(_SESSION, id=_hash(token))
-    if session is None or session.revoked_at is not None or reader.now >= session.expires_at:
+def person_of(reader: Reader, keyring: Keyring, token: str, address: str) -> Person | None:
+    """The person behind a session cookie, or None when it no longer counts. The cookie says whose it is, and its
+    session is named by a MAC over it: whoever writes the database can neither put one in nor give one to another."""
+    session = reader.one(_SESSION, id=keyring.session(token))
+    if session is None or session.user_id != token.partition(".")[0]:
+        return None
+    if session.revoked_at is not None or reader.now >= session.expires_at:
         return None
     if reader.now >= session.last_seen_at + SESSION_IDLE * SECOND:
         return None
@@ -303,7 +307,3 @@ def require_user(reader: Reader, name: str) -> Row:
     if user is None:
         raise NotFound(f"There is no user {name[:100]!r}.", hint="List them: approvals user list")
     return user
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -83,7 +83,7 @@ async def visitor(request: Request, service: Service) -> Person | None:
     """The signed-in person, or None."""
     token = session_token(request)
     address = request.client.host if request.client else ""
-    return await service.read(lambda reader: person_of(reader, token, address)) if token else None
+    return await service.read(lambda reader: person_of(reader, service.keyring, token, address)) if token else None
 
 
 async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:
