@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from approvals.errors import Conflict, Duplicate
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
 
@@ -177,3 +178,16 @@ async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_pa
     assert await opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     await opened.screenshot(path=tmp_path / f"agents-{width}.png", full_page=True)
     await context.close()
+
+
+def test_what_is_said_of_a_revoked_agent_leads_on(house):
+    principals = house.service.principals
+    house.write(lambda tx: principals.add_agent(tx, "test", "gone"))
+    gone = house.read(lambda reader: agent_named(reader, "gone"))
+    house.write(lambda tx: principals.revoke(tx, "test", "agent", gone))
+    with pytest.raises(Conflict) as rotated:
+        house.write(lambda tx: principals.rotate(tx, "test", "agent", gone))
+    assert rotated.value.hint == "Add one, by another name."
+    with pytest.raises(Duplicate) as added:
+        house.write(lambda tx: principals.add_agent(tx, "test", "gone"))
+    assert "choose another name" in added.value.hint

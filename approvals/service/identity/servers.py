@@ -88,7 +88,8 @@ class Principals:
         if tx.one(_OF_SERVER, server=name, label=label) is not None:
             raise Duplicate(
                 f"The server {name!r} has an installation labelled {label!r}.",
-                hint=f"Give this one another --label, or rotate its key: approvals server rotate {name}",
+                hint=f"Give this one another --label, or rotate its key: "
+                f"approvals server rotate {name} --label {label}",
             )
         installation = identifier.new(tx.now)
         facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
@@ -119,10 +120,11 @@ class Principals:
         """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
         live account), or Duplicate for a name in use."""
         _check(name)
-        if tx.one(_AGENT, name=name) is not None:
-            raise Duplicate(
-                f"There is an agent {name!r}.", hint=f"Make it a new key instead: approvals agent rotate {name}"
-            )
+        known_as = tx.one(_AGENT, name=name)
+        if known_as is not None:
+            hint = f"Make it a new key instead: approvals agent rotate {name}"
+            gone = "It was revoked, and its name stays with what it did: choose another name."
+            raise Duplicate(f"There is an agent {name!r}.", hint=hint if known_as.disabled_at is None else gone)
         known, kept = ownership.accounts(tx, owners), scopes.check(covers)
         agent = identifier.new(tx.now)
         watches = Watch(tx, Agent, id=agent), *(Watch(tx, of, agent_id=agent) for of in (AgentOwner, Credential))
@@ -149,7 +151,8 @@ class Principals:
         credentials.hold(tx, kind, principal.id)
         row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
         if row is None or row.disabled_at is not None:
-            raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint="Add a new one.")
+            another = "another name" if kind == "agent" else "this or another label"
+            raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint=f"Add one, by {another}.")
         kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
         if life is None and not forever and last is not None and last.expires_at is not None:
             life = (last.expires_at - last.created_at) // SECOND
