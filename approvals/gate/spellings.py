@@ -42,7 +42,11 @@ def _fields(node: Any) -> Iterator[list[Steps]]:
 
 def _named(fields: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """As pydantic keeps them: models and typed dicts by name, dataclasses in a list, and dicts of other things."""
-    listed = fields.items() if isinstance(fields, dict) else ((f.get("name"), f) for f in fields or ())
+    listed = (
+        fields.items()
+        if isinstance(fields, dict)
+        else ((f.get("name"), f) for f in fields or () if isinstance(f, dict))
+    )
     for name, field in listed:
         if isinstance(field, dict) and str(field.get("type")).endswith("-field"):
             yield name, field

@@ -22,8 +22,9 @@ class Copy:
     """A back-up of a house's database, and what is restored from it."""
 
     def __init__(self, house, folder, postgres):
-        self.house, self.folder, self.postgres = house, folder, postgres
-        self.file = folder / "approvals.backup"
+        self.house, self.postgres = house, postgres
+        self.folder = folder if house.service.database.shared else path_of(house.url).parent
+        self.file = self.folder / "approvals.backup"
 
     def make(self):
         if self.house.service.database.shared:
