@@ -42,11 +42,8 @@ def _fields(node: Any) -> Iterator[list[Steps]]:
 
 def _named(fields: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """As pydantic keeps them: models and typed dicts by name, dataclasses in a list, and dicts of other things."""
-    listed = (
-        fields.items()
-        if isinstance(fields, dict)
-        else ((f.get("name"), f) for f in fields or () if isinstance(f, dict))
-    )
+    unnamed = (field for field in fields or () if isinstance(field, dict))
+    listed = fields.items() if isinstance(fields, dict) else ((str(field.get("name")), field) for field in unnamed)
     for name, field in listed:
         if isinstance(field, dict) and str(field.get("type")).endswith("-field"):
             yield name, field
