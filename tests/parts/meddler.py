@@ -136,11 +136,11 @@ class Proxy:
                 return
             source, upstream = await self._connect()
             self._writers.add(upstream)
-            answers = asyncio.Event()
+            answers, heard = asyncio.Event(), asyncio.Event()
             answers.set()
             tasks = [
-                asyncio.create_task(self._there(reader, upstream, answers)),
-                asyncio.create_task(self._back(source, writer, answers)),
+                asyncio.create_task(self._there(reader, upstream, answers, heard)),
+                asyncio.create_task(self._back(source, writer, answers, heard)),
             ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -163,12 +163,23 @@ class Proxy:
         raise OSError("nobody accepts")
 
     async def _there(
-        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, answers: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        answers: asyncio.Event,
+        heard: asyncio.Event,
     ) -> None:
         raise NotImplementedError
 
-    async def _back(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event) -> None:
+    async def _back(
+        self,
+        source: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answers: asyncio.Event,
+        heard: asyncio.Event,
+    ) -> None:
         while data := await source.read(65536):
+            heard.set()
             await self._flows.wait()
             await answers.wait()
             writer.write(self._answer(data))
@@ -178,9 +189,18 @@ class Proxy:
         return data
 
     async def _pass(
-        self, message: bytes, subject: bytes, upstream: asyncio.StreamWriter, answers: asyncio.Event
+        self,
+        message: bytes,
+        subject: bytes,
+        upstream: asyncio.StreamWriter,
+        answers: asyncio.Event,
+        heard: asyncio.Event,
     ) -> bool:
-        """Send a message on, held if it is to be; False when the connection shall end."""
+        """Send a message on, held if it is to be; False when the connection shall end.
+
+        What was held and released arrives though its sender is dead by now: the other side has answered before this
+        connection may end. A server may leave a request undone whose connection ended before it was read.
+        """
         await self._flows.wait()
         hold = next((hold for hold in self._holds if hold.wanted.search(subject)), None)
         if hold is not None:
@@ -196,8 +216,11 @@ class Proxy:
             answers.set()
             if hold.after:
                 return True
+        heard.clear()
         upstream.write(message)
         await upstream.drain()
+        if hold is not None:
+            await heard.wait()
         return True
 
 
@@ -207,7 +230,11 @@ class HttpProxy(Proxy):
     hurried = False
 
     async def _there(
-        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, answers: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        answers: asyncio.Event,
+        heard: asyncio.Event,
     ) -> None:
         while True:
             try:
@@ -216,7 +243,7 @@ class HttpProxy(Proxy):
                 return
             length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
             body = await reader.readexactly(int(length[1])) if length else b""
-            if not await self._pass(head + body, head.partition(b"\r\n")[0] + b"\n" + body, upstream, answers):
+            if not await self._pass(head + body, head.partition(b"\r\n")[0] + b"\n" + body, upstream, answers, heard):
                 return
 
     def _answer(self, data: bytes) -> bytes:
@@ -227,13 +254,17 @@ class SqlProxy(Proxy):
     """Between the service and its database; a hold meets the COMMIT of a transaction that matches."""
 
     async def _there(
-        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, answers: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        answers: asyncio.Event,
+        heard: asyncio.Event,
     ) -> None:
         transaction = b""
         while data := await reader.read(65536):
             transaction = (transaction + data)[-262_144:]
             committing = b"COMMIT" in data
-            if not await self._pass(data, transaction if committing else b"", upstream, answers):
+            if not await self._pass(data, transaction if committing else b"", upstream, answers, heard):
                 return
             if committing:
                 transaction = b""
