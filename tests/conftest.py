@@ -31,18 +31,14 @@ from approvals.instant import SECOND, Clock, Instant
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
-    Annotations,
-    Assurance,
     Claim,
     Decision,
     Filing,
     Outcome,
-    Registered,
-    Registration,
     RequestStatus,
-    ToolDefinition,
     Verification,
 )
+from approvals.protocol.registration import Annotations, Assurance, Registered, Registration, ToolDefinition
 from approvals.service.audit import chain
 from approvals.service.history import queries as search
 from approvals.service.identity.servers import agent_named, installation_named

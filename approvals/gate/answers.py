@@ -22,7 +22,8 @@ from approvals.errors import (
     Unauthenticated,
     WireTooOld,
 )
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 
 AGAIN = "Call the same tool again with identical arguments"
 TELL = "Tell the person who runs this MCP server; calling again will not help."

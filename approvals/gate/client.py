@@ -21,20 +21,16 @@ from approvals.protocol.messages import (
     Claim,
     Claimed,
     Filing,
-    HeardFreezes,
     Lease,
     Leased,
     Outcome,
     Recorded,
-    Registered,
-    Registration,
     RequestStatus,
     UnsettledRequests,
     Verification,
-    VerifiedAgent,
-    VerifyAgent,
     Waiting,
 )
+from approvals.protocol.registration import HeardFreezes, Registered, Registration, VerifiedAgent, VerifyAgent
 
 M = TypeVar("M", bound=BaseModel)
 Body = Masked[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting

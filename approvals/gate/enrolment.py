@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from approvals.errors import Invalid
 from approvals.gate.client import ServiceClient
 from approvals.protocol.definitions import Checked, checked
-from approvals.protocol.messages import Registered, Registration, ToolDefinition
+from approvals.protocol.registration import Registered, Registration, ToolDefinition
 
 PART_TOOLS = 500
 PART_BYTES = 400_000

@@ -13,12 +13,9 @@ from pydantic import ValidationError
 from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError, Unreachable
 from approvals.gate.client import ServiceClient
-from approvals.protocol.messages import (
-    Registered,
-    RequestStatus,
-    State,
-    Waiting,
-)
+from approvals.protocol.messages import RequestStatus, Waiting
+from approvals.protocol.registration import Registered
+from approvals.protocol.states import State
 
 logger = logging.getLogger("approvals.gate.gate")
 

@@ -13,7 +13,8 @@ from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.session import Session
 from approvals.gate.settings import GateSettings
 from approvals.gate.tools import Verify
-from approvals.protocol.messages import RequestStatus, ToolDefinition
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.registration import ToolDefinition
 
 
 class Gate:

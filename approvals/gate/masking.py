@@ -15,7 +15,8 @@ from approvals.gate.arguments import InvalidArguments
 from approvals.gate.spellings import Spellings, spelled
 from approvals.protocol import redaction
 from approvals.protocol.declared import Declared
-from approvals.protocol.messages import MAX_RESULT, Message
+from approvals.protocol.fields import Message
+from approvals.protocol.limits import MAX_RESULT
 from approvals.protocol.secret_paths import declared_at
 
 M = TypeVar("M", bound=Message)

@@ -11,7 +11,8 @@ from typing import Literal
 from approvals.errors import ApprovalsError, Conflict, Unavailable
 from approvals.gate.client import ServiceClient
 from approvals.gate.masking import NO_SECRETS, Mask, Masked
-from approvals.protocol.messages import MAX_BODY, MAX_UNREPORTED, CallRecord
+from approvals.protocol.limits import MAX_BODY, MAX_UNREPORTED
+from approvals.protocol.messages import CallRecord
 
 logger = logging.getLogger("approvals.gate.gate")
 

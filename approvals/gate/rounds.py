@@ -13,7 +13,8 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp_types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 
 from approvals.gate.settings import GateSettings
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 
 TTL = 30 * 86_400.0
 """Seconds for which a state is good: far longer than a request waits, so that its end can still be told."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from approvals.protocol.messages import MAX_SEALED
+from approvals.protocol.limits import MAX_SEALED
 
 
 class Seal:

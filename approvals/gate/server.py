@@ -40,7 +40,7 @@ from approvals.gate.tools import (
     ready,
     unfit,
 )
-from approvals.protocol.messages import ToolDefinition
+from approvals.protocol.registration import ToolDefinition
 
 logger = logging.getLogger("approvals.gate.gate")
 

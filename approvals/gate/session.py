@@ -42,18 +42,17 @@ from approvals.gate.seal import Seal
 from approvals.gate.turns import Turn, Turns
 from approvals.gate.verifier import Verifier
 from approvals.protocol.canonical import canonical, digest, encode, said_hash
-from approvals.protocol.messages import (
-    MAX_ARGUMENTS,
-    Filing,
+from approvals.protocol.limits import MAX_ARGUMENTS
+from approvals.protocol.messages import Filing, RequestStatus
+from approvals.protocol.registration import (
     HeardFreezes,
     Registered,
-    RequestStatus,
     StandingFreeze,
-    State,
     ToolDefinition,
     ToolVerdict,
     Verdict,
 )
+from approvals.protocol.states import State
 
 if TYPE_CHECKING:
     from approvals.gate.gate import Gate

@@ -13,7 +13,7 @@ from approvals.errors import Invalid
 from approvals.gate import idempotency
 from approvals.gate.said import unsayable
 from approvals.protocol.definitions import checked
-from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.protocol.registration import Annotations, ToolDefinition
 
 Verify = Callable[[str, dict[str, Any]], Awaitable[str | tuple[str, str] | None]]
 """Finds out, reading only, what came of a request: "succeeded", "failed", "not_executed", or None when it cannot tell;

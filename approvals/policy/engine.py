@@ -30,7 +30,7 @@ from approvals.policy.model import (
 from approvals.policy.reviewers import Reviewers
 from approvals.policy.schema_types import Path, Shape
 from approvals.protocol.canonical import SAFE_INTEGER
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 
 RISKS = ("low", "medium", "high", "critical")
 _ACTIONS = (Action.ALLOW, Action.REQUIRE_APPROVAL, Action.DENY)

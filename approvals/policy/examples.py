@@ -20,7 +20,7 @@ from approvals.policy.model import (
 )
 from approvals.policy.yaml_nodes import Node, Unreadable, parse
 from approvals.protocol.canonical import encode, redacted
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 
 _STAND_IN = redacted(b"example", "", "")
 REDACTED = "$redacted"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from approvals.policy.model import Action, CallFacts, ToolFacts
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 
 ASSUMED = Annotations()
 """What MCP assumes of a tool that says nothing of itself; an untrusted server's tools count as that."""

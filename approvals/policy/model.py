@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from approvals.instant import Instant
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import canonical
-from approvals.protocol.messages import Annotations, Verdict
+from approvals.protocol.registration import Annotations, Verdict
 
 
 class Action(StrEnum):

@@ -12,7 +12,7 @@ from approvals.errors import Invalid
 from approvals.protocol import summaries
 from approvals.protocol.canonical import MAX_DEPTH, canonical, encode, hash_of
 from approvals.protocol.declared import Declared
-from approvals.protocol.messages import ToolDefinition
+from approvals.protocol.registration import ToolDefinition
 from approvals.protocol.schema_paths import SchemaPaths, TooIntricate
 
 MAX_DEFINITION = 262_144

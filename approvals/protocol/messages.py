@@ -1,182 +1,21 @@
-"""The words that a gate and the service exchange. JSON under `/api/v1`; unknown fields are refused.
+"""Requests, claims, outcomes and records of calls, as a gate and the service exchange them. JSON under `/api/v1`;
+unknown fields are refused.
 
 Instants never cross the wire, only durations in seconds: a gate's clock is not the service's.
 """
 
-import uuid
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from approvals.protocol.fields import Handle, Hash, Identifier, Message, Seconds, Short, ToolName, TraceId
+from approvals.protocol.limits import MAX_DURATION, MAX_NUMBER, MAX_REASON, MAX_RESULT, MAX_SEALED, MAX_UNREPORTED
+from approvals.protocol.states import State
 
 WIRE_VERSION = 1
 """Sent by both sides with every exchange, in the header `WIRE_HEADER`; a gate below OLDEST_WIRE gets a 426."""
 OLDEST_WIRE = 1
 WIRE_HEADER = "Approvals-Wire"
-
-MAX_TOOLS = 10_000
-"""Tools of one gate process."""
-MAX_SERVED = 16_777_216
-"""Bytes of one gate process's definitions together."""
-MAX_BODY = 1_048_576
-"""Bytes of one JSON body; more is a 413."""
-MAX_ARGUMENTS = 262_144
-"""Bytes of a call's canonical encoded arguments; more is a 413."""
-MAX_REASON = 2_000
-"""Characters of the agent's words, or of a reviewer's comment."""
-MAX_RESULT = 16_384
-"""Characters of the redacted result that people are shown; the gate cuts it."""
-MAX_SEALED = 786_432
-"""Characters of a sealed blob (base64)."""
-MAX_UNREPORTED = 500
-"""Calls that a gate may run before it must have reported some: what a dead gate may have left unrecorded."""
-
-MAX_NUMBER = 2**31 - 1
-"""What a whole number's column holds, whichever the database."""
-MAX_DURATION = 2**53 - 1
-"""Milliseconds; what JSON carries exactly."""
-
-Seconds = Annotated[float, Field(ge=0)]
-Short = Annotated[str, Field(max_length=200)]
-ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
-ToolName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
-Handle = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""Somebody or something as the agent's side names it: one line, shown and searched, never trusted."""
-TraceId = Annotated[str, Field(pattern=r"^([0-9a-f]{32}|\(unreadable\))?$")]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Identifier = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_-]{8,64}$")]
-
-
-class State(StrEnum):
-    """Where a request stands; `approvals.protocol.states` has the moves."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    EXECUTING = "executing"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    NOT_EXECUTED = "not_executed"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-    LAPSED = "lapsed"
-    REVOKED = "revoked"
-
-
-OPEN = frozenset({State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN})
-"""States in which identical calls share this request."""
-
-
-class Verdict(StrEnum):
-    """What a gate may do with a tool's calls: run without asking, file every one, refuse every one, or file and be
-    told (`depends`)."""
-
-    RUN = "run"
-    ASK = "ask"
-    REFUSE = "refuse"
-    DEPENDS = "depends"
-
-
-class Assurance(StrEnum):
-    """Whether the gate is out of the agent's reach (`enforced`) or beside it (`cooperative`)."""
-
-    ENFORCED = "enforced"
-    COOPERATIVE = "cooperative"
-
-
-class Message(BaseModel):
-    """Anything that crosses the wire."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Annotations(Message):
-    """A tool's hints, with MCP's defaults (spec 2026-07-28, ToolAnnotations); they count if the server is trusted."""
-
-    read_only: bool = False
-    destructive: bool = True
-    idempotent: bool = False
-    open_world: bool = True
-
-
-class ToolDefinition(Message):
-    """A tool as its server defines it; each distinct one is kept for ever, and decisions bind its hash. What can be
-    gated, `approvals.protocol.definitions` says, tool by tool."""
-
-    name: str
-    title: str | None = None
-    description: str = ""
-    input_schema: dict[str, Any]
-    output_schema: dict[str, Any] | None = None
-    annotations: Annotations = Annotations()
-    summary: str | None = None
-    """Template of the effect sentence, e.g. "Refund {amount_cents:usd} of order {order_id}"."""
-    secret: tuple[str, ...] = ()
-    """Dotted paths of argument leaves that never leave the gate's process ("card.number", "items[].token")."""
-    idempotency: str | None = None
-    """The argument, not in `input_schema`, that the gate fills with the request's id."""
-
-
-class Registration(Message):
-    """`PUT /servers/{name}/tools`: everything this gate process serves, or a part of it."""
-
-    session: Identifier
-    """Made anew by each gate process."""
-    code_version: Short = ""
-    """The server's own, as it names it."""
-    tools: tuple[ToolDefinition, ...] = Field(max_length=1000)
-    part_of: Identifier = Field(default_factory=lambda: uuid.uuid4().hex)
-    """Names one registration, whose parts are sent one by one."""
-    complete: bool = True
-    """The last part: from now on the session serves what its parts named, and nothing else."""
-    code_versions: dict[ToolName, Short] = Field({}, max_length=1000)
-    """By tool: the code that runs it, which approvals bind. One that is left out keeps its approvals when its code
-    changes."""
-
-
-class ToolVerdict(Message):
-    verdict: Verdict
-    tool_hash: Hash
-    secret: tuple[str, ...] = ()
-    """The leaves to redact: the definition's, and those it dropped while nobody has accepted that."""
-    reason: str = ""
-    """Why it is refused, or that a person must accept the definition."""
-
-
-class StandingFreeze(Message):
-    """Writes are stopped: every one that this gate could make, or one agent's."""
-
-    id: Identifier
-    agent_id: str = ""
-    """Whose; empty for every caller's."""
-    mode: Literal["refuse", "hold"]
-    words: str
-    """What is frozen, since when, by whom and why, for the agent."""
-
-
-class Registered(Message):
-    server: str
-    installation: str
-    assurance: Assurance
-    pepper: str
-    """Hex; keys the stand-ins of redacted leaves."""
-    lease_seconds: Seconds
-    tools: dict[str, ToolVerdict]
-    """All that the session serves; nothing yet in the answer to a part that is not the last."""
-    refused: dict[str, str] = {}
-    """Tools of this part that cannot be gated, by name, with why; in the answer to a registration only."""
-    public_url: str
-    freezes: tuple[StandingFreeze, ...] = ()
-    """Those that concern this gate; it confirms each (`HeardFreezes`)."""
-    audience: str = ""
-    """Names the agents that may use this server, so that a change shows; empty while all may."""
-
-
-class HeardFreezes(Message):
-    """`PUT /gates/{session}/freezes`: this gate process has heard of them, and starts nothing that they stop."""
-
-    freezes: tuple[Identifier, ...] = Field(max_length=1000)
 
 
 class ClientInfo(Message):
@@ -341,21 +180,6 @@ class Waiting(Message):
 
     session: Identifier
     waiting: tuple[Identifier, ...] = Field((), max_length=20_000)
-
-
-class VerifyAgent(Message):
-    """`POST /agents/verify`: whose key is this?"""
-
-    key: str = Field(max_length=200)
-
-
-class VerifiedAgent(Message):
-    agent: str
-    agent_id: str
-    assertion: str
-    expires_in: Seconds
-    tools: tuple[str, ...]
-    """Patterns (`protocol.scopes`) of this server's tools that the key covers; the gate refuses all others."""
 
 
 class CallRecord(Message):

@@ -16,7 +16,27 @@ from enum import StrEnum
 
 from approvals.errors import NotPossible
 from approvals.instant import Instant
-from approvals.protocol.messages import State
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_EXECUTED = "not_executed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+    REVOKED = "revoked"
+
+
+OPEN = frozenset({State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN})
+"""States in which identical calls share this request."""
 
 
 class Move(StrEnum):

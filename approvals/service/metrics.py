@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from sqlalchemy import bindparam, func, or_, select
 
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import OPEN, State
+from approvals.protocol.states import OPEN, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.controls import freezes
 from approvals.service.notifications import outbox

@@ -15,7 +15,8 @@ from approvals.errors import (
     Unavailable,
 )
 from approvals.policy.model import DefaultPolicy, Policy
-from approvals.protocol.messages import Filing, Registered, Registration
+from approvals.protocol.messages import Filing
+from approvals.protocol.registration import Registered, Registration
 from approvals.service.audit import chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority

@@ -21,7 +21,7 @@ from approvals.errors import (
     Unauthenticated,
 )
 from approvals.instant import SECOND
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals.service import service as service_module
 from approvals.service.history import queries as search
 from approvals.service.identity import agent_owners as ownership

@@ -14,7 +14,8 @@ from approvals.errors import (
     Unreachable,
 )
 from approvals.gate import answers
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 
 FIRST_WORDS = {
     State.PENDING: "NOT EXECUTED: waiting for a person's approval of: Refund",

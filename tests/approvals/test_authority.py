@@ -14,7 +14,8 @@ from approvals.errors import (
 )
 from approvals.policy.model import Action, Judgement
 from approvals.policy.reviewers import Channels, Reviewers
-from approvals.protocol.messages import State, Verdict
+from approvals.protocol.registration import Verdict
+from approvals.protocol.states import State
 
 
 class Rules:

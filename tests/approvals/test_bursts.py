@@ -13,7 +13,8 @@ from approvals.gate import client, runner, turns
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
-from approvals.protocol.messages import Annotations, Decision, ToolDefinition
+from approvals.protocol.messages import Decision
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.requests.decisions import Seen
 
 REVIEWERS = 16

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, STEP, Clock, Course, DatabaseClock, Reading, followed
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 
 NOON = 1_800_000_000 * SECOND
 

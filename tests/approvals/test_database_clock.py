@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from approvals.instant import SECOND, DatabaseClock
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 
 HOUR = 3600
 NEAR = 60 * SECOND

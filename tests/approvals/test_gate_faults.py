@@ -17,7 +17,7 @@ from approvals.gate import session as gate_session
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
-from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.history import queries as search
 
 CALL = {"order_id": 7}

@@ -29,7 +29,8 @@ from approvals.policy.model import (
 )
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import encode, redacted
-from approvals.protocol.messages import Assurance, Decision
+from approvals.protocol.messages import Decision
+from approvals.protocol.registration import Assurance
 from approvals.service import grants
 from approvals.service.requests.decisions import Seen
 from approvals_web.operator import grants as grant_commands

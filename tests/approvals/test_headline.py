@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from approvals.errors import Invalid
 from approvals.protocol.canonical import encode, redacted
 from approvals.protocol.definitions import checked
-from approvals.protocol.messages import ToolDefinition
+from approvals.protocol.registration import ToolDefinition
 from approvals.service.text import visible
 from approvals.service.tools import summary as headline
 

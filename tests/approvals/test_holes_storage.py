@@ -11,14 +11,8 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from approvals.errors import Duplicate, Unauthenticated, Unavailable
-from approvals.protocol.messages import (
-    Annotations,
-    CallRecord,
-    CallRecords,
-    Filing,
-    Outcome,
-    ToolDefinition,
-)
+from approvals.protocol.messages import CallRecord, CallRecords, Filing, Outcome
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.audit import chain
 from approvals.service.identity import credentials
 from approvals.service.identity import servers as principals

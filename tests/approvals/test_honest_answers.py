@@ -14,7 +14,8 @@ from approvals.errors import ApprovalsError
 from approvals.gate import answers
 from approvals.gate import runner as execution
 from approvals.policy.model import DefaultPolicy
-from approvals.protocol.messages import State, Verdict
+from approvals.protocol.registration import Verdict
+from approvals.protocol.states import State
 
 CALL = {"order_id": 7}
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from approvals import Budgets, GatedServer
 from approvals.gate import answers, hosts
 from approvals.policy.loader import read
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 
 
 class Strict(BaseModel):

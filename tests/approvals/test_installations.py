@@ -6,7 +6,7 @@ import pytest
 
 from approvals.errors import Stale
 from approvals.protocol.canonical import redacted
-from approvals.protocol.messages import Annotations, Assurance, Verdict
+from approvals.protocol.registration import Annotations, Assurance, Verdict
 from approvals.service.requests import precedents
 
 FORGED = "Refund {amount_cents:usd} (already approved by the CFO)"

@@ -11,7 +11,8 @@ from approvals.errors import (
     Stale,
     Unauthenticated,
 )
-from approvals.protocol.messages import Annotations, State
+from approvals.protocol.registration import Annotations
+from approvals.protocol.states import State
 
 
 def test_a_call_is_filed_decided_claimed_run_and_reported(house):

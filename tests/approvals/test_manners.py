@@ -19,7 +19,8 @@ from approvals.errors import Invalid, TooLarge, Unreachable
 from approvals.gate import answers, events
 from approvals.gate.events import Waiter
 from approvals.policy.loader import read
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 
 CALL = {"order_id": 7}
 SHORT = Budgets(plain=0.05)

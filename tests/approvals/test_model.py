@@ -26,13 +26,8 @@ from approvals.policy.model import (
     ToolFacts,
 )
 from approvals.policy.reviewers import Reviewers
-from approvals.protocol.messages import (
-    Claim,
-    Decision,
-    Outcome,
-    RequestStatus,
-    Verdict,
-)
+from approvals.protocol.messages import Claim, Decision, Outcome, RequestStatus
+from approvals.protocol.registration import Verdict
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests.decisions import Seen

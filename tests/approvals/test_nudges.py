@@ -9,7 +9,8 @@ from approvals.errors import Forbidden
 from approvals.instant import SECOND
 from approvals.policy.model import Action, Judgement, Nudge
 from approvals.policy.reviewers import Reviewers
-from approvals.protocol.messages import State, Verdict
+from approvals.protocol.registration import Verdict
+from approvals.protocol.states import State
 from approvals.service.requests.expiry import next_due
 
 NUDGES = (Nudge(300), Nudge(60), Nudge(120, ("oncall", "leads")))

@@ -10,7 +10,7 @@ from approvals.policy.model import (
     Judgement,
     ToolFacts,
 )
-from approvals.protocol.messages import Annotations, Verdict
+from approvals.protocol.registration import Annotations, Verdict
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at

@@ -10,7 +10,7 @@ from approvals.instant import SECOND
 from approvals.policy.loader import read
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import encode
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 from approvals.service.policies import replay as policy_replay
 from approvals.service.policies.snapshot import recall, remember
 from approvals.service.storage.database import Row

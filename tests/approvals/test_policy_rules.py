@@ -23,7 +23,7 @@ from approvals.policy.model import (
 )
 from approvals.policy.reviewers import Channels, Reviewers
 from approvals.protocol.canonical import canonical, encode, redacted
-from approvals.protocol.messages import Annotations, Verdict
+from approvals.protocol.registration import Annotations, Verdict
 
 SCHEMA = {
     "type": "object",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from approvals.policy.document import json_schema
 from approvals.policy.loader import MAX_TEXT, PolicyRefused, read
 from approvals.policy.model import Action, CallFacts, ToolFacts
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 
 REFUND = ToolFacts(
     "shop",

@@ -8,7 +8,7 @@ import pytest
 from approvals.errors import Invalid, Unavailable
 from approvals.policy.loader import read
 from approvals.policy.model import DefaultPolicy, policy_hash
-from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.policies import versions as policy_versions
 from approvals.service.policies.file import MOST, PolicyFile
 from approvals.service.service import Service

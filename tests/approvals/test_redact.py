@@ -11,7 +11,7 @@ from approvals.gate.seal import Seal
 from approvals.protocol import redaction as redact
 from approvals.protocol.canonical import check_encoded, encode, is_redacted
 from approvals.protocol.declared import Declared
-from approvals.protocol.messages import MAX_SEALED
+from approvals.protocol.limits import MAX_SEALED
 
 PEPPER = b"p" * 32
 CREDENTIALS = [

@@ -9,7 +9,8 @@ from approvals import Approval, GatedServer
 from approvals.errors import Invalid
 from approvals.gate import enrolment
 from approvals.protocol import canonical, definitions
-from approvals.protocol.messages import MAX_BODY, Registration, ToolDefinition
+from approvals.protocol.limits import MAX_BODY
+from approvals.protocol.registration import Registration, ToolDefinition
 from approvals.service.tools import registrations
 
 ODD = {

@@ -17,7 +17,8 @@ from round_robin import RoundRobin
 from serving import SECRET, serving
 
 from approvals.errors import NotPossible
-from approvals.protocol.messages import Decision, State
+from approvals.protocol.messages import Decision
+from approvals.protocol.states import State
 from approvals.service import service as service_module
 from approvals.service.audit import chain
 from approvals.service.keyring import Keyring

@@ -17,7 +17,7 @@ from approvals.errors import (
     NotPossible,
 )
 from approvals.policy.model import Action, DefaultPolicy, Judgement
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import rollouts
 from approvals.service.storage.database import Row

@@ -32,7 +32,7 @@ from pydantic import ValidationError
 from approvals import Budgets, GatedServer, GateSettings
 from approvals.gate.rounds import Round, is_ours
 from approvals.policy.model import Action, DefaultPolicy, Judgement
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 
 MODERN = "2026-07-28"
 CALL = {"order_id": 7}

@@ -11,7 +11,7 @@ from approvals.policy.loader import read
 from approvals.policy.model import Action, CallFacts, ToolFacts
 from approvals.policy.schema_types import ANY, Paths, shape_of
 from approvals.protocol.canonical import encode
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 
 
 def bomb(width):

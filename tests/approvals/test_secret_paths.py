@@ -14,7 +14,7 @@ from approvals.errors import Invalid
 from approvals.protocol import redaction, secret_paths
 from approvals.protocol.canonical import canonical, encode
 from approvals.protocol.definitions import checked
-from approvals.protocol.messages import ToolDefinition
+from approvals.protocol.registration import ToolDefinition
 from approvals.protocol.schema_paths import MOST, SchemaPaths, TooIntricate
 
 PEPPER = b"p" * 32

@@ -26,8 +26,9 @@ from approvals.gate.masking import Mask
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
 from approvals.protocol.definitions import checked
-from approvals.protocol.messages import ClientInfo, Filing, Outcome, ToolDefinition
+from approvals.protocol.messages import ClientInfo, Filing, Outcome
 from approvals.protocol.redaction import told
+from approvals.protocol.registration import ToolDefinition
 
 SECRET = ("password", "card.number", "codes[]", "accounts[].token", "env")
 KEY = "mcpa_0123456789ab_" + "x" * 43

@@ -20,7 +20,7 @@ from approvals.gate import agents as known_agents
 from approvals.gate import answers, client
 from approvals.gate import session as gate_session
 from approvals.gate.agents import KnownAgents
-from approvals.protocol.messages import VerifiedAgent
+from approvals.protocol.registration import VerifiedAgent
 
 CALL = {"order_id": 7}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 from approvals.service.slack import blocks as message
 from approvals.service.slack import modals as modal
 from approvals.service.slack.blocks import APPROVE, DENY

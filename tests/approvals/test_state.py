@@ -3,11 +3,12 @@
 import pytest
 
 from approvals.errors import NotPossible
-from approvals.protocol.messages import OPEN, State
 from approvals.protocol.states import (
     MOVES,
+    OPEN,
     Deadlines,
     Move,
+    State,
     after,
     due,
 )

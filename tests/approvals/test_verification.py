@@ -11,7 +11,7 @@ from approvals.errors import NotFound, NotPossible
 from approvals.gate import client
 from approvals.gate import verifier as verifying
 from approvals.gate.seal import Seal
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 
 ANOTHER = "session-0002"
 

@@ -37,7 +37,7 @@ from typing_extensions import TypedDict
 from approvals import Approval, Budgets, Gate, GatedServer
 from approvals.gate.client import ServiceClient
 from approvals.policy.model import Action, DefaultPolicy
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 
 ERAS = ["legacy", "2026-07-28"]
 _count = itertools.count(1)

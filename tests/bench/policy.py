@@ -8,7 +8,7 @@ from figures import Figures
 from approvals.policy.engine import RulePolicy
 from approvals.policy.loader import read
 from approvals.policy.model import CallFacts, ToolFacts
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 
 RULES = 1_000
 CALLS = 1_000

@@ -11,12 +11,7 @@ import time
 import uvicorn
 import uvloop
 
-from approvals.protocol.messages import (
-    Annotations,
-    Assurance,
-    Registration,
-    ToolDefinition,
-)
+from approvals.protocol.registration import Annotations, Assurance, Registration, ToolDefinition
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.identity.servers import installation_named

@@ -7,7 +7,7 @@ does.
 from dataclasses import dataclass
 from pathlib import Path
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 
 HEAD = """# Who may do what
 

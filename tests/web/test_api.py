@@ -6,7 +6,7 @@ import json
 import anyio
 import pytest
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.identity import credentials
 from approvals_web.api import events as events_module
 

@@ -8,7 +8,7 @@ import pytest
 from authority import ACTS, PRINCIPALS, ROUTES, page
 from world import World
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.identity.users import person_of
 from approvals_web.app import create_app
 from approvals_web.pages.card.view import seen_token

@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 from approvals.policy.loader import read
 from approvals.policy.model import DefaultPolicy, policy_hash
-from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.history import rule_statistics as rule_figures
 from approvals.service.policies import versions as policy_versions
 

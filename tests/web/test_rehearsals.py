@@ -1,6 +1,6 @@
 """A test request goes the whole way of a real one, and does nothing."""
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 
 
 async def test_a_test_request_is_approved_runs_and_says_so(served, ann, until):

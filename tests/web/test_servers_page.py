@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals_web.pages import servers
 
 

@@ -8,7 +8,7 @@ import pytest
 from approvals.instant import SECOND
 from approvals.policy.model import Action, Judgement, Nudge
 from approvals.policy.reviewers import Channels, Reviewers
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 from approvals.service.identity import credentials
 
 HOUR = 3600 * SECOND

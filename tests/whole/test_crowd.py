@@ -17,7 +17,8 @@ from processes import Installed, free_port
 from sqlalchemy import text
 
 from approvals.errors import ApprovalsError
-from approvals.protocol.messages import Assurance, Decision
+from approvals.protocol.messages import Decision
+from approvals.protocol.registration import Assurance
 from approvals.service.history import queries as search
 from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring

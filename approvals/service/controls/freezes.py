@@ -10,7 +10,8 @@ from sqlalchemy import and_, bindparam, exists, func, or_, select
 
 from approvals.errors import Frozen
 from approvals.instant import SECOND
-from approvals.protocol.messages import StandingFreeze, State
+from approvals.protocol.registration import StandingFreeze
+from approvals.protocol.states import State
 from approvals.service.controls.state import Levers
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people

@@ -4,7 +4,7 @@ from functools import cache
 
 from sqlalchemy import bindparam, literal_column, select
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, executions, requests
 

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 
 from approvals.instant import SECOND
 from approvals.policy.model import Action
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.handles import requests

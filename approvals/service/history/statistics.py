@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 
 from approvals import ids as identifier
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.handles import requests

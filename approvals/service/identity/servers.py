@@ -16,7 +16,7 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.protocol import scopes
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import agent_owners as ownership

@@ -10,7 +10,7 @@ from approvals.policy.model import (
     ToolFacts,
     policy_hash,
 )
-from approvals.protocol.messages import Verdict
+from approvals.protocol.registration import Verdict
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import canonical
-from approvals.protocol.messages import Annotations
+from approvals.protocol.registration import Annotations
 from approvals.service.storage.database import Row
 
 NOTHING = "{}"

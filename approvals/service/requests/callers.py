@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from approvals.errors import Unauthenticated
 from approvals.instant import SECOND
 from approvals.protocol import scopes
-from approvals.protocol.messages import VerifiedAgent
+from approvals.protocol.registration import VerifiedAgent
 from approvals.service.controls import audiences as audience
 from approvals.service.identity import credentials
 from approvals.service.keyring import Keyring

@@ -21,8 +21,8 @@ from approvals.instant import SECOND
 from approvals.policy.model import Action, CallFacts, Policy
 from approvals.protocol import scopes
 from approvals.protocol.canonical import encode
-from approvals.protocol.messages import Claim, Outcome, State
-from approvals.protocol.states import OUTCOMES, Move
+from approvals.protocol.messages import Claim, Outcome
+from approvals.protocol.states import OUTCOMES, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched

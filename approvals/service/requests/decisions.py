@@ -11,8 +11,9 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.policy.eligibility import Act
-from approvals.protocol.messages import MAX_REASON, Decision, State
-from approvals.protocol.states import Move
+from approvals.protocol.limits import MAX_REASON
+from approvals.protocol.messages import Decision
+from approvals.protocol.states import Move, State
 from approvals.service import grants
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority, on_content

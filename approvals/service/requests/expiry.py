@@ -3,7 +3,8 @@
 from sqlalchemy import bindparam, func, null, or_, select, update
 
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import MAX_UNREPORTED, State
+from approvals.protocol.limits import MAX_UNREPORTED
+from approvals.protocol.states import State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Statement, Transaction

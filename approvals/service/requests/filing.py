@@ -25,13 +25,9 @@ from approvals.protocol.canonical import (
     check_encoded,
     digest,
 )
-from approvals.protocol.messages import (
-    MAX_ARGUMENTS,
-    OPEN,
-    Filing,
-    State,
-)
-from approvals.protocol.states import Move
+from approvals.protocol.limits import MAX_ARGUMENTS
+from approvals.protocol.messages import Filing
+from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched

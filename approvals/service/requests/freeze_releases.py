@@ -8,8 +8,7 @@ from approvals.errors import ApprovalsError, Stale, Unauthenticated
 from approvals.instant import SECOND
 from approvals.policy.model import Action, CallFacts, Policy
 from approvals.protocol import scopes
-from approvals.protocol.messages import State
-from approvals.protocol.states import Move
+from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import rollouts

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's
 
 from approvals import ids as identifier
 from approvals.errors import Invalid, NotFound
-from approvals.protocol.messages import MAX_REASON, State
-from approvals.protocol.states import Move
+from approvals.protocol.limits import MAX_REASON
+from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience

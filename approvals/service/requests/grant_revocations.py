@@ -4,8 +4,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import NotPossible
 from approvals.policy.eligibility import Act
-from approvals.protocol.messages import State
-from approvals.protocol.states import Move
+from approvals.protocol.states import Move, State
 from approvals.service import grants
 from approvals.service.audit.seals import Watch
 from approvals.service.authority import Authority

@@ -6,8 +6,7 @@ what is left over by itself, so nothing depends on being woken, and a key that r
 
 from sqlalchemy import bindparam, or_, select
 
-from approvals.protocol.messages import State
-from approvals.protocol.states import Move
+from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (

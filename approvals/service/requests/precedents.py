@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, exists, or_, select, text
 
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import Assurance, State
+from approvals.protocol.registration import Assurance
+from approvals.protocol.states import State
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.handles import executions, requests

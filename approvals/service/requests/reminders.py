@@ -10,7 +10,7 @@ from approvals.instant import SECOND, Instant
 from approvals.policy.model import Nudge
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import canonical
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction

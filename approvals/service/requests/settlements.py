@@ -7,8 +7,7 @@ from sqlalchemy import bindparam, update
 from approvals.errors import Forbidden, Invalid, NotPossible
 from approvals.instant import SECOND, seconds_until
 from approvals.policy.eligibility import Act
-from approvals.protocol.messages import State
-from approvals.protocol.states import OUTCOMES
+from approvals.protocol.states import OUTCOMES, State
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person

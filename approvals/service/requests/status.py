@@ -4,8 +4,8 @@ from sqlalchemy import bindparam
 
 from approvals.errors import NotFound
 from approvals.instant import SECOND, seconds_until
-from approvals.protocol.messages import RequestStatus, State
-from approvals.protocol.states import due
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State, due
 from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests

@@ -9,8 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import NotFound, NotPossible
 from approvals.protocol import states as state
-from approvals.protocol.messages import OPEN, State
-from approvals.protocol.states import Deadlines, Move
+from approvals.protocol.states import OPEN, Deadlines, Move, State
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.notifications.outbox import Outbox

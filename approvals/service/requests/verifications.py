@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, or_, select, update
 
 from approvals.errors import NotFound, NotPossible
 from approvals.instant import SECOND
-from approvals.protocol.messages import State, Unsettled, Verification
-from approvals.protocol.states import OUTCOMES
+from approvals.protocol.messages import Unsettled, Verification
+from approvals.protocol.states import OUTCOMES, State
 from approvals.service.audit.seals import Touched
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over

@@ -2,7 +2,7 @@
 
 from approvals.errors import Forbidden, Invalid, NotFound
 from approvals.policy.eligibility import Act
-from approvals.protocol.messages import MAX_REASON
+from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.states import Move
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person

@@ -8,8 +8,7 @@ from collections import Counter
 
 from sqlalchemy import bindparam, or_, select, update
 
-from approvals.protocol.messages import State
-from approvals.protocol.states import Move
+from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, sign_in_links

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from approvals.instant import SECOND, Instant
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.authority import required
 from approvals.service.history.argument_rows import lines
 from approvals.service.slack.request_view import Face

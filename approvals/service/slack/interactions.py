@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from sqlalchemy import bindparam, select
 
 from approvals.errors import ApprovalsError, Forbidden, Invalid
-from approvals.protocol.messages import MAX_REASON, Decision, State
+from approvals.protocol.limits import MAX_REASON
+from approvals.protocol.messages import Decision
+from approvals.protocol.states import State
 from approvals.service.authority import on_content
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import NotDelivered

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
 from approvals.service.service import Service
 from approvals.service.slack import blocks as message

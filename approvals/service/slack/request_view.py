@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from approvals.instant import Instant
-from approvals.protocol.messages import RequestStatus, State
+from approvals.protocol.messages import RequestStatus
+from approvals.protocol.states import State
 from approvals.service.authority import on_content, required
 from approvals.service.controls import freezes
 from approvals.service.controls import state as levers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
 
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import Installation, Tool
 

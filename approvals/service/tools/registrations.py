@@ -7,7 +7,8 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from approvals.errors import Conflict, Invalid
 from approvals.protocol.definitions import Checked, checked
-from approvals.protocol.messages import MAX_SERVED, MAX_TOOLS, Registration
+from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
+from approvals.protocol.registration import Registration
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow

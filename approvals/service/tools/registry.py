@@ -19,14 +19,7 @@ from approvals.policy.model import Policy, ToolFacts
 from approvals.protocol.canonical import (
     decode,
 )
-from approvals.protocol.messages import (
-    Annotations,
-    Assurance,
-    Registered,
-    ToolDefinition,
-    ToolVerdict,
-    Verdict,
-)
+from approvals.protocol.registration import Annotations, Assurance, Registered, ToolDefinition, ToolVerdict, Verdict
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience

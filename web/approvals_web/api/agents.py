@@ -1,6 +1,6 @@
 """Whose key is this?"""
 
-from approvals.protocol.messages import VerifiedAgent, VerifyAgent
+from approvals.protocol.registration import VerifiedAgent, VerifyAgent
 from approvals.service.requests.callers import assert_agent
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService

@@ -2,7 +2,8 @@
 
 from fastapi import Request
 
-from approvals.protocol.messages import Decision, Identifier, RequestView
+from approvals.protocol.fields import Identifier
+from approvals.protocol.messages import Decision, RequestView
 from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen

@@ -7,7 +7,8 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from approvals.errors import NotFound
-from approvals.protocol.messages import OPEN, RequestStatus, Waiting
+from approvals.protocol.messages import RequestStatus, Waiting
+from approvals.protocol.states import OPEN
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.gate_streams import GateStream

@@ -1,14 +1,7 @@
 """Claim, lease, outcome: `approved → executing → …`, by the gate that holds the claim."""
 
-from approvals.protocol.messages import (
-    Claim,
-    Claimed,
-    Identifier,
-    Lease,
-    Leased,
-    Outcome,
-    RequestStatus,
-)
+from approvals.protocol.fields import Identifier
+from approvals.protocol.messages import Claim, Claimed, Lease, Leased, Outcome, RequestStatus
 from approvals.service.requests.claims import LEASE_SECONDS, START_WITHIN
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService

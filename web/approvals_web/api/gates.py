@@ -1,6 +1,7 @@
 """What a gate process says of itself."""
 
-from approvals.protocol.messages import HeardFreezes, Identifier
+from approvals.protocol.fields import Identifier
+from approvals.protocol.registration import HeardFreezes
 from approvals.service.realtime.channels import MOVED
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService

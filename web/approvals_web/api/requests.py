@@ -6,14 +6,9 @@ from fastapi import Query, Response
 from pydantic import BaseModel
 
 from approvals.errors import NotFound, Unauthenticated
-from approvals.protocol.messages import (
-    OPEN,
-    Filing,
-    Identifier,
-    RequestStatus,
-    RequestView,
-    State,
-)
+from approvals.protocol.fields import Identifier
+from approvals.protocol.messages import Filing, RequestStatus, RequestView
+from approvals.protocol.states import OPEN, State
 from approvals.service.history import queries as search
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal

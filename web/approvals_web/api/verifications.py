@@ -4,13 +4,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from approvals.protocol.messages import (
-    Identifier,
-    RequestStatus,
-    ToolName,
-    UnsettledRequests,
-    Verification,
-)
+from approvals.protocol.fields import Identifier, ToolName
+from approvals.protocol.messages import RequestStatus, UnsettledRequests, Verification
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
 from approvals_web.http.routers import ApiRouter

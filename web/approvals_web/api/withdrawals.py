@@ -1,6 +1,7 @@
 """An agent takes its own request back."""
 
-from approvals.protocol.messages import Identifier, RequestView, Withdrawal
+from approvals.protocol.fields import Identifier
+from approvals.protocol.messages import RequestView, Withdrawal
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Agent, TheService
 from approvals_web.http.routers import ApiRouter

@@ -25,7 +25,7 @@ from approvals.policy.model import (
     ToolFacts,
 )
 from approvals.protocol.canonical import encode
-from approvals.protocol.messages import Annotations, ToolDefinition
+from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
 from approvals.service.storage.sqlite import path_of
 from approvals_web.cli.asking import AsJson, DatabaseUrl, record, settings, text

@@ -13,7 +13,7 @@ import httpx2
 
 from approvals import private_file
 from approvals.errors import Unauthenticated, Unavailable
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals.service.history import queries as search
 from approvals.service.identity import credentials
 from approvals.service.identity import servers as principals

@@ -6,19 +6,9 @@ import uuid
 
 from approvals.errors import ApprovalsError
 from approvals.instant import to_datetime
-from approvals.protocol.messages import (
-    OPEN,
-    Annotations,
-    Assurance,
-    CallRecords,
-    Claim,
-    Filing,
-    Outcome,
-    Registration,
-    RequestStatus,
-    State,
-    ToolDefinition,
-)
+from approvals.protocol.messages import CallRecords, Claim, Filing, Outcome, RequestStatus
+from approvals.protocol.registration import Annotations, Assurance, Registration, ToolDefinition
+from approvals.protocol.states import OPEN, State
 from approvals.service.identity import servers as principals
 from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Bell

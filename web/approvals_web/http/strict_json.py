@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from approvals.errors import BadRequest, TooLarge
-from approvals.protocol.messages import MAX_BODY
+from approvals.protocol.limits import MAX_BODY
 from approvals_web.http.bearer import identify
 
 MAX_NESTING = 64

@@ -25,7 +25,7 @@ from approvals.errors import (
     from_document,
 )
 from approvals.instant import to_datetime
-from approvals.protocol.messages import Assurance
+from approvals.protocol.registration import Assurance
 from approvals.service.identity import credentials
 from approvals.service.identity import key_lifetimes as key_life
 from approvals.service.identity import servers as principals

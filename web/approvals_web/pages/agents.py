@@ -11,8 +11,8 @@ from approvals.errors import (
     Invalid,
     NotFound,
 )
-from approvals.protocol.messages import Identifier
-from approvals.protocol.messages import ServerName as AgentName
+from approvals.protocol.fields import Identifier
+from approvals.protocol.fields import ServerName as AgentName
 from approvals.service.identity import agents
 from approvals.service.identity import key_lifetimes as key_life
 from approvals.service.identity.servers import agent_named

@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from approvals.errors import Conflict, Invalid, Stale
 from approvals.policy import grant_terms
 from approvals.policy.eligibility import Act
-from approvals.protocol.messages import Identifier, State
+from approvals.protocol.fields import Identifier
+from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
 from approvals.service.identity import credentials

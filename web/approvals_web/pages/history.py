@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.history import export
 from approvals.service.history import fulltext as word_index
 from approvals.service.history import search as history

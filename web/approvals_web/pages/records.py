@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from approvals.errors import Invalid
 from approvals.instant import to_datetime
-from approvals.protocol.messages import Identifier
+from approvals.protocol.fields import Identifier
 from approvals.service.audit import proof
 from approvals.service.audit.chain import Head
 from approvals.service.storage.database import Statement

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals.protocol.messages import ServerName
+from approvals.protocol.fields import ServerName
 from approvals.service.controls import audiences as audience
 from approvals.service.controls import freezes, rollouts
 from approvals.service.identity import servers as principals

@@ -14,7 +14,8 @@ from approvals.errors import (
     NotPossible,
     Stale,
 )
-from approvals.protocol.messages import Decision, State
+from approvals.protocol.messages import Decision
+from approvals.protocol.states import State
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service

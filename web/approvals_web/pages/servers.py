@@ -8,7 +8,7 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.policy import diff as policy_text
-from approvals.protocol.messages import Hash, ServerName, ToolName
+from approvals.protocol.fields import Hash, ServerName, ToolName
 from approvals.service.identity import servers as principals
 from approvals.service.identity.users import Person
 from approvals.service.service import Service

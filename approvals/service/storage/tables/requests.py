@@ -5,7 +5,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.storage.tables.columns import (
     NUMBER,
     index_where,

@@ -14,7 +14,8 @@ from approvals.errors import (
     Invalid,
     Stale,
 )
-from approvals.protocol.messages import Decision, Identifier
+from approvals.protocol.fields import Identifier
+from approvals.protocol.messages import Decision
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.settlements import Truth

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from approvals.instant import SECOND
 from approvals.policy import diff as policy_text
 from approvals.policy.grant_terms import parse, sentence
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
 from approvals.service.history.argument_rows import lines

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from approvals.protocol.canonical import is_redacted
-from approvals.protocol.messages import State
+from approvals.protocol.states import State
 from approvals.service.history.argument_rows import leaf, odd, values
 from approvals.service.storage.database import Row
 from approvals_web.pages.card.views import View

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals.protocol.messages import OPEN
+from approvals.protocol.states import OPEN
 from approvals.service import grants
 from approvals.service.audit import notices
 from approvals.service.history import queries as search
