@@ -426,7 +426,7 @@ class House:
     def run(self, sql: str, **parameters: Any) -> None:
         """Change the database behind the service's back."""
         self.meddled = True
-        self.write(lambda tx: tx.change(Statement(text(sql)), **parameters))
+        self.write(lambda tx: tx.execute(Statement(text(sql)), **parameters))
 
     def tamper(self, *statements: str) -> None:
         """Change the record as somebody who owns the database could: without triggers and foreign keys."""

@@ -154,7 +154,7 @@ def use(
     found = tx.all(_FOR_CALL, server=row.server, tool=row.tool, agent_id=row.agent_id, now=tx.now)
     for grant in found:
         if _covers(grant, row, installation, judgement) and _is_upheld(tx, authority, grant, row):
-            if tx.swap(_USE, of=grant.id, now=tx.now) != 1:
+            if tx.update(_USE, of=grant.id, now=tx.now) != 1:
                 continue  # revoked, or used up, at the same moment
             counted = find(tx, grant.id)  # its row is held by now, and but for the count as the use relied on it
             relied_on = Touched(StandingGrant, Row(counted | {"used": counted.used - 1}), counted)
@@ -173,7 +173,7 @@ def check_again(
         raise NotPossible("The grant that approved it was revoked.", state=row.state)
     if tx.now >= grant.expires_at:
         raise NotPossible("The grant that approved it has run out.", state=row.state)
-    people.keep_voters(tx, grant.request_id)
+    people.lock_voters(tx, grant.request_id)
     if not _is_upheld(tx, authority, grant, row):
         raise NotPossible("Somebody who granted it may no longer do so.", state=row.state)
     if not _covers(grant, row, installation, judgement):

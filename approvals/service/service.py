@@ -45,7 +45,7 @@ from approvals.service.policies.file import PolicyFile
 from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
 from approvals.service.realtime.activity import Sightings
 from approvals.service.realtime.bus import Bus
-from approvals.service.realtime.channels import MOVED
+from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
@@ -125,7 +125,7 @@ class Service:
         self.gates = GateStreams(self.bus, self._stream_ended)
         self._taken_back = asyncio.Event()
         """Set when keys or agents may have been revoked."""
-        self.replicas = Replicas(self.bus, self.gates, self._levers_moved, self._taken_back.set)
+        self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self._taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.people = People(self.log, keyring)
@@ -153,10 +153,10 @@ class Service:
         self.policy_watch = (
             PolicyWatch(policy_file, database, self.log, self.registry.known_tools) if policy_file else None
         )
-        self.freezes = Freezes(self.transitions, self._levers_moved)
+        self.freezes = Freezes(self.transitions, self._controls_changed)
         self.releases = Releases(self.transitions, self.registry, self.policy)
-        self.rollouts = Rollouts(self.log, self._levers_moved)
-        self.audiences = Audiences(self.log, self._levers_moved)
+        self.rollouts = Rollouts(self.log, self._controls_changed)
+        self.audiences = Audiences(self.log, self._controls_changed)
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
@@ -289,11 +289,11 @@ class Service:
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
                     await self.write(self.nudges.sweep)
-                await self.heed_levers()
+                await self.apply_controls()
                 await self._watch_gates()
             await self._pause(1.0)
 
-    async def heed_levers(self) -> None:
+    async def apply_controls(self) -> None:
         """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
         while await self.read(freezing.unclaimed):
             await self.write(self.freezes.sweep)
@@ -375,10 +375,10 @@ class Service:
         while self.database.write_now(lambda tx: chain.link(tx, self.keyring.audit)):
             pass
 
-    def _levers_moved(self) -> None:
+    def _controls_changed(self) -> None:
         """Gates get a fresh lease at once, pages a poke."""
         self.gates.renew()
-        self.bus.wake(MOVED)
+        self.bus.wake(CONTROLS_CHANGED)
 
     def _moved(self, moved: Moved) -> None:
         self.metrics.moved(moved)
@@ -435,7 +435,7 @@ class Service:
 
         def gone(tx: Transaction) -> None:
             for request_id in presence.stream_closed(tx, stream.session, stream.id):
-                self.transitions.woken(tx, request_id)
+                self.transitions.notify_waiters(tx, request_id)
 
         with contextlib.suppress(ApprovalsError):
             await self.write(gone)

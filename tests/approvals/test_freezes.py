@@ -12,8 +12,7 @@ from mcp import Client
 from approvals import Budgets
 from approvals.errors import Frozen, NotFound
 from approvals.policy.model import Action, DefaultPolicy, Judgement
-from approvals.service.controls import freezes
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, state
 from approvals.service.identity.servers import agent_named
 from approvals.service.requests import freezing
 
@@ -213,7 +212,7 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
     if not house.service.database.shared:
         pytest.skip("one writer: BEGIN IMMEDIATE lets nobody else write meanwhile")
     paused, go_on, order = threading.Event(), threading.Event(), []
-    standing = levers.standing
+    standing = state.load
 
     def slow(reader, server):
         found = standing(reader, server)
@@ -233,7 +232,7 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
 
     worker, freezer = threading.Thread(target=work), threading.Thread(target=stop)
     patch = pytest.MonkeyPatch()
-    patch.setattr(levers, "standing", slow)
+    patch.setattr(state, "load", slow)
     worker.start()
     assert paused.wait(10)
     freezer.start()
@@ -341,7 +340,7 @@ async def test_p7_under_a_hold_calls_wait_and_say_why_nobody_approves_them(serve
         facts = told(await client.call_tool("async_write", {"order_id": 7}), "pending")
         assert "All writes are frozen" in facts["frozen"]
         await lifted(served)
-        await served.house.service.heed_levers()
+        await served.house.service.apply_controls()
         assert not (await client.call_tool("async_write", {"order_id": 7})).is_error
 
 

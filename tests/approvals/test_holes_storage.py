@@ -256,7 +256,7 @@ def test_p1_an_installation_revoked_while_its_claim_waited_claims_nothing(house,
     """The key was looked at before the claim had its turn."""
     filed = house.file()
     house.decide(filed.request_id)
-    meanwhile = between(house.service.transitions, "take", revoked["server"])
+    meanwhile = between(house.service.transitions, "lock", revoked["server"])
     assert isinstance(house.claim(filed.request_id), Unauthenticated)
     meanwhile.finish()
     assert house.status(filed.request_id).state == "revoked"
@@ -425,7 +425,7 @@ def test_p5_a_process_that_stopped_too_long_in_a_transaction_hears_unavailable(h
     filed = house.file()
 
     def slow(tx):
-        house.service.transitions.take(tx, filed.request_id)
+        house.service.transitions.lock(tx, filed.request_id)
         time.sleep(0.3)
         house.service.log.append(tx, "test.slow", "test", "slow")
 

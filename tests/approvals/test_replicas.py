@@ -270,7 +270,7 @@ def test_p1_whoever_waited_for_a_lock_decides_as_of_afterwards(house):
     outcome = []
 
     def holder(tx):
-        house.service.transitions.take(tx, filed.request_id)
+        house.service.transitions.lock(tx, filed.request_id)
         held.set()
         assert release.wait(10)
 

@@ -42,7 +42,7 @@ class Standstill:
     def __call__(self, tx):
         self.runs += 1
         transitions = self.house.service.transitions
-        row = transitions.take(tx, self.request_id)
+        row = transitions.lock(tx, self.request_id)
         if self.runs == 1:
             self.holds.set()
             assert self.goes_on.wait(20)
@@ -78,7 +78,7 @@ def test_p4_a_call_whose_twin_is_being_filed_by_a_stopped_process_is_filed(two):
 
     def stand_still(tx):
         filed = first.service.filings.file(tx, at, filing)
-        first.service.transitions.find(tx, filed.request_id)
+        first.service.transitions.get(tx, filed.request_id)
         runs.append(filed)
         if len(runs) == 1:
             holds.set()
@@ -107,7 +107,7 @@ def test_p4_a_stopped_sweeper_does_not_keep_others_from_sweeping(two):
     holds, goes_on = threading.Event(), threading.Event()
 
     def stand_still(tx):
-        alone = tx.alone("expiry")
+        alone = tx.try_lock("expiry")
         if not holds.is_set():
             holds.set()
             assert goes_on.wait(20)

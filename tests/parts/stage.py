@@ -190,7 +190,7 @@ class Stage:
     def run_out_the_lease(self) -> None:
         """As if a minute passed, which is longer than a lease."""
         sql = "UPDATE execution SET lease_until = lease_until - :span WHERE finished_at IS NULL"
-        self.database.write_now(lambda tx: tx.change(Statement(text(sql)), span=LONGER_THAN_A_LEASE))
+        self.database.write_now(lambda tx: tx.execute(Statement(text(sql)), span=LONGER_THAN_A_LEASE))
 
     def heal(self) -> None:
         """Everything runs again, and nothing is held."""

@@ -116,7 +116,7 @@ class Town:
                 self.gates[number] = self.start_gate(number)
         while True:  # as if a minute passed, for whatever a killed gate still seems to run
             await anyio.sleep(2)
-            self.write(lambda tx: tx.change(RUN_OUT))
+            self.write(lambda tx: tx.execute(RUN_OUT))
 
     async def agents(self, number, orders, answers):
         """One MCP client of this gate, connected again when it breaks; each call again while it is told to."""

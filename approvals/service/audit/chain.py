@@ -116,7 +116,7 @@ def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None
     """Link up to BATCH new events, `back` numbers before the last linked one or later; the new head, or None when there
     was nothing to link, or another process does it. What is none of this service's events, or a copy of one, stays
     unlinked, which `verify` reports; it is logged, and noted in `refused`, once."""
-    if not tx.alone("audit sequencer"):
+    if not tx.try_lock("audit sequencer"):
         return None
     last = tx.one(_LAST_LINK)
     first, mac = (last.seq, last.mac) if last else (0, "")

@@ -60,7 +60,7 @@ class AuditLog:
     def erase(self, tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
         """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps
         those facts of the payload that may stay."""
-        if tx.swap(_ERASE, of=event.payload_hash) == 1:
+        if tx.update(_ERASE, of=event.payload_hash) == 1:
             self.append(tx, "audit.erased", actor, event_name(event.id), kind=event.kind, kept=kept)
 
 

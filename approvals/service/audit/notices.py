@@ -87,7 +87,7 @@ class _Facts(dict[str, Any]):
 def notice(tx: Transaction, kind: str, actor: str, subject: str, facts: Mapping[str, Any]) -> None:
     """Tell the admins of an event, if it is of a kind that they are told of."""
     if kind in TOLD:
-        tx.hold(_IN_ORDER)
+        tx.lock(_IN_ORDER)
         tx.insert(Notice, at=tx.now, kind=kind, actor=actor, subject=subject, words=words(kind, facts))
 
 
@@ -110,4 +110,4 @@ def unseen(reader: Reader, user_id: str) -> int:
 def seen(tx: Transaction, user_id: str, up_to: int) -> None:
     """A person has seen the notices up to this number; never beyond the last that there is."""
     last = tx.one(_LAST)
-    tx.change(_SEEN, of=user_id, up_to=min(up_to, (last.id if last else None) or 0))
+    tx.execute(_SEEN, of=user_id, up_to=min(up_to, (last.id if last else None) or 0))

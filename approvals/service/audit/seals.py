@@ -173,7 +173,7 @@ class Watch:
         self._tx, self._model, self._where = tx, model, where
         self._under = SEALED[str(model.__tablename__)]
         hold, self._find = _statements(model, tuple(where))
-        tx.hold(hold, **where)
+        tx.lock(hold, **where)
         self._before = self._rows()
 
     def touched(self) -> list[Touched]:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 from approvals.errors import Invalid, NotFound, NotInAudience
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.controls import state as levers
+from approvals.service.controls import state
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -38,7 +38,7 @@ class Audiences:
     def set(self, tx: Transaction, actor: str, server: str, entries: Collection[str]) -> str:
         """Let only these (`agent:NAME`, `group:NAME`) use a server; nobody named, every agent. Raises NotFound for an
         unknown server or agent, Invalid for what cannot be an entry."""
-        levers.take(tx)
+        state.lock_exclusive(tx)
         known_server(tx, server)
         if len(entries) > MOST:
             raise Invalid(f"An audience has at most {MOST} entries.", hint="Put the agents into groups.")
@@ -46,9 +46,9 @@ class Audiences:
             check_entry(tx, entry)
         audience = " ".join(sorted(set(entries)))
         watch = Watch(tx, Server, name=server)
-        tx.change(_SET, of=server, audience=audience)
+        tx.execute(_SET, of=server, audience=audience)
         self._log.append(tx, "server.audience_set", actor, server, watch, audience=audience)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
         return audience
 
 

@@ -12,7 +12,7 @@ from approvals.errors import Frozen
 from approvals.instant import SECOND
 from approvals.protocol.registration import StandingFreeze
 from approvals.protocol.states import State
-from approvals.service.controls.state import Levers
+from approvals.service.controls.state import Controls
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.storage.database import (
@@ -91,7 +91,7 @@ def concerning(freezes: Iterable[Row], request: Row) -> Row | None:
     return stopping(of_server, request.agent_id)
 
 
-def check(reader: Reader, standing: Levers, agent_id: str | None, *, filing: bool = False) -> Row | None:
+def check(reader: Reader, standing: Controls, agent_id: str | None, *, filing: bool = False) -> Row | None:
     """The freeze that holds a call which is filed. Raises Frozen for what is not to be filed, approved or claimed."""
     freeze = stopping(standing.freezes, agent_id)
     if freeze is not None and not (filing and freeze.mode == HOLD):

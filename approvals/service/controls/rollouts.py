@@ -14,7 +14,7 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import state as levers
+from approvals.service.controls import state
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -76,7 +76,7 @@ class Rollouts:
     def set(self, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
         """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
         NotFound for a server, tool or agent that there is not."""
-        levers.take(tx)
+        state.lock_exclusive(tx)
         audience.known_server(tx, server)
         if mode not in MODES:
             raise Invalid(f"{mode!r} is no rollout.", hint=", ".join(MODES))
@@ -85,18 +85,18 @@ class Rollouts:
         if whom:
             audience.check_entry(tx, whom)
         watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
-        tx.change(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
+        tx.execute(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
         self._log.append(tx, "rollout.set", actor, server, watch, tool=tool, audience=whom, mode=mode)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
 
     def clear(self, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
         """Forget what was set: what is less specific counts again. Raises NotFound."""
-        levers.take(tx)
+        state.lock_exclusive(tx)
         watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
-        if tx.swap(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
+        if tx.update(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
             raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
         self._log.append(tx, "rollout.cleared", actor, server, watch, tool=tool, audience=whom)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
 
 
 def mode(rows: Iterable[Row], tool: str, agent: str | None, groups: Collection[str]) -> str:

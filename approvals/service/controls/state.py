@@ -1,7 +1,7 @@
 """What the owner on call can move at any moment: freezes, rollout, audience. All of a server's in one read.
 
-Whoever moves a lever waits for the transactions that rest on it, and those that come later wait for the move: what
-commits after a freeze has seen it.
+Whoever changes a control waits for the transactions that rest on it, and those that come later wait for the change:
+what commits after a freeze has seen it.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, and_, bindparam, func, literal_column, or_, select, union_all
 
-from approvals.service.realtime.channels import MOVED
+from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -18,15 +18,15 @@ from approvals.service.storage.database import (
 )
 from approvals.service.storage.tables.handles import freezes, rollouts, servers
 
-_lock = func.hashtextextended("approvals levers", 0)
-_KEEP = Statement(select(func.pg_advisory_xact_lock_shared(_lock)))
-_TAKE = Statement(select(func.pg_advisory_xact_lock(_lock)))
+_lock = func.hashtextextended("approvals controls", 0)
+_LOCK_SHARED = Statement(select(func.pg_advisory_xact_lock_shared(_lock)))
+_LOCK_EXCLUSIVE = Statement(select(func.pg_advisory_xact_lock(_lock)))
 _nothing: ColumnClause[str] = literal_column("''")
 _zero: ColumnClause[int] = literal_column("0")
-_STANDING = Statement(
+_CONTROLS = Statement(
     union_all(
         select(
-            literal_column("'freeze'").label("lever"),
+            literal_column("'freeze'").label("control"),
             freezes.c.id,
             freezes.c.scope,
             freezes.c.of,
@@ -56,8 +56,8 @@ _STANDING = Statement(
 
 
 @dataclass(frozen=True)
-class Levers:
-    """How the levers stand for one server."""
+class Controls:
+    """How the controls are set for one server."""
 
     freezes: tuple[Row, ...]
     """Those in force over everything, this server, or any one agent."""
@@ -66,28 +66,28 @@ class Levers:
     """`agent:NAME` and `group:NAME`, with spaces between; empty for everybody."""
 
 
-def keep(tx: Transaction) -> None:
-    """Nobody moves a lever until this transaction has ended. Before anything else is held."""
-    tx.hold(_KEEP)
+def lock_shared(tx: Transaction) -> None:
+    """Keep anybody from changing a control until this transaction has ended. Comes before any other lock."""
+    tx.lock(_LOCK_SHARED)
 
 
-def take(tx: Transaction) -> None:
-    """Move levers alone: whatever rests on them has ended, or begins afterwards."""
-    tx.hold(_TAKE)
+def lock_exclusive(tx: Transaction) -> None:
+    """Wait for every transaction that rests on the controls; those that come later wait for this one."""
+    tx.lock(_LOCK_EXCLUSIVE)
 
 
-def standing(reader: Reader, server: str) -> Levers:
-    """How they stand now."""
-    rows = reader.all(_STANDING, server=server)
-    by = {lever: [row for row in rows if row.lever == lever] for lever in ("freeze", "rollout", "audience")}
-    return Levers(
+def load(reader: Reader, server: str) -> Controls:
+    """Read how the controls of a server are set now."""
+    rows = reader.all(_CONTROLS, server=server)
+    by = {kind: [row for row in rows if row.control == kind] for kind in ("freeze", "rollout", "audience")}
+    return Controls(
         tuple(by["freeze"]),
         tuple(Row(tool=row.scope, audience=row.of, mode=row.mode) for row in by["rollout"]),
         by["audience"][0].of if by["audience"] else "",
     )
 
 
-def moved(tx: Transaction, tell: Callable[[], None]) -> None:
+def notify_changed(tx: Transaction, tell: Callable[[], None]) -> None:
     """Tell gates and pages, here and in other processes, once it is durable."""
     tx.after_commit.append(tell)
-    tx.announce(MOVED)
+    tx.notify(CONTROLS_CHANGED)

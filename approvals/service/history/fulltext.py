@@ -73,7 +73,7 @@ def behind(reader: Reader) -> bool:
 
 def sweep(tx: Transaction) -> bool:
     """Index what the next BATCH of links tells of; False when another process is at it, or nothing is left."""
-    if not tx.alone("word index"):
+    if not tx.try_lock("word index"):
         return False
     bookmark = tx.one(_TO)
     linked = tx.all(_LINKED, after=int(bookmark.value) if bookmark else 0)
@@ -88,13 +88,13 @@ def sweep(tx: Transaction) -> bool:
     if bookmark is None:
         tx.insert(Meta, name=_BOOKMARK, value=to)
     else:
-        tx.change(_MOVE, to=to)
+        tx.execute(_MOVE, to=to)
     return True
 
 
 def forget(tx: Transaction, request_id: str) -> None:
     """It is found by its words no more."""
-    tx.change(_FORGET, of=request_id)
+    tx.execute(_FORGET, of=request_id)
 
 
 def of_request(row: Row) -> list[str]:

@@ -47,6 +47,6 @@ def accounts(reader: Reader, handles: Iterable[str]) -> dict[str, str]:
 
 def replace(tx: Transaction, agent_id: str, known: dict[str, str]) -> None:
     """Make these its owners, and nobody else. Whoever calls holds the agent."""
-    tx.change(_CLEAR, agent_id=agent_id)
+    tx.execute(_CLEAR, agent_id=agent_id)
     for user_id in known.values():
         tx.insert(AgentOwner, agent_id=agent_id, user_id=user_id)

@@ -73,7 +73,7 @@ _PAGE_PENDING = Statement(
 
 
 class Agents:
-    """Changes agents; a claim that is under way is done first (`credentials.keep`)."""
+    """Changes agents; a claim that is under way is done first (`credentials.lock_shared`)."""
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
@@ -108,7 +108,7 @@ class Agents:
         if len(groups) > MOST_GROUPS:
             raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
         watch = Watch(tx, Agent, id=agent.id)
-        tx.change(_GROUPS, of=agent.id, groups=" ".join(groups))
+        tx.execute(_GROUPS, of=agent.id, groups=" ".join(groups))
         self._append(tx, "agent.groups_set", actor, agent, watch, groups=groups)
         return groups
 
@@ -119,7 +119,7 @@ class Agents:
         if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
             raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
         watch = Watch(tx, Agent, id=agent.id)
-        tx.change(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
+        tx.execute(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
         self._append(tx, "agent.limits_set", actor, agent, watch, pending=pending, minute=minute)
 
     def set_scopes(self, tx: Transaction, actor: str, agent: Row, credential_id: str, wanted: str) -> str:
@@ -129,12 +129,12 @@ class Agents:
         if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
             raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
         watch = Watch(tx, Credential, id=credential_id)
-        tx.change(_SCOPES, of=credential_id, scopes=kept)
+        tx.execute(_SCOPES, of=credential_id, scopes=kept)
         self._append(tx, "agent.scopes_set", actor, agent, watch, credential=credential_id, scopes=kept)
         return kept
 
     def _hold(self, tx: Transaction, agent: Row) -> None:
-        credentials.hold(tx, "agent", agent.id)
+        credentials.lock(tx, "agent", agent.id)
         row = credentials.principal(tx, "agent", agent.id)
         if row is None or row.disabled_at is not None:
             raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")

@@ -35,11 +35,11 @@ _PRINCIPALS = {
     "agent": Statement(select(_agents).where(_agents.c.id == bindparam("id"))),
     "user": Statement(select(_users).where(_users.c.id == bindparam("id"))),
 }
-_HOLD = {
+_LOCK = {
     kind: Statement(select(table.c.id).where(table.c.id == bindparam("id")).with_for_update(key_share=True))
     for kind, table in (("installation", _installations), ("agent", _agents), ("user", _users))
 }
-_KEEP = {
+_LOCK_SHARED = {
     kind: Statement(select(table.c.id).where(table.c.id == bindparam("id")).with_for_update(read=True))
     for kind, table in (("installation", _installations), ("agent", _agents), ("key", _credentials))
 }
@@ -140,10 +140,10 @@ def is_live(credential: Row, now: int) -> bool:
 
 def mint(tx: Transaction, kind: str, principal_id: str, *, expires_at: int | None = None, scopes: str = "") -> str:
     """A new key; the only time it is whole. Beyond two live ones the oldest is revoked."""
-    tx.hold(_HOLD[kind], id=principal_id)
+    tx.lock(_LOCK[kind], id=principal_id)
     live = tx.all(_LIVE[kind], id=principal_id)
     for old in live[: max(0, len(live) - LIVE_AT_ONCE + 1)]:
-        tx.change(_REVOKE, of=old.id, revoked_at=tx.now)
+        tx.execute(_REVOKE, of=old.id, revoked_at=tx.now)
     return issue(tx, kind, principal_id, expires_at=expires_at, scopes=scopes)
 
 
@@ -168,33 +168,33 @@ def issue(
 
 def revoke(tx: Transaction, kind: str, principal_id: str, *, credential_id: str | None = None) -> list[str]:
     """Revoke one key, or all live keys of a principal; their public ids. Raises NotFound when there is none."""
-    tx.hold(_HOLD[kind], id=principal_id)
+    tx.lock(_LOCK[kind], id=principal_id)
     ids = [row.id for row in tx.all(_LIVE[kind], id=principal_id) if credential_id in (None, row.id)]
     if not ids:
         raise NotFound("There is no live key to revoke.")
     for public in ids:
-        tx.change(_REVOKE, of=public, revoked_at=tx.now)
+        tx.execute(_REVOKE, of=public, revoked_at=tx.now)
     return ids
 
 
 def revoke_all(tx: Transaction, kind: str, principal_id: str) -> int:
     """Revoke whatever live keys a principal has; how many there were."""
-    return tx.swap(_REVOKE_ALL[kind], of=principal_id, revoked_at=tx.now)
+    return tx.update(_REVOKE_ALL[kind], of=principal_id, revoked_at=tx.now)
 
 
 def revoke_covering(tx: Transaction, kind: str, principal_id: str, scopes: str) -> int:
     """Revoke a principal's live keys of exactly these scopes; how many there were."""
-    return tx.swap(_REVOKE_COVERING[kind], of=principal_id, covering=scopes, revoked_at=tx.now)
+    return tx.update(_REVOKE_COVERING[kind], of=principal_id, covering=scopes, revoked_at=tx.now)
 
 
-def keep(tx: Transaction, kind: str, of: str) -> None:
+def lock_shared(tx: Transaction, kind: str, of: str) -> None:
     """Whoever takes this `installation`, `agent` or `key` back waits until this transaction has ended."""
-    tx.hold(_KEEP[kind], id=of)
+    tx.lock(_LOCK_SHARED[kind], id=of)
 
 
-def hold(tx: Transaction, kind: str, of: str) -> None:
+def lock(tx: Transaction, kind: str, of: str) -> None:
     """Nobody else changes this `installation`, `agent` or `user` or its keys, nor claims by it, until this ends."""
-    tx.hold(_HOLD[kind], id=of)
+    tx.lock(_LOCK[kind], id=of)
 
 
 def newest(reader: Reader, kind: str, principal_id: str) -> Row | None:
@@ -209,7 +209,7 @@ def live(reader: Reader, kind: str, principal_id: str) -> list[Row]:
 
 def used(tx: Transaction, credential_id: str) -> None:
     """Note that a key was used now."""
-    tx.change(_USED, of=credential_id, last_used_at=tx.now)
+    tx.execute(_USED, of=credential_id, last_used_at=tx.now)
 
 
 def find(reader: Reader, credential_id: str) -> Row | None:

@@ -25,7 +25,7 @@ _attempts = SignInAttempts.__table__  # type: ignore[attr-defined]
 _KNOW = Statement(
     insert(_attempts).values(key=bindparam("key"), failures=0, since_at=bindparam("since_at")).on_conflict_do_nothing()
 )
-_HOLD = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")).with_for_update())
+_LOCK = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")).with_for_update())
 _COUNT = Statement(
     update(_attempts)
     .where(_attempts.c.key == bindparam("of"))
@@ -58,10 +58,10 @@ def is_recorded(number: int) -> bool:
 
 def _counted(tx: Transaction, subject: str) -> int:
     key = hashlib.sha256(f"failed\0{subject}".encode()).hexdigest()
-    tx.change(_KNOW, key=key, since_at=tx.now)
-    row = tx.one(_HOLD, key=key)
+    tx.execute(_KNOW, key=key, since_at=tx.now)
+    row = tx.one(_LOCK, key=key)
     assert row is not None  # noqa: S101 — it was just made
     goes_on = tx.now < row.since_at + HOUR
     number = row.failures + 1 if goes_on else 1
-    tx.change(_COUNT, of=key, failures=number, since_at=row.since_at if goes_on else tx.now)
+    tx.execute(_COUNT, of=key, failures=number, since_at=row.since_at if goes_on else tx.now)
     return number

@@ -18,7 +18,7 @@ _TAKE = Statement(
 def take(tx: Transaction, user_id: str, name: str) -> bool:
     """Whether the name is this person's from now on: it was theirs, or nobody's. Two who want it at once do not both
     get it."""
-    tx.change(_TAKE, name=name, user_id=user_id, since_at=tx.now)
+    tx.execute(_TAKE, name=name, user_id=user_id, since_at=tx.now)
     return owner(tx, name) == user_id
 
 

@@ -38,7 +38,7 @@ _SET = {
     column: Statement(update(_users).where(_users.c.id == bindparam("of")).values({column: bindparam("to")}))
     for column in ("roles", "groups", "disabled_at")
 }
-_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update())
+_LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update())
 _END_SESSIONS = Statement(
     update(_sessions)
     .where(_sessions.c.user_id == bindparam("of"), _sessions.c.revoked_at.is_(None))
@@ -65,10 +65,10 @@ class Roster:
         people.check_roles(roles)
         wanted = " ".join(role for role in people.ROLES if role in roles.split())
         if "admin" not in wanted.split():
-            people.keep_an_admin(tx, user.id)
+            people.check_an_admin_remains(tx, user.id)
         watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
         before = self._now(tx, user).roles
-        tx.change(_SET["roles"], of=user.id, to=wanted)
+        tx.execute(_SET["roles"], of=user.id, to=wanted)
         ended = tokens.end_beyond(tx, user.id, wanted)
         facts = {"roles": wanted, "before": before, "tokens": ended}
         self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", *watches, **facts)
@@ -79,25 +79,25 @@ class Roster:
         check_groups(wanted.split())
         watch = Watch(tx, User, id=user.id)
         before = self._now(tx, user).groups
-        tx.change(_SET["groups"], of=user.id, to=wanted)
+        tx.execute(_SET["groups"], of=user.id, to=wanted)
         self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
     def enable(self, tx: Transaction, user: Row, actor: str) -> None:
         """Let a disabled account in again; its old sessions and tokens stay ended."""
         watch = Watch(tx, User, id=user.id)
-        tx.change(_SET["disabled_at"], of=user.id, to=None)
+        tx.execute(_SET["disabled_at"], of=user.id, to=None)
         self._log.append(tx, "user.enabled", actor, f"user:{user.id}", watch)
 
     def sign_out_everywhere(self, tx: Transaction, user: Row, actor: str) -> None:
         """End all of a person's sessions and personal tokens."""
         watch = Watch(tx, Credential, user_id=user.id)
-        sessions = tx.swap(_END_SESSIONS, of=user.id, at=tx.now)
+        sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
         ended = credentials.revoke_all(tx, "user", user.id)
         facts = {"sessions": sessions, "tokens": ended}
         self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", watch, **facts)
 
     def _now(self, tx: Transaction, user: Row) -> Row:
-        tx.hold(_HOLD, id=user.id)
+        tx.lock(_LOCK, id=user.id)
         found = people.find(tx, user.id)
         if found is None:
             raise NotFound("There is no such user.", hint="List them: approvals user list")

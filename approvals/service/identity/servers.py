@@ -35,7 +35,7 @@ from approvals.service.storage.tables import (
     Installation,
     Server,
 )
-from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER
+from approvals.service.storage.tables.handles import LOCK_SERVER, SERVER
 
 _agents = Agent.__table__  # type: ignore[attr-defined]
 _installations = Installation.__table__  # type: ignore[attr-defined]
@@ -84,7 +84,7 @@ class Principals:
         if tx.one(SERVER, name=name) is None:
             server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
             self._log.append(tx, "server.named", actor, name, Touched(Server, None, server))
-        tx.hold(HOLD_SERVER, name=name)
+        tx.lock(LOCK_SERVER, name=name)
         if tx.one(_OF_SERVER, server=name, label=label) is not None:
             raise Duplicate(
                 f"The server {name!r} has an installation labelled {label!r}.",
@@ -103,7 +103,7 @@ class Principals:
     def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
         """Whether standing grants may be made and used for an installation's calls, from now on."""
         watch = Watch(tx, Installation, id=installation.id)
-        tx.change(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
+        tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
         kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
         self._log.append(tx, kind, actor, f"installation:{installation.id}", watch, server=installation.server)
 
@@ -148,7 +148,7 @@ class Principals:
     ) -> str:
         """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
         last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
-        credentials.hold(tx, kind, principal.id)
+        credentials.lock(tx, kind, principal.id)
         row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
         if row is None or row.disabled_at is not None:
             another = "another name" if kind == "agent" else "this or another label"
@@ -165,13 +165,13 @@ class Principals:
 
     def revoke(self, tx: Transaction, actor: str, kind: str, principal: Row, credential_id: str | None = None) -> int:
         """Revoke one key, or all and the principal with them; how many keys there were."""
-        credentials.hold(tx, kind, principal.id)
+        credentials.lock(tx, kind, principal.id)
         whole = credential_id is None
         watches = Watch(tx, _MODELS[kind], id=principal.id), Watch(tx, Credential, **{f"{kind}_id": principal.id})
         keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
         revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
         if whole:
-            tx.change(_DISABLE[kind], of=principal.id, at=tx.now)
+            tx.execute(_DISABLE[kind], of=principal.id, at=tx.now)
         self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
         self._tell(tx)
         return len(revoked)
@@ -179,7 +179,7 @@ class Principals:
     def _tell(self, tx: Transaction) -> None:
         """Calls that wait by a revoked key hear of it as soon as this is durable."""
         tx.after_commit.append(self._taken_back)
-        tx.announce(TAKEN_BACK)
+        tx.notify(TAKEN_BACK)
 
 
 def installations(reader: Reader) -> list[Row]:

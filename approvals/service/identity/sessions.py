@@ -56,13 +56,13 @@ class WebSessions:
 
     def revoke(self, tx: Transaction, person: Person, session_id: str) -> None:
         """End one of a person's own sessions. Raises NotFound for any other."""
-        if tx.swap(_END_ONE, of=session_id, user_id=person.id, at=tx.now) != 1:
+        if tx.update(_END_ONE, of=session_id, user_id=person.id, at=tx.now) != 1:
             raise NotFound("There is no such session, or it has ended.")
         self._log.append(tx, "web_session.revoked", person.actor, person.actor, sessions=1)
 
     def revoke_others(self, tx: Transaction, person: Person) -> None:
         """End all of a person's sessions but the one that asks."""
-        ended = tx.swap(_END_OTHERS, user_id=person.id, but=person.session_id, at=tx.now)
+        ended = tx.update(_END_OTHERS, user_id=person.id, but=person.session_id, at=tx.now)
         self._log.append(tx, "web_session.revoked", person.actor, person.actor, sessions=ended)
 
 

@@ -26,7 +26,7 @@ _attempts = SignInAttempts.__table__  # type: ignore[attr-defined]
 _KNOW = Statement(
     insert(_attempts).values(key=bindparam("key"), failures=0, since_at=bindparam("since_at")).on_conflict_do_nothing()
 )
-_HOLD = Statement(
+_LOCK = Statement(
     select(_attempts.c.key)
     .where(_attempts.c.key.in_((bindparam("a"), bindparam("b"))))
     .order_by(_attempts.c.key)
@@ -58,10 +58,10 @@ def counters(name: str, address: str, browser: str | None = None) -> Counters:
 
 def take(tx: Transaction, keys: Counters) -> None:
     """Count one try. Raises TooMany, which is not counted, while any of the counters has to wait."""
-    tx.change(_TIDY, before=tx.now - FORGOTTEN)
+    tx.execute(_TIDY, before=tx.now - FORGOTTEN)
     for key in sorted(keys):
-        tx.change(_KNOW, key=key, since_at=tx.now)
-    tx.hold(_HOLD, a=min(keys), b=max(keys))
+        tx.execute(_KNOW, key=key, since_at=tx.now)
+    tx.lock(_LOCK, a=min(keys), b=max(keys))
     counted = {key: tx.one(_BY_KEY, key=key) for key in keys}
     until = max(may_try_at(row.failures, row.since_at, keys[key]) for key, row in counted.items() if row is not None)
     if tx.now < until:
@@ -70,13 +70,13 @@ def take(tx: Transaction, keys: Counters) -> None:
             hint=f"Wait {-(-(until - tx.now) // SECOND)} seconds, or use a sign-in link.",
         )
     for key, row in counted.items():
-        tx.change(_COUNT, of=key, failures=(row.failures if row is not None else 0) + 1, since_at=tx.now)
+        tx.execute(_COUNT, of=key, failures=(row.failures if row is not None else 0) + 1, since_at=tx.now)
 
 
 def succeeded(tx: Transaction, keys: Counters) -> None:
     """That one was right: it does not count. Others still do: else an account of one's own would undo the limit."""
     for key in sorted(keys):
-        tx.change(_GIVE_BACK, of=key)
+        tx.execute(_GIVE_BACK, of=key)
 
 
 def may_try_at(failures: int, last_at: Instant, free: int) -> Instant:

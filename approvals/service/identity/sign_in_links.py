@@ -34,9 +34,9 @@ _REVOKE = Statement(
     .where(_links.c.purpose == "invite", _links.c.name == bindparam("called"), *_OPEN)
     .values(revoked_at=bindparam("now"))
 )
-_HOLD_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
+_LOCK_SETUPS = Statement(select(_links.c.id).where(_links.c.purpose == "setup").order_by(_links.c.id).with_for_update())
 """Held by whoever spends one of them: only the first account is made so."""
-_KEEP_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
+_LOCK_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
 """Whoever takes a role from the maker waits until the link is spent."""
 
 
@@ -71,11 +71,11 @@ class SignInLinks:
         """Spend a link, once. Raises Unauthenticated when it is unknown, spent, revoked, too old, or pointless."""
         link = self.look_at(tx, token)
         if link.purpose == "setup":
-            tx.hold(_HOLD_SETUPS)
-        tx.hold(_KEEP_MAKER, id=_maker(link))
+            tx.lock(_LOCK_SETUPS)
+        tx.lock(_LOCK_MAKER, id=_maker(link))
         link = self.look_at(tx, token)
         watch = Watch(tx, SignInLink, id=link.id)
-        if tx.swap(_SPEND, of=link.id, now=tx.now) != 1:
+        if tx.update(_SPEND, of=link.id, now=tx.now) != 1:
             raise _dead()
         facts = {"purpose": link.purpose, "made_by": link.made_by}
         self._log.append(tx, "link.spent", subject(link), subject(link), watch, **facts)
@@ -97,7 +97,7 @@ class SignInLinks:
     def revoke(self, tx: Transaction, actor: str, name: str) -> None:
         """Take back every open invitation for a name. Raises NotFound when there is none."""
         watch = Watch(tx, SignInLink, purpose="invite", name=name)
-        if not tx.swap(_REVOKE, called=name, now=tx.now):
+        if not tx.update(_REVOKE, called=name, now=tx.now):
             raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
         self._log.append(tx, "link.revoked", actor, f"user:{name}", watch, purpose="invite")
 

@@ -105,7 +105,7 @@ class Admissions:
     def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
         groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"
         watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
-        tx.change(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
+        tx.execute(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
         ended = tokens.end_beyond(tx, user.id, roles) if roles != user.roles else 0
         touched = [row for watch in watches for row in watch.touched()]
         if roles != user.roles:
@@ -126,7 +126,7 @@ class Admissions:
         watches = Watch(tx, User, id=user.id), Watch(tx, Handle, user_id=user.id)
         if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):
             return
-        tx.change(_CALL, of=user.id, handle=who.email)
+        tx.execute(_CALL, of=user.id, handle=who.email)
         facts = {"handle": who.email, "before": user.handle or ""}
         self._log.append(tx, "user.handle_set", f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
 

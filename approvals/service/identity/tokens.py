@@ -26,7 +26,7 @@ AT_MOST = 10
 MAX_LABEL = 60
 
 _users = User.__table__  # type: ignore[attr-defined]
-_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(key_share=True))
+_LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(key_share=True))
 
 
 class PersonalTokens:
@@ -44,7 +44,7 @@ class PersonalTokens:
             raise Invalid(f"A label has 1 to {MAX_LABEL} characters.", hint="What is the token for?")
         if not 0 < life <= LONGEST[scopes]:
             raise Invalid(f"This token may live for {LONGEST[scopes] // HOUR} hours at most.")
-        tx.hold(_HOLD, id=person.id)
+        tx.lock(_LOCK, id=person.id)
         if scopes == DECIDE:
             _check_may_decide(tx, person)
         if len(live(tx, person.id)) >= AT_MOST:

@@ -48,7 +48,7 @@ _sessions = WebSession.__table__  # type: ignore[attr-defined]
 _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
 
 _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
-_HOLD = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
+_LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
 _BY_SUBJECT = Statement(
     select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
 )
@@ -60,9 +60,9 @@ _ADMINS = (
     .order_by(_users.c.id)
 )
 _LIVE_ADMINS = Statement(_ADMINS)
-_HOLD_ADMINS = Statement(_ADMINS.with_for_update())
+_LOCK_ADMINS = Statement(_ADMINS.with_for_update())
 _COUNT = Statement(select(func.count().label("n")).select_from(_users))
-_KEEP_VOTERS = Statement(
+_LOCK_VOTERS = Statement(
     select(_users.c.id)
     .where(_users.c.id.in_(select(_decisions.c.user_id).where(_decisions.c.request_id == bindparam("request_id"))))
     .order_by(_users.c.id)
@@ -140,18 +140,18 @@ class People:
         """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
         changes a password may fear that somebody else was in."""
         watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-        tx.change(_PASSWORD, of=user_id, password_hash=password_hash)
-        tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
+        tx.execute(_PASSWORD, of=user_id, password_hash=password_hash)
+        tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
         tokens = credentials.revoke_all(tx, "user", user_id)
         self._log.append(tx, "user.password_set", actor, f"user:{user_id}", *watches, tokens=tokens)
 
     def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
         """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
         for the last admin."""
-        keep_an_admin(tx, user_id)
+        check_an_admin_remains(tx, user_id)
         watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-        tx.change(_DISABLE, of=user_id, disabled_at=tx.now)
-        tx.change(_END_ALL, of=user_id, revoked_at=tx.now)
+        tx.execute(_DISABLE, of=user_id, disabled_at=tx.now)
+        tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
         credentials.revoke_all(tx, "user", user_id)
         self._log.append(tx, "user.disabled", actor, f"user:{user_id}", *watches)
 
@@ -170,14 +170,14 @@ class People:
         the person proved who they are, as an identity provider says it. The event seals the account as the sign-in
         relied on it. Raises Unauthenticated for a disabled account, and for one that is not as `user`, by which they
         proved it."""
-        tx.hold(_HOLD, id=user.id)
+        tx.lock(_LOCK, id=user.id)
         now = find(tx, user.id)
         if now is None or any(now[name] != user[name] for name in PROVED_BY):
             raise Unauthenticated("This account was just changed.", hint="Sign in again.")
         if now.disabled_at is not None:
             raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
         if instead_of:
-            tx.change(_END, of=self._keyring.session(instead_of), revoked_at=tx.now)
+            tx.execute(_END, of=self._keyring.session(instead_of), revoked_at=tx.now)
         token = f"{user.id}.{secrets.token_urlsafe(32)}"
         session = tx.insert(
             WebSession,
@@ -197,7 +197,7 @@ class People:
         return token
 
     def sign_out(self, tx: Transaction, person: Person) -> None:
-        tx.change(_END, of=person.session_id, revoked_at=tx.now)
+        tx.execute(_END, of=person.session_id, revoked_at=tx.now)
         self._log.append(tx, "user.signed_out", person.actor, person.actor)
 
 
@@ -229,7 +229,7 @@ def person_of(reader: Reader, keyring: Keyring, token: str, address: str) -> Per
 
 def touch(tx: Transaction, session_id: str) -> None:
     """Keep a session from idling out."""
-    tx.change(_TOUCH, of=session_id, last_seen_at=tx.now)
+    tx.execute(_TOUCH, of=session_id, last_seen_at=tx.now)
 
 
 def find(reader: Reader, user_id: str) -> Row | None:
@@ -253,9 +253,9 @@ def count(reader: Reader) -> int:
     return row.n if row else 0
 
 
-def keep_voters(tx: Transaction, request_id: str) -> None:
+def lock_voters(tx: Transaction, request_id: str) -> None:
     """Whoever disables somebody who decided on this request waits until this transaction has ended."""
-    tx.hold(_KEEP_VOTERS, request_id=request_id)
+    tx.lock(_LOCK_VOTERS, request_id=request_id)
 
 
 def may_review(user: Row | None) -> bool:
@@ -293,9 +293,9 @@ def _taken(subject: str) -> Duplicate:
     )
 
 
-def keep_an_admin(tx: Transaction, without: str) -> None:
+def check_an_admin_remains(tx: Transaction, without: str) -> None:
     """Raises NotPossible when nobody but this person is an admin. Whoever takes another admin away waits for it."""
-    tx.hold(_HOLD_ADMINS)
+    tx.lock(_LOCK_ADMINS)
     admins = {row.id for row in tx.all(_LIVE_ADMINS) if "admin" in row.roles.split()}
     if admins == {without}:
         raise NotPossible("This is the last admin.", hint="Make somebody else an admin first.")

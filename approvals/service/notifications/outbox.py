@@ -142,27 +142,27 @@ class Outbox:
         return [
             Row(row | {"attempts": row.attempts + 1})
             for row in due
-            if tx.swap(_TAKE, of=row.id, was=row.attempts, until=until, now=tx.now) == 1
+            if tx.update(_TAKE, of=row.id, was=row.attempts, until=until, now=tx.now) == 1
         ]
 
     def reclaim(self, tx: Transaction) -> None:
         """Take back every lease: whoever held one is gone. For a process that knows itself alone."""
-        tx.change(_RECLAIM)
+        tx.execute(_RECLAIM)
 
     def sent(self, tx: Transaction, row: Row) -> None:
         """It arrived."""
-        tx.change(_DONE, of=row.id, attempt=row.attempts, at=tx.now)
+        tx.execute(_DONE, of=row.id, attempt=row.attempts, at=tx.now)
 
     def failed(self, tx: Transaction, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         """It did not arrive: later, or never. `after` is how many seconds the receiver asked to be left alone."""
         over = dead or tx.now - row.created_at >= GIVE_UP
         at = tx.now + round(max(after, wait(row.attempts)) * SECOND)
         error = why[:MAX_ERROR]
-        tx.change(_LATER, of=row.id, attempt=row.attempts, at=at, error=error, dead=tx.now if over else None)
+        tx.execute(_LATER, of=row.id, attempt=row.attempts, at=at, error=error, dead=tx.now if over else None)
 
     def again(self, tx: Transaction, delivery_id: str, actor: str) -> None:
         """Have a dead message sent once more. Raises NotPossible when it is not dead."""
-        if tx.swap(_AGAIN, of=delivery_id, at=tx.now) != 1:
+        if tx.update(_AGAIN, of=delivery_id, at=tx.now) != 1:
             raise NotPossible("This message is not waiting for anybody.", hint="Look at the outbox again.")
         self._log.append(tx, "delivery.retried", actor, f"delivery:{delivery_id}")
         self._filled(tx)

@@ -30,7 +30,7 @@ _LOADS_OF = Statement(
 NEWEST = 2**62
 
 
-def keep(tx: Transaction, policy: Policy) -> str:
+def store(tx: Transaction, policy: Policy) -> str:
     """Its hash; its text is kept, once."""
     name = policy_hash(policy)
     if tx.one(_KNOWN, hash=name) is None:
@@ -40,12 +40,12 @@ def keep(tx: Transaction, policy: Policy) -> str:
 
 def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
     """It comes into force: kept and on record, once for all replicas that load the same one. Whether it was news."""
-    tx.hold(_ONE_AT_A_TIME)
+    tx.lock(_ONE_AT_A_TIME)
     before = last(tx)
     name = policy_hash(policy)
     if before is not None and before.hash == name:
         return False
-    keep(tx, policy)
+    store(tx, policy)
     watch = Watch(tx, PolicyLoad, hash=name)
     tx.insert(PolicyLoad, at=tx.now, hash=name, by=by)
     log.append(tx, "policy.loaded", by, name, watch, hash=name, before=before.hash if before is not None else None)

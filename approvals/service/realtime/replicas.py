@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, select, tuple_
 
 from approvals.instant import SECOND, Instant
 from approvals.service.realtime.bus import Bus
-from approvals.service.realtime.channels import FOLLOW, MOVED, TAKEN_BACK, WAKE
+from approvals.service.realtime.channels import CONTROLS_CHANGED, FOLLOW, TAKEN_BACK, WAKE
 from approvals.service.realtime.gate_streams import GateStreams
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import WaitingCall
@@ -39,7 +39,7 @@ class Replicas:
     """Event loop only, but for `changes`."""
 
     def __init__(
-        self, bus: Bus, gates: GateStreams, levers_moved: Callable[[], None], taken_back: Callable[[], None]
+        self, bus: Bus, gates: GateStreams, controls_changed: Callable[[], None], taken_back: Callable[[], None]
     ) -> None:
         self._bus = bus
         self._gates = gates
@@ -49,7 +49,7 @@ class Replicas:
         self._deeds: dict[tuple[str, int], Callable[..., None]] = {
             (WAKE, 1): bus.wake,
             (FOLLOW, 2): self._follow,
-            (MOVED, 0): levers_moved,
+            (CONTROLS_CHANGED, 0): controls_changed,
             (TAKEN_BACK, 0): taken_back,
         }
         """By the deed and the number of its words."""

@@ -7,7 +7,7 @@ from approvals.protocol.messages import CallRecords, Recorded
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import GateSession
-from approvals.service.storage.tables.handles import HOLD_SESSION, SESSION
+from approvals.service.storage.tables.handles import LOCK_SESSION, SESSION
 
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
 
@@ -29,7 +29,7 @@ class Calls:
 
     def record(self, tx: Transaction, installation: Row, batch: CallRecords) -> Recorded:
         """Keep what is new in a batch. Raises Conflict with `next_number` when numbers are missing or out of order."""
-        tx.hold(HOLD_SESSION, id=batch.session)  # the same batch may come twice at once, by way of two replicas
+        tx.lock(LOCK_SESSION, id=batch.session)  # the same batch may come twice at once, by way of two replicas
         session = tx.one(SESSION, id=batch.session)
         if session is None or session.installation_id != installation.id:
             raise NotFound("There is no such gate session.", hint="Register the tools first.")
@@ -49,7 +49,7 @@ class Calls:
         if batch.closed and session.closed_at is None:
             facts = {"recorded": recorded, "unrecorded": batch.high_water - recorded}
             self._append(tx, installation, "session.closed", batch.session, facts)
-        tx.change(
+        tx.execute(
             _RECORDED,
             of=batch.session,
             recorded=recorded,

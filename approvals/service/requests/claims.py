@@ -28,8 +28,7 @@ from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, rollouts, state
 from approvals.service.identity import credentials
 from approvals.service.identity import users as people
 from approvals.service.requests import callers as assertion
@@ -83,13 +82,13 @@ class Claims:
         What no longer holds is *returned*, because refusing it also revokes the approval, and that must be kept.
         Raises NotFound (not this installation's), NotPossible (nothing to claim), Stale (another content).
         """
-        levers.keep(tx)
+        state.lock_shared(tx)
         row = self._own(tx, installation, request_id)
         _keep(tx, row)
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is not None and execution.claim_id == claim.claim_id:
             return None
-        row = self._transitions.as_of_now(tx, row)
+        row = self._transitions.apply_due(tx, row)
         if row.state != State.APPROVED:
             return NotPossible(f"There is nothing to claim: the request is {row.state}.", state=row.state)
         if claim.digest != row.digest:
@@ -105,15 +104,15 @@ class Claims:
     def renew(self, tx: Transaction, installation: Row, request_id: str, claim_id: str) -> None:
         """Hold the lease for LEASE_SECONDS more. Raises NotPossible once it has run out."""
         row, execution = self._held(tx, installation, request_id, claim_id)
-        if self._transitions.as_of_now(tx, row).state != State.EXECUTING:
+        if self._transitions.apply_due(tx, row).state != State.EXECUTING:
             raise NotPossible(f"The lease is over: the request is {row.state}.", state=row.state)
-        tx.change(_RENEW, of=execution.id, lease_until=tx.now + round(LEASE_SECONDS * SECOND))
+        tx.execute(_RENEW, of=execution.id, lease_until=tx.now + round(LEASE_SECONDS * SECOND))
 
     def report(self, tx: Transaction, installation: Row, request_id: str, outcome: Outcome) -> None:
         """Keep what came of it. The same outcome again changes nothing; one that contradicts a settlement is an
         incident. Raises NotFound for a claim_id that does not hold this request."""
         row, execution = self._held(tx, installation, request_id, outcome.claim_id)
-        row = self._transitions.as_of_now(tx, row)
+        row = self._transitions.apply_due(tx, row)
         if execution.finished_at is None:
             self._finish(tx, installation, row, execution, outcome)
         elif execution.outcome != outcome.outcome:
@@ -122,7 +121,7 @@ class Claims:
             self._complete(tx, installation, row, execution, outcome)
 
     def _own(self, tx: Transaction, installation: Row, request_id: str) -> Row:
-        row = self._transitions.take(tx, request_id)
+        row = self._transitions.lock(tx, request_id)
         if row.installation_id != installation.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
@@ -155,7 +154,7 @@ class Claims:
             self._authority.check_quorum(tx, row)
         facts = facts_of(installation, tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
-        _check_levers(tx, row, permission, name, groups)
+        _check_controls(tx, row, permission, name, groups)
         judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
         if judgement.action is Action.DENY and permission.source != "rollout":
             raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
@@ -190,7 +189,7 @@ class Claims:
         as_settled = {"finished_at": execution.finished_at, "outcome": execution.outcome}
         touched = _changed(tx, _FINISH, execution, **as_settled, **kept)
         self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id, touched)
-        self._transitions.woken(tx, row.id)
+        self._transitions.notify_waiters(tx, row.id)
 
     def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
         if execution.contradiction == outcome.outcome:
@@ -209,17 +208,17 @@ class Claims:
         self._transitions.log.append(tx, "incident.contradiction", actor, row.id, touched, **facts)
         said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
         tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
-        self._transitions.woken(tx, row.id)
+        self._transitions.notify_waiters(tx, row.id)
 
 
 def _changed(tx: Transaction, statement: Statement, execution: Row, **changes: Any) -> Touched:
-    tx.change(statement, of=execution.id, **changes)
+    tx.execute(statement, of=execution.id, **changes)
     return Touched(Execution, execution, Row(execution | changes))
 
 
-def _check_levers(reader: Reader, row: Row, permission: Row, agent: str | None, groups: tuple[str, ...]) -> None:
+def _check_controls(reader: Reader, row: Row, permission: Row, agent: str | None, groups: tuple[str, ...]) -> None:
     """Raises Frozen, NotInAudience, or NotPossible when the rollout no longer lets it run unasked."""
-    standing = levers.standing(reader, row.server)
+    standing = state.load(reader, row.server)
     freezes.check(reader, standing, row.agent_id)
     audience.check(standing.audience, row.server, agent, groups)
     if permission.source == "rollout":
@@ -230,11 +229,11 @@ def _check_levers(reader: Reader, row: Row, permission: Row, agent: str | None, 
 
 def _keep(tx: Transaction, row: Row) -> None:
     """What a claim rests on stands until it is done: nothing runs for whom, or by whom, was revoked before."""
-    credentials.keep(tx, "installation", row.installation_id)
+    credentials.lock_shared(tx, "installation", row.installation_id)
     if row.agent_id is not None:
-        credentials.keep(tx, "agent", row.agent_id)
-        credentials.keep(tx, "key", row.agent_credential_id)
-    people.keep_voters(tx, row.id)
+        credentials.lock_shared(tx, "agent", row.agent_id)
+        credentials.lock_shared(tx, "key", row.agent_credential_id)
+    people.lock_voters(tx, row.id)
 
 
 def _kept(outcome: Outcome, until: int) -> dict[str, Any]:

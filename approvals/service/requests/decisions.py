@@ -17,8 +17,7 @@ from approvals.protocol.states import Move, State
 from approvals.service import grants
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority, on_content
-from approvals.service.controls import freezes
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
@@ -50,8 +49,8 @@ class Decisions:
         Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
         (the content is not what the person saw), Conflict (this person has voted on this content), Frozen (to approve).
         """
-        levers.keep(tx)
-        row = self._transitions.take(tx, request_id)
+        state.lock_shared(tx)
+        row = self._transitions.lock(tx, request_id)
         self._check(tx, row, person, decision)
         if grant:
             grants.check(tx, row, person, decision.verdict, grant, on_content(tx, row))
@@ -61,7 +60,7 @@ class Decisions:
         if self._authority.enough(tx, row):
             return self._approve(tx, row, person, decision, grant)
         self._transitions.outbox.update(tx, row.id)
-        self._transitions.woken(tx, row.id)
+        self._transitions.notify_waiters(tx, row.id)
         return row
 
     def _deny(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
@@ -80,11 +79,11 @@ class Decisions:
 
     def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> None:
         self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
-        state = seen_state(row, tx.now)
-        if state is not State.PENDING:
-            by = f" by {row.decided_by}" if row.decided_by and state in {State.APPROVED, State.DENIED} else ""
+        current = seen_state(row, tx.now)
+        if current is not State.PENDING:
+            by = f" by {row.decided_by}" if row.decided_by and current in {State.APPROVED, State.DENIED} else ""
             raise NotPossible(
-                f"This request is already {state}{by}.", hint="There is nothing left to decide.", state=state
+                f"This request is already {current}{by}.", hint="There is nothing left to decide.", state=current
             )
         if decision.content_version != row.content_version or decision.digest != row.digest:
             raise Stale("What would run has changed since you opened it.", hint="Look again before you decide.")
@@ -95,7 +94,7 @@ class Decisions:
         if any(vote.user_id == person.id for vote in on_content(tx, row)):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
         if decision.verdict == "approve":
-            freezes.check(tx, levers.standing(tx, row.server), row.agent_id)
+            freezes.check(tx, state.load(tx, row.server), row.agent_id)
 
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
         written = tx.insert(

@@ -69,23 +69,23 @@ class Expiry:
 
     def sweep(self, tx: Transaction) -> int:
         """Move up to BATCH requests that are due; how many there were."""
-        if not tx.alone("expiry"):
+        if not tx.try_lock("expiry"):
             return 0
         due = tx.all(_DUE, now=tx.now)
         for row in due:
-            self._transitions.as_of_now(tx, self._transitions.take(tx, row.id))
+            self._transitions.apply_due(tx, self._transitions.lock(tx, row.id))
         return len(due)
 
     def heard(self, tx: Transaction, session_ids: list[str]) -> None:
         """These gate processes have an open stream."""
         for session_id in session_ids:
-            tx.change(_HEARD, of=session_id, last_seen_at=tx.now)
+            tx.execute(_HEARD, of=session_id, last_seen_at=tx.now)
 
     def lose_silent(self, tx: Transaction) -> None:
         """Put on record the gate processes that died with calls they may not have reported."""
         before = tx.now - round(SILENCE_SECONDS * SECOND)
         for session in tx.all(_SILENT, before=before):
-            if tx.swap(_LOST, of=session.id, before=before, lost_at=tx.now) != 1:
+            if tx.update(_LOST, of=session.id, before=before, lost_at=tx.now) != 1:
                 continue  # it spoke up meanwhile, or another process said so
             facts = {"session": session.id, "recorded": session.recorded, "up_to_unrecorded": MAX_UNREPORTED}
             self._transitions.log.append(tx, "session.lost", SYSTEM, session.installation_id, **facts)

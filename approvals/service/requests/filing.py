@@ -33,8 +33,7 @@ from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, rollouts, state
 from approvals.service.keyring import Keyring
 from approvals.service.policies import versions as policy_versions
 from approvals.service.policies.current import PolicyInForce
@@ -85,7 +84,7 @@ class _Call:
     """That judged it."""
     known: CallFacts
     """By what it was judged."""
-    standing: levers.Levers
+    standing: state.Controls
     rollout: str
 
     @property
@@ -123,9 +122,9 @@ class Filings:
     def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, NotInAudience,
         Stale (register again); and Frozen or TooMany for what would have been filed anew."""
-        levers.keep(tx)
+        state.lock_shared(tx)
         call = self._examine(tx, installation, filing)
-        tx.hold(_TWINS, key=call.key)
+        tx.lock(_TWINS, key=call.key)
         joined = self._continue(tx, call) or self._attach(tx, call)
         if joined is not None:
             return self._wait(tx, joined, filing)
@@ -137,8 +136,8 @@ class Filings:
     def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:
         """The caller waits from now on; its gate's stream may be another process's."""
         presence.arrive(tx, filed.request_id, filing.session, filing.call_id)
-        self._transitions.woken(tx, filed.request_id)
-        tx.announce(f"{FOLLOW} {filing.session} {filed.request_id}")
+        self._transitions.notify_waiters(tx, filed.request_id)
+        tx.notify(f"{FOLLOW} {filing.session} {filed.request_id}")
         return filed
 
     def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
@@ -159,7 +158,7 @@ class Filings:
             raise scopes.refusal(installation.server, filing.tool)
         policy = self._policy.present  # once: what judges is what is named
         known = _known(tx, installation, caller, tool, filing)
-        standing = levers.standing(tx, installation.server)
+        standing = state.load(tx, installation.server)
         audience.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
         rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
@@ -187,7 +186,7 @@ class Filings:
         row = tx.one(REQUEST, id=call.filing.continues) if call.filing.continues is not None else None
         if row is None or row.call_key != call.key:  # the key says whose: installation, caller, tool and arguments
             return None
-        row = self._transitions.as_of_now(tx, self._transitions.take(tx, row.id))
+        row = self._transitions.apply_due(tx, self._transitions.lock(tx, row.id))
         if row.state in OPEN:
             self._join(tx, row, call)
         return Filed(row.id, created=False)
@@ -196,7 +195,7 @@ class Filings:
         open_one = tx.one(_OPEN, key=call.key)
         if open_one is None:
             return None
-        row = self._transitions.as_of_now(tx, self._transitions.take(tx, open_one.id))
+        row = self._transitions.apply_due(tx, self._transitions.lock(tx, open_one.id))
         return self._join(tx, row, call) if row.state in (_NOT_STARTED if call.reads else OPEN) else None
 
     def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
@@ -232,7 +231,7 @@ class Filings:
             rule=call.judgement.rule,
             circumstances=remember(call.known),
             facts=canonical(call.judgement.facts).decode(),
-            policy_hash=self._keep_policy(tx, call.policy),
+            policy_hash=self._store_policy(tx, call.policy),
             **_asked_of(call.judgement, row.created_at),
         )
 
@@ -274,7 +273,7 @@ class Filings:
             rule=judgement.rule,
             circumstances=remember(call.known),
             facts=canonical(judgement.facts).decode(),
-            policy_hash=self._keep_policy(tx, call.policy),
+            policy_hash=self._store_policy(tx, call.policy),
             **_asked_of(judgement, tx.now),
             rollout=call.rollout,
             held=held,
@@ -313,7 +312,7 @@ class Filings:
         """Approve it at once if a standing grant lets it; never gets round a denial or a freeze."""
         if call.caller.agent_id is None:
             return False
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.get(tx, request_id)
         grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
         if grant is None:
             return False
@@ -330,7 +329,7 @@ class Filings:
         return True
 
     def _decide_by_policy(self, tx: Transaction, request_id: str, judgement: Judgement, source: str) -> None:
-        row = self._transitions.find(tx, request_id)
+        row = self._transitions.get(tx, request_id)
         by: dict[str, Any] = {"decided_at": tx.now, "decided_by": f"rule {judgement.rule}"}
         if source:
             permission = grant_permission(tx, row, source)
@@ -349,11 +348,11 @@ class Filings:
         shown = Layout(call.tool.definition.input_schema).arranged(arguments)
         return headline.plain(call.installation.server, call.filing.tool, shown), False
 
-    def _keep_policy(self, tx: Transaction, policy: Policy) -> str:
+    def _store_policy(self, tx: Transaction, policy: Policy) -> str:
         """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
         name = policy_hash(policy)
         if name != self._kept:
-            policy_versions.keep(tx, policy)
+            policy_versions.store(tx, policy)
             tx.after_commit.append(partial(setattr, self, "_kept", name))
         return name
 

@@ -11,8 +11,7 @@ from approvals.protocol import scopes
 from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import rollouts
-from approvals.service.controls import state as levers
+from approvals.service.controls import rollouts, state
 from approvals.service.controls.freezes import CONCERNED
 from approvals.service.identity import credentials
 from approvals.service.requests import callers as assertion
@@ -47,10 +46,10 @@ class Releases:
 
     def sweep(self, tx: Transaction) -> int:
         """Release at most BATCH requests that no freeze holds any more; how many there were."""
-        levers.keep(tx)
+        state.lock_shared(tx)
         ids = [row.id for row in tx.all(_HELD)]
         for request_id in ids:
-            row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
+            row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
             if row.state == State.PENDING:
                 self._release(tx, row)
         return len(ids)
@@ -88,7 +87,7 @@ class Releases:
             if not scopes.allows(key.scopes, row.server, row.tool):
                 raise scopes.refusal(row.server, row.tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
-        standing = levers.standing(tx, row.server)
+        standing = state.load(tx, row.server)
         audience.check(standing.audience, row.server, name, groups)
         call = CallFacts(
             facts_of(installation, tool), json.loads(row.arguments), name, row.hidden, tx.now, agent_groups=groups

@@ -13,7 +13,7 @@ from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import state as levers
+from approvals.service.controls import state
 from approvals.service.controls.freezes import (
     CONCERNED,
     HOLD,
@@ -90,7 +90,7 @@ class Freezes:
             raise Invalid(
                 "This freeze cannot be made.", hint=f"Scope: {', '.join(SCOPES)}; mode: refuse or hold; a short reason."
             )
-        levers.take(tx)
+        state.lock_exclusive(tx)
         _check_of(tx, scope, of)
         before = tx.one(_ONE, scope=scope, of=of)
         if before is not None and before.mode == mode:
@@ -105,12 +105,12 @@ class Freezes:
         facts = {"freeze": freeze.id, "mode": mode, "because": reason}
         touched = Touched(Freeze, None, freeze)
         self._transitions.log.append(tx, "freeze.made", actor, subject(freeze), touched, **facts)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
     def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Row:
         """Lift one freeze; others stay. Raises NotFound when it does not stand."""
-        levers.take(tx)
+        state.lock_exclusive(tx)
         freeze = tx.one(_ONE, scope=scope, of=of)
         if freeze is None:
             raise NotFound("This is not frozen.", hint="See what is: approvals freeze --list")
@@ -119,7 +119,7 @@ class Freezes:
 
     def lift_all(self, tx: Transaction, actor: str) -> list[Row]:
         """Lift whatever stands."""
-        levers.take(tx)
+        state.lock_exclusive(tx)
         standing = in_force(tx)
         for freeze in standing:
             self._end(tx, actor, freeze)
@@ -128,7 +128,7 @@ class Freezes:
     def sweep(self, tx: Transaction) -> int:
         """Take back approvals that a freeze in force concerns, at most BATCH; how many there were. They could not be
         claimed anyway."""
-        levers.keep(tx)
+        state.lock_shared(tx)
         return self._revoke(tx)
 
     def confirm(self, tx: Transaction, installation: Row, session_id: str, heard: Iterable[str]) -> None:
@@ -138,26 +138,26 @@ class Freezes:
             raise NotFound("There is no such gate session.", hint="Register the tools first.")
         standing = {freeze.id for freeze in in_force(tx)}
         for freeze_id in sorted(standing.intersection(heard)):
-            tx.change(_CONFIRM, freeze_id=freeze_id, session_id=session_id, confirmed_at=tx.now)
+            tx.execute(_CONFIRM, freeze_id=freeze_id, session_id=session_id, confirmed_at=tx.now)
 
     def _explain(self, tx: Transaction, actor: str, freeze: Row, reason: str) -> None:
-        tx.change(_EXPLAIN, freeze_id=freeze.id, why=reason)
+        tx.execute(_EXPLAIN, freeze_id=freeze.id, why=reason)
         touched = Touched(Freeze, freeze, Row(freeze | {"reason": reason}))
         facts = {"freeze": freeze.id, "because": reason}
         self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), touched, **facts)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
 
     def _end(self, tx: Transaction, actor: str, freeze: Row) -> None:
-        tx.change(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
+        tx.execute(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
         touched = Touched(Freeze, freeze, Row(freeze | {"lifted_at": tx.now, "lifted_by": actor}))
         self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), touched, freeze=freeze.id)
-        levers.moved(tx, self._tell)
+        state.notify_changed(tx, self._tell)
 
     def _revoke(self, tx: Transaction) -> int:
         ids = [row.id for row in tx.all(_UNCLAIMED)]
         for request_id in ids:
-            row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
-            freeze = stopping(levers.standing(tx, row.server).freezes, row.agent_id)
+            row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
+            freeze = stopping(state.load(tx, row.server).freezes, row.agent_id)
             if row.state == State.APPROVED and freeze is not None:
                 self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=sentence(tx, freeze))
         return len(ids)

@@ -42,7 +42,7 @@ class GrantRevocations:
         request that it was made with."""
         grant = grants.find(tx, grant_id)
         if "admin" not in person.roles:
-            made_with = self._transitions.find(tx, grant.request_id)
+            made_with = self._transitions.get(tx, grant.request_id)
             self._authority.check_may_decide(tx, made_with, person, Act.TEND)
         self._revoke(tx, grant, person.actor, person.name)
 
@@ -52,13 +52,13 @@ class GrantRevocations:
 
     def _revoke(self, tx: Transaction, grant: Row, actor: str, name: str) -> None:
         watch = Watch(tx, StandingGrant, id=grant.id)
-        if tx.swap(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
+        if tx.update(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
             raise NotPossible("This grant was revoked before.", hint="There is nothing left to do.")
         # Its row is held by now: whoever files by it at this moment has either done so, and is found, or finds it gone.
         self._transitions.log.append(tx, "grant.revoked", actor, grant.request_id, watch, grant=grant.id)
-        self._transitions.woken(tx, grant.request_id)
+        self._transitions.notify_waiters(tx, grant.request_id)
         for found in tx.all(_UNCLAIMED, grant_id=grant.id):
-            row = self._transitions.as_of_now(tx, self._transitions.take(tx, found.id))
+            row = self._transitions.apply_due(tx, self._transitions.lock(tx, found.id))
             if row.state == State.APPROVED:
                 because = f"{name} revoked the grant that approved it"
                 self._transitions.move(tx, row, Move.REVOKE, actor, because=because)

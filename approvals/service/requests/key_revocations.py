@@ -49,11 +49,11 @@ class Orphans:
 
     def sweep(self, tx: Transaction) -> int:
         """End up to BATCH of them; how many there were."""
-        if not tx.alone("orphans"):
+        if not tx.try_lock("orphans"):
             return 0
         found = tx.all(_FOUND, now=tx.now, limit=BATCH)
         for orphan in found:
-            row = self._transitions.as_of_now(tx, self._transitions.take(tx, orphan.id))
+            row = self._transitions.apply_due(tx, self._transitions.lock(tx, orphan.id))
             if row.state in _WAITING:  # a claim may have come first: what runs, runs
                 self._transitions.move(tx, row, Move.WITHDRAW, SYSTEM, because=_because(orphan))
         return len(found)

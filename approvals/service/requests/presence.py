@@ -76,12 +76,12 @@ _TIDY = Statement(
 
 def arrive(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
     """A caller of this gate process waits."""
-    tx.change(_ARRIVE, session_id=session, call_id=call_id, request_id=request_id, arrived_at=tx.now)
+    tx.execute(_ARRIVE, session_id=session, call_id=call_id, request_id=request_id, arrived_at=tx.now)
 
 
 def leave(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
     """It waits no longer."""
-    tx.change(_LEAVE, request_id=request_id, session=session, call=call_id)
+    tx.execute(_LEAVE, request_id=request_id, session=session, call=call_id)
 
 
 def waiting(reader: Reader, request_id: str) -> int:
@@ -103,15 +103,15 @@ def awaited(reader: Reader, session: str) -> list[str]:
 
 def stream_opened(tx: Transaction, session: str, stream_id: str) -> None:
     """The gate process follows the service."""
-    tx.change(_HERE, of=session, stream_id=stream_id, last_seen_at=tx.now, gone_at=None, lost_at=None)
+    tx.execute(_HERE, of=session, stream_id=stream_id, last_seen_at=tx.now, gone_at=None, lost_at=None)
 
 
 def stream_closed(tx: Transaction, session: str, stream_id: str) -> list[str]:
     """Its stream ended, and it has no newer one; the requests that its callers no longer wait for."""
-    tx.change(_GONE, of=session, stream=stream_id, gone_at=tx.now)
+    tx.execute(_GONE, of=session, stream=stream_id, gone_at=tx.now)
     return awaited(tx, session)
 
 
 def tidy(tx: Transaction) -> None:
     """Forget the callers of what ended a while ago."""
-    tx.change(_TIDY, before=tx.now - round(KEPT_SECONDS * SECOND))
+    tx.execute(_TIDY, before=tx.now - round(KEPT_SECONDS * SECOND))

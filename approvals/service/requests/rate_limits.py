@@ -34,7 +34,7 @@ TELL_AGAIN = 3600 * SECOND
 _agents = Agent.__table__  # type: ignore[attr-defined]
 _owners = AgentOwner.__table__  # type: ignore[attr-defined]
 
-_HOLD = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 1))))
+_LOCK = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 1))))
 _OF = {
     "agent": requests.c.agent_id == bindparam("id"),
     "installation": requests.c.agent_id.is_(None) & (requests.c.installation_id == bindparam("id")),
@@ -102,7 +102,7 @@ class Allowances:
         kind, of = ("agent", caller.agent.id) if caller.agent is not None else ("installation", installation.id)
         if pending is None and minute is None:
             return
-        tx.hold(_HOLD, key=f"{kind} {of}")
+        tx.lock(_LOCK, key=f"{kind} {of}")
         if minute is not None:
             self._check_minute(tx, caller, kind, of, minute)
         if pending is not None and waits and _number(tx.one(_PENDING[kind], id=of, now=tx.now, cap=pending)) >= pending:
@@ -118,7 +118,7 @@ class Allowances:
 
     def tell(self, tx: Transaction, agent_id: str) -> None:
         """Tell the agent's owners that it floods people: once an hour."""
-        if tx.swap(_TELL, of=agent_id, now=tx.now, before=tx.now - TELL_AGAIN) == 1:
+        if tx.update(_TELL, of=agent_id, now=tx.now, before=tx.now - TELL_AGAIN) == 1:
             self._log.append(tx, "agent.flooding", SYSTEM, f"agent:{agent_id}")
 
     def _check_minute(self, tx: Transaction, caller: Caller, kind: str, of: str, minute: int) -> None:

@@ -35,25 +35,25 @@ class Nudges:
 
     def sweep(self, tx: Transaction) -> int:
         """Nudge up to BATCH requests that are due for it; how many there were."""
-        if not tx.alone("expiry"):  # both take many requests: one after the other
+        if not tx.try_lock("expiry"):  # both take many requests: one after the other
             return 0
         due = tx.all(_DUE, now=tx.now)
         for row in due:
-            self._nudge(tx, self._transitions.take(tx, row.id))
+            self._nudge(tx, self._transitions.lock(tx, row.id))
         return len(due)
 
     def _nudge(self, tx: Transaction, row: Row) -> None:
-        row = self._transitions.as_of_now(tx, row)
+        row = self._transitions.apply_due(tx, row)
         if row.nudge_at is None or row.nudge_at > tx.now:
             return  # decided, ended or nudged meanwhile
         if row.state != State.PENDING:
-            tx.change(_CLEAR, of=row.id)
+            tx.execute(_CLEAR, of=row.id)
             return
         left = sorted(parse(row.nudges), key=lambda nudge: nudge.after)
         while left and row.created_at + left[0].after * SECOND <= tx.now:
             row = self._one(tx, row, left.pop(0), tuple(left))
         if row.nudge_at is not None and row.nudge_at <= tx.now:
-            tx.change(_CLEAR, of=row.id)
+            tx.execute(_CLEAR, of=row.id)
 
     def _one(self, tx: Transaction, row: Row, nudge: Nudge, left: tuple[Nudge, ...]) -> Row:
         """One nudge: one change of the request, one audit event."""

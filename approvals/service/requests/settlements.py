@@ -43,7 +43,7 @@ class Settlements:
     def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> Row:
         """Record what a person found out. Raises Forbidden, Invalid (no note), NotPossible (not unknown, or too early
         to say that it did not run)."""
-        row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
+        row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
         self._authority.check_may_decide(tx, row, person, Act.TEND)
         if row.state != State.UNKNOWN:
             raise NotPossible(f"The request is {row.state}: there is nothing to settle.", state=row.state)
@@ -55,7 +55,7 @@ class Settlements:
         if truth == "not_executed":
             check_over(execution, tx.now)
         said = {"finished_at": tx.now, "outcome": truth, "settled_by": person.id, "settled_note": note}
-        tx.change(_SETTLE, of=execution.id, **said)
+        tx.execute(_SETTLE, of=execution.id, **said)
         settled = Touched(Execution, execution, Row(execution | said))
         return self._transitions.move(tx, row, OUTCOMES[truth], person.actor, settled, because=note)
 
@@ -64,16 +64,16 @@ class Settlements:
         changes. Raises Forbidden, or NotPossible where nothing contradicts."""
         if not {"admin", "reviewer"} & person.roles:
             raise Forbidden("Only reviewers and admins acknowledge an incident.", hint="Ask one.")
-        row = self._transitions.take(tx, request_id)
+        row = self._transitions.lock(tx, request_id)
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is None or execution.contradiction is None:
             raise NotPossible("Nothing contradicts what was settled here.", state=row.state)
-        if tx.swap(_SEEN, of=execution.id, at=tx.now, by=person.id) == 1:
+        if tx.update(_SEEN, of=execution.id, at=tx.now, by=person.id) == 1:
             facts = {"kept": execution.outcome, "reported": execution.contradiction}
             seen = {"contradiction_seen_at": tx.now, "contradiction_seen_by": person.id}
             touched = Touched(Execution, execution, Row(execution | seen))
             self._transitions.log.append(tx, "incident.acknowledged", person.actor, row.id, touched, **facts)
-            self._transitions.woken(tx, row.id)
+            self._transitions.notify_waiters(tx, row.id)
 
 
 def check_over(execution: Row, now: int) -> None:

@@ -56,7 +56,7 @@ _CHANGEABLE = (
     "action",
     "circumstances",
 )
-_SWAP = Statement(
+_UPDATE = Statement(
     update(requests)
     .where(
         requests.c.id == bindparam("of"),
@@ -66,7 +66,7 @@ _SWAP = Statement(
     .values({name: bindparam(name) for name in _CHANGEABLE})
 )
 
-_HOLD = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
+_LOCK = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
 
 Wake = Callable[[str], None]
 """Told, after the commit, the id of each request that changed."""
@@ -97,18 +97,18 @@ class Transitions:
         self._wake = wake
         self._moved = moved or (lambda _: None)
 
-    def find(self, reader: Reader, request_id: str) -> Row:
+    def get(self, reader: Reader, request_id: str) -> Row:
         """The request's row, with its execution's `lease_until`. Raises NotFound."""
         row = reader.one(REQUEST, id=request_id)
         if row is None:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
 
-    def take(self, tx: Transaction, request_id: str) -> Row:
-        """As `find`, held: until this transaction ends, no other one changes it. `now` is not before its last change,
+    def lock(self, tx: Transaction, request_id: str) -> Row:
+        """Get it, locked: until this transaction ends, no other one changes it. `now` is not before its last change,
         whatever clock that had. Raises NotFound."""
-        tx.hold(_HOLD, id=request_id)
-        row = self.find(tx, request_id)
+        tx.lock(_LOCK, id=request_id)
+        row = self.get(tx, request_id)
         tx.now = max(tx.now, row.changed_at)
         return row
 
@@ -131,8 +131,8 @@ class Transitions:
     ) -> Row:
         """Change a request's own columns under compare-and-swap, with its audit event."""
         after = Row(row | changes | {"changed_at": tx.now})
-        swapped = tx.swap(
-            _SWAP,
+        swapped = tx.update(
+            _UPDATE,
             of=row.id,
             was=row.state,
             version=row.content_version,
@@ -146,15 +146,15 @@ class Transitions:
             tx, kind, actor, row.id, of_request, *touched, **facts, **({"because": because} if because else {})
         )
         self.outbox.update(tx, row.id)
-        self.woken(tx, row.id)
+        self.notify_waiters(tx, row.id)
         return after
 
-    def woken(self, tx: Transaction, request_id: str) -> None:
+    def notify_waiters(self, tx: Transaction, request_id: str) -> None:
         """Wake whoever waits for this request once the transaction is durable."""
         tx.after_commit.append(lambda: self._wake(request_id))
-        tx.announce(f"{WAKE} {request_id}")
+        tx.notify(f"{WAKE} {request_id}")
 
-    def as_of_now(self, tx: Transaction, row: Row) -> Row:
+    def apply_due(self, tx: Transaction, row: Row) -> Row:
         """The row after the moves that time has made by now."""
         due = state.due(State(row.state), deadlines(row), tx.now)
         return row if due is None else self.move(tx, row, due, SYSTEM, because=BECAUSE[due])

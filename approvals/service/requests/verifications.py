@@ -80,11 +80,11 @@ class Verifications:
     def verify(self, tx: Transaction, installation: Row, request_id: str, found: Verification) -> None:
         """Settle what was unknown; the same finding again changes nothing. Raises NotFound (not this installation's),
         NotPossible (settled otherwise, too early, or the gate that claimed it is still there)."""
-        row = self._transitions.take(tx, request_id)
+        row = self._transitions.lock(tx, request_id)
         session = tx.one(SESSION, id=found.session)
         if row.installation_id != installation.id or session is None or session.installation_id != installation.id:
             raise NotFound("There is no such request.", hint="Check the id.")
-        row = self._transitions.as_of_now(tx, row)
+        row = self._transitions.apply_due(tx, row)
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is not None and execution.outcome == found.outcome:
             return
@@ -108,12 +108,12 @@ class Verifications:
         touched = _checked(tx, execution, found, finished_at=None, outcome=None)
         because = f"it cannot tell: {found.note}"
         self._transitions.log.append(tx, "execution.checked", actor, row.id, touched, because=because)
-        self._transitions.woken(tx, row.id)
+        self._transitions.notify_waiters(tx, row.id)
 
 
 def _checked(tx: Transaction, execution: Row, found: Verification, **ended: Any) -> Touched:
     said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note} | ended
-    tx.change(_CHECKED, of=execution.id, **said)
+    tx.execute(_CHECKED, of=execution.id, **said)
     return Touched(Execution, execution, Row(execution | said))
 
 

@@ -19,7 +19,7 @@ class Withdrawals:
 
     def by_agent(self, tx: Transaction, request_id: str, agent: Row, comment: str) -> Row:
         """Raises NotFound for another's request, NotPossible once it was claimed or ended."""
-        row = self._transitions.take(tx, request_id)
+        row = self._transitions.lock(tx, request_id)
         if row.agent_id != agent.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
@@ -37,19 +37,19 @@ class Withdrawals:
     def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> Row:
         """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
         NotPossible (not approved, or claimed)."""
-        row = self._transitions.take(tx, request_id)
+        row = self._transitions.lock(tx, request_id)
         self._authority.check_may_decide(tx, row, person, Act.TEND)
         because = _because(f"{person.name} took the approval back", comment)
         return self._transitions.move(
-            tx, self._transitions.as_of_now(tx, row), Move.REVOKE, person.actor, because=because
+            tx, self._transitions.apply_due(tx, row), Move.REVOKE, person.actor, because=because
         )
 
     def _taken_back(self, tx: Transaction, request_id: str, actor: str, name: str, comment: str) -> Row:
         because = _because(f"{name} took it back", comment)
-        return self._withdraw(tx, self._transitions.take(tx, request_id), actor, because)
+        return self._withdraw(tx, self._transitions.lock(tx, request_id), actor, because)
 
     def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:
-        row = self._transitions.as_of_now(tx, row)
+        row = self._transitions.apply_due(tx, row)
         return self._transitions.move(tx, row, Move.WITHDRAW, actor, because=because)
 
 

@@ -126,9 +126,9 @@ class Erasures:
 
     def sweep(self, tx: Transaction) -> int:
         """One batch of each kind; how much there was, so 0 when nothing is due, or another process does it."""
-        if not tx.alone("retention"):
+        if not tx.try_lock("retention"):
             return 0
-        unsealed = tx.swap(_UNSEAL, now=tx.now)
+        unsealed = tx.update(_UNSEAL, now=tx.now)
         return (
             unsealed
             + self._sweep_contents(tx)
@@ -140,7 +140,7 @@ class Erasures:
     def contents(self, tx: Transaction, request_id: str, actor: str, because: str) -> None:
         """Erase one ended request's contents; the facts stay. Raises NotFound, or NotPossible while it is open, while a
         grant that was made with it lets calls pass, or when it is done already."""
-        row = self._transitions.as_of_now(tx, self._transitions.take(tx, request_id))
+        row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
         if row.ended_at is None:
             raise NotPossible(f"The request is {row.state}: only what has ended can be erased.", state=row.state)
         grant = grants.of_request(tx, row.id)
@@ -162,18 +162,18 @@ class Erasures:
         words = f"{row.server}.{row.tool} (contents erased)"
         watches = [Watch(tx, Request, id=row.id)]
         watches += [Watch(tx, model, request_id=row.id) for model in (Execution, DecisionRow, StandingGrant)]
-        if tx.swap(_ERASE_REQUEST, of=row.id, at=tx.now, words=words) != 1:
+        if tx.update(_ERASE_REQUEST, of=row.id, at=tx.now, words=words) != 1:
             return False
-        tx.change(_ERASE_EXECUTION, of=row.id)
-        tx.change(_ERASE_DECISIONS, of=row.id)
-        tx.change(_ERASE_TERMS, of=row.id)
+        tx.execute(_ERASE_EXECUTION, of=row.id)
+        tx.execute(_ERASE_DECISIONS, of=row.id)
+        tx.execute(_ERASE_TERMS, of=row.id)
         word_index.forget(tx, row.id)
         for event in tx.all(_ABOUT, subject=row.id):
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):
                 self._log.erase(tx, event, actor, _without(said, WORDS))
         self._log.append(tx, "request.erased", actor, row.id, *watches, because=because)
-        self._transitions.woken(tx, row.id)
+        self._transitions.notify_waiters(tx, row.id)
         return True
 
     def _sweep_calls(self, tx: Transaction) -> int:
@@ -196,21 +196,21 @@ class Erasures:
         if bookmark is None:
             tx.insert(Meta, name="calls_erased_to", value=str(last))
         else:
-            tx.change(_MOVE_BOOKMARK, to=str(last))
+            tx.execute(_MOVE_BOOKMARK, to=str(last))
         return 1
 
     def _sweep_sessions(self, tx: Transaction) -> int:
         before = self._retention.before("sessions", tx.now)
         if before is None:
             return 0
-        deleted = {name: tx.swap(statement, before=before) for name, statement in _FORGET.items()}
+        deleted = {name: tx.update(statement, before=before) for name, statement in _FORGET.items()}
         if any(deleted.values()):
             self._log.append(tx, "sessions.deleted", SYSTEM, "retention", **deleted)
         return sum(deleted.values())
 
     def _sweep_deliveries(self, tx: Transaction) -> int:
         before = self._retention.before("deliveries", tx.now)
-        return 0 if before is None else tx.swap(_FORGET_DELIVERIES, before=before)
+        return 0 if before is None else tx.update(_FORGET_DELIVERIES, before=before)
 
 
 def _without(payload: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -64,12 +64,12 @@ class Restorations:
     def record(self, tx: Transaction, actor: str) -> None:
         """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
         been used or revoked since."""
-        tx.change(_SIGN_OUT, now=tx.now)
+        tx.execute(_SIGN_OUT, now=tx.now)
         log = self._transitions.log
         log.append(tx, "database.restored", actor, "database")
         for link in tx.all(_OPEN_LINKS, now=tx.now):
             watch = Watch(tx, SignInLink, id=link.id)
-            tx.change(_SPEND, of=link.id, now=tx.now)
+            tx.execute(_SPEND, of=link.id, now=tx.now)
             log.append(tx, "link.voided", SYSTEM, sign_in_links.subject(link), watch, because=BECAUSE)
         for row in tx.all(_WITH_TOKENS):
             watch = Watch(tx, Credential, user_id=row.user_id)
@@ -77,14 +77,14 @@ class Restorations:
             log.append(tx, "token.revoked", SYSTEM, f"user:{row.user_id}", watch, because=BECAUSE)
         for grant in tx.all(_LIVE_GRANTS, now=tx.now):
             watch = Watch(tx, StandingGrant, id=grant.id)
-            tx.change(_REVOKE_GRANT, of=grant.id, now=tx.now)
+            tx.execute(_REVOKE_GRANT, of=grant.id, now=tx.now)
             log.append(tx, "grant.revoked", SYSTEM, grant.request_id, watch, grant=grant.id, because=BECAUSE)
 
     def close(self, tx: Transaction) -> Counter[str]:
         """Move up to BATCH requests that could still lead to an execution: how many became what; empty when done."""
         became: Counter[str] = Counter()
         for found in tx.all(_UNSURE):
-            row = self._transitions.take(tx, found.id)
+            row = self._transitions.lock(tx, found.id)
             after = self._transitions.move(tx, row, MOVES[State(row.state)], SYSTEM, because=BECAUSE)
             became[after.state] += 1
         return became

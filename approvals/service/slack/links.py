@@ -85,7 +85,7 @@ class Links:
         if not is_fresh(person, tx.now):
             raise Forbidden("Confirm first that it is you.", hint="Your sign-in is too long ago to link an account.")
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-        tx.change(_END, of=person.id, at=tx.now)
+        tx.execute(_END, of=person.id, at=tx.now)
         ends = {"created_at": tx.now, "expires_at": tx.now + CODE_LIFE * SECOND}
         tx.insert(SlackCode, id=_hash(code), user_id=person.id, session_id=person.session_id, **ends)
         self._log.append(tx, "slack.code_made", person.actor, person.actor)
@@ -95,7 +95,7 @@ class Links:
         """Somebody typed a code in Slack; nothing is linked yet. Raises Invalid for one that does not count."""
         row = tx.one(_CODE, id=_hash(code.strip().upper()), now=tx.now)
         given = {"team": who.team_id, "slack_user": who.id, "called": who.name[:200]}
-        if row is None or tx.swap(_TYPE, of=row.id, at=tx.now, **given) != 1:
+        if row is None or tx.update(_TYPE, of=row.id, at=tx.now, **given) != 1:
             raise Invalid(
                 "This code is unknown, used, or older than ten minutes.", hint="Make a new one on your account page."
             )
@@ -115,7 +115,7 @@ class Links:
             raise Duplicate(
                 "This Slack user is linked to somebody else.", hint="They can undo it on their account page."
             )
-        tx.change(_END, of=person.id, at=tx.now)
+        tx.execute(_END, of=person.id, at=tx.now)
         if known is None:
             self._link(tx, who, person.id, "code", person.actor)
 
@@ -130,7 +130,7 @@ class Links:
     def unlink(self, tx: Transaction, person: Person, team_id: str, slack_user_id: str) -> None:
         """Raises NotFound for a link that is not theirs."""
         watch = Watch(tx, SlackLink, user_id=person.id)
-        if tx.swap(_UNLINK, team_id=team_id, slack_user_id=slack_user_id, user_id=person.id) != 1:
+        if tx.update(_UNLINK, team_id=team_id, slack_user_id=slack_user_id, user_id=person.id) != 1:
             raise NotFound("There is no such link.")
         self._log.append(tx, "slack.unlinked", person.actor, person.actor, watch, slack=f"{team_id}/{slack_user_id}")
 

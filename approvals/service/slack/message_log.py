@@ -43,9 +43,9 @@ def posted(
 
 def told(tx: Transaction, request_id: str, channel: str, state: str) -> None:
     """The thread knows how it ended."""
-    tx.change(_TOLD, of=request_id, channel=channel, state=state)
+    tx.execute(_TOLD, of=request_id, channel=channel, state=state)
 
 
 def forget(tx: Transaction, channel: str, ts: str) -> None:
     """The message is gone."""
-    tx.change(_FORGET, channel=channel, ts=ts)
+    tx.execute(_FORGET, channel=channel, ts=ts)

@@ -6,8 +6,7 @@ from approvals.instant import Instant
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 from approvals.service.authority import on_content, required
-from approvals.service.controls import freezes
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, state
 from approvals.service.identity import credentials
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
@@ -47,7 +46,7 @@ def of(service: Service, buttons: Buttons, reader: Reader, request_id: str) -> F
     votes = on_content(reader, row)
     counted = [vote.user.name for vote in service.authority.votes(reader, row) if vote.fault is None]
     pending = status.state is State.PENDING
-    freeze = freezes.stopping(levers.standing(reader, row.server).freezes, row.agent_id) if pending else None
+    freeze = freezes.stopping(state.load(reader, row.server).freezes, row.agent_id) if pending else None
     here = pending and required(row).channels.decides("slack", row.risk)
     return Face(
         row=row,

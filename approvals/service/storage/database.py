@@ -1,7 +1,7 @@
 """Transactions: plain synchronous functions of a `Transaction`; async begins outside.
 
 Two databases keep the same promises: SQLite (`approvals.service.storage.sqlite`, one serving process) and PostgreSQL
-(`postgres`, any number of replicas). A statement that changes a request holds its row first, so that both
+(`postgres`, any number of replicas). A statement that changes a request locks its row first, so that both
 run such transactions one after the other; everything else rests on constraints.
 """
 
@@ -86,31 +86,31 @@ class Transaction(Reader):
     after_commit: list[Callable[[], None]]
 
     @abstractmethod
-    def change(self, statement: Statement, **parameters: Any) -> None:
-        """Run an UPDATE or DELETE."""
+    def execute(self, statement: Statement, **parameters: Any) -> None:
+        """Run a statement whose count of rows does not matter."""
 
     @abstractmethod
-    def swap(self, statement: Statement, **parameters: Any) -> int:
-        """Run a compare-and-swap; the number of rows it met."""
+    def update(self, statement: Statement, **parameters: Any) -> int:
+        """Run an UPDATE or DELETE; the number of rows it met."""
 
     @abstractmethod
-    def hold(self, statement: Statement, **parameters: Any) -> None:
-        """Keep every other transaction from what this statement locks; `now` is read again afterwards. SQLite has one
-        writer, so nothing is left to keep away."""
+    def lock(self, statement: Statement, **parameters: Any) -> None:
+        """Lock what this statement names until the transaction ends; `now` is read again afterwards. SQLite has one
+        writer, so nothing is left to lock."""
 
     @abstractmethod
-    def alone(self, task: str) -> bool:
-        """Whether this transaction is the only one at a task that one process at a time should do."""
+    def try_lock(self, task: str) -> bool:
+        """Lock a task that one process at a time should do, or say False at once."""
 
     @abstractmethod
-    def announce(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Tell the other processes over this database, once it is durable."""
 
     def insert(self, table: type[SQLModel], **values: Any) -> Row:
         """Insert one row, model defaults filled in; as it is then, but for a number that the database gave it."""
         statement, defaults = _insert(table, frozenset(values))
         row = Row(defaults | values)
-        self.change(statement, **row)
+        self.execute(statement, **row)
         return row
 
 

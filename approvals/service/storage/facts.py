@@ -30,4 +30,4 @@ def put(tx: Transaction, name: str, value: str) -> None:
     if get(tx, name) is None:
         tx.insert(Meta, name=name, value=value)
     else:
-        tx.change(_CHANGE, of=name, value=value)
+        tx.execute(_CHANGE, of=name, value=value)

@@ -131,25 +131,25 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._asked = self._clock.asked()
         self._clock_says = self._connection.execute(query)
 
-    def change(self, statement: Statement, **parameters: Any) -> None:
+    def execute(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
 
-    def swap(self, statement: Statement, **parameters: Any) -> int:
+    def update(self, statement: Statement, **parameters: Any) -> int:
         cursor = self._send(statement, parameters)
         self._pipeline.sync()
         return cursor.rowcount
 
-    def hold(self, statement: Statement, **parameters: Any) -> None:
+    def lock(self, statement: Statement, **parameters: Any) -> None:
         self._send(statement, parameters)
         self._held = True
 
-    def alone(self, task: str) -> bool:
+    def try_lock(self, task: str) -> bool:
         cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
         self._pipeline.sync()
         got = cursor.fetchone()
         return bool(got and got[0])
 
-    def announce(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         self._announced[message] = None
 
     def commit(self, origin: str) -> None:

@@ -65,20 +65,20 @@ class SqliteTransaction(SqliteReader, Transaction):
         super().__init__(connection, now)
         self.after_commit = []
 
-    def change(self, statement: Statement, **parameters: Any) -> None:
-        self.swap(statement, **parameters)
+    def execute(self, statement: Statement, **parameters: Any) -> None:
+        self.update(statement, **parameters)
 
-    def swap(self, statement: Statement, **parameters: Any) -> int:
+    def update(self, statement: Statement, **parameters: Any) -> int:
         compiled = statement.compiled(DIALECT)
         return self._connection.execute(compiled.sql, compiled.bind(parameters)).rowcount
 
-    def hold(self, statement: Statement, **parameters: Any) -> None:
+    def lock(self, statement: Statement, **parameters: Any) -> None:
         return
 
-    def alone(self, task: str) -> bool:
+    def try_lock(self, task: str) -> bool:
         return True
 
-    def announce(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         return
 
 

@@ -12,7 +12,7 @@ from approvals.protocol.registration import Registration
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow
-from approvals.service.storage.tables.handles import HOLD_SERVER, SESSION
+from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
 from approvals.service.tools.registry import DEFINITION, Registry
 
 _sessions = GateSession.__table__  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class Registrations:
         """Raises Invalid for a name given twice, and for more than one process may serve; Conflict when the session is
         another's or has ended."""
         told = part.registration
-        tx.hold(HOLD_SERVER, name=installation.server)
+        tx.lock(LOCK_SERVER, name=installation.server)
         self._open_session(tx, installation, told)
         for tool in part.tools:
             self._take(tx, installation, told, tool)
@@ -79,14 +79,14 @@ class Registrations:
                 hint="Divide the server.",
             )
         if told.complete:
-            tx.change(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
+            tx.execute(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
 
     def _take(self, tx: Transaction, installation: Row, told: Registration, tool: Checked) -> None:
         before = tx.one(_ONE, of=told.session, name=tool.definition.name)
         if before is not None and before.part_of == told.part_of:
             raise _twice(tool.definition.name)
         self._keep(tx, installation.server, tool)
-        tx.change(_FORGET, of=told.session, name=tool.definition.name)
+        tx.execute(_FORGET, of=told.session, name=tool.definition.name)
         tx.insert(
             SessionTool,
             session_id=told.session,
@@ -114,7 +114,7 @@ class Registrations:
         elif session.installation_id != installation.id or session.closed_at is not None:
             raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
         else:
-            tx.change(_SEEN, of=session.id, last_seen_at=tx.now, code_version=told.code_version)
+            tx.execute(_SEEN, of=session.id, last_seen_at=tx.now, code_version=told.code_version)
 
 
 def _twice(name: str) -> Invalid:

@@ -23,8 +23,7 @@ from approvals.protocol.registration import Annotations, Assurance, Registered, 
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts
-from approvals.service.controls import state as levers
+from approvals.service.controls import freezes, rollouts, state
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -38,7 +37,7 @@ from approvals.service.storage.tables import (
     Tool,
     ToolDefinitionRow,
 )
-from approvals.service.storage.tables.handles import HOLD_SERVER, SERVER
+from approvals.service.storage.tables.handles import LOCK_SERVER, SERVER
 
 LEASE_SECONDS = 15.0
 REMEMBERED = 33_554_432
@@ -178,7 +177,7 @@ class Registry:
         server = reader.one(SERVER, name=installation.server)
         if server is None:
             raise NotFound(f"There is no server {installation.server!r}.")
-        moved = levers.standing(reader, installation.server)
+        moved = state.load(reader, installation.server)
         return Registered(
             server=installation.server,
             installation=installation.id,
@@ -264,7 +263,7 @@ class Registry:
     def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str, at: str = "") -> None:
         """A person lets a loosening definition stand where it is offered: at the enforced installations, or at a
         cooperative one. Raises NotFound, or Stale when another one is offered by now."""
-        tx.hold(HOLD_SERVER, name=server)
+        tx.lock(LOCK_SERVER, name=server)
         row = tx.one(_TOOL, server=server, installation_id=at, name=name)
         if row is None or row.offered_hash is None:
             raise NotFound("There is no definition to accept.", hint="Look at the server's tools again.")
@@ -317,10 +316,10 @@ class Registry:
         return self._set(tx, row, **accepted, offered_hash=None, offered_at=None, loosens="")
 
     def _set(self, tx: Transaction, row: Row, **values: Any) -> Row:
-        tx.change(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
+        tx.execute(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
         return Row(row | values)
 
-    def _verdict(self, installation: Row, tool: Standing, moved: levers.Levers) -> ToolVerdict:
+    def _verdict(self, installation: Row, tool: Standing, moved: state.Controls) -> ToolVerdict:
         facts = facts_of(installation, tool)
         verdict = self._policy.verdict(facts)
         reason = "" if tool.accepted else "a person has yet to accept this definition"

@@ -2,7 +2,7 @@
 
 from approvals.protocol.fields import Identifier
 from approvals.protocol.registration import HeardFreezes
-from approvals.service.realtime.channels import MOVED
+from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
 from approvals_web.http.routers import ApiRouter
@@ -16,4 +16,4 @@ async def heard_freezes(
 ) -> None:
     """It has heard of these freezes, and starts nothing that they stop."""
     await service.write(lambda tx: service.freezes.confirm(tx, installation, session, body.freezes))
-    service.bus.wake(MOVED)  # pages show who confirmed
+    service.bus.wake(CONTROLS_CHANGED)  # pages show who confirmed

@@ -113,17 +113,17 @@ async def caller_left(
     request_id: Identifier, call_id: Identifier, session: Identifier, installation: Installation, service: TheService
 ) -> None:
     """This caller no longer waits. Changes nothing but what the card shows."""
-    _check_filed_by(await service.read(lambda reader: service.transitions.find(reader, request_id)), installation)
+    _check_filed_by(await service.read(lambda reader: service.transitions.get(reader, request_id)), installation)
 
     def leave(tx: Transaction) -> None:
         presence.leave(tx, request_id, session, call_id)
-        service.transitions.woken(tx, request_id)
+        service.transitions.notify_waiters(tx, request_id)
 
     await service.write(leave)
 
 
 async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus | RequestView:
-    row = await service.read(lambda reader: service.transitions.find(reader, request_id))
+    row = await service.read(lambda reader: service.transitions.get(reader, request_id))
     if principal.kind == "installation":
         _check_filed_by(row, principal.row)
     elif principal.kind == "agent" and row.agent_id != principal.id:

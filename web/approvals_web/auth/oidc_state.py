@@ -49,7 +49,7 @@ class Handshake:
         name = hashlib.sha256(self.state.encode()).hexdigest()
         if tx.one(_BY_ID, id=name) is not None:
             raise _unknown()
-        tx.change(_TIDY, now=tx.now)
+        tx.execute(_TIDY, now=tx.now)
         tx.insert(SpentHandshake, id=name, expires_at=self.began_at + 2 * LIFE * SECOND)
 
 

@@ -46,7 +46,7 @@ async def freeze(
     _check(confirm)
     scope, _, of = over.partition(":")
     await service.write(lambda tx: service.freezes.make(tx, admin.actor, scope, of, mode, reason.strip()))
-    await service.heed_levers()
+    await service.apply_controls()
     return RedirectResponse("/freeze", status_code=303)
 
 
@@ -55,7 +55,7 @@ async def lift(admin: Admin, service: TheService, scope: Scope, of: Of = "", con
     """Lift one freeze; others stay."""
     _check(confirm)
     await service.write(lambda tx: service.freezes.lift(tx, admin.actor, scope, of))
-    await service.heed_levers()
+    await service.apply_controls()
     return RedirectResponse("/freeze", status_code=303)
 
 

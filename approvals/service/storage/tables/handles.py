@@ -36,11 +36,11 @@ WITH_EXECUTION = select(
 ).join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
 EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")))
 SERVER = Statement(select(servers).where(servers.c.name == bindparam("name")))
-HOLD_SERVER = Statement(
+LOCK_SERVER = Statement(
     select(servers.c.name).where(servers.c.name == bindparam("name")).with_for_update(key_share=True)
 )
 """Held by whoever compares with what stands at a server: the next one compares with what came of it."""
 SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
-HOLD_SESSION = Statement(
+LOCK_SESSION = Statement(
     select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
 )
