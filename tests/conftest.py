@@ -25,8 +25,7 @@ from postgres import PostgresServer
 from serving import SECRET, serving
 from sqlalchemy import text
 
-from approvals import Gate, GateSettings
-from approvals import ids as identifier
+from approvals import Gate, GateSettings, ids
 from approvals.instant import SECOND, Clock, Instant
 from approvals.protocol.messages import (
     WIRE_HEADER,
@@ -40,7 +39,7 @@ from approvals.protocol.messages import (
 )
 from approvals.protocol.registration import Annotations, Assurance, Registered, Registration, ToolDefinition
 from approvals.service.audit import chain
-from approvals.service.history import queries as search
+from approvals.service.history import queries
 from approvals.service.identity.servers import agent_named, installation_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring
@@ -52,7 +51,7 @@ from approvals.service.requests.filing import Filed
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
-from approvals.service.storage import migrate as schema
+from approvals.service.storage import migrate
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -182,7 +181,7 @@ class HandClock(Clock):
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file at the newest schema, to copy."""
     path = tmp_path_factory.mktemp("schema") / "migrated.db"
-    schema.upgrade(f"sqlite:///{path}")
+    migrate.upgrade(f"sqlite:///{path}")
     return path
 
 
@@ -327,7 +326,7 @@ class House:
         return Filing(
             **{
                 "session": session,
-                "call_id": identifier.new(self.clock.now()),
+                "call_id": ids.new(self.clock.now()),
                 "tool": tool,
                 "tool_hash": standing.tool_hash,
                 "arguments": ARGUMENTS if arguments is None else arguments,
@@ -508,7 +507,7 @@ class Served:
         """The one pending request, once it is there."""
         with anyio.fail_after(10):
             while True:
-                rows = self.house.read(lambda reader: search.page(reader, state="pending"))
+                rows = self.house.read(lambda reader: queries.page(reader, state="pending"))
                 if rows:
                     assert len(rows) == 1
                     return rows[0]

@@ -24,7 +24,7 @@ from approvals.gate.arguments import Effective
 from approvals.gate.client import ServiceClient
 from approvals.gate.masking import NO_SECRETS, Mask, Masked
 from approvals.gate.seal import Seal
-from approvals.protocol import redaction as redact
+from approvals.protocol import redaction
 from approvals.protocol.messages import (
     Claim,
     Claimed,
@@ -245,7 +245,7 @@ def _values(arguments: Effective, approved: dict[str, Any] | None) -> tuple[dict
 
 
 def _raised(error: Exception) -> CallToolResult:
-    words = redact.clean(str(error) or type(error).__name__)
+    words = redaction.clean(str(error) or type(error).__name__)
     return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
 
 

@@ -20,10 +20,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from starlette.applications import Starlette
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import ApprovalsError, NotConfigured
-from approvals.gate import answers, hosts, idempotency, rounds
-from approvals.gate import auth as agent_key
+from approvals.gate import answers, auth, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
 from approvals.gate.call import Call, Caller, Run
@@ -83,8 +82,8 @@ class GatedServer(MCPServer[Any]):
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
-            options["auth"] = agent_key.settings(self.gate.settings.url)
-            options["token_verifier"] = agent_key.AgentKeys(self.gate)
+            options["auth"] = auth.settings(self.gate.settings.url)
+            options["token_verifier"] = auth.AgentKeys(self.gate)
         super().__init__(name, **options)
         super().add_tool(
             self._get_approval,
@@ -179,7 +178,7 @@ class GatedServer(MCPServer[Any]):
         return app
 
     def _answering(self, app: Starlette) -> Starlette:
-        app.add_middleware(agent_key.ServiceAway)
+        app.add_middleware(auth.ServiceAway)
         return app
 
     def _call(
@@ -239,7 +238,7 @@ class GatedServer(MCPServer[Any]):
         """The words for the reviewer apart from the tool's own arguments."""
         extras = self._extras(tool.parameters)
         words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
-        words[REPEAT] = identifier.parsed(words.get(REPEAT, "")) or ""  # "none", "n/a": models write what they must
+        words[REPEAT] = ids.parsed(words.get(REPEAT, "")) or ""  # "none", "n/a": models write what they must
         return words, {name: value for name, value in arguments.items() if name not in extras}
 
     def _approval(self, name: str) -> Approval:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from cel_expr_python import cel
 
 from approvals.instant import Instant, to_datetime
-from approvals.policy import cel_ast as syntax_tree
+from approvals.policy import cel_ast
 from approvals.policy.cel_ast import Miss, Node
 from approvals.policy.schema_types import Path, Shape
 
@@ -107,8 +107,8 @@ class Cel:
         kind = program.return_type()
         if kind not in (cel.Type.BOOL, cel.Type.DYN):
             raise Faulty([Fault(1, 1, f"{NO_BOOL}, and this is {kind.name().lower()}.")])
-        tree = syntax_tree.read(program.serialize())
-        return Condition(text, program, tree, syntax_tree.touched(tree), kind == cel.Type.BOOL)
+        tree = cel_ast.read(program.serialize())
+        return Condition(text, program, tree, cel_ast.touched(tree), kind == cel.Type.BOOL)
 
     def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
         typed = _typed_environment(_declared(condition.touches, roots))
@@ -148,7 +148,7 @@ def any_of(engine: Engine, conditions: list[Condition]) -> Condition:
 def misses(condition: Condition, roots: Mapping[str, Shape]) -> list[tuple[Fault, Miss]]:
     """Fields that a condition names and that cannot be there."""
     found = []
-    for miss in syntax_tree.misses(condition.tree, roots):
+    for miss in cel_ast.misses(condition.tree, roots):
         before = condition.text[: miss.position]
         column = miss.position - (before.rfind("\n") + 1) + 1
         message = f"{miss.owner} has no {miss.name!r}."

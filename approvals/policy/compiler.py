@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from approvals.policy import cel as conditions
+from approvals.policy import cel
 from approvals.policy.cel import (
     NO_BOOL,
     Condition,
@@ -224,7 +224,7 @@ class Check(Places):
             return None
         about = [(tool, roots) for tool, roots in self._roots if not match.misfit(tool, part.action)]
         if not about:
-            for fault, miss in conditions.misses(condition, roots_of(None)):
+            for fault, miss in cel.misses(condition, roots_of(None)):
                 self._fault(node, fault, nearest(miss.name, miss.known))
             return condition
         found = [self._misfits(condition, tool, roots) for tool, roots in about]
@@ -235,7 +235,7 @@ class Check(Places):
 
     def _misfits(self, condition: Condition, tool: ToolFacts, roots: Mapping[str, Any]) -> list[tuple[Fault, str]]:
         """What is wrong with a condition for one tool."""
-        found = [(fault, nearest(miss.name, miss.known)) for fault, miss in conditions.misses(condition, roots)]
+        found = [(fault, nearest(miss.name, miss.known)) for fault, miss in cel.misses(condition, roots)]
         faults = self._engine.check(condition, roots)
         found += [(fault, _suggestion(fault)) for fault in faults if not (found and fault.message.startswith(NO_BOOL))]
         for secret in self._secrets_met(condition, tool):
@@ -290,7 +290,7 @@ def _matcher(part: Match) -> Matcher:
 def _suggestion(fault: Fault) -> str:
     if fault.message.startswith("There is no "):
         name = fault.message.split("'")[1].split(".")[0]
-        return nearest(name, conditions.VARIABLES)
+        return nearest(name, cel.VARIABLES)
     if "does not go with" in fault.message:
         return "Compare values of one type."
     if fault.message.startswith(NO_BOOL):

@@ -13,8 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from approvals.policy import cel as conditions
-from approvals.policy import schema_types as argument_shape
+from approvals.policy import cel, schema_types
 from approvals.policy.cel import Condition, Engine, Unanswered
 from approvals.policy.matching import Matcher, believed
 from approvals.policy.model import (
@@ -128,18 +127,18 @@ class _Call:
         self._engine = engine
         self._bound: Any = None
         self._missing: dict[Path, str] | None = None
-        self._paths = argument_shape.Paths({})
+        self._paths = schema_types.Paths({})
 
     @property
     def missing(self) -> dict[Path, str]:
         """Arguments that no condition may look at, with why."""
         if self._missing is None:
             try:
-                values, missing = argument_shape.plain(self.facts.arguments, self.plan.shape)
+                values, missing = schema_types.plain(self.facts.arguments, self.plan.shape)
             except Exception:
                 values, missing = {}, {("args",): "cannot be read"}
             self._bound = self._engine.bind({"args": values} | variables(self.facts), self.facts.now)
-            self._missing, self._paths = missing, argument_shape.Paths(missing)
+            self._missing, self._paths = missing, schema_types.Paths(missing)
         return self._missing
 
     def holds(self, condition: Condition) -> bool:
@@ -276,8 +275,8 @@ class RulePolicy:
     def _block(self, rules: list[Rule]) -> _Block:
         found = [rule.condition for rule in rules if rule.condition is not None]
         try:
-            return _Block(tuple(rules), conditions.any_of(self._engine, found) if len(found) > 1 else None)
-        except conditions.Faulty:
+            return _Block(tuple(rules), cel.any_of(self._engine, found) if len(found) > 1 else None)
+        except cel.Faulty:
             return _Block(tuple(rules))
 
     def _verdict(self, tool: ToolFacts) -> Verdict:
@@ -330,7 +329,7 @@ def variables(call: CallFacts) -> dict[str, Any]:
 
 def roots_of(tool: ToolFacts | None) -> dict[str, Shape]:
     """The shapes of all variables; without a tool, of any arguments."""
-    args = argument_shape.ANY if tool is None else argument_shape.shape_of(tool.input_schema)
+    args = schema_types.ANY if tool is None else schema_types.shape_of(tool.input_schema)
     return {"args": args} | _FIXED
 
 

@@ -18,8 +18,7 @@ from approvals.policy.eligibility import (
 )
 from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
-from approvals.service.identity import credentials, roles
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, roles, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import AgentOwner, DecisionRow
@@ -61,7 +60,7 @@ class Authority:
 
     def fault(self, reader: Reader, row: Row, person: Person, act: Act) -> str | None:
         """Why they may not; None when they may."""
-        user = people.find(reader, person.id)
+        user = users.find(reader, person.id)
         if user is None:
             return "This account is gone."
         if person.channel == API and (wrong := _token_fault(reader, person)) is not None:
@@ -72,7 +71,7 @@ class Authority:
         """The approvals of a request's present content, oldest first, each judged as of now; or of those only that came
         with the very terms of a standing grant."""
         wanted, about = required(row), asked(reader, row)
-        found = ((given, people.find(reader, given.user_id)) for given in on_content(reader, row))
+        found = ((given, users.find(reader, given.user_id)) for given in on_content(reader, row))
         return [
             self._vote(wanted, about, given, user)
             for given, user in found

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from sqlalchemy import bindparam, select, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import (
     Conflict,
     Forbidden,
@@ -23,8 +23,7 @@ from approvals.policy.reviewers import Reviewers
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import (
     Reader,
@@ -122,7 +121,7 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person:
     if not text or why_not(tx, row) or not authority.enough(tx, row, text):
         return
     names = sorted(vote.user.name for vote in authority.votes(tx, row, text) if vote.fault is None)
-    terms, grant_id = grant_terms.parse(text), identifier.new(tx.now)
+    terms, grant_id = grant_terms.parse(text), ids.new(tx.now)
     made = tx.insert(
         StandingGrant,
         id=grant_id,
@@ -173,7 +172,7 @@ def check_again(
         raise NotPossible("The grant that approved it was revoked.", state=row.state)
     if tx.now >= grant.expires_at:
         raise NotPossible("The grant that approved it has run out.", state=row.state)
-    people.lock_voters(tx, grant.request_id)
+    users.lock_voters(tx, grant.request_id)
     if not _is_upheld(tx, authority, grant, row):
         raise NotPossible("Somebody who granted it may no longer do so.", state=row.state)
     if not _covers(grant, row, installation, judgement):

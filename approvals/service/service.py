@@ -23,9 +23,8 @@ from approvals.service.authority import Authority
 from approvals.service.controls.audiences import Audiences
 from approvals.service.controls.rollouts import Rollouts
 from approvals.service.dispatcher import Sender
-from approvals.service.history import fulltext as word_index
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.history import fulltext
+from approvals.service.identity import credentials, users
 from approvals.service.identity.agents import Agents
 from approvals.service.identity.failed_sign_ins import FailedSignIns
 from approvals.service.identity.roles import Roster
@@ -39,7 +38,7 @@ from approvals.service.keyring import Keyring
 from approvals.service.metrics import Metrics, standing
 from approvals.service.notifications.notifier import Notifier
 from approvals.service.notifications.outbox import Outbox
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.policies.file import PolicyFile
 from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
@@ -50,9 +49,7 @@ from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
 from approvals.service.realtime.wakeup import Bell
-from approvals.service.requests import freeze_releases as release
-from approvals.service.requests import freezing, presence
-from approvals.service.requests import key_revocations as orphan
+from approvals.service.requests import freeze_releases, freezing, key_revocations, presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.decisions import Decisions
@@ -257,7 +254,7 @@ class Service:
         if self.policy_watch is not None:
             self.policy.present = self.policy_watch.begin()
         else:
-            self.database.write_now(lambda tx: policy_versions.load(tx, self.log, self.policy.present, SYSTEM))
+            self.database.write_now(lambda tx: versions.load(tx, self.log, self.policy.present, SYSTEM))
 
     def known_key(self, reader: Reader) -> str | None:
         """The id of the key that this database belongs to; None while it belongs to nobody."""
@@ -297,7 +294,7 @@ class Service:
         """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
         while await self.read(freezing.unclaimed):
             await self.write(self.freezes.sweep)
-        while await self.read(release.waiting):
+        while await self.read(freeze_releases.waiting):
             await self.write(self.releases.sweep)
 
     async def keep_keys(self) -> None:
@@ -305,7 +302,7 @@ class Service:
         while not self.stopping.is_set():
             self._taken_back.clear()
             with self._going_on("the end of revoked agents' requests"):
-                if await self.read(orphan.left):
+                if await self.read(key_revocations.left):
                     while await self.write(self.orphans.sweep) and not self.stopping.is_set():
                         pass
             with contextlib.suppress(TimeoutError):
@@ -366,8 +363,8 @@ class Service:
         """Link all that is there now."""
         while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back, self._refused)):
             self._emit_head(head, self.database.clock.now())
-        while await self.database.read(word_index.behind) and not self.stopping.is_set():
-            if not await self.database.write(word_index.sweep):
+        while await self.database.read(fulltext.behind) and not self.stopping.is_set():
+            if not await self.database.write(fulltext.sweep):
                 break  # another process does it
 
     def link_now(self) -> None:
@@ -419,7 +416,7 @@ class Service:
             for credential in used:
                 credentials.used(tx, credential)
             for session in browsing:
-                people.touch(tx, session)
+                users.touch(tx, session)
 
         await self.write(watch)
 

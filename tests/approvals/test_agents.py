@@ -10,8 +10,7 @@ from answer_table import told
 from mcp import Client
 from over_http import http_client, http_server
 
-from approvals import Budgets
-from approvals import ids as identifier
+from approvals import Budgets, ids
 from approvals.errors import (
     Conflict,
     Invalid,
@@ -22,15 +21,13 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.protocol.registration import Assurance
-from approvals.service import service as service_module
-from approvals.service.history import queries as search
-from approvals.service.identity import agent_owners as ownership
-from approvals.service.identity import agents
+from approvals.service import service
+from approvals.service.history import queries
+from approvals.service.identity import agent_owners, agents
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.channels import TAKEN_BACK
-from approvals.service.requests import key_revocations as orphan
-from approvals.service.requests import rate_limits as allowance
+from approvals.service.requests import key_revocations, rate_limits
 from approvals.service.requests.rate_limits import Allowance
 
 CALL = {"order_id": 7}
@@ -124,7 +121,7 @@ async def test_p1_the_gate_refuses_also_a_read_that_the_key_does_not_cover(serve
         assert facts["reason"] == "This key does not cover shop.look."
         told(await client.call_tool("refund_order", CALL), "out_of_scope")
         told(await client.call_tool("async_write", CALL), "pending")
-    assert [row.tool for row in served.house.read(lambda reader: search.page(reader))] == ["async_write"]
+    assert [row.tool for row in served.house.read(lambda reader: queries.page(reader))] == ["async_write"]
 
 
 async def test_p8_a_call_out_of_scope_is_on_record(served, log):
@@ -143,7 +140,7 @@ async def test_p8_a_call_out_of_scope_is_on_record(served, log):
 @pytest.fixture
 def no_looking(monkeypatch):
     """The service ends a revoked key's requests because it is told, not because it looks."""
-    monkeypatch.setattr(service_module, "ORPHAN_SECONDS", 600)
+    monkeypatch.setattr(service, "ORPHAN_SECONDS", 600)
 
 
 async def while_waiting(served, log, act, agent="agent"):
@@ -206,7 +203,7 @@ async def test_p7_a_key_revoked_by_another_replica_or_a_command_ends_its_calls_a
 async def test_a_withdrawal_by_the_agent_is_told_as_one(served, log):
     house = served.house
     _, result = await while_waiting(
-        served, log, lambda: house.withdraw(house.read(lambda reader: search.page(reader))[0].id)
+        served, log, lambda: house.withdraw(house.read(lambda reader: queries.page(reader))[0].id)
     )
     told(result, "withdrawn")
 
@@ -220,12 +217,12 @@ def test_p1_a_key_that_ran_out_while_its_call_waited_ends_it(house):
     house.clock.forward(1)
     with pytest.raises(Unauthenticated):
         house.assertion()
-    assert house.read(orphan.left)
+    assert house.read(key_revocations.left)
     assert sweep(house) == 2
     assert house.status(filed.request_id).state == "withdrawn"
     assert house.status(approved.request_id).state == "revoked"
     assert house.status(filed.request_id).ended_because == "the agent's key ran out"
-    assert not house.read(orphan.left)
+    assert not house.read(key_revocations.left)
 
 
 def test_p1_an_approval_is_not_claimed_by_a_key_that_ran_out(house):
@@ -258,7 +255,7 @@ def test_what_runs_already_is_left_to_end_by_itself(house):
 
 
 def test_many_requests_end_in_bounded_batches(house, monkeypatch):
-    monkeypatch.setattr(orphan, "BATCH", 3)
+    monkeypatch.setattr(key_revocations, "BATCH", 3)
     for n in range(7):
         house.file(number(house, n))
     house.revoke_agent()
@@ -292,7 +289,7 @@ def test_an_installations_key_may_run_out(house):
 def test_owners_are_accounts_and_every_change_is_on_record(house):
     row = agent(house)
     house.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["ann", "Bob "]))
-    assert [one.handle for one in house.read(lambda r: ownership.owners(r, row.id))] == ["ann", "bob"]
+    assert [one.handle for one in house.read(lambda r: agent_owners.owners(r, row.id))] == ["ann", "bob"]
     left = house.write(lambda tx: house.service.agents.change_owners(tx, "test", row, add=["ann"], remove=["bob"]))
     assert left == ["ann"]
     for unknown in (["carol"], ["ann", "nobody"]):
@@ -415,16 +412,16 @@ async def test_p7_a_flood_is_answered_and_its_owners_are_told_once_an_hour(serve
         told(await client.call_tool("async_write", {"order_id": 1}), "too_many_requests")
         assert house.events(f"agent:{row.id}").count("agent.flooding") == 2
     bob, ann = (house.person(name).id for name in ("bob", "ann"))
-    assert house.read(lambda r: allowance.flooding(r, bob, everybody=False)) == ["scout"]
-    assert house.read(lambda r: allowance.flooding(r, ann, everybody=False)) == []
-    assert house.read(lambda r: allowance.flooding(r, ann, everybody=True)) == ["scout"]
+    assert house.read(lambda r: rate_limits.flooding(r, bob, everybody=False)) == ["scout"]
+    assert house.read(lambda r: rate_limits.flooding(r, ann, everybody=False)) == []
+    assert house.read(lambda r: rate_limits.flooding(r, ann, everybody=True)) == ["scout"]
     assert not log.exists()
 
 
 def test_identifiers_begin_where_their_instant_does(house):
     now = house.clock.now()
-    assert identifier.first(now) <= identifier.new(now) < identifier.first(now + 1000)
-    assert identifier.instant(identifier.new(now)) == now // 1000 * 1000
+    assert ids.first(now) <= ids.new(now) < ids.first(now + 1000)
+    assert ids.instant(ids.new(now)) == now // 1000 * 1000
 
 
 # where a call says that it comes from
@@ -443,7 +440,7 @@ def test_requests_are_found_by_what_agents_said_through_an_index(house):
     filed = house.file(house.filing(on_behalf_of="ann", agent_session="run 7", trace_id="a" * 32))
     house.file(number(house, 2))
     for said in ({"on_behalf_of": "ann"}, {"agent_session": "run 7"}, {"trace_id": "a" * 32}):
-        found = house.read(lambda reader, said=said: search.page(reader, **said))
+        found = house.read(lambda reader, said=said: queries.page(reader, **said))
         assert [row.id for row in found] == [filed.request_id]
     if not house.service.database.shared:
         plan = house.rows(

@@ -11,14 +11,12 @@ from mcp_types import CallToolResult, TextContent
 
 from approvals import Budgets
 from approvals.errors import Unreachable
-from approvals.gate import client, recorder
-from approvals.gate import runner as execution
-from approvals.gate import session as gate_session
+from approvals.gate import client, recorder, runner, session
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
 from approvals.protocol.registration import Annotations, ToolDefinition
-from approvals.service.history import queries as search
+from approvals.service.history import queries
 
 CALL = {"order_id": 7}
 WRITE = ToolDefinition(name="write", input_schema={"type": "object"}, annotations=Annotations())
@@ -77,7 +75,7 @@ async def test_p3_a_lost_claim_answer_is_asked_for_again_and_runs_once(served, l
 
 
 async def test_p3_when_the_claims_answer_stays_lost_nothing_starts_and_the_service_is_told(served, log, lose, until):
-    lose("claim", execution.CLAIM_TRIES)
+    lose("claim", runner.CLAIM_TRIES)
     row, result = await decided(served, log)
     assert result.is_error
     assert "Nothing was started" in text(result)
@@ -121,7 +119,7 @@ async def two_calls(served, until, is_there=None):
 
 
 async def test_p3_when_one_calls_claim_never_arrives_the_same_call_beside_it_runs(served, monkeypatch, until):
-    monkeypatch.setattr(execution, "CLAIM_TRIES", 1)
+    monkeypatch.setattr(runner, "CLAIM_TRIES", 1)
     original, claims = client.ServiceClient.claim, []
 
     async def claim(self, *arguments):
@@ -156,7 +154,7 @@ async def test_p4_two_equal_calls_of_one_process_claim_once_however_slowly_they_
 
 
 async def test_p4_an_outcome_whose_answer_is_lost_is_reported_again(served, log, lose, monkeypatch, until):
-    monkeypatch.setattr(execution, "REPORT_PAUSE", 0.01)
+    monkeypatch.setattr(runner, "REPORT_PAUSE", 0.01)
     lose("report", 2)
     row, result = await decided(served, log)
     assert text(result) == "wrote 7"
@@ -172,8 +170,8 @@ async def test_p3_a_permission_that_comes_too_late_is_not_used(served, log, monk
         now[0] += 3.0
         return now[0]
 
-    monkeypatch.setattr(execution, "boot_clock", clock)
-    monkeypatch.setattr(execution.Runner, "_renew", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(runner, "boot_clock", clock)
+    monkeypatch.setattr(runner.Runner, "_renew", lambda *_: asyncio.sleep(0))
     start = client.ServiceClient.claim
 
     async def slow(self, *arguments):
@@ -288,7 +286,7 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
 
 async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log, monkeypatch, until):
     """The last look, between the approval and the claim."""
-    monkeypatch.setattr(gate_session, "PRESENCE_SECONDS", 60)  # no look before
+    monkeypatch.setattr(session, "PRESENCE_SECONDS", 60)  # no look before
     ran, waiting = [], []
 
     async def run(arguments):
@@ -298,7 +296,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         waiting.append(words)
 
     async def is_there():
-        return not served.house.read(lambda reader: search.page(reader, state="approved"))
+        return not served.house.read(lambda reader: queries.page(reader, state="approved"))
 
     gate = served.gate()
     gate.definitions = lambda: (WRITE,)

@@ -9,7 +9,7 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.protocol.definitions import checked
 from approvals.protocol.registration import ToolDefinition
 from approvals.service.text import visible
-from approvals.service.tools import summary as headline
+from approvals.service.tools import summary
 
 SECRET = redacted(b"p" * 32, "pin", "hunter2")
 SCHEMA = {
@@ -37,26 +37,26 @@ SCHEMA = {
     ],
 )
 def test_fields_are_filled_once_and_show_what_they_are(template, arguments, shown):
-    assert headline.render(template, encode(arguments)) == shown
+    assert summary.render(template, encode(arguments)) == shown
 
 
 def test_a_secret_shows_only_its_length():
     arguments = {"customer": redacted(b"p" * 32, "customer", "hunter2")}
-    shown = headline.render("To {customer}", arguments)
+    shown = summary.render("To {customer}", arguments)
     assert "hunter2" not in shown
     assert "secret" in shown
 
 
 def test_without_a_template_the_call_is_written_as_it_was_made_and_what_is_cut_is_said():
     arguments = {"name": "api", "public": True, "tags": ["web"], "gone": None, "n\u200b": 2**60, "pin": SECRET}
-    shown = headline.plain("ops", "configure", encode(arguments | {"pin": "x"}) | {"pin": SECRET})
+    shown = summary.plain("ops", "configure", encode(arguments | {"pin": "x"}) | {"pin": SECRET})
     assert shown == (
         f'ops.configure(name=api, public=true, tags=["web"], gone=null, n⟨U+200B⟩={2**60}, pin=[secret, 7 characters])'
     )
-    nested = headline.plain("ops", "configure", {"all": [{"pin": SECRET}]})
+    nested = summary.plain("ops", "configure", {"all": [{"pin": SECRET}]})
     assert nested == 'ops.configure(all=[{"pin": "[secret, 7 characters]"}])'
-    assert headline.plain("ops", "configure", SECRET) == "ops.configure([secret, 7 characters])"
-    assert headline.plain("ops", "x", {f"a{n}": "y" * 50 for n in range(9)}).endswith("…")
+    assert summary.plain("ops", "configure", SECRET) == "ops.configure([secret, 7 characters])"
+    assert summary.plain("ops", "x", {f"a{n}": "y" * 50 for n in range(9)}).endswith("…")
 
 
 @pytest.mark.parametrize(

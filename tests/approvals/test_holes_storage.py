@@ -14,9 +14,7 @@ from approvals.errors import Duplicate, Unauthenticated, Unavailable
 from approvals.protocol.messages import CallRecord, CallRecords, Filing, Outcome
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.audit import chain
-from approvals.service.identity import credentials
-from approvals.service.identity import servers as principals
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, servers, users
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.service import Service
@@ -190,7 +188,7 @@ def test_p1_whoever_takes_the_role_of_an_invitations_maker_waits_until_it_is_spe
     token = house.write(lambda tx: house.service.sign_in_links.make(tx, ann.actor, "invite", name="eve", roles="admin"))
 
     def demote():
-        house.write(lambda tx: house.service.roster.set_roles(tx, people.find(tx, ann.id), "reviewer", "test"))
+        house.write(lambda tx: house.service.roster.set_roles(tx, users.find(tx, ann.id), "reviewer", "test"))
 
     meanwhile = between(house.service.log, "append", demote)
     house.write(lambda tx: house.service.sign_in_links.spend(tx, token))
@@ -215,7 +213,7 @@ def test_p1_two_keys_made_at_once_leave_two_that_count(house, between):
 
 def test_p1_two_installations_made_at_once_have_not_one_label(house, between):
     """Whoever revokes a label would leave the other one's key alive."""
-    meanwhile = between(principals.identifier, "new", lambda: house.add_server("shop", "second"))
+    meanwhile = between(servers.identifier, "new", lambda: house.add_server("shop", "second"))
     with contextlib.suppress(Duplicate):
         house.add_server("shop", "second")
     meanwhile.finish()
@@ -458,7 +456,7 @@ async def test_replicas_write_down_what_they_saw_in_one_order(house, monkeypatch
     """Each has seen much the same, and each would hold what the other one needs."""
     written = []
     monkeypatch.setattr(credentials, "used", lambda tx, credential: written.append(credential))
-    monkeypatch.setattr(people, "touch", lambda tx, session: written.append(session))
+    monkeypatch.setattr(users, "touch", lambda tx, session: written.append(session))
     for number in range(50):
         house.service.sightings.used(f"key-{number}")
         house.service.sightings.browsing(f"session-{number}")

@@ -11,8 +11,7 @@ from mcp import Client
 
 from approvals import Budgets, GatedServer
 from approvals.errors import ApprovalsError
-from approvals.gate import answers
-from approvals.gate import runner as execution
+from approvals.gate import answers, runner
 from approvals.policy.model import DefaultPolicy
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
@@ -138,7 +137,7 @@ async def test_p7_unknown(served, agent, log):
 async def test_p7_not_executed(served, agent, log, monkeypatch):
     await approved(served, agent)
     now = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(execution, "boot_clock", lambda: float(next(now)))
+    monkeypatch.setattr(runner, "boot_clock", lambda: float(next(now)))
     told(await agent.call_tool("async_write", CALL), "not_executed")
     assert not log.exists()
 

@@ -20,8 +20,7 @@ from approvals import Approval, GatedServer
 from approvals.gate.client import ServiceClient
 from approvals.gate.recorder import Recorder
 from approvals.gate.settings import GateSettings
-from approvals.protocol import credentials
-from approvals.protocol import redaction as redact
+from approvals.protocol import credentials, redaction
 from approvals.protocol.declared import Declared
 
 READS = ToolAnnotations(read_only_hint=True)
@@ -244,7 +243,7 @@ def test_p5_no_text_makes_the_search_for_credentials_slow(piece):
         words = piece * (length // len(piece))
         began = time.process_time()
         for _ in range(3):
-            redact.looks_secret({"a": words}, b"p" * 32, Declared(["hunter2", words[:3000]]))
+            redaction.looks_secret({"a": words}, b"p" * 32, Declared(["hunter2", words[:3000]]))
         return time.process_time() - began
 
     work(1000)

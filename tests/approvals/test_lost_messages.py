@@ -13,11 +13,8 @@ from mcp import Client
 
 from approvals.clock import boot_clock
 from approvals.errors import Unreachable
-from approvals.gate import agents as known_agents
-from approvals.gate import client, recorder
-from approvals.gate import runner as execution
-from approvals.gate import session as gate_session
-from approvals.service.history import queries as search
+from approvals.gate import agents, client, recorder, runner, session
+from approvals.service.history import queries
 from approvals_web.api import executions
 
 CALL = {"order_id": 7}
@@ -85,7 +82,7 @@ def log(tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(execution, "REPORT_PAUSE", 0.01)
+    monkeypatch.setattr(runner, "REPORT_PAUSE", 0.01)
     monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.01)
     monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
 
@@ -144,12 +141,12 @@ async def test_p3_p7_a_lost_message_leads_to_one_effect_and_true_answers(
             await until(lambda: line.passed > 0)
         result = await call_until_it_ran(agent, "async_write", log)
         assert text(result).endswith("wrote 7")
-        await until(lambda: served.house.read(lambda reader: search.page(reader, state="succeeded")) != [])
+        await until(lambda: served.house.read(lambda reader: queries.page(reader, state="succeeded")) != [])
         again = await agent.call_tool("async_write", CALL)
         assert "wrote 7" in text(again)
     assert line.lost == times or (line.lost > 0 and kind in {"events", "left"})  # fewer are needed
     assert lines(log) == ["async 7"]
-    rows = served.house.read(lambda reader: search.page(reader))
+    rows = served.house.read(lambda reader: queries.page(reader))
     kinds = [kind for row in rows for kind in served.house.events(row.id)]
     assert kinds.count("request.succeeded") == 1
     assert kinds.count("request.executing") == kinds.count("request.succeeded") + kinds.count("request.not_executed")
@@ -197,7 +194,7 @@ async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, 
 
 async def test_p5_a_gate_that_slept_asks_again_before_it_believes_what_it_knew(served, log, monkeypatch, until):
     asleep = [0.0]
-    for module in (gate_session, known_agents):
+    for module in (session, agents):
         monkeypatch.setattr(module, "boot_clock", lambda: boot_clock() + asleep[0])
     registered, verified = [], []
     original, originally = client.ServiceClient.register, client.ServiceClient.verify_agent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from approvals.policy import model as policy
+from approvals.policy import model
 from approvals.policy.model import (
     Action,
     CallFacts,
@@ -105,4 +105,4 @@ def test_every_version_of_the_policy_that_judged_is_kept_once(ruled):
     kept = connection.execute("SELECT hash, text FROM policy_version").fetchall()
     connection.close()
     assert len(kept) == 2
-    assert all(policy.sha256(text.encode()).hexdigest() == name for name, text in kept)
+    assert all(model.sha256(text.encode()).hexdigest() == name for name, text in kept)

@@ -11,7 +11,7 @@ from approvals.policy.loader import read
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations
-from approvals.service.policies import replay as policy_replay
+from approvals.service.policies import replay
 from approvals.service.policies.snapshot import recall, remember
 from approvals.service.storage.database import Row
 
@@ -40,7 +40,7 @@ def replayed(house, text, since=3600, limit=None):
     database = house.service.database
     policy = read(text, house.read(house.service.registry.known_tools))
     since = house.clock.now() - since * SECOND
-    found = policy_replay.replay(database.read_now, house.service.registry, policy, since, limit)
+    found = replay.replay(database.read_now, house.service.registry, policy, since, limit)
     return {again.row.id: again for again in found}
 
 
@@ -103,8 +103,8 @@ def compare(house, calls):
     assert again.keys() == set(known)
     for row in house.read(lambda reader: [house.service.statuses.row(reader, name) for name in known]):
         schema = house.read(lambda reader: house.service.registry.definition(reader, "shop", row.tool_hash))  # noqa: B023
-        explained = policy_replay.said(policy.explain(recall(row, schema.input_schema)).judgement)
-        service = policy_replay.Said(row.action, row.rule, row.risk, row.quorum)
+        explained = replay.said(policy.explain(recall(row, schema.input_schema)).judgement)
+        service = replay.Said(row.action, row.rule, row.risk, row.quorum)
         assert again[row.id].would_be == explained == service == again[row.id].was
         assert {"allow": "approved", "deny": "denied", "require_approval": "pending"}[row.action] == row.state
     return {row.was.rule for row in again.values()}
@@ -158,7 +158,7 @@ def test_what_was_erased_is_counted_and_not_judged(ruled):
 
 
 def test_batches_reach_everything_since_then_and_no_more_than_asked(ruled, monkeypatch):
-    monkeypatch.setattr(policy_replay, "BATCH", 3)
+    monkeypatch.setattr(replay, "BATCH", 3)
     old = ruled.file(ruled.filing({"order_id": 1, "amount_cents": 1})).request_id
     ruled.clock.forward(5000)
     ids = sorted(ruled.file(ruled.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(2, 9))

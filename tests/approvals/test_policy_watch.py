@@ -9,7 +9,7 @@ from approvals.errors import Invalid, Unavailable
 from approvals.policy.loader import read
 from approvals.policy.model import DefaultPolicy, policy_hash
 from approvals.protocol.registration import Annotations, ToolDefinition
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.policies.file import MOST, PolicyFile
 from approvals.service.service import Service
 
@@ -37,7 +37,7 @@ async def look(house, times=2):
 
 
 def loads(house):
-    return [(row.hash, row.by) for row in house.read(policy_versions.loads)]
+    return [(row.hash, row.by) for row in house.read(versions.loads)]
 
 
 async def test_what_the_file_says_anew_judges_the_next_call(ruled):
@@ -145,7 +145,7 @@ async def test_a_policy_that_cannot_be_put_on_record_does_not_come_into_force(ru
         raise Unavailable("The database is away.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(policy_versions, "load", away)
+        patch.setattr(versions, "load", away)
         with pytest.raises(Unavailable):
             await look(house)
     assert house.service.policy.text == ASK
@@ -243,7 +243,7 @@ def test_p5_the_service_does_not_start_with_a_file_that_cannot_be_used(house, tm
         with pytest.raises(Invalid, match="cannot be used") as refused:
             service.begin_policy()
         assert str(path) in refused.value.detail
-    assert not house.read(policy_versions.loads)
+    assert not house.read(versions.loads)
 
 
 def test_without_a_file_the_built_in_policy_is_on_record(house):

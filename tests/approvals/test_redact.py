@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.gate.seal import Seal
-from approvals.protocol import redaction as redact
+from approvals.protocol import redaction
 from approvals.protocol.canonical import check_encoded, encode, is_redacted
 from approvals.protocol.declared import Declared
 from approvals.protocol.limits import MAX_SEALED
@@ -73,11 +73,11 @@ CREDENTIALS = [
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
 def test_p8_what_looks_like_a_credential_is_masked_wherever_it_stands(credential):
-    shown = redact.text(f"before {credential} after", 2000)
+    shown = redaction.text(f"before {credential} after", 2000)
     assert credential not in shown
     assert "characters hidden]" in shown
     assert shown.startswith(("before", "[")) and shown.endswith(("after", "]", "after"))
-    masked, hidden = redact.looks_secret(encode({"a": [{"b": f"x {credential}"}]}), PEPPER)
+    masked, hidden = redaction.looks_secret(encode({"a": [{"b": f"x {credential}"}]}), PEPPER)
     assert is_redacted(masked["a"][0]["b"])
     assert hidden == len(f"x {credential}")
 
@@ -120,17 +120,17 @@ def test_p8_what_looks_like_a_credential_is_masked_wherever_it_stands(credential
     ],
 )
 def test_ordinary_text_is_left_alone(plain):
-    assert redact.text(plain, 100) == plain
-    assert redact.looks_secret(plain, PEPPER) == (plain, 0)
+    assert redaction.text(plain, 100) == plain
+    assert redaction.looks_secret(plain, PEPPER) == (plain, 0)
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
 def test_p8_a_credential_as_a_name_hides_its_whole_object(credential):
-    masked, hidden = redact.looks_secret(encode({"a": [{"b": 1, credential: {"c": 2}}], "d": 1.0}), PEPPER)
+    masked, hidden = redaction.looks_secret(encode({"a": [{"b": 1, credential: {"c": 2}}], "d": 1.0}), PEPPER)
     assert is_redacted(masked["a"][0])
     assert hidden >= len(credential)
     assert masked["d"] == {"$float": "1.0"}
-    whole, _ = redact.looks_secret({credential: 1}, PEPPER)
+    whole, _ = redaction.looks_secret({credential: 1}, PEPPER)
     assert is_redacted(whole)
     check_encoded(masked)
     check_encoded(whole)
@@ -141,12 +141,12 @@ def test_p8_a_credential_as_a_name_hides_its_whole_object(credential):
 @pytest.mark.parametrize("written", [json.dumps, repr])
 def test_p8_a_credential_is_found_within_escapes(credential, written, before):
     words = before + written(credential)[1:-1]
-    assert redact.text(words, 2000) != words
+    assert redaction.text(words, 2000) != words
 
 
 def test_p8_numbers_that_are_a_declared_secret_are_stand_ins_and_stay_well_formed():
     declared = Declared([2**60, 1.0, "4111111111111111"])
-    masked, hidden = redact.looks_secret(encode({"a": 2**60, "b": 4111111111111111, "c": 1.0}), PEPPER, declared)
+    masked, hidden = redaction.looks_secret(encode({"a": 2**60, "b": 4111111111111111, "c": 1.0}), PEPPER, declared)
     assert is_redacted(masked["a"]) and is_redacted(masked["b"])
     assert masked["c"] == {"$float": "1.0"}
     assert hidden == 19 + 16
@@ -165,18 +165,18 @@ def test_p8_numbers_that_are_a_declared_secret_are_stand_ins_and_stay_well_forme
     ],
 )
 def test_p8_declared_leaves_are_stand_ins_and_nothing_else_is(path, arguments, kept):
-    shown = redact.leaves(encode(arguments), (path,), PEPPER)
+    shown = redaction.leaves(encode(arguments), (path,), PEPPER)
     assert "hunter2" not in str(shown)
     assert kept in str(shown)
 
 
 def test_a_secret_that_is_absent_or_null_shows_as_such():
-    assert redact.leaves({"a": None}, ("a", "b", "c.d", "e[]"), PEPPER) == {"a": None}
+    assert redaction.leaves({"a": None}, ("a", "b", "c.d", "e[]"), PEPPER) == {"a": None}
 
 
 @given(st.text(max_size=300), st.integers(min_value=20, max_value=200))
 def test_free_text_is_never_longer_than_its_cap(words, most):
-    assert len(redact.text(words, most)) <= most
+    assert len(redaction.text(words, most)) <= most
 
 
 @given(st.binary(max_size=500), st.text(max_size=30))
@@ -201,7 +201,7 @@ def test_p8_a_credential_that_the_cap_cuts_in_half_does_not_show_its_half(creden
     for kept in halves:
         words = 4 * long
         words = words + "x" * (799 - len(words) - kept) + " " + credential + " and more"
-        shown = redact.text(words, 200)
+        shown = redaction.text(words, 200)
         assert len(shown) <= 200
         assert "(cut off)" in shown
         half = credential[:kept].split()[-1]

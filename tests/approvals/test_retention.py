@@ -12,7 +12,7 @@ from approvals.service.audit import chain
 from approvals.service.identity.users import require_user
 from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
-from approvals.service.storage.postgres import DIALECT as POSTGRES
+from approvals.service.storage.postgres import DIALECT
 from approvals.service.storage.sqlite import DIALECT as SQLITE
 from approvals.service.storage.tables import Execution, Request
 from approvals_web.serve import serve
@@ -262,7 +262,7 @@ def test_two_sweeps_at_once_erase_and_record_each_request_once(house, wordy):
 def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
     names = {"now": 1, "before": 1, "after": 1, "subject": "x", "of": "x", "param_1": 1}
     postgres = house.service.database.shared
-    compiled = getattr(erasure, statement).compiled(POSTGRES if postgres else SQLITE)
+    compiled = getattr(erasure, statement).compiled(DIALECT if postgres else SQLITE)
     plan, slow = ("", "Seq Scan") if postgres else ("QUERY PLAN ", "SCAN")
     with contextlib.closing(house.service.database.connect()) as connection:
         if postgres:

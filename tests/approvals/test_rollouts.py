@@ -18,8 +18,7 @@ from approvals.errors import (
 )
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import rollouts
+from approvals.service.controls import audiences, rollouts
 from approvals.service.storage.database import Row
 
 
@@ -67,7 +66,7 @@ def test_p1_an_unidentified_caller_has_nobodys_rollout_but_everybodys():
     ],
 )
 def test_p1_an_audience_is_exactly_who_it_names(of, agent, groups, is_in):
-    assert audience.includes(of, agent, groups) is is_in
+    assert audiences.includes(of, agent, groups) is is_in
 
 
 class DenyAll(DefaultPolicy):
@@ -226,7 +225,7 @@ async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, lo
         for tool in ("look", "async_write"):
             told(await client.call_tool(tool, {"order_id": 7}), "not-in-audience")
         await narrowed(served, "agent:scout")
-        await until(lambda: gate.session._lease.audience == audience.name_of("agent:scout"))
+        await until(lambda: gate.session._lease.audience == audiences.name_of("agent:scout"))
         assert not (await client.call_tool("look", {"order_id": 7})).is_error
     async with Client(create(log, gate=served.gate(agent=None))) as client:
         for tool in ("look", "async_write"):

@@ -7,15 +7,15 @@ import psycopg
 import pytest
 from alembic import command
 
-from approvals.service.storage import migrate as schema
+from approvals.service.storage import migrate
 
 
 def test_models_and_migrations_agree(database_url):
-    command.check(schema.configuration(database_url))
+    command.check(migrate.configuration(database_url))
 
 
 def test_migrating_twice_changes_nothing(database_url):
-    schema.upgrade(database_url)
+    migrate.upgrade(database_url)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from approvals.errors import Invalid
 from approvals.protocol import scopes
-from approvals.service.identity import key_lifetimes as key_life
+from approvals.service.identity import key_lifetimes
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,11 @@ def test_scopes_are_kept_as_single_spaced_patterns():
 
 
 def test_a_keys_life_is_read_or_refused():
-    assert (key_life.seconds("30d"), key_life.seconds("12h"), key_life.seconds("never")) == (2_592_000, 43_200, None)
+    assert (key_lifetimes.seconds("30d"), key_lifetimes.seconds("12h"), key_lifetimes.seconds("never")) == (
+        2_592_000,
+        43_200,
+        None,
+    )
     for given in ("", "0d", "-1d", "30", "1w", "99999d", "٣d"):
         with pytest.raises(Invalid):
-            key_life.seconds(given)
+            key_lifetimes.seconds(given)

@@ -17,8 +17,7 @@ from over_http import http_client, http_server
 from approvals import Budgets
 from approvals.errors import Unauthenticated, Unavailable, Unreachable
 from approvals.gate import agents as known_agents
-from approvals.gate import answers, client
-from approvals.gate import session as gate_session
+from approvals.gate import answers, client, session
 from approvals.gate.agents import KnownAgents
 from approvals.protocol.registration import VerifiedAgent
 
@@ -148,13 +147,13 @@ def test_p5_what_others_say_in_its_place_is_not_passed_on(status, body):
 
 async def test_the_services_address_is_logged_once_for_each_outage(house, serve, log, until, caplog, monkeypatch):
     tries = []
-    original = gate_session.Session.register
+    original = session.Session.register
 
     async def counted(self):
         tries.append(time.monotonic())
         await original(self)
 
-    monkeypatch.setattr(gate_session.Session, "register", counted)
+    monkeypatch.setattr(session.Session, "register", counted)
     async with serve() as served:
         where, gate = served.url, served.gate()
     with caplog.at_level(logging.WARNING, "approvals.gate"):
@@ -166,7 +165,7 @@ async def test_the_services_address_is_logged_once_for_each_outage(house, serve,
 
 
 async def test_p7_a_gate_that_was_stopped_asks_once_more_before_it_says_that_it_waits(served, log, monkeypatch, until):
-    monkeypatch.setattr(gate_session, "STOPPED", 0.05)
+    monkeypatch.setattr(session, "STOPPED", 0.05)
     gate = served.gate(budgets=Budgets(plain=0.3))
     async with Client(effects.create(log, gate=gate), mode="legacy") as agent:
         call = asyncio.create_task(agent.call_tool("async_write", CALL))

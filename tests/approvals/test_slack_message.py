@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
-from approvals.service.slack import blocks as message
-from approvals.service.slack import modals as modal
+from approvals.service.slack import blocks, modals
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.request_view import Face
 from approvals.service.storage.database import Row
@@ -109,10 +108,10 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         environment=name,
     )
     said = [
-        message.request(seen),
-        message.result(seen),
-        message.reminder(seen),
-        message.digest([seen] * 40, "https://gate.example.org"),
+        blocks.request(seen),
+        blocks.result(seen),
+        blocks.reminder(seen),
+        blocks.digest([seen] * 40, "https://gate.example.org"),
     ]
     for one in said:
         assert message_fault(one.text, one.blocks) is None
@@ -121,8 +120,8 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
                 mark in words
                 for mark in ("<!c", "<!e", "<!h", "<@", "<#", "<http://", "<https://evil", "\u202e", "\u2066")
             )
-    assert view_fault(modal.denial(headline, "x" * 200)) is None
-    assert view_fault(modal.freeze()) is None
+    assert view_fault(modals.denial(headline, "x" * 200)) is None
+    assert view_fault(modals.freeze()) is None
 
 
 def texts(found):
@@ -138,25 +137,25 @@ def texts(found):
 
 @pytest.mark.parametrize("size", [2500, 2790, 2800, 2810, 5000, 50_000])
 def test_p2_only_what_is_shown_whole_can_be_approved(size):
-    said = message.request(face(arguments=json.dumps({"body": "x" * size + "!"})))
+    said = blocks.request(face(arguments=json.dumps({"body": "x" * size + "!"})))
     shown = "!" in json.dumps(said.blocks[1])
     assert said.complete is shown
     assert (APPROVE in json.dumps(said.blocks)) is shown and DENY in json.dumps(said.blocks)
 
 
 def test_a_block_of_code_cannot_be_ended_from_inside():
-    said = message.request(face(arguments=json.dumps({"body": "```\n*pwned* <!channel> ````` `"})))
+    said = blocks.request(face(arguments=json.dumps({"body": "```\n*pwned* <!channel> ````` `"})))
     code = said.blocks[1]["text"]["text"]
     assert code.startswith("```\n") and code.endswith("\n```") and "```" not in code[3:-3] and "<" not in code
 
 
 def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
-    said = message.request(face(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
+    said = blocks.request(face(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
     assert said.blocks[1]["text"]["text"] == "```\nnote:\n  │ x\n  │ amount_cents: 5\nz: a  b\n```"
 
 
 def test_p2_lines_and_blanks_in_words_are_not_taken_out():
-    said = message.request(face(headline="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
+    said = blocks.request(face(headline="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
     assert said.blocks[0]["text"]["text"] == "Delete \u00a0a \u00a0\u00a0b"
     words = json.dumps(said.blocks, ensure_ascii=False)
     assert "because:\\n\u00a0\u00a01. \u00a0two\\n\u00a0\u00a0\u00a0\u00a02. tab\u00a0" in words
@@ -164,28 +163,28 @@ def test_p2_lines_and_blanks_in_words_are_not_taken_out():
 
 def test_low_risk_asks_once_and_more_risk_asks_twice():
     confirmed = {
-        risk: "confirm" in json.dumps(message.request(face(risk=risk)).blocks)
+        risk: "confirm" in json.dumps(blocks.request(face(risk=risk)).blocks)
         for risk in ("low", "medium", "high", "critical")
     }
     assert confirmed == {"low": False, "medium": True, "high": True, "critical": True}
 
 
 SHOWN = {
-    "pending": message.request(face()),
-    "quorum": message.request(face(quorum=2, approved_by=("Ann",))),
-    "approved": message.request(face(state=State.APPROVED, decided_by="Ann", decided_where="slack", decided_at=NOW)),
-    "succeeded": message.request(
+    "pending": blocks.request(face()),
+    "quorum": blocks.request(face(quorum=2, approved_by=("Ann",))),
+    "approved": blocks.request(face(state=State.APPROVED, decided_by="Ann", decided_where="slack", decided_at=NOW)),
+    "succeeded": blocks.request(
         face(state=State.SUCCEEDED, decided_by="Ann", decided_where="slack", decided_at=NOW, expires_in=None)
     ),
-    "denied": message.request(
+    "denied": blocks.request(
         face(state=State.DENIED, decided_by="Bob", decided_where="web", decided_at=NOW, comment="Ask first")
     ),
-    "expired": message.request(face(state=State.EXPIRED, expires_in=None)),
-    "frozen": message.request(face(frozen="All writes are frozen since just now, by Ann")),
-    "shortened": message.request(face(arguments=json.dumps({"body": "word " * 1000}))),
-    "no_buttons": message.request(face(risk="critical", button="")),
-    "result": message.result(face(state=State.SUCCEEDED, result="refunded")),
-    "digest": message.digest([face(), face(state=State.DENIED)], "https://gate.example.org"),
+    "expired": blocks.request(face(state=State.EXPIRED, expires_in=None)),
+    "frozen": blocks.request(face(frozen="All writes are frozen since just now, by Ann")),
+    "shortened": blocks.request(face(arguments=json.dumps({"body": "word " * 1000}))),
+    "no_buttons": blocks.request(face(risk="critical", button="")),
+    "result": blocks.result(face(state=State.SUCCEEDED, result="refunded")),
+    "digest": blocks.digest([face(), face(state=State.DENIED)], "https://gate.example.org"),
 }
 
 

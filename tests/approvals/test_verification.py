@@ -8,8 +8,7 @@ from mcp import Client
 
 from approvals import Approval, GatedServer
 from approvals.errors import NotFound, NotPossible
-from approvals.gate import client
-from approvals.gate import verifier as verifying
+from approvals.gate import client, verifier
 from approvals.gate.seal import Seal
 from approvals.protocol.states import State
 
@@ -157,7 +156,7 @@ class Ledger:
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(verifying, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(verifier, "EVERY_SECONDS", 0.05)
 
 
 async def test_p3_a_gate_that_starts_settles_what_its_predecessor_left_unknown(served, until):
@@ -225,7 +224,7 @@ async def cannot_tell(_):
 async def test_p3_a_check_that_does_not_clearly_say_settles_nothing_and_the_reviewer_reads_why(
     served, until, monkeypatch, verify, note
 ):
-    monkeypatch.setattr(verifying, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(verifier, "PATIENCE_SECONDS", 0.05)
     ledger = Ledger(served, verify)
     first, second = ledger.lose(1), ledger.lose(2)
     async with Client(ledger.mcp):

@@ -5,8 +5,7 @@ import pytest
 from approvals.errors import Invalid
 from approvals.protocol.canonical import redacted
 from approvals.service.audit import chain
-from approvals.service.history import fulltext as word_index
-from approvals.service.history import search as history
+from approvals.service.history import fulltext, search
 from approvals.service.history.search import Sought
 from approvals.service.storage.database import Row
 
@@ -19,13 +18,13 @@ def filed(house, number, **changes):
 def index(house):
     while house.write(lambda tx: chain.link(tx, house.service.keyring.audit)):
         pass
-    while house.write(word_index.sweep):
+    while house.write(fulltext.sweep):
         pass
 
 
 def found(house, said, **more):
-    sought = Sought(words=tuple(word_index.split(said)), **more)
-    return [row.id for row in house.read(lambda reader: history.page(reader, sought)).rows]
+    sought = Sought(words=tuple(fulltext.split(said)), **more)
+    return [row.id for row in house.read(lambda reader: search.page(reader, sought)).rows]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_what_is_told_of_twice_is_indexed_once(house):
     house.run("UPDATE meta SET value = '0' WHERE name = 'words_indexed_to'")
     index(house)
     assert found(house, "refund") == [request_id]
-    assert not house.read(word_index.behind)
+    assert not house.read(fulltext.behind)
 
 
 def test_p8_words_that_were_redacted_are_not_in_it(house):
@@ -95,7 +94,7 @@ def test_pages_of_it_meet_without_a_gap_or_an_overlap(house):
     index(house)
     sought, before, seen = Sought(words=("refund",)), None, []
     while True:
-        page = house.read(lambda reader: history.page(reader, sought, before=before, limit=3))  # noqa: B023 — at once
+        page = house.read(lambda reader: search.page(reader, sought, before=before, limit=3))  # noqa: B023 — at once
         seen += [row.id for row in page.rows]
         before = page.after
         if before is None:
@@ -114,12 +113,12 @@ def test_words_narrow_together_with_the_other_filters(house):
 @pytest.mark.parametrize("before", ["x", "-1", "1" * 30, "01a3185c-5000-7000-81a9-a48490354c29", "²"])
 def test_a_place_that_no_look_ended_at_is_refused(house, before):
     with pytest.raises(Invalid):
-        house.read(lambda reader: history.page(reader, Sought(words=("refund",)), before=before))
+        house.read(lambda reader: search.page(reader, Sought(words=("refund",)), before=before))
 
 
 def test_words_are_capped_in_length_and_number():
     row = {"headline": "h" * 500, "server": "s", "tool": "t", "reason": None, "arguments": "{}"}
-    assert word_index.of_request(Row(row))[0] == "h" * word_index.LONGEST
+    assert fulltext.of_request(Row(row))[0] == "h" * fulltext.LONGEST
     many = " ".join(f"w{number}" for number in range(5_000))
-    assert len(word_index.of_request(Row(row | {"reason": many}))) == word_index.MOST_WORDS
-    assert word_index.split("h" * 500) == ["h" * word_index.LONGEST]
+    assert len(fulltext.of_request(Row(row | {"reason": many}))) == fulltext.MOST_WORDS
+    assert fulltext.split("h" * 500) == ["h" * fulltext.LONGEST]

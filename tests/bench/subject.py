@@ -12,15 +12,14 @@ import uvicorn
 import uvloop
 
 from approvals.protocol.registration import Annotations, Assurance, Registration, ToolDefinition
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.identity.servers import installation_named
 from approvals.service.identity.users import find
 from approvals.service.keyring import Keyring
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.slack.workspace import Installed, Workspace
-from approvals.service.storage import migrate as schema
+from approvals.service.storage import migrate
 from approvals.service.storage.database import database_at
 from approvals.service.storage.tables import SlackLink
 from approvals.service.tools.registrations import examine
@@ -78,14 +77,14 @@ def _slack(service: Service) -> Workspace | None:
     given = json.loads(os.environ.get("BENCH_SLACK", "{}"))
     if not given:
         return None
-    user = service.read_now(lambda reader: people.require_user(reader, "ann"))
+    user = service.read_now(lambda reader: users.require_user(reader, "ann"))
     link = {"team_id": "T0DEMO", "slack_user_id": "UANN", "slack_name": "ann", "by": "code", "user_id": user.id}
     service.database.write_now(lambda tx: tx.insert(SlackLink, linked_at=tx.now, **link))
     return Workspace(service, Installed(given["token"], "#approvals", given["secret"], api_url=given["api_url"]))
 
 
 async def main(database: str, *, replica: bool) -> None:
-    schema.upgrade(database)
+    migrate.upgrade(database)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     service = Service(database_at(database), Keyring("bench" * 10), url, allowance=Allowance(None, None))

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from approvals.service.storage import migrate as schema
+from approvals.service.storage import migrate
 
 
 class PostgresServer:
@@ -19,7 +19,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self._server = _started(folder)
         self._template = self._create("migrated")
-        schema.upgrade(self.url(self._template))
+        migrate.upgrade(self.url(self._template))
 
     def url(self, name: str) -> str:
         return self._server.get_uri(database=name)

@@ -6,7 +6,7 @@ import pytest
 
 from approvals.protocol.canonical import encode, redacted
 from approvals.service.requests import precedents
-from approvals_web.pages.card import viewers as looking
+from approvals_web.pages.card import viewers
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.viewers import Onlookers
 
@@ -137,12 +137,12 @@ async def test_it_says_who_else_looks_right_now_until_they_leave(served, ann, vi
     assert "Also looking" not in await card(ann, filed.request_id)
     assert "Also looking at this now: Ann" in await card(bob, filed.request_id)
     assert "Also looking at this now: Bob" in await card(ann, filed.request_id)
-    served.house.clock.forward(looking.GONE_SECONDS + 1)
+    served.house.clock.forward(viewers.GONE_SECONDS + 1)
     assert "Also looking" not in await card(ann, filed.request_id)
 
 
 def test_no_number_of_onlookers_fills_the_memory(house, monkeypatch):
-    monkeypatch.setattr(looking, "MOST", 3)
+    monkeypatch.setattr(viewers, "MOST", 3)
     onlookers, ann, bob = Onlookers(), house.person("ann"), house.person("bob")
     for card_id in "abcde":
         onlookers.look(card_id, ann, 1)

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from approvals.protocol.canonical import encode, redacted
 from approvals.service.history import argument_rows
-from approvals_web.pages.card import warnings as doubts
+from approvals_web.pages.card import warnings
 from approvals_web.pages.card.views import views
 from approvals_web.pages.card.views.places import places
 
 
 def said(arguments):
     encoded = encode(arguments)
-    return list(doubts.of_arguments(encoded, views(encoded)[0]))
+    return list(warnings.of_arguments(encoded, views(encoded)[0]))
 
 
 def test_ordinary_arguments_raise_no_doubt():
@@ -47,7 +47,7 @@ SECRET, OTHER = redacted(b"p" * 32, "k", "one"), redacted(b"p" * 32, "k", "two")
     ],
 )
 def test_how_two_calls_differ(now, then, words):
-    assert doubts.differing(now, then) == words
+    assert warnings.differing(now, then) == words
 
 
 def test_p5_a_call_of_a_hundred_thousand_numbers_costs_a_card_no_more_than_its_rows(monkeypatch):
@@ -66,9 +66,9 @@ def test_p5_a_call_of_a_hundred_thousand_numbers_costs_a_card_no_more_than_its_r
 
 def test_p2_every_difference_of_two_long_calls_is_told_or_counted():
     now, then = {"a": [1] * 10_000}, {"a": [True] * 10_000}
-    told = doubts.differing(now, then)
+    told = warnings.differing(now, then)
     assert told[0] == "a[0] (true then, 1 now)"
-    assert told[doubts.MOST :] == [f"… and {10_000 - doubts.MOST} more"]
+    assert told[warnings.MOST :] == [f"… and {10_000 - warnings.MOST} more"]
 
 
 @given(

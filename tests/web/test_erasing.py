@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from approvals.errors import NotFound, NotPossible
 from approvals_web.cli.commands import app
-from approvals_web.operator import socket as control
+from approvals_web.operator import socket
 
 
 async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):
@@ -45,7 +45,7 @@ async def test_p7_an_erased_denial_is_still_a_denial(served):
 
 
 def erase(house, request_id):
-    house.write(lambda tx: control.COMMANDS["erase"](house.service, tx, "cli:ops", request_id=request_id))
+    house.write(lambda tx: socket.COMMANDS["erase"](house.service, tx, "cli:ops", request_id=request_id))
 
 
 def test_the_command_erases_one_ended_request_and_names_who_did_it(house, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from approvals.service.audit import chain
 from approvals.service.controls import freezes
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
-from approvals_web.operator import socket as control
+from approvals_web.operator import socket
 from approvals_web.operator.reach import Alone
 
 FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confirm": "yes"}
@@ -138,7 +138,7 @@ def test_p8_what_a_command_beside_no_service_wrote_is_linked_before_it_ends(hous
     run("freeze", "--server", "shop")
     assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
     house.write(lambda tx: house.service.freezes.lift_all(tx, "cli:ops"))
-    control.close_restored(house.service)
+    socket.close_restored(house.service)
     assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
 
 
@@ -177,13 +177,13 @@ def test_an_operator_sets_rollout_and_audience(house, run):
 async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, house, until):
     if house.service.database.shared:
         pytest.skip("commands reach PostgreSQL themselves")
-    async with control.listening(house.service), served.client() as gate:
+    async with socket.listening(house.service), served.client() as gate:
         body = {"session": house.session, "waiting": []}
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
             lines = stream.aiter_lines()
             await anext(lines)
             given = {"server": None, "agent": None, "mode": "refuse", "reason": "bad deploy"}
-            asking = asyncio.to_thread(control.over, control.socket_path(house.service.database), "freeze", given)
+            asking = asyncio.to_thread(socket.over, socket.socket_path(house.service.database), "freeze", given)
             assert (await asking)["new"]
             async for line in lines:
                 if '"words":"All writes are frozen' in line:

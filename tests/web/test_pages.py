@@ -6,7 +6,7 @@ import re
 import pytest
 from sqlmodel import SQLModel, select
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.service.storage.database import Statement
 from approvals.service.storage.tables import DecisionRow
 from approvals_web.http import assets
@@ -376,7 +376,7 @@ async def test_assets_are_served_under_their_hash_for_ever_and_are_what_was_vend
 
 
 async def test_errors_are_pages_that_say_what_to_do(served, ann):
-    missing = await ann.http.get(f"/requests/{identifier.new(served.house.clock.now())}")
+    missing = await ann.http.get(f"/requests/{ids.new(served.house.clock.now())}")
     assert (missing.status_code, "To the queue" in missing.text) == (404, True)
     assert (await ann.http.get("/requests/not-an-id")).status_code == 404
     assert (await ann.http.put("/")).status_code == 405

@@ -8,8 +8,8 @@ from sqlmodel import SQLModel
 from approvals.policy.loader import read
 from approvals.policy.model import DefaultPolicy, policy_hash
 from approvals.protocol.registration import Annotations, ToolDefinition
-from approvals.service.history import rule_statistics as rule_figures
-from approvals.service.policies import versions as policy_versions
+from approvals.service.history import rule_statistics
+from approvals.service.policies import versions
 
 FIRST = """version: 1
 rules:
@@ -30,7 +30,7 @@ async def load(served):
 
     async def put(text):
         policy = read(text, served.house.read(service.registry.known_tools))
-        await service.write(lambda tx: policy_versions.load(tx, service.log, policy, "file:/etc/policy.yaml"))
+        await service.write(lambda tx: versions.load(tx, service.log, policy, "file:/etc/policy.yaml"))
         service.policy.present = policy
         return policy_hash(policy)
 
@@ -106,9 +106,9 @@ async def test_figures_tell_what_became_of_the_last_requests_under_a_rule(served
     house.run("UPDATE decision SET looked_ms = 7000")
     house.clock.forward(3600)
     house.sweep()
-    found = house.read(lambda reader: rule_figures.figures(reader, "refunds"))
-    assert found == rule_figures.Figures(5, 1, 1, 2, 1, 0, 7.0, 50.0)
-    assert house.read(lambda reader: rule_figures.figures(reader, "none")).denied == 1
+    found = house.read(lambda reader: rule_statistics.figures(reader, "refunds"))
+    assert found == rule_statistics.Figures(5, 1, 1, 2, 1, 0, 7.0, 50.0)
+    assert house.read(lambda reader: rule_statistics.figures(reader, "none")).denied == 1
     said = await text_of(ann)
     assert (
         "5 requests: 1 approved, 1 denied, 2 expired, 1 withdrawn. People looked for 7 s, and decided after 50 s"

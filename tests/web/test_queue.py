@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from approvals.service.history import search as history
+from approvals.service.history import search
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, 
 @pytest.mark.parametrize("query", [{"q": "order"}, {"server": "shop"}])
 async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, until, query):
     monkeypatch.setattr("approvals.service.history.search.WINDOW", 2)
-    history._edge.cache_clear()
+    search._edge.cache_clear()
     try:
         house = served.house
         ids = [filed(house, n) for n in (1, 2, 3, 4, 5)]
@@ -165,7 +165,7 @@ async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, unti
         assert ids[0] in (await ann.http.get("/history", params=query | {"cursor": cursor})).text
         assert ids[0] in (await ann.http.get("/history/csv", params=query)).text
     finally:
-        history._edge.cache_clear()
+        search._edge.cache_clear()
 
 
 async def test_the_figures_count_what_people_were_asked(served, ann):

@@ -4,10 +4,8 @@ import pytest
 
 from approvals.protocol.canonical import canonical, encode, redacted
 from approvals.service.history.argument_rows import lines
-from approvals_web.pages.card.views import MAX_VIEWS, views
-from approvals_web.pages.card.views import change as changes
+from approvals_web.pages.card.views import MAX_VIEWS, change, table, views
 from approvals_web.pages.card.views import sql as statements
-from approvals_web.pages.card.views import table as tables
 
 HOSTILE = [
     "",
@@ -177,7 +175,7 @@ def test_a_change_with_lines_left_out_says_so():
     first = only({"old": "x\n" + "a\n" * 50, "new": "y\n" + "a\n" * 50})
     assert (first.lines[0], first.lines[-1], first.cut) == (("gone", "x"), ("skip", ""), True)
     many = only({"old": "\n".join(f"a{i}" for i in range(300)), "new": "\n".join(f"b{i}" for i in range(300))})
-    assert (len(many.lines), many.more, many.cut) == (changes.MAX_LINES, 400, True)
+    assert (len(many.lines), many.more, many.cut) == (change.MAX_LINES, 400, True)
     assert views({"old": "\n" * 5000, "new": "x"}) == ([], False)
 
 
@@ -187,7 +185,7 @@ def test_a_table_has_every_row_or_says_how_many_more():
     assert view.rows == (("1", '"1"'), (str(2**60), None), ("1.0", "null"))
     assert (view.covers, view.cut) == (("rows",), False)
     long = only({"rows": [{"a": i} for i in range(50)]})
-    assert (len(long.rows), long.more, long.cut) == (tables.MAX_ROWS, 30, True)
+    assert (len(long.rows), long.more, long.cut) == (table.MAX_ROWS, 30, True)
 
 
 def test_p2_what_a_view_shows_whole_is_named_in_the_tree_and_nothing_else_is_left_out():

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from approvals.service.identity import sign_in_limit
-from approvals.service.identity import users as people
+from approvals.service.identity import sign_in_limit, users
 from approvals.service.identity.users import SESSION_IDLE, SESSION_LIFE
 
 PASSWORD = "correct horse battery"
@@ -65,7 +64,7 @@ async def test_p6_looking_at_a_link_spends_nothing_and_posting_spends_it_once(se
 
 
 async def test_a_taken_name_is_said_and_the_first_accounts_link_stays_good(served, visitors, monkeypatch):
-    monkeypatch.setattr(people, "count", lambda reader: 0)
+    monkeypatch.setattr(users, "count", lambda reader: 0)
     token = link(served, "setup", roles="reviewer")
     visitor = visitors.stranger()
     taken = await visitor.http.post("/setup", data={"t": token, "name": "ann", "password": PASSWORD})

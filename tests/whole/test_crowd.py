@@ -19,7 +19,7 @@ from sqlalchemy import text
 from approvals.errors import ApprovalsError
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
-from approvals.service.history import queries as search
+from approvals.service.history import queries
 from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.decisions import Seen
@@ -93,7 +93,7 @@ class Town:
     def review(self, name):
         person = Person(self.people[name], name, frozenset({"reviewer"}), "web", "password", 0)
         while not self.over.wait(0.05):
-            for row in self.service.read_now(lambda reader: search.page(reader, state="pending", limit=20)):
+            for row in self.service.read_now(lambda reader: queries.page(reader, state="pending", limit=20)):
                 verdict = Decision(verdict="approve", content_version=row.content_version, digest=row.digest)
                 with contextlib.suppress(ApprovalsError):  # the other one was faster
                     self.write(self.deciding(row.id, person, verdict))

@@ -13,7 +13,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from approvals.errors import Invalid
-from approvals.protocol import redaction as redact
+from approvals.protocol import redaction
 
 FORMATS = ("auto", "json", "text")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -50,7 +50,7 @@ class Json(JsonFormatter):
         return _told(ei)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        log_data["message"] = redact.text(log_data["message"], MOST)
+        log_data["message"] = redaction.text(log_data["message"], MOST)
         return log_data
 
 
@@ -64,7 +64,7 @@ class Text(logging.Formatter):
         return _told(ei)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return _visible(redact.text(super().formatMessage(record), MOST))
+        return _visible(redaction.text(super().formatMessage(record), MOST))
 
 
 def _told(raised: Raised) -> str:
@@ -73,7 +73,7 @@ def _told(raised: Raised) -> str:
     error, seen = raised[1], set[int]()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        words = _visible(redact.text((str(error).splitlines() or [""])[0], SHORT))
+        words = _visible(redaction.text((str(error).splitlines() or [""])[0], SHORT))
         frames = "".join(traceback.format_tb(error.__traceback__))
         parts.append(f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {words}")
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

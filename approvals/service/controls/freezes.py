@@ -13,8 +13,7 @@ from approvals.instant import SECOND
 from approvals.protocol.registration import StandingFreeze
 from approvals.protocol.states import State
 from approvals.service.controls.state import Controls
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -167,7 +166,7 @@ def what(reader: Reader, freeze: Row) -> str:
 def by(reader: Reader, actor: str) -> str:
     """A person's name; an operator's as the machine has it."""
     kind, _, name = actor.partition(":")
-    user = people.find(reader, name) if kind == "user" else None
+    user = users.find(reader, name) if kind == "user" else None
     return str(user.name) if user is not None else f"the operator {name}" if kind == "cli" else actor
 
 

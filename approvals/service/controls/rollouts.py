@@ -13,8 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import state
+from approvals.service.controls import audiences, state
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -77,13 +76,13 @@ class Rollouts:
         """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
         NotFound for a server, tool or agent that there is not."""
         state.lock_exclusive(tx)
-        audience.known_server(tx, server)
+        audiences.known_server(tx, server)
         if mode not in MODES:
             raise Invalid(f"{mode!r} is no rollout.", hint=", ".join(MODES))
         if tool and tx.one(_TOOL, server=server, name=tool) is None:
             raise NotFound(f"The server {server!r} has registered no tool {tool!r}.", hint="See the page Servers.")
         if whom:
-            audience.check_entry(tx, whom)
+            audiences.check_entry(tx, whom)
         watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
         tx.execute(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
         self._log.append(tx, "rollout.set", actor, server, watch, tool=tool, audience=whom, mode=mode)
@@ -105,7 +104,7 @@ def mode(rows: Iterable[Row], tool: str, agent: str | None, groups: Collection[s
     meant = [
         ((row.tool != "", _nearness(row.audience), MODES.index(row.mode)), row.mode)
         for row in rows
-        if row.tool in ("", tool) and (not row.audience or audience.matches(row.audience, agent, groups))
+        if row.tool in ("", tool) and (not row.audience or audiences.matches(row.audience, agent, groups))
     ]
     return str(max(meant)[1]) if meant else ENFORCE
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql import Select
 from sqlalchemy.sql.expression import ColumnElement
 
 from approvals.errors import Invalid
-from approvals.service.history import fulltext as word_index
+from approvals.service.history import fulltext
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 
@@ -26,7 +26,7 @@ _text = table("request_text", column("rowid"), column("words"))
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked for; empty text fits everything. `words`, as `word_index.split` makes them, all have to be among
+    """What is looked for; empty text fits everything. `words`, as `fulltext.split` makes them, all have to be among
     the request's."""
 
     words: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement:
 def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement:
     statement = WITH_EXECUTION.add_columns(_place(words).label("place"))
     if words:
-        kept = word_index.words
+        kept = fulltext.words
         statement = statement.join(kept, kept.c.request_id == requests.c.id)
         statement = statement.join(_text, _text.c.rowid == kept.c.number).where(_Has(words))
     statement = _before(_only(statement, given), words, continued)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.instant import SECOND, Instant
 from approvals.protocol.states import State
 from approvals.service.storage.database import Reader, Row, Statement
@@ -85,7 +85,7 @@ class Figures:
 def of(reader: Reader, days: int) -> Figures:
     """The last `days`, as of now."""
     since = reader.now - days * 24 * HOUR * SECOND
-    rows = reader.all(_LATEST, first=identifier.first(since), most=MOST)
+    rows = reader.all(_LATEST, first=ids.first(since), most=MOST)
     looked = reader.all(_LOOKED, first=rows[-1].id) if rows else []
     if len(rows) == MOST:
         since = rows[-1].created_at

@@ -11,8 +11,7 @@ from approvals.errors import Conflict, Invalid, NotFound
 from approvals.protocol import scopes
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.identity import agent_owners as ownership
-from approvals.service.identity import credentials
+from approvals.service.identity import agent_owners, credentials
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -81,9 +80,9 @@ class Agents:
     def set_owners(self, tx: Transaction, actor: str, agent: Row, handles: Iterable[str]) -> list[str]:
         """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
         self._hold(tx, agent)
-        known = ownership.accounts(tx, handles)
+        known = agent_owners.accounts(tx, handles)
         watch = Watch(tx, AgentOwner, agent_id=agent.id)
-        ownership.replace(tx, agent.id, known)
+        agent_owners.replace(tx, agent.id, known)
         self._append(tx, "agent.owners_set", actor, agent, watch, owners=list(known))
         return list(known)
 
@@ -92,7 +91,7 @@ class Agents:
     ) -> list[str]:
         """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
         self._hold(tx, agent)
-        now = {row.handle for row in ownership.owners(tx, agent.id)}
+        now = {row.handle for row in agent_owners.owners(tx, agent.id)}
         gone = {handle.strip().lower() for handle in remove}
         if gone - now:
             raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")

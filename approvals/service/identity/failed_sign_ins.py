@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's
 
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
-from approvals.service.identity import users as people
+from approvals.service.identity import users
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Statement, Transaction
 from approvals.service.storage.tables import SignInAttempts
@@ -42,7 +42,7 @@ class FailedSignIns:
 
     def record(self, tx: Transaction, way: str, address: str, name: str = "") -> None:
         """One more: by `password` (with the name that was given), `oidc` or `link`."""
-        user = people.by_sign_in_name(tx, name) if name else None
+        user = users.by_sign_in_name(tx, name) if name else None
         subject = f"user:{user.id}" if user is not None else f"sign-in:{way}"
         number = _counted(tx, subject)
         if is_recorded(number):

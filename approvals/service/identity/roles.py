@@ -7,8 +7,7 @@ from sqlalchemy import bindparam, select, update
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.identity import credentials, tokens
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, tokens, users
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -62,10 +61,10 @@ class Roster:
     def set_roles(self, tx: Transaction, user: Row, roles: str, actor: str) -> None:
         """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
         when this would leave no admin."""
-        people.check_roles(roles)
-        wanted = " ".join(role for role in people.ROLES if role in roles.split())
+        users.check_roles(roles)
+        wanted = " ".join(role for role in users.ROLES if role in roles.split())
         if "admin" not in wanted.split():
-            people.check_an_admin_remains(tx, user.id)
+            users.check_an_admin_remains(tx, user.id)
         watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
         before = self._now(tx, user).roles
         tx.execute(_SET["roles"], of=user.id, to=wanted)
@@ -98,7 +97,7 @@ class Roster:
 
     def _now(self, tx: Transaction, user: Row) -> Row:
         tx.lock(_LOCK, id=user.id)
-        found = people.find(tx, user.id)
+        found = users.find(tx, user.id)
         if found is None:
             raise NotFound("There is no such user.", hint="List them: approvals user list")
         return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import bindparam, select, update
 from sqlmodel import SQLModel
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import (
     Conflict,
     Duplicate,
@@ -19,8 +19,7 @@ from approvals.protocol import scopes
 from approvals.protocol.registration import Assurance
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
-from approvals.service.identity import agent_owners as ownership
-from approvals.service.identity import credentials
+from approvals.service.identity import agent_owners, credentials
 from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.storage.database import (
     Reader,
@@ -91,7 +90,7 @@ class Principals:
                 hint=f"Give this one another --label, or rotate its key: "
                 f"approvals server rotate {name} --label {label}",
             )
-        installation = identifier.new(tx.now)
+        installation = ids.new(tx.now)
         facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
         may_grant = assurance is Assurance.ENFORCED
         watches = Watch(tx, Installation, id=installation), Watch(tx, Credential, installation_id=installation)
@@ -125,11 +124,11 @@ class Principals:
             hint = f"Make it a new key instead: approvals agent rotate {name}"
             gone = "It was revoked, and its name stays with what it did: choose another name."
             raise Duplicate(f"There is an agent {name!r}.", hint=hint if known_as.disabled_at is None else gone)
-        known, kept = ownership.accounts(tx, owners), scopes.check(covers)
-        agent = identifier.new(tx.now)
+        known, kept = agent_owners.accounts(tx, owners), scopes.check(covers)
+        agent = ids.new(tx.now)
         watches = Watch(tx, Agent, id=agent), *(Watch(tx, of, agent_id=agent) for of in (AgentOwner, Credential))
         tx.insert(Agent, id=agent, name=name, created_at=tx.now)
-        ownership.replace(tx, agent, known)
+        agent_owners.replace(tx, agent, known)
         facts = {"name": name, "owners": list(known), "scopes": kept}
         key = credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
         self._log.append(tx, "agent.added", actor, f"agent:{agent}", *watches, **facts)

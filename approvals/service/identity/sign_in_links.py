@@ -12,7 +12,7 @@ from approvals.errors import NotFound, Unauthenticated
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
-from approvals.service.identity import users as people
+from approvals.service.identity import users
 from approvals.service.storage.database import Reader, Row, Statement, Transaction
 from approvals.service.storage.tables import SignInLink, User
 
@@ -86,7 +86,7 @@ class SignInLinks:
         link = reader.one(_BY_ID, id=_hash(token))
         if link is None or link.spent_at is not None or link.revoked_at is not None or reader.now >= link.expires_at:
             raise _dead()
-        if link.purpose == "setup" and people.count(reader):
+        if link.purpose == "setup" and users.count(reader):
             raise _dead()
         if not counts(reader, link):
             raise Unauthenticated(
@@ -116,7 +116,7 @@ def counts(reader: Reader, link: Row) -> bool:
     """Whether its maker could still make it: an operator always, a person as long as they are an admin."""
     if not _maker(link):
         return True
-    maker = people.find(reader, _maker(link))
+    maker = users.find(reader, _maker(link))
     return maker is not None and maker.disabled_at is None and "admin" in maker.roles.split()
 
 

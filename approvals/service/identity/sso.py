@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import Forbidden
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
-from approvals.service.identity import handles, tokens
-from approvals.service.identity import users as people
+from approvals.service.identity import handles, tokens, users
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import Credential, Handle, User
 
@@ -62,7 +61,7 @@ class Admission:
         if not self.roles:
             return present
         given = {role for group in groups for role in self.roles.get(group, "").split()}
-        return " ".join(role for role in people.ROLES if role in given)
+        return " ".join(role for role in users.ROLES if role in given)
 
 
 class Admissions:
@@ -81,11 +80,11 @@ class Admissions:
                 return _kept_out(who)
             return self._add(tx, who, roles)
         self._renew(tx, user, who, roles)
-        return _kept_out(who) if not roles else people.find(tx, user.id) or _kept_out(who)
+        return _kept_out(who) if not roles else users.find(tx, user.id) or _kept_out(who)
 
     def _add(self, tx: Transaction, who: Identity, roles: str) -> Row:
         user = Row(
-            id=identifier.new(tx.now),
+            id=ids.new(tx.now),
             issuer=who.issuer,
             subject=who.subject,
             name=who.name,
@@ -100,7 +99,7 @@ class Admissions:
         facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
         self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
         self._follow(tx, user, who)
-        return people.find(tx, user.id) or user
+        return users.find(tx, user.id) or user
 
     def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
         groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"

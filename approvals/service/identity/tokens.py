@@ -6,8 +6,7 @@ from approvals.errors import Forbidden, Invalid, TooMany
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import (
     Reader,
@@ -76,7 +75,7 @@ def live(reader: Reader, user_id: str) -> list[Row]:
 
 
 def _check_may_decide(tx: Transaction, person: Person) -> None:
-    if not people.may_review(people.find(tx, person.id)):
+    if not users.may_review(users.find(tx, person.id)):
         raise Forbidden("Only a reviewer's token decides.", hint="Ask an admin for the role.")
     if not is_fresh(person, tx.now):
         raise Forbidden("A token that decides needs fresh authentication.", hint="Confirm that it is you first.")

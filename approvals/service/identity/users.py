@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import (
     Duplicate,
     Invalid,
@@ -117,7 +117,7 @@ class People:
         """A new local account. Raises Invalid, or Duplicate when the sign-in name is taken."""
         check_free(tx, subject)
         check_roles(roles)
-        user_id = identifier.new(tx.now)
+        user_id = ids.new(tx.now)
         added = tx.insert(
             User,
             id=user_id,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import bindparam, func, literal, null, select, true, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
@@ -169,7 +169,7 @@ class Outbox:
 
     def _post(self, tx: Transaction, notifier: str, verb: str, request_id: str) -> None:
         facts = {"request_id": request_id, "created_at": tx.now, "due_at": tx.now}
-        tx.insert(Delivery, id=identifier.new(tx.now), notifier=notifier, verb=verb, **facts)
+        tx.insert(Delivery, id=ids.new(tx.now), notifier=notifier, verb=verb, **facts)
         self._filled(tx)
 
     def _filled(self, tx: Transaction) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import bindparam, select
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import NotFound
 from approvals.instant import Instant
 from approvals.policy.model import CallFacts, Judgement, Policy
@@ -77,7 +77,7 @@ Read = Callable[[Callable[[Reader], Batch]], Batch]
 def replay(read: Read, registry: Registry, policy: Policy, since: Instant, limit: int | None = None) -> Iterator[Again]:
     """Judge the requests filed since then by `policy`, the oldest first, `limit` at most. What is judged is what was
     stored: redacted, as when it was filed. Blocking."""
-    after, left = identifier.first(since), limit
+    after, left = ids.first(since), limit
     while left is None or left > 0:
         size = BATCH if left is None else min(BATCH, left)
         found = read(partial(_batch, registry=registry, after=after, limit=size))

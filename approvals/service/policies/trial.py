@@ -11,7 +11,7 @@ from approvals.policy.model import (
     Policy,
     ToolFacts,
 )
-from approvals.protocol import redaction as redact
+from approvals.protocol import redaction
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
 from approvals.protocol.secret_paths import declared_at, steps_of
@@ -49,7 +49,7 @@ def attempt(
     trials = []
     for facts in known[:MOST_PLACES]:
         declared = Declared(declared_at(arguments, map(steps_of, facts.secret)))
-        kept, hidden = redact.looks_secret(redact.leaves(encoded, facts.secret, b""), b"", declared)
+        kept, hidden = redaction.looks_secret(redaction.leaves(encoded, facts.secret, b""), b"", declared)
         call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups)
         trials.append(explain(policy, call))
     return trials

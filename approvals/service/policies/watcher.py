@@ -8,7 +8,7 @@ from approvals.errors import Invalid
 from approvals.policy.loader import PolicyRefused, read
 from approvals.policy.model import Policy, ToolFacts, policy_hash
 from approvals.service.audit.log import AuditLog
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce, Trouble
 from approvals.service.policies.file import Content, PolicyFile
 from approvals.service.storage.database import Database, Reader
@@ -57,14 +57,14 @@ class PolicyWatch:
         except Invalid as error:
             what = f"The policy file {self.file.path} cannot be used: {self._trouble(error).report}"
             raise Invalid(what, hint=NO_FILE) from error
-        self._database.write_now(lambda tx: policy_versions.load(tx, self._log, policy, self.actor))
+        self._database.write_now(lambda tx: versions.load(tx, self._log, policy, self.actor))
         self._seen = self._dealt_with = content
         return policy
 
     def _first(self, content: Content) -> Policy:
         if content.trouble:
             raise Invalid(content.trouble)
-        tools, before = self._database.read_now(lambda reader: (self._tools(reader), policy_versions.last(reader)))
+        tools, before = self._database.read_now(lambda reader: (self._tools(reader), versions.last(reader)))
         try:
             return read(content.text, tools)
         except PolicyRefused:
@@ -101,7 +101,7 @@ class PolicyWatch:
             in_force.trouble, self._refused_for = self._trouble(error), tuple(tools)
             self._shout(in_force, content, in_force.trouble.report)
             return
-        await self._database.write(lambda tx: policy_versions.load(tx, self._log, policy, self.actor))
+        await self._database.write(lambda tx: versions.load(tx, self._log, policy, self.actor))
         in_force.present, in_force.trouble, self._said = policy, None, None
         logger.warning("the policy %s is in force, from %s", in_force.hash[:16], self.file.path)
 

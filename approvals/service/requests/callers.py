@@ -6,7 +6,7 @@ from approvals.errors import Unauthenticated
 from approvals.instant import SECOND
 from approvals.protocol import scopes
 from approvals.protocol.registration import VerifiedAgent
-from approvals.service.controls import audiences as audience
+from approvals.service.controls import audiences
 from approvals.service.identity import credentials
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Reader, Row
@@ -33,7 +33,7 @@ def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) 
     """Whose key is this, and what of this installation's server does it cover? Raises Unauthenticated unless it is a
     live agent's, NotInAudience for one that the server is not for."""
     agent = credentials.authenticate(reader, key, "agent")
-    audience.check_server(reader, installation.server, agent.row.name, agent.row.groups.split())
+    audiences.check_server(reader, installation.server, agent.row.name, agent.row.groups.split())
     claims = {
         "agent": agent.id,
         "credential": agent.credential.id,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import (
     ApprovalsError,
     NotFound,
@@ -27,11 +27,9 @@ from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts, state
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
-from approvals.service.requests import callers as assertion
+from approvals.service.controls import audiences, freezes, rollouts, state
+from approvals.service.identity import credentials, users
+from approvals.service.requests import callers
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
     Reader,
@@ -144,7 +142,7 @@ class Claims:
             raise Stale(f"{changed} after it was approved.", hint="Call again: it is asked anew.")
         agent = None
         if row.agent_id is not None:
-            agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            agent, key = callers.live_agent(tx, row.agent_id, row.agent_credential_id)
             if not scopes.allows(key.scopes, row.server, row.tool):
                 raise scopes.refusal(row.server, row.tool)
         permission = tx.one(_PERMISSION, request_id=row.id)
@@ -165,7 +163,7 @@ class Claims:
     def _start(self, tx: Transaction, installation: Row, row: Row, permission: Row, claim: Claim) -> None:
         execution = tx.insert(
             Execution,
-            id=identifier.new(tx.now),
+            id=ids.new(tx.now),
             permission_id=permission.id,
             request_id=row.id,
             claim_id=claim.claim_id,
@@ -220,7 +218,7 @@ def _check_controls(reader: Reader, row: Row, permission: Row, agent: str | None
     """Raises Frozen, NotInAudience, or NotPossible when the rollout no longer lets it run unasked."""
     standing = state.load(reader, row.server)
     freezes.check(reader, standing, row.agent_id)
-    audience.check(standing.audience, row.server, agent, groups)
+    audiences.check(standing.audience, row.server, agent, groups)
     if permission.source == "rollout":
         rollout = rollouts.mode(standing.rollouts, row.tool, agent, groups)
         if rollouts.source(False, rollout, row.hidden) != "rollout":
@@ -233,7 +231,7 @@ def _keep(tx: Transaction, row: Row) -> None:
     if row.agent_id is not None:
         credentials.lock_shared(tx, "agent", row.agent_id)
         credentials.lock_shared(tx, "key", row.agent_credential_id)
-    people.lock_voters(tx, row.id)
+    users.lock_voters(tx, row.id)
 
 
 def _kept(outcome: Outcome, until: int) -> dict[str, Any]:

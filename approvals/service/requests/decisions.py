@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import (
     Conflict,
     Invalid,
@@ -99,7 +99,7 @@ class Decisions:
     def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
         written = tx.insert(
             DecisionRow,
-            id=identifier.new(tx.now),
+            id=ids.new(tx.now),
             request_id=row.id,
             content_version=row.content_version,
             digest=row.digest,

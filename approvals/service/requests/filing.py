@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import Invalid, Stale, TooLarge
 from approvals.instant import SECOND, Instant
 from approvals.policy.model import (
@@ -32,15 +32,13 @@ from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts, state
+from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.keyring import Keyring
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.policies.snapshot import remember
 from approvals.service.realtime.channels import FOLLOW
-from approvals.service.requests import presence
-from approvals.service.requests import reminders as nudges
+from approvals.service.requests import presence, reminders
 from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
@@ -48,7 +46,7 @@ from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Row, Statement, Transaction
 from approvals.service.storage.tables import Permission, Request
 from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
-from approvals.service.tools import summary as headline
+from approvals.service.tools import summary
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.registry import Registry, Standing, facts_of
 
@@ -159,7 +157,7 @@ class Filings:
         policy = self._policy.present  # once: what judges is what is named
         known = _known(tx, installation, caller, tool, filing)
         standing = state.load(tx, installation.server)
-        audience.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
+        audiences.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
         rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
         of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
@@ -237,7 +235,7 @@ class Filings:
 
     def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
         holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
-        request_id = identifier.new(tx.now)
+        request_id = ids.new(tx.now)
         judgement, filing = call.judgement, call.filing
         source = call.source
         held = holding is not None and bool(source)
@@ -344,15 +342,15 @@ class Filings:
         """The effect sentence, and whether it comes from an accepted template."""
         template, arguments = call.tool.definition.summary, call.filing.arguments
         if template is not None and call.tool.accepted:
-            return headline.render(template, arguments), True
+            return summary.render(template, arguments), True
         shown = Layout(call.tool.definition.input_schema).arranged(arguments)
-        return headline.plain(call.installation.server, call.filing.tool, shown), False
+        return summary.plain(call.installation.server, call.filing.tool, shown), False
 
     def _store_policy(self, tx: Transaction, policy: Policy) -> str:
         """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
         name = policy_hash(policy)
         if name != self._kept:
-            policy_versions.store(tx, policy)
+            versions.store(tx, policy)
             tx.after_commit.append(partial(setattr, self, "_kept", name))
         return name
 
@@ -395,8 +393,8 @@ def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
         "reviewers": judgement.reviewers.dump(),
         "grants": _dumped(judgement.grants),
         "notify": judgement.notify.dump(),
-        "nudges": nudges.dump(judgement.nudges),
-        "nudge_at": nudges.next_at(judgement.nudges, filed_at),
+        "nudges": reminders.dump(judgement.nudges),
+        "nudge_at": reminders.next_at(judgement.nudges, filed_at),
     }
 
 
@@ -408,7 +406,7 @@ def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | 
     """Write down what a claim will consume: bound to this content, once per request."""
     permission = tx.insert(
         Permission,
-        id=identifier.new(tx.now),
+        id=ids.new(tx.now),
         request_id=row.id,
         source=source,
         grant_id=grant_id,

@@ -10,11 +10,10 @@ from approvals.policy.model import Action, CallFacts, Policy
 from approvals.protocol import scopes
 from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import rollouts, state
+from approvals.service.controls import audiences, rollouts, state
 from approvals.service.controls.freezes import CONCERNED
 from approvals.service.identity import credentials
-from approvals.service.requests import callers as assertion
+from approvals.service.requests import callers
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import (
@@ -83,12 +82,12 @@ class Releases:
             raise Stale(f"{changed}.")
         agent = None
         if row.agent_id is not None:
-            agent, key = assertion.live_agent(tx, row.agent_id, row.agent_credential_id)
+            agent, key = callers.live_agent(tx, row.agent_id, row.agent_credential_id)
             if not scopes.allows(key.scopes, row.server, row.tool):
                 raise scopes.refusal(row.server, row.tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
         standing = state.load(tx, row.server)
-        audience.check(standing.audience, row.server, name, groups)
+        audiences.check(standing.audience, row.server, name, groups)
         call = CallFacts(
             facts_of(installation, tool), json.loads(row.arguments), name, row.hidden, tx.now, agent_groups=groups
         )

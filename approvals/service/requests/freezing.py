@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import Invalid, NotFound
 from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Touched
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import state
+from approvals.service.controls import audiences, state
 from approvals.service.controls.freezes import (
     CONCERNED,
     HOLD,
@@ -101,7 +100,7 @@ class Freezes:
             reason = reason or before.reason
             self._end(tx, actor, before)
         made = {"made_at": tx.now, "made_by": actor}
-        freeze = tx.insert(Freeze, id=identifier.new(tx.now), scope=scope, of=of, mode=mode, reason=reason, **made)
+        freeze = tx.insert(Freeze, id=ids.new(tx.now), scope=scope, of=of, mode=mode, reason=reason, **made)
         facts = {"freeze": freeze.id, "mode": mode, "because": reason}
         touched = Touched(Freeze, None, freeze)
         self._transitions.log.append(tx, "freeze.made", actor, subject(freeze), touched, **facts)
@@ -154,13 +153,13 @@ class Freezes:
         state.notify_changed(tx, self._tell)
 
     def _revoke(self, tx: Transaction) -> int:
-        ids = [row.id for row in tx.all(_UNCLAIMED)]
-        for request_id in ids:
+        unclaimed = [row.id for row in tx.all(_UNCLAIMED)]
+        for request_id in unclaimed:
             row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
             freeze = stopping(state.load(tx, row.server).freezes, row.agent_id)
             if row.state == State.APPROVED and freeze is not None:
                 self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=sentence(tx, freeze))
-        return len(ids)
+        return len(unclaimed)
 
 
 def unclaimed(reader: Reader) -> bool:
@@ -170,7 +169,7 @@ def unclaimed(reader: Reader) -> bool:
 
 def _check_of(reader: Reader, scope: str, of: str) -> None:
     if scope == "server":
-        audience.known_server(reader, of)
+        audiences.known_server(reader, of)
     elif scope == "agent" and credentials.principal(reader, "agent", of) is None:
         raise NotFound("There is no such agent.", hint="List them: approvals agent list")
     elif scope == "all" and of:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, or_, select, update
 
-from approvals import ids as identifier
+from approvals import ids
 from approvals.errors import TooMany
 from approvals.instant import SECOND
 from approvals.service.audit.log import SYSTEM, AuditLog
@@ -122,11 +122,11 @@ class Allowances:
             self._log.append(tx, "agent.flooding", SYSTEM, f"agent:{agent_id}")
 
     def _check_minute(self, tx: Transaction, caller: Caller, kind: str, of: str, minute: int) -> None:
-        lately = tx.one(_LATELY[kind], id=of, since=identifier.first(tx.now - MINUTE), cap=minute)
+        lately = tx.one(_LATELY[kind], id=of, since=ids.first(tx.now - MINUTE), cap=minute)
         if _number(lately) < minute:
             return
         oldest = lately.oldest if lately is not None else None
-        again = (identifier.instant(oldest) + MINUTE - tx.now) / SECOND if oldest else 60
+        again = (ids.instant(oldest) + MINUTE - tx.now) / SECOND if oldest else 60
         words = f"{minute} requests a minute are the most"
         raise self._refusal(tx, caller, kind, of, words, "Slow down.", max(1, int(again) + 1))
 

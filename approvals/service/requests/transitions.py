@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import NotFound, NotPossible
-from approvals.protocol import states as state
+from approvals.protocol import states
 from approvals.protocol.states import OPEN, Deadlines, Move, State
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.audit.seals import Touched
@@ -117,7 +117,7 @@ class Transitions:
     ) -> Row:
         """Make one move, and put on record what else it `touched`; the row as it is afterwards. Raises NotPossible when
         the state has no such move, or the row has changed under us."""
-        to = state.after(State(row.state), move)
+        to = states.after(State(row.state), move)
         changes |= {"nudge_at": None}  # nobody is reminded of what no longer waits for them
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
@@ -156,7 +156,7 @@ class Transitions:
 
     def apply_due(self, tx: Transaction, row: Row) -> Row:
         """The row after the moves that time has made by now."""
-        due = state.due(State(row.state), deadlines(row), tx.now)
+        due = states.due(State(row.state), deadlines(row), tx.now)
         return row if due is None else self.move(tx, row, due, SYSTEM, because=BECAUSE[due])
 
 
@@ -174,5 +174,5 @@ def deadlines(row: Row) -> Deadlines:
 
 def seen_state(row: Row, now: int) -> State:
     """The state as of `now`, whether or not the timer has come round."""
-    due = state.due(State(row.state), deadlines(row), now)
-    return State(row.state) if due is None else state.after(State(row.state), due)
+    due = states.due(State(row.state), deadlines(row), now)
+    return State(row.state) if due is None else states.after(State(row.state), due)

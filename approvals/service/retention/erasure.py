@@ -12,7 +12,7 @@ from approvals.errors import NotPossible
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Watch
-from approvals.service.history import fulltext as word_index
+from approvals.service.history import fulltext
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage.database import Row, Statement, Transaction
@@ -167,7 +167,7 @@ class Erasures:
         tx.execute(_ERASE_EXECUTION, of=row.id)
         tx.execute(_ERASE_DECISIONS, of=row.id)
         tx.execute(_ERASE_TERMS, of=row.id)
-        word_index.forget(tx, row.id)
+        fulltext.forget(tx, row.id)
         for event in tx.all(_ABOUT, subject=row.id):
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):

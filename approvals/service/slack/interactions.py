@@ -17,12 +17,7 @@ from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import NotDelivered
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
-from approvals.service.slack import blocks as message
-from approvals.service.slack import buttons as button
-from approvals.service.slack import links, payloads
-from approvals.service.slack import message_log as messages
-from approvals.service.slack import modals as modal
-from approvals.service.slack import request_view as face
+from approvals.service.slack import blocks, buttons, links, message_log, modals, payloads, request_view
 from approvals.service.slack.buttons import Buttons, Pressed
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
@@ -85,11 +80,11 @@ class Presses:
 
     async def _pressed(self, payload: Interaction) -> Answer:
         action = next(iter(payload.actions), Action())
-        does = {message.APPROVE: self._approve, message.DENY: self._ask_why}.get(action.action_id)
+        does = {blocks.APPROVE: self._approve, blocks.DENY: self._ask_why}.get(action.action_id)
         if does is None:
             return None
         try:
-            pressed = button.read(action.value)
+            pressed = buttons.read(action.value)
             person = await self._identities.person(await self._identities.slack_user(payload.sender))
             await does(person, pressed, payload)
         except ApprovalsError as error:
@@ -103,17 +98,17 @@ class Presses:
         row = await self._service.read(lambda reader: self._named(reader, pressed))
         place = payload.container
         private = Place(button=self._buttons.of(row), channel=place.channel_id, ts=place.message_ts)
-        await self._open(payload.trigger_id, modal.denial(row.headline, private.model_dump_json()))
+        await self._open(payload.trigger_id, modals.denial(row.headline, private.model_dump_json()))
 
     async def _submitted(self, payload: Interaction) -> Answer:
         view = payload.view
-        does = {modal.DENIAL: self._deny, modal.FREEZE: self._freeze}.get(view.callback_id)
+        does = {modals.DENIAL: self._deny, modals.FREEZE: self._freeze}.get(view.callback_id)
         if does is None:
             return None
         try:
             await does(await self._identities.person(await self._identities.slack_user(payload.sender)), view)
         except ApprovalsError as error:
-            return {"response_action": "errors", "errors": {modal.REASON: _words(error)[:2000]}}
+            return {"response_action": "errors", "errors": {modals.REASON: _words(error)[:2000]}}
         return None
 
     async def _deny(self, person: Person, view: View) -> None:
@@ -122,9 +117,9 @@ class Presses:
         except ValidationError:
             raise Forbidden("This dialog was not made by this service.", hint="Press Deny again.") from None
         place = Container(channel_id=private.channel, message_ts=private.ts)
-        again = bool(view.input(modal.AGAIN).selected_options)
+        again = bool(view.input(modals.AGAIN).selected_options)
         reason = _reason(view)
-        await self._decide(person, button.read(private.button), "deny", place, comment=reason, may_ask_again=again)
+        await self._decide(person, buttons.read(private.button), "deny", place, comment=reason, may_ask_again=again)
 
     async def _decide(self, person: Person, pressed: Pressed, verdict: Any, place: Container, **more: Any) -> None:
         def write(tx: Transaction) -> None:
@@ -132,7 +127,7 @@ class Presses:
             self._buttons.check(pressed, row)
             if _said_before(tx, row, person, verdict):
                 return  # the same press, delivered again
-            seen = message.request(face.of(self._service, self._buttons, tx, row.id))
+            seen = blocks.request(request_view.of(self._service, self._buttons, tx, row.id))
             if verdict == "approve" and not seen.complete:
                 raise Forbidden(
                     "The message could not show all that would run.", hint="Open it in the web app to approve it."
@@ -140,7 +135,7 @@ class Presses:
             decision = Decision(verdict=verdict, content_version=pressed.content_version, digest=row.digest, **more)
             self._service.decisions.decide(tx, row.id, person, decision, Seen(seen.shown))
             if place.channel_id and place.message_ts:  # a copy that nobody wrote down is brought up to date, too
-                messages.posted(tx, row.id, place.channel_id, place.message_ts, asked="")
+                message_log.posted(tx, row.id, place.channel_id, place.message_ts, asked="")
 
         await self._service.write(write)
 
@@ -176,12 +171,12 @@ class Presses:
 
     async def _ask_freeze(self, payload: Command, _: str) -> str:
         _check_admin(await self._identities.person(await self._identities.slack_user(payload.sender)))
-        await self._open(payload.trigger_id, modal.freeze())
+        await self._open(payload.trigger_id, modals.freeze())
         return ""
 
     async def _freeze(self, person: Person, view: View) -> None:
         _check_admin(person)
-        mode, reason = view.input(modal.MODE).selected_option.value, _reason(view)
+        mode, reason = view.input(modals.MODE).selected_option.value, _reason(view)
         await self._service.write(lambda tx: self._service.freezes.make(tx, person.actor, "all", "", mode, reason))
 
     async def _open(self, trigger_id: str, view: dict[str, Any]) -> None:
@@ -220,7 +215,7 @@ def _said_before(reader: Reader, row: Row, person: Person, verdict: str) -> bool
 
 def _reason(view: View) -> str:
     """Raises Invalid for more than a record holds; Slack's own dialog lets nobody write so much."""
-    reason = view.input(modal.REASON).value.strip()
+    reason = view.input(modals.REASON).value.strip()
     if len(reason) > MAX_REASON:
         raise Invalid(f"This reason has {len(reason):,} characters; {MAX_REASON:,} are the most.", hint="Shorten it.")
     return reason

@@ -16,7 +16,7 @@ from approvals.errors import (
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
-from approvals.service.identity import users as people
+from approvals.service.identity import users
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import (
@@ -143,7 +143,7 @@ class Links:
 def user_of(reader: Reader, who: SlackUser) -> Row | None:
     """The person whom a Slack user stands for; None for a stranger, or a disabled account."""
     link = reader.one(_LINK, team_id=who.team_id, slack_user_id=who.id)
-    user = people.find(reader, link.user_id) if link is not None else None
+    user = users.find(reader, link.user_id) if link is not None else None
     return None if user is None or user.disabled_at is not None else user
 
 

@@ -7,10 +7,7 @@ from typing import Any
 from approvals.protocol.states import State
 from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
 from approvals.service.service import Service
-from approvals.service.slack import blocks as message
-from approvals.service.slack import channels as destinations
-from approvals.service.slack import message_log as messages
-from approvals.service.slack import request_view as face
+from approvals.service.slack import blocks, channels, message_log, request_view
 from approvals.service.slack.blocks import RAN, Message
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.client import Refused, SlackApi
@@ -57,8 +54,8 @@ class SlackNotifier:
 
         def missing(reader: Reader) -> list[str]:
             row = self._service.statuses.row(reader, request_id)
-            known = {copy.asked for copy in messages.copies(reader, request_id)}
-            places = destinations.of(self._service, reader, row, self._channel, team.team_id)
+            known = {copy.asked for copy in message_log.copies(reader, request_id)}
+            places = channels.of(self._service, reader, row, self._channel, team.team_id)
             return [place for place in places if place not in known]
 
         await _all(self._tell(place, request_id) for place in await self._service.read(missing))
@@ -75,13 +72,13 @@ class SlackNotifier:
         await self.announce(notice)
         seen, copies = await self._service.read(lambda reader: self._seen(reader, notice.row.id))
         await _all(self._renew(seen, copy) for copy in copies)
-        await _all(self._thread(copy, message.reminder(seen)) for copy in copies if not copy.digest)
+        await _all(self._thread(copy, blocks.reminder(seen)) for copy in copies if not copy.digest)
 
     def _seen(self, reader: Reader, request_id: str) -> tuple[Face, list[Row]]:
-        return self._face(reader, request_id), messages.copies(reader, request_id)
+        return self._face(reader, request_id), message_log.copies(reader, request_id)
 
     def _face(self, reader: Reader, request_id: str) -> Face:
-        return face.of(self._service, self._buttons, reader, request_id)
+        return request_view.of(self._service, self._buttons, reader, request_id)
 
     async def _tell(self, place: str, request_id: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -93,7 +90,7 @@ class SlackNotifier:
     async def _post_one(self, place: str, request_id: str, *, reposted: bool = False) -> None:
         seen = await self._service.read(lambda reader: self._face(reader, request_id))
         if seen.status.state is State.PENDING:
-            await self._post(place, [request_id], message.request(seen), reposted=reposted)
+            await self._post(place, [request_id], blocks.request(seen), reposted=reposted)
 
     async def _post_digest(self, place: str, request_ids: list[str]) -> None:
         if len(request_ids) == 1:
@@ -101,7 +98,7 @@ class SlackNotifier:
             return
         listed = sorted(request_ids)  # as every refresh lists them
         faces = await self._service.read(lambda reader: [self._face(reader, request_id) for request_id in listed])
-        await self._post(place, request_ids, message.digest(faces, self._service.public_url), digest=True)
+        await self._post(place, request_ids, blocks.digest(faces, self._service.public_url), digest=True)
 
     async def _post(self, place: str, request_ids: list[str], said: Message, **kind: bool) -> None:
         answer = await self._posted(place, said)
@@ -109,7 +106,7 @@ class SlackNotifier:
 
         def write(tx: Any) -> None:
             for request_id in request_ids:
-                messages.posted(tx, request_id, channel, ts, place, **kind)
+                message_log.posted(tx, request_id, channel, ts, place, **kind)
 
         await self._service.write(write)
 
@@ -124,7 +121,7 @@ class SlackNotifier:
             self._unreachable[place] = error.error
             if place in {self._channel, ""} or place.startswith("@"):
                 raise NotDelivered(f"{place}: {error.error}", 60.0) from None
-            words = message.note(f"Meant for {place}, which cannot be reached ({error.error}).")
+            words = blocks.note(f"Meant for {place}, which cannot be reached ({error.error}).")
             return await self._say(self._channel, Message(said.text, [*said.blocks, words]))
         self._unreachable.pop(place, None)
         return answer
@@ -144,7 +141,7 @@ class SlackNotifier:
         if copy.digest:
             await self._refreshes.add(f"{copy.channel} {copy.ts}", seen.row.id)
             return
-        said = message.request(seen)
+        said = blocks.request(seen)
         try:
             await self._api.call("chat.update", channel=copy.channel, ts=copy.ts, text=said.text, blocks=said.blocks)
         except Refused as error:
@@ -152,8 +149,8 @@ class SlackNotifier:
             return
         state = seen.status.state
         if state in RAN and copy.told != state:
-            await self._thread(copy, message.result(seen))
-            await self._service.write(lambda tx: messages.told(tx, seen.row.id, copy.channel, state))
+            await self._thread(copy, blocks.result(seen))
+            await self._service.write(lambda tx: message_log.told(tx, seen.row.id, copy.channel, state))
 
     async def _lost(self, seen: Face, copy: Row, error: Refused) -> None:
         """A deleted message comes back once while there is something to decide."""
@@ -161,7 +158,7 @@ class SlackNotifier:
             raise Undeliverable(f"{copy.channel}: {error.error}") from None
         if error.error not in NO_MESSAGE:
             raise error
-        await self._service.write(lambda tx: messages.forget(tx, copy.channel, copy.ts))
+        await self._service.write(lambda tx: message_log.forget(tx, copy.channel, copy.ts))
         if seen.status.state is State.PENDING and not copy.reposted:
             await self._post_one(copy.asked or copy.channel, seen.row.id, reposted=True)
 
@@ -169,15 +166,15 @@ class SlackNotifier:
         channel, ts = key.split(" ")
 
         def gather(reader: Reader) -> list[Face]:
-            return [self._face(reader, row.request_id) for row in messages.shown_at(reader, channel, ts)]
+            return [self._face(reader, row.request_id) for row in message_log.shown_at(reader, channel, ts)]
 
-        said = message.digest(await self._service.read(gather), self._service.public_url)
+        said = blocks.digest(await self._service.read(gather), self._service.public_url)
         try:
             await self._api.call("chat.update", channel=channel, ts=ts, text=said.text, blocks=said.blocks)
         except Refused as error:
             if error.error not in NO_MESSAGE:
                 raise
-            await self._service.write(lambda tx: messages.forget(tx, channel, ts))
+            await self._service.write(lambda tx: message_log.forget(tx, channel, ts))
 
     async def _thread(self, copy: Row, said: Message) -> None:
         try:

@@ -22,8 +22,7 @@ from approvals.protocol.canonical import (
 from approvals.protocol.registration import Annotations, Assurance, Registered, ToolDefinition, ToolVerdict, Verdict
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts, state
+from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.storage.database import (
     Reader,
     Row,
@@ -188,7 +187,7 @@ class Registry:
             refused=dict(refused or {}),
             public_url=self._public_url,
             freezes=freezes.told(reader, moved.freezes),
-            audience=audience.name_of(moved.audience),
+            audience=audiences.name_of(moved.audience),
         )
 
     def standing(self, reader: Reader, installation: Row, session: str, name: str) -> Standing:

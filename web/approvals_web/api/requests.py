@@ -9,7 +9,7 @@ from approvals.errors import NotFound, Unauthenticated
 from approvals.protocol.fields import Identifier
 from approvals.protocol.messages import Filing, RequestStatus, RequestView
 from approvals.protocol.states import OPEN, State
-from approvals.service.history import queries as search
+from approvals.service.history import queries
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.wakeup import Bell
@@ -71,7 +71,7 @@ async def search_requests(
     """Search, newest first."""
     said = {"on_behalf_of": on_behalf_of, "agent_session": agent_session, "trace_id": trace_id}
     found = await service.read(
-        lambda reader: search.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit, **said)
+        lambda reader: queries.page(reader, state=state, server=server, tool=tool, before=cursor, limit=limit, **said)
     )
     statuses = [service.statuses.of(row, service.database.clock.now()) for row in found]
     return Page(requests=statuses, cursor=found[-1].id if len(found) == limit else None)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from approvals.service.identity import key_lifetimes as key_life
+from approvals.service.identity import key_lifetimes
 from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show, text
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
@@ -30,7 +30,12 @@ def add(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an agent. It is shown once."""
-    given = {"owners": owner or [], "groups": group or [], "covers": scopes or "", "expires": expires or key_life.NEVER}
+    given = {
+        "owners": owner or [],
+        "groups": group or [],
+        "covers": scopes or "",
+        "expires": expires or key_lifetimes.NEVER,
+    }
     print(f"APPROVALS_AGENT_KEY={ask(database_url, 'agent add', name=name, **given)}")
 
 

@@ -26,7 +26,7 @@ from approvals_web.cli.asking import (
     show,
     text,
 )
-from approvals_web.operator import socket as control
+from approvals_web.operator import socket
 from approvals_web.operator.reach import opened
 from approvals_web.setting_values import LAST_PORT
 
@@ -105,7 +105,7 @@ def migrate(
     chosen.prepare()
     print(f"{chosen.database().name} is at the newest schema.")
     if restored:
-        became = control.close_restored(opened(chosen))
+        became = socket.close_restored(opened(chosen))
         counted = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
         print(f"It was restored from a back-up: that is on record. Requests that were open: {counted or 'none'}.")
         print("Everybody is signed out, and standing grants are revoked.")

@@ -14,9 +14,8 @@ import httpx2
 from approvals import private_file
 from approvals.errors import Unauthenticated, Unavailable
 from approvals.protocol.registration import Assurance
-from approvals.service.history import queries as search
-from approvals.service.identity import credentials
-from approvals.service.identity import servers as principals
+from approvals.service.history import queries
+from approvals.service.identity import credentials, servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals_web.settings import Settings
@@ -71,7 +70,7 @@ class Demo:
         return keys
 
     def _server_key(self, tx: Transaction) -> str:
-        known = [row for row in principals.installations(tx) if row.label == LABEL and row.disabled_at is None]
+        known = [row for row in servers.installations(tx) if row.label == LABEL and row.disabled_at is None]
         if known:
             return self._service.principals.rotate(tx, ACTOR, "installation", known[0])
         return self._service.principals.add_server(
@@ -79,7 +78,7 @@ class Demo:
         )
 
     def _agent_key(self, tx: Transaction) -> str:
-        known = [row for row in principals.agents(tx) if row.name == AGENT]
+        known = [row for row in servers.agents(tx) if row.name == AGENT]
         if known and known[0].disabled_at is None:
             return self._service.principals.rotate(tx, ACTOR, "agent", known[0])
         name = AGENT if not known else f"{AGENT}-{tx.now}"
@@ -87,8 +86,8 @@ class Demo:
 
     async def _may_file(self) -> bool:
         """Only when no call waits; the demo's own is taken up again."""
-        waiting = await self._service.read(lambda reader: search.page(reader, state="pending", limit=2))
-        agents = {row.id for row in await self._service.read(principals.agents) if row.name.startswith(AGENT)}
+        waiting = await self._service.read(lambda reader: queries.page(reader, state="pending", limit=2))
+        agents = {row.id for row in await self._service.read(servers.agents) if row.name.startswith(AGENT)}
         return all(row.agent_id in agents for row in waiting)
 
     async def _accept_shop(self) -> None:
@@ -101,7 +100,7 @@ class Demo:
 
     def _accept_first(self, tx: Transaction) -> bool:
         """Whether the shop has registered. What it changes later waits for a person, as everybody's does."""
-        at = principals.installation_named(tx, SERVER, LABEL).id
+        at = servers.installation_named(tx, SERVER, LABEL).id
         tools = [row for row in self._service.registry.tools(tx) if row.installation_id == at]
         for row in tools:
             if row.accepted_hash is None and row.offered_hash is not None:

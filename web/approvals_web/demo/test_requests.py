@@ -9,7 +9,7 @@ from approvals.instant import to_datetime
 from approvals.protocol.messages import CallRecords, Claim, Filing, Outcome, RequestStatus
 from approvals.protocol.registration import Annotations, Assurance, Registration, ToolDefinition
 from approvals.protocol.states import OPEN, State
-from approvals.service.identity import servers as principals
+from approvals.service.identity import servers
 from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.service import Service
@@ -60,12 +60,12 @@ class Rehearsals:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _installation(self, tx: Transaction, person: Person) -> Row:
-        known = [row for row in principals.installations(tx) if (row.server, row.label) == (SERVER, LABEL)]
+        known = [row for row in servers.installations(tx) if (row.server, row.label) == (SERVER, LABEL)]
         if not known:
             self._service.principals.add_server(
                 tx, person.actor, SERVER, label=LABEL, assurance=Assurance.ENFORCED, trusted=True
             )
-        return principals.installation_named(tx, SERVER, LABEL)
+        return servers.installation_named(tx, SERVER, LABEL)
 
     async def _see_through(self, at: Row, session: str, request_id: str) -> None:
         """Wait as a gate does, claim what is approved, greet, and report."""

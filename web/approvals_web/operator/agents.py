@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from approvals.instant import Instant, to_datetime
-from approvals.service.identity import agents, credentials
-from approvals.service.identity import key_lifetimes as key_life
-from approvals.service.identity import servers as principals
+from approvals.service.identity import agents, credentials, key_lifetimes, servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Row, Transaction
 
@@ -21,12 +19,12 @@ def add(
     owners: list[str],
     groups: list[str],
     covers: str = "",
-    expires: str = key_life.NEVER,
+    expires: str = key_lifetimes.NEVER,
 ) -> Any:
-    life = key_life.seconds(expires)
+    life = key_lifetimes.seconds(expires)
     key = s.principals.add_agent(tx, actor, name, owners=owners, covers=covers, life=life)
     if groups:
-        s.agents.set_groups(tx, actor, principals.agent_named(tx, name), groups)
+        s.agents.set_groups(tx, actor, servers.agent_named(tx, name), groups)
     return key
 
 
@@ -35,45 +33,45 @@ def listed(s: Service, tx: Transaction, actor: str) -> Any:
 
 
 def keys(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    agent = principals.agent_named(tx, name)
+    agent = servers.agent_named(tx, name)
     return [_key(key, tx.now) for key in credentials.live(tx, "agent", agent.id)]
 
 
 def rotate(
     s: Service, tx: Transaction, actor: str, name: str, covers: str | None = None, expires: str | None = None
 ) -> Any:
-    life = None if expires is None else key_life.seconds(expires)
+    life = None if expires is None else key_lifetimes.seconds(expires)
     return s.principals.rotate(
         tx,
         actor,
         "agent",
-        principals.agent_named(tx, name),
+        servers.agent_named(tx, name),
         covers=covers,
         life=life,
-        forever=expires == key_life.NEVER,
+        forever=expires == key_lifetimes.NEVER,
     )
 
 
 def revoke(s: Service, tx: Transaction, actor: str, name: str, key: str | None = None) -> Any:
-    return s.principals.revoke(tx, actor, "agent", principals.agent_named(tx, name), key)
+    return s.principals.revoke(tx, actor, "agent", servers.agent_named(tx, name), key)
 
 
 def owner(s: Service, tx: Transaction, actor: str, name: str, add: list[str], remove: list[str]) -> Any:
-    agent = principals.agent_named(tx, name)
+    agent = servers.agent_named(tx, name)
     return s.agents.change_owners(tx, actor, agent, add=add, remove=remove)
 
 
 def groups(s: Service, tx: Transaction, actor: str, name: str, names: list[str]) -> Any:
-    return s.agents.set_groups(tx, actor, principals.agent_named(tx, name), names)
+    return s.agents.set_groups(tx, actor, servers.agent_named(tx, name), names)
 
 
 def limits(s: Service, tx: Transaction, actor: str, name: str, pending: int | None, minute: int | None) -> Any:
-    s.agents.set_limits(tx, actor, principals.agent_named(tx, name), pending=pending, minute=minute)
+    s.agents.set_limits(tx, actor, servers.agent_named(tx, name), pending=pending, minute=minute)
     return name
 
 
 def scopes(s: Service, tx: Transaction, actor: str, name: str, key: str, covers: str) -> Any:
-    return s.agents.set_scopes(tx, actor, principals.agent_named(tx, name), key, covers)
+    return s.agents.set_scopes(tx, actor, servers.agent_named(tx, name), key, covers)
 
 
 def everyone(tx: Transaction) -> list[dict[str, Any]]:

@@ -5,8 +5,7 @@ from typing import Any
 
 from approvals.errors import Invalid
 from approvals.instant import to_datetime
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts
+from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity.servers import agent_named
 from approvals.service.service import Service
 from approvals.service.storage.database import Row, Transaction
@@ -61,7 +60,7 @@ def rollout_list(s: Service, tx: Transaction, actor: str) -> Any:
 def server_audience(s: Service, tx: Transaction, actor: str, name: str, entries: list[str] | None) -> Any:
     """Set it, or only say it."""
     if entries is None:
-        return audience.known_server(tx, name).audience
+        return audiences.known_server(tx, name).audience
     return s.audiences.set(tx, actor, name, entries)
 
 
@@ -70,7 +69,7 @@ def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, 
     if server is not None and agent is not None:
         raise Invalid("A freeze is over one server or one agent.", hint="Make two.")
     if server is not None:
-        return "server", audience.known_server(tx, server).name
+        return "server", audiences.known_server(tx, server).name
     return ("agent", agent_named(tx, agent).id) if agent is not None else ("all", "")
 
 

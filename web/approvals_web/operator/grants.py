@@ -5,16 +5,16 @@ from typing import Any
 
 from approvals.instant import to_datetime
 from approvals.service import grants
-from approvals.service.identity import servers as principals
+from approvals.service.identity import servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals_web.pages.queue import grant_forms as granting
+from approvals_web.pages.queue import grant_forms
 
 PAGE = 200
 
 
 def grant_list(s: Service, tx: Transaction, actor: str, every: bool) -> Any:
-    rows = granting.listed(tx, grants.page(tx, limit=PAGE) if every else grants.live(tx, limit=PAGE))
+    rows = grant_forms.listed(tx, grants.page(tx, limit=PAGE) if every else grants.live(tx, limit=PAGE))
     return [
         {
             "id": row["id"],
@@ -34,7 +34,7 @@ def grant_revoke(s: Service, tx: Transaction, actor: str, grant_id: str) -> Any:
 
 
 def server_grants(s: Service, tx: Transaction, actor: str, name: str, label: str, allowed: bool) -> Any:
-    s.principals.allow_grants(tx, actor, principals.installation_named(tx, name, label), allowed=allowed)
+    s.principals.allow_grants(tx, actor, servers.installation_named(tx, name, label), allowed=allowed)
     return name
 
 

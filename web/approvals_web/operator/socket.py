@@ -26,15 +26,11 @@ from approvals.errors import (
 )
 from approvals.instant import to_datetime
 from approvals.protocol.registration import Assurance
-from approvals.service.identity import credentials
-from approvals.service.identity import key_lifetimes as key_life
-from approvals.service.identity import servers as principals
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, key_lifetimes, servers, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Database, Row, Transaction
 from approvals.service.storage.sqlite import Sqlite
-from approvals_web.operator import controls as control_levers
-from approvals_web.operator import grants as grant_commands
+from approvals_web.operator import controls, grants
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS
 
@@ -53,26 +49,26 @@ def server_add(
     label: str,
     assurance: str,
     trusted: bool,
-    expires: str = key_life.NEVER,
+    expires: str = key_lifetimes.NEVER,
 ) -> Any:
     known = {item.value: item for item in Assurance}
     if assurance not in known:
         raise Invalid(f"{assurance!r} is no assurance.", hint="enforced or cooperative")
     return s.principals.add_server(
-        tx, actor, name, label=label, assurance=known[assurance], trusted=trusted, life=key_life.seconds(expires)
+        tx, actor, name, label=label, assurance=known[assurance], trusted=trusted, life=key_lifetimes.seconds(expires)
     )
 
 
 def server_list(s: Service, tx: Transaction, actor: str) -> Any:
-    return [_listed(tx, row) for row in principals.installations(tx)]
+    return [_listed(tx, row) for row in servers.installations(tx)]
 
 
 def server_rotate(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
-    return s.principals.rotate(tx, actor, "installation", principals.installation_named(tx, name, label))
+    return s.principals.rotate(tx, actor, "installation", servers.installation_named(tx, name, label))
 
 
 def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
-    return s.principals.revoke(tx, actor, "installation", principals.installation_named(tx, name, label))
+    return s.principals.revoke(tx, actor, "installation", servers.installation_named(tx, name, label))
 
 
 def user_list(s: Service, tx: Transaction, actor: str) -> Any:
@@ -80,31 +76,31 @@ def user_list(s: Service, tx: Transaction, actor: str) -> Any:
         {"handle": row.handle or row.id, "name": row.name, "roles": row.roles, "groups": row.groups}
         | {"claimed_groups": ", ".join(row.claimed_groups.splitlines())}
         | _times(row)
-        for row in people.everyone(tx)
+        for row in users.everyone(tx)
     ]
 
 
 def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
     """A link for a new account, or for an existing one to sign in with."""
-    user = people.by_sign_in_name(tx, name)
+    user = users.by_sign_in_name(tx, name)
     if user is None:
-        people.check_free(tx, name)
+        users.check_free(tx, name)
     else:
         return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=user.id))
-    people.check_roles(roles)
+    users.check_roles(roles)
     return _link(s, s.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
 def user_disable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.people.disable(tx, people.require_user(tx, name).id, actor)
+    s.people.disable(tx, users.require_user(tx, name).id, actor)
     return name
 
 
 def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     """The one-time link that `serve` prints: for the first account, or on demand for the first admin."""
-    if not people.count(tx):
-        return _link(s, s.sign_in_links.make(tx, actor, "setup", roles=people.FIRST_ROLES))
-    admins = [row for row in people.everyone(tx) if row.disabled_at is None and "admin" in row.roles.split()]
+    if not users.count(tx):
+        return _link(s, s.sign_in_links.make(tx, actor, "setup", roles=users.FIRST_ROLES))
+    admins = [row for row in users.everyone(tx) if row.disabled_at is None and "admin" in row.roles.split()]
     if not demo or not admins:
         return None
     return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=admins[0].id))
@@ -136,8 +132,8 @@ COMMANDS: dict[str, Command] = {
     "erase": erase,
     "withdraw": withdraw,
     "address": address,
-    **grant_commands.COMMANDS,
-    **control_levers.COMMANDS,
+    **grants.COMMANDS,
+    **controls.COMMANDS,
     **AGENT_COMMANDS,
 }
 

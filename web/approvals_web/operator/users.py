@@ -4,29 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 from approvals.instant import to_datetime
-from approvals.service.identity import sign_in_links
-from approvals.service.identity import users as people
+from approvals.service.identity import sign_in_links, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 
 
 def user_roles(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
-    s.roster.set_roles(tx, people.require_user(tx, name), roles, actor)
+    s.roster.set_roles(tx, users.require_user(tx, name), roles, actor)
     return name
 
 
 def user_groups(s: Service, tx: Transaction, actor: str, name: str, groups: list[str]) -> Any:
-    s.roster.set_groups(tx, people.require_user(tx, name), groups, actor)
+    s.roster.set_groups(tx, users.require_user(tx, name), groups, actor)
     return name
 
 
 def user_enable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.roster.enable(tx, people.require_user(tx, name), actor)
+    s.roster.enable(tx, users.require_user(tx, name), actor)
     return name
 
 
 def user_sign_out(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.roster.sign_out_everywhere(tx, people.require_user(tx, name), actor)
+    s.roster.sign_out_everywhere(tx, users.require_user(tx, name), actor)
     return name
 
 

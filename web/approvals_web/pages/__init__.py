@@ -25,11 +25,11 @@ from approvals_web.pages import (
     slack,
     users,
 )
-from approvals_web.pages.card import page as cards
+from approvals_web.pages.card import page
 from approvals_web.pages.queue import page as queue
 
 PARTS = (
-    cards,
+    page,
     grants,
     queue,
     history,

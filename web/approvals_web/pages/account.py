@@ -14,9 +14,7 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
-from approvals.service.identity import sessions as web_sessions
-from approvals.service.identity import tokens as personal_tokens
-from approvals.service.identity import users as people
+from approvals.service.identity import sessions, tokens, users
 from approvals.service.identity.roles import groups_of
 from approvals.service.identity.tokens import HOUR
 from approvals.service.identity.users import LOCAL, Person
@@ -139,22 +137,22 @@ async def unlink_slack(team_id: SlackId, slack_user_id: SlackId, person: SignedI
 
 async def _prove(request: Request, service: Service, person: Person, present: str) -> Row:
     """The account as it was proved. Raises Unauthenticated, TooMany, or NotPossible for somebody without a password."""
-    user = await service.read(lambda reader: people.find(reader, person.id))
+    user = await service.read(lambda reader: users.find(reader, person.id))
     if user is None or user.issuer != LOCAL or user.password_hash is None:
         raise NotPossible("You have no password here.", hint="Sign in again through your identity provider.")
     return await by_password(request, service, user.subject, present)
 
 
 def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> Row | None:
-    user = people.find(tx, person.id)
+    user = users.find(tx, person.id)
     if user is None or user.issuer != LOCAL:
         raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")
     service.people.set_password(tx, person.id, password_hash, person.actor)
-    return people.find(tx, person.id)
+    return users.find(tx, person.id)
 
 
 def _came_by_link(person: Person, now: int) -> bool:
-    return person.method == "link" and personal_tokens.is_fresh(person, now)
+    return person.method == "link" and tokens.is_fresh(person, now)
 
 
 def _account(
@@ -179,15 +177,15 @@ def _account(
 
 
 def _shown(reader: Reader, person: Person) -> dict[str, Any]:
-    user = people.find(reader, person.id)
+    user = users.find(reader, person.id)
     return {
         "user": user,
         "groups": sorted(groups_of(user)) if user else [],
-        "sessions": web_sessions.live(reader, person.id),
-        "tokens": personal_tokens.live(reader, person.id),
-        "fresh": personal_tokens.is_fresh(person, reader.now),
+        "sessions": sessions.live(reader, person.id),
+        "tokens": tokens.live(reader, person.id),
+        "fresh": tokens.is_fresh(person, reader.now),
         "slack_links": links.of_person(reader, person.id),
         "typed": links.typed(reader, person),
         "by_link": _came_by_link(person, reader.now),
-        "at_most": personal_tokens.AT_MOST,
+        "at_most": tokens.AT_MOST,
     }

@@ -11,13 +11,11 @@ from approvals.errors import (
     Invalid,
     NotFound,
 )
-from approvals.protocol.fields import Identifier
-from approvals.protocol.fields import ServerName as AgentName
-from approvals.service.identity import agents
-from approvals.service.identity import key_lifetimes as key_life
+from approvals.protocol.fields import Identifier, ServerName
+from approvals.service.identity import agents, key_lifetimes
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person
-from approvals.service.requests import rate_limits as allowance
+from approvals.service.requests import rate_limits
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import Admin, SignedIn, TheService
@@ -53,7 +51,7 @@ async def add(
 ) -> Response:
     """A new agent; its key is in the answer, and nowhere else."""
     try:
-        life = key_life.seconds(expires.strip() or key_life.NEVER)
+        life = key_lifetimes.seconds(expires.strip() or key_lifetimes.NEVER)
         key = await service.write(
             lambda tx: service.principals.add_agent(
                 tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life
@@ -66,7 +64,7 @@ async def add(
 
 @router.post("/agents/{name}/keys")
 async def rotate(
-    name: AgentName,
+    name: ServerName,
     request: Request,
     admin: Admin,
     service: TheService,
@@ -74,7 +72,7 @@ async def rotate(
 ) -> Response:
     """A second key; it covers what the last one did, and lives as long unless said otherwise."""
     try:
-        life = key_life.seconds(expires.strip()) if expires.strip() else None
+        life = key_lifetimes.seconds(expires.strip()) if expires.strip() else None
         forever = bool(expires.strip()) and life is None
         key = await service.write(
             lambda tx: service.principals.rotate(
@@ -88,7 +86,7 @@ async def rotate(
 
 @router.post("/agents/{name}/keys/{key}/scopes")
 async def set_scopes(
-    name: AgentName, key: Identifier, request: Request, admin: Admin, service: TheService, scopes: Line = ""
+    name: ServerName, key: Identifier, request: Request, admin: Admin, service: TheService, scopes: Line = ""
 ) -> Response:
     """What one key covers from now on."""
     return await _done(
@@ -100,7 +98,9 @@ async def set_scopes(
 
 
 @router.post("/agents/{name}/keys/{key}/revocation")
-async def revoke_key(name: AgentName, key: Identifier, request: Request, admin: Admin, service: TheService) -> Response:
+async def revoke_key(
+    name: ServerName, key: Identifier, request: Request, admin: Admin, service: TheService
+) -> Response:
     """One key stops working at once."""
     return await _done(
         request,
@@ -111,7 +111,7 @@ async def revoke_key(name: AgentName, key: Identifier, request: Request, admin: 
 
 
 @router.post("/agents/{name}/revocation")
-async def revoke(name: AgentName, request: Request, admin: Admin, service: TheService) -> Response:
+async def revoke(name: ServerName, request: Request, admin: Admin, service: TheService) -> Response:
     """The agent and all its keys stop working at once."""
     return await _done(
         request, service, admin, lambda tx: service.principals.revoke(tx, admin.actor, "agent", agent_named(tx, name))
@@ -120,7 +120,7 @@ async def revoke(name: AgentName, request: Request, admin: Admin, service: TheSe
 
 @router.post("/agents/{name}/owners")
 async def set_owners(
-    name: AgentName, request: Request, admin: Admin, service: TheService, owners: Line = ""
+    name: ServerName, request: Request, admin: Admin, service: TheService, owners: Line = ""
 ) -> Response:
     """Who answers for it."""
     return await _done(
@@ -133,7 +133,7 @@ async def set_owners(
 
 @router.post("/agents/{name}/groups")
 async def set_groups(
-    name: AgentName, request: Request, admin: Admin, service: TheService, groups: Line = ""
+    name: ServerName, request: Request, admin: Admin, service: TheService, groups: Line = ""
 ) -> Response:
     """The groups that rules know it by."""
     return await _done(
@@ -146,7 +146,7 @@ async def set_groups(
 
 @router.post("/agents/{name}/limits")
 async def set_limits(
-    name: AgentName, request: Request, admin: Admin, service: TheService, pending: Limit = "", minute: Limit = ""
+    name: ServerName, request: Request, admin: Admin, service: TheService, pending: Limit = "", minute: Limit = ""
 ) -> Response:
     """How much it may ask; empty for the service's own limits."""
     wanted = {"pending": int(pending) if pending else None, "minute": int(minute) if minute else None}
@@ -184,7 +184,7 @@ def _shown(reader: Reader, service: Service, person: Person, after: str) -> dict
         "person": person,
         "agents": [agent | {"limits": service.allowances.limits(agent["row"])} for agent in found],
         "older": found[-1]["row"].name if len(found) == PAGE else "",
-        "flooding": allowance.flooding(reader, person.id, everybody=everybody),
+        "flooding": rate_limits.flooding(reader, person.id, everybody=everybody),
         "now": reader.now,
         "notice": "",
         "key": "",

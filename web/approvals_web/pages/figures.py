@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from approvals.service.history import statistics as figures
+from approvals.service.history import statistics
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -19,6 +19,6 @@ def shown(
     request: Request, person: SignedIn, service: TheService, days: Annotated[int, Query(ge=1, le=90)] = 7
 ) -> Response:
     """Of the last days."""
-    found = service.read_now(lambda reader: figures.of(reader, days))
-    shown = {"found": found, "days": days, "listed": found.lines[:LISTED], "most": figures.MOST}
+    found = service.read_now(lambda reader: statistics.of(reader, days))
+    shown = {"found": found, "days": days, "listed": found.lines[:LISTED], "most": statistics.MOST}
     return page(request, "figures.html", shown | {"person": person})

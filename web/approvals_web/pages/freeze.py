@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from approvals.errors import Invalid
 from approvals.service.controls import freezes
-from approvals.service.identity import servers as principals
+from approvals.service.identity import servers
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import fragment, page
@@ -77,6 +77,6 @@ def _shown(reader: Reader) -> dict[str, Any]:
             }
             for row in freezes.lifted(reader)
         ],
-        "servers": sorted({row.server for row in principals.installations(reader)}),
-        "agents": [row for row in principals.agents(reader) if row.disabled_at is None],
+        "servers": sorted({row.server for row in servers.installations(reader)}),
+        "agents": [row for row in servers.agents(reader) if row.disabled_at is None],
     }

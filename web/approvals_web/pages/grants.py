@@ -24,7 +24,7 @@ from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import seen_token, what
-from approvals_web.pages.queue import grant_forms as granting
+from approvals_web.pages.queue import grant_forms
 
 PAGE = 50
 MAX_FIELDS = 4 + 2 * grant_terms.MAX_ARGUMENTS
@@ -62,7 +62,7 @@ def listing(
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """All of them, newest first."""
-    rows = service.read_now(lambda reader: granting.listed(reader, grants.page(reader, before=cursor, limit=PAGE)))
+    rows = service.read_now(lambda reader: grant_forms.listed(reader, grants.page(reader, before=cursor, limit=PAGE)))
     older = rows[-1]["id"] if len(rows) == PAGE else None
     return page(request, "grants.html", {"person": person, "grants": rows, "cursor": older, "one": False})
 
@@ -70,7 +70,7 @@ def listing(
 @router.get("/grants/{grant_id}")
 def single(grant_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
     """One of them."""
-    rows = service.read_now(lambda reader: granting.listed(reader, [grants.find(reader, grant_id)]))
+    rows = service.read_now(lambda reader: grant_forms.listed(reader, [grants.find(reader, grant_id)]))
     return page(request, "grants.html", {"person": person, "grants": rows, "cursor": None, "one": True})
 
 
@@ -100,10 +100,10 @@ def _form(
     if why or limits is None:
         raise Conflict(f"Further calls cannot be allowed from this card: {why}.", hint="Look at the card again.")
     counts = {
-        "uses": given.get("uses", str(min(granting.FEW["uses"], limits.max_uses))),
-        "minutes": given.get("minutes", str(min(granting.FEW["minutes"], limits.max_minutes))),
+        "uses": given.get("uses", str(min(grant_forms.FEW["uses"], limits.max_uses))),
+        "minutes": given.get("minutes", str(min(grant_forms.FEW["minutes"], limits.max_minutes))),
     }
-    fields = granting.fields(json.loads(row.arguments), given)
+    fields = grant_forms.fields(json.loads(row.arguments), given)
     agent = credentials.principal(reader, "agent", row.agent_id)
     shown = {"person": person, "status": status, "agent": agent, "limits": limits, "fields": fields}
     return (
@@ -121,7 +121,7 @@ def _said(
     row = form["row"]
     if (given.get("content_version"), given.get("digest")) != (str(row.content_version), row.digest):
         raise Stale("What would run has changed since you opened it.", hint="Look again before you decide.")
-    made = granting.terms_of(json.loads(row.arguments), given)
+    made = grant_forms.terms_of(json.loads(row.arguments), given)
     text = made.dump()
     grants.check(reader, row, person, "approve", text, on_content(reader, row))
     seen = seen_token(service, person, row.id, row.content_version, row.digest, form["card_hash"], text)

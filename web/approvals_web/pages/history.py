@@ -10,11 +10,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from approvals.protocol.states import State
-from approvals.service.history import export
-from approvals.service.history import fulltext as word_index
-from approvals.service.history import search as history
+from approvals.service.history import export, fulltext, search
 from approvals.service.history.search import Found, Sought
-from approvals.service.identity import servers as principals
+from approvals.service.identity import servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import SignedIn, TheService
@@ -59,7 +57,7 @@ def listed(request: Request, person: SignedIn, service: TheService, asked: Form)
     said = asked.words()
     onwards = urlencode(said | {"cursor": found.after}) if found.after else ""
     shown = {"items": rows, "asked": asked, "said": urlencode(said), "onwards": onwards, "exhausted": found.exhausted}
-    more = {"person": person, "states": [str(state) for state in State], "window": history.WINDOW}
+    more = {"person": person, "states": [str(state) for state in State], "window": search.WINDOW}
     return page(request, "history.html", shown | more)
 
 
@@ -87,8 +85,8 @@ def _lines(service: Service, asked: Asked, form: str) -> Iterator[str]:
 def _look(
     reader: Reader, service: Service, asked: Asked, cursor: str, limit: int
 ) -> tuple[Found, list[dict[str, Any]]]:
-    agents = {row.name: row.id for row in principals.agents(reader)}
-    words = tuple(word_index.split(asked.q)[:8])
+    agents = {row.name: row.id for row in servers.agents(reader)}
+    words = tuple(fulltext.split(asked.q)[:8])
     if (asked.agent and asked.agent not in agents) or (asked.q.strip() and not words):
         return Found([], None, exhausted=False), []
     sought = Sought(
@@ -100,5 +98,5 @@ def _look(
         state=asked.state,
         **{asked.by: asked.value},
     )
-    found = history.page(reader, sought, before=cursor or None, limit=limit)
+    found = search.page(reader, sought, before=cursor or None, limit=limit)
     return found, items(reader, service, found.rows)

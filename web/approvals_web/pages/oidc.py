@@ -14,8 +14,7 @@ from approvals.errors import (
 )
 from approvals.service.storage.database import Row, Transaction
 from approvals.service.text import visible
-from approvals_web.auth import oidc_state as handshake
-from approvals_web.auth import sessions as browser_session
+from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider
 from approvals_web.auth.oidc_state import Handshake
 from approvals_web.http.deps import TheService
@@ -38,14 +37,14 @@ async def leave(
     """To the provider. `fresh` asks it to authenticate the person again."""
     provider = _provider(request)
     now = service.database.clock.now()
-    begun = handshake.begin(service.keyring, local_path(following), now, fresh=fresh)
+    begun = oidc_state.begin(service.keyring, local_path(following), now, fresh=fresh)
     try:
         response = RedirectResponse(
             await provider.authorization_url(begun, service.public_url + CALLBACK), status_code=303
         )
     except Unavailable as error:
         return form(request, following, error=error)
-    handshake.remember(request, response, begun)
+    oidc_state.remember(request, response, begun)
     return response
 
 
@@ -60,15 +59,15 @@ async def back(
 ) -> Response:
     """From the provider, with a code or with an error: in exchange for a session."""
     try:
-        begun = handshake.returned(request, service.keyring, state, service.database.clock.now())
+        begun = oidc_state.returned(request, service.keyring, state, service.database.clock.now())
         await service.write(begun.spend)
         response = await _admitted(request, service, begun, code, iss, error)
     except (Unauthenticated, Forbidden, Unavailable) as refused:
         if not isinstance(refused, Unavailable):
-            address = browser_session.address_of(request)
+            address = sessions.address_of(request)
             await service.write(lambda tx: service.failed_sign_ins.record(tx, "oidc", address))
         response = form(request, "/", error=refused)
-    handshake.forget(request, response)
+    oidc_state.forget(request, response)
     return response
 
 
@@ -85,7 +84,7 @@ async def _admitted(
 
     user = await service.write(admit)
     assert isinstance(user, Row)  # noqa: S101 — errors were raised
-    return await browser_session.begin(request, service, user, "oidc", begun.following, proved_at)
+    return await sessions.begin(request, service, user, "oidc", begun.following, proved_at)
 
 
 def _provider(request: Request) -> Provider:

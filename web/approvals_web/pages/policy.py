@@ -10,14 +10,14 @@ from approvals.errors import (
     Invalid,
     NotFound,
 )
-from approvals.policy import diff as policy_text
+from approvals.policy import diff
 from approvals.policy.engine import RulePolicy
 from approvals.policy.model import policy_hash
 from approvals.protocol.fields import Hash
-from approvals.service.history import rule_statistics as rule_figures
+from approvals.service.history import rule_statistics
 from approvals.service.identity.users import Person
 from approvals.service.policies import trial as policy_trial
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals_web.http import strict_json
@@ -36,12 +36,12 @@ STEPS = 300
 router = PageRouter()
 
 First = Annotated[int, Query(ge=0, le=100_000)]
-Before = Annotated[int, Query(ge=1, le=policy_versions.NEWEST)]
+Before = Annotated[int, Query(ge=1, le=versions.NEWEST)]
 
 
 @router.get("/policy")
 def policy(
-    request: Request, person: SignedIn, service: TheService, first: First = 0, before: Before = policy_versions.NEWEST
+    request: Request, person: SignedIn, service: TheService, first: First = 0, before: Before = versions.NEWEST
 ) -> Response:
     """What is in force, its rules with what they did, and its history."""
     shown = service.read_now(lambda reader: _shown(reader, service, first, before))
@@ -74,7 +74,7 @@ def trial(
 
 
 def _tried(request: Request, person: Person, service: Service, tried: dict[str, Any], status: int) -> Response:
-    shown = service.read_now(lambda reader: _shown(reader, service, 0, policy_versions.NEWEST))
+    shown = service.read_now(lambda reader: _shown(reader, service, 0, versions.NEWEST))
     return page(request, "policy.html", shown | {"person": person} | tried, status=status)
 
 
@@ -100,19 +100,19 @@ def _trial(
 def _shown(reader: Reader, service: Service, first: int, before: int) -> dict[str, Any]:
     present, trouble = service.policy.present, service.policy.trouble
     name = policy_hash(present)
-    found = list(policy_text.passages(present.text).values())
+    found = list(diff.passages(present.text).values())
     names = {(tool.server, tool.tool) for tool in service.registry.known_tools(reader)}
     return {
         "hash": name,
         "trouble": trouble,
-        "since": policy_versions.loads_of(reader, name, 1),
-        "rules": [(rule, rule_figures.figures(reader, rule.rule)) for rule in found[first : first + RULES]],
-        "default": rule_figures.figures(reader, "default"),
-        "last": rule_figures.LAST,
+        "since": versions.loads_of(reader, name, 1),
+        "rules": [(rule, rule_statistics.figures(reader, rule.rule)) for rule in found[first : first + RULES]],
+        "default": rule_statistics.figures(reader, "default"),
+        "last": rule_statistics.LAST,
         "number": len(found),
         "first": first,
         "next": first + RULES if first + RULES < len(found) else None,
-        "loads": policy_versions.loads(reader, before, LOADS),
+        "loads": versions.loads(reader, before, LOADS),
         "page_of_loads": LOADS,
         "tools": sorted(names),
         "misfits": _misfits(reader, service),
@@ -130,16 +130,16 @@ def _misfits(reader: Reader, service: Service) -> list[tuple[str, str, str]]:
 
 
 def _version(reader: Reader, name: str) -> dict[str, Any]:
-    row = policy_versions.version(reader, name)
+    row = versions.version(reader, name)
     if row is None:
         raise NotFound("There is no such version of the policy.", hint="Look at /policy.")
-    loads = policy_versions.loads_of(reader, name)
-    earlier = policy_versions.loads(reader, loads[0].id, 1) if loads else []
-    before = policy_versions.version(reader, earlier[0].hash) if earlier else None
+    loads = versions.loads_of(reader, name)
+    earlier = versions.loads(reader, loads[0].id, 1) if loads else []
+    before = versions.version(reader, earlier[0].hash) if earlier else None
     return {
         "hash": name,
         "lines": row.text.splitlines(),
         "loads": loads,
         "before": before.hash if before is not None else None,
-        "difference": policy_text.difference(before.text, row.text) if before is not None else [],
+        "difference": diff.difference(before.text, row.text) if before is not None else [],
     }

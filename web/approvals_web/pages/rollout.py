@@ -6,9 +6,8 @@ from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.protocol.fields import ServerName
-from approvals.service.controls import audiences as audience
-from approvals.service.controls import freezes, rollouts
-from approvals.service.identity import servers as principals
+from approvals.service.controls import audiences, freezes, rollouts
+from approvals.service.identity import servers
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
@@ -60,16 +59,16 @@ async def set_audience(
 
 
 def _shown(reader: Reader) -> dict[str, object]:
-    servers = sorted({row.server for row in principals.installations(reader)})
+    names = sorted({row.server for row in servers.installations(reader)})
     return {
         "rows": [{"row": row, "by": freezes.by(reader, row.set_by)} for row in rollouts.listed(reader)],
         "servers": [
             {
                 "name": name,
-                "audience": audience.known_server(reader, name).audience,
+                "audience": audiences.known_server(reader, name).audience,
                 "observed": rollouts.observed(reader, name),
             }
-            for name in servers
+            for name in names
         ],
         "modes": rollouts.MODES,
     }

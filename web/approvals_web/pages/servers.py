@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from approvals.policy import diff as policy_text
+from approvals.policy import diff
 from approvals.protocol.fields import Hash, ServerName, ToolName
-from approvals.service.identity import servers as principals
+from approvals.service.identity.servers import installations
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row
@@ -54,12 +54,12 @@ def tools(
 
 
 def _common(service: Service, person: Person, offered: list[Row]) -> dict[str, Any]:
-    installations = service.read_now(principals.installations)
+    found = service.read_now(installations)
     offers = service.read_now(lambda reader: [_offer(reader, service, row) for row in offered])
     return {
         "person": person,
-        "installations": installations,
-        "labels": {row.id: row.label for row in installations},
+        "installations": found,
+        "labels": {row.id: row.label for row in found},
         "offers": offers,
     }
 
@@ -87,7 +87,7 @@ def _offer(reader: Reader, service: Service, row: Row) -> dict[str, Any]:
         "at": row.installation_id,
         "hash": row.offered_hash,
         "loosens": row.loosens.splitlines(),
-        "difference": policy_text.difference(before, after),
+        "difference": diff.difference(before, after),
         "after": after,
     }
 

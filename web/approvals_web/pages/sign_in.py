@@ -12,12 +12,10 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
-from approvals.service.identity import sign_in_limit
-from approvals.service.identity import users as people
+from approvals.service.identity import sign_in_limit, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Row, Transaction
-from approvals_web.auth import known_browsers, passwords
-from approvals_web.auth import sessions as browser_session
+from approvals_web.auth import known_browsers, passwords, sessions
 from approvals_web.auth.sessions import address_of
 from approvals_web.http.cookies import clear_session
 from approvals_web.http.deps import SignedIn, TheService
@@ -50,7 +48,7 @@ async def login(
     name = name.strip().lower()
     try:
         user = await by_password(request, service, name, password)
-        return await browser_session.begin(request, service, user, "password", following)
+        return await sessions.begin(request, service, user, "password", following)
     except (TooMany, Unauthenticated) as error:
         return form(request, following, name, error)
 
@@ -73,7 +71,7 @@ async def setup(request: Request, service: TheService, t: Token, name: Name = ""
     except Unauthenticated:
         await service.write(lambda tx: service.failed_sign_ins.record(tx, "link", address_of(request)))
         raise
-    return await browser_session.begin(request, service, user, "link", "/")
+    return await sessions.begin(request, service, user, "link", "/")
 
 
 @router.post("/logout")
@@ -88,7 +86,7 @@ async def logout(request: Request, person: SignedIn, service: TheService) -> Res
 async def by_password(request: Request, service: Service, name: str, password: str) -> Row:
     """The local account with this name and password. Raises TooMany, or Unauthenticated, which does not say which of
     them was wrong."""
-    user = await service.read(lambda reader: people.by_sign_in_name(reader, name))
+    user = await service.read(lambda reader: users.by_sign_in_name(reader, name))
     browser = known_browsers.recognize(request, service.keyring, user.id) if user else None
     address = address_of(request)
     counted = sign_in_limit.counters(name, address, browser)
@@ -119,22 +117,22 @@ def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_
     """Whose link it is. Only the very first person chooses their name: rules call people by it."""
     link = service.sign_in_links.spend(tx, token)
     if link.user_id is not None:
-        return people.find(tx, link.user_id)
+        return users.find(tx, link.user_id)
     name = link.name if link.purpose == "invite" else chosen
     added = service.people.add(
         tx,
         f"link:{link.purpose}",
         subject=name,
         name=name,
-        roles=link.roles or people.FIRST_ROLES,
+        roles=link.roles or users.FIRST_ROLES,
         password_hash=password_hash,
     )
-    return people.find(tx, added)
+    return users.find(tx, added)
 
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
     link = await service.read(lambda reader: service.sign_in_links.look_at(reader, token))
-    user = await service.read(lambda reader: people.find(reader, link.user_id)) if link.user_id else None
+    user = await service.read(lambda reader: users.find(reader, link.user_id)) if link.user_id else None
     notice = f"{error.detail} {error.hint}" if error else ""
     shown = {"link": link, "user": user, "token": token, "name": name, "notice": notice}
     return page(request, "setup.html", shown, status=error.status if error else 200)

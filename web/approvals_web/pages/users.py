@@ -13,10 +13,7 @@ from approvals.errors import (
     NotPossible,
 )
 from approvals.service.identity import roles as roster
-from approvals.service.identity import sessions as web_sessions
-from approvals.service.identity import sign_in_links
-from approvals.service.identity import tokens as personal_tokens
-from approvals.service.identity import users as people
+from approvals.service.identity import sessions, sign_in_links, tokens, users
 from approvals.service.identity.users import ROLES, Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row, Transaction
@@ -151,8 +148,8 @@ async def _changed(request: Request, service: Service, admin: Person, user_id: s
 
 
 def _invite(service: Service, tx: Transaction, admin: Person, name: str, roles: str) -> str:
-    people.check_free(tx, name)
-    people.check_roles(roles)
+    users.check_free(tx, name)
+    users.check_roles(roles)
     return service.sign_in_links.make(tx, admin.actor, "invite", name=name, roles=roles)
 
 
@@ -202,14 +199,14 @@ def _shown(reader: Reader, user_id: str) -> dict[str, Any]:
     user = _found(reader, user_id)
     return {
         "user": user,
-        "sessions": web_sessions.live(reader, user.id),
-        "tokens": personal_tokens.live(reader, user.id),
+        "sessions": sessions.live(reader, user.id),
+        "tokens": tokens.live(reader, user.id),
         "agents": roster.agents_of(reader, user.id),
     }
 
 
 def _found(reader: Reader, user_id: str) -> Row:
-    user = people.find(reader, user_id)
+    user = users.find(reader, user_id)
     if user is None:
         raise NotFound("There is no such user.", hint="Look at the list of users.")
     return user

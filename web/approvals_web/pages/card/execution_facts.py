@@ -1,7 +1,6 @@
 """How a claimed request ran, as far as anybody knows: what a person needs to settle an unknown outcome."""
 
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.requests.verifications import is_there
 from approvals.service.storage.database import Reader, Row
 from approvals.service.storage.tables.handles import SESSION
@@ -58,6 +57,6 @@ def _was_settled(execution: Row) -> bool:
 def _settled(reader: Reader, execution: Row) -> str:
     if execution.settled_by is None:
         return "by the tool's own check, no person"
-    user = people.find(reader, execution.settled_by)
+    user = users.find(reader, execution.settled_by)
     note = f": {execution.settled_note}" if execution.settled_note else ""
     return f"by {user.name if user else execution.settled_by}{note}"

@@ -5,8 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import credentials, users
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
 
@@ -45,7 +44,7 @@ def who(reader: Reader, actor: str) -> str:
     """A name for an actor, where there is one."""
     kind, _, name = actor.partition(":")
     if kind == "user":
-        row = people.find(reader, name)
+        row = users.find(reader, name)
     elif kind in {"agent", "installation"}:
         row = credentials.principal(reader, kind, name)
     else:

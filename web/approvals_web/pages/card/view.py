@@ -8,17 +8,15 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from approvals.instant import SECOND
-from approvals.policy import diff as policy_text
+from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
 from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
 from approvals.service.history.argument_rows import lines
-from approvals.service.identity import agent_owners as ownership
-from approvals.service.identity import credentials
-from approvals.service.identity import users as people
+from approvals.service.identity import agent_owners, credentials, users
 from approvals.service.identity.users import Person
-from approvals.service.policies import versions as policy_versions
+from approvals.service.policies import versions
 from approvals.service.requests import precedents, presence
 from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
@@ -27,10 +25,7 @@ from approvals.service.storage.tables.handles import EXECUTION
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
 from approvals_web.http.rendering import fragment, when
-from approvals_web.pages.card import confirmation as typed_name
-from approvals_web.pages.card import execution_facts as evidence
-from approvals_web.pages.card import timeline
-from approvals_web.pages.card import warnings as doubts
+from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.decision_panel import deciding
 from approvals_web.pages.card.views import views
@@ -84,7 +79,7 @@ def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -
     """Raises Invalid unless what must be typed was, while it can still be decided; NotFound."""
     row = service.statuses.row(reader, request_id)
     if service.statuses.of(row, reader.now).state is State.PENDING:
-        typed_name.check(name_to_type(service, reader, row), typed)
+        confirmation.check(name_to_type(service, reader, row), typed)
 
 
 def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
@@ -101,8 +96,8 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "title": f"{status.state}: {row.headline} · Approvals",
         "status": status,
         "warnings": [
-            *doubts.of_request(row, status.state, execution),
-            *doubts.of_arguments(arguments, content["views"]),
+            *warnings.of_request(row, status.state, execution),
+            *warnings.of_arguments(arguments, content["views"]),
             *_of_history(service, reader, row, history),
         ],
         "history": history[:SIMILAR],
@@ -112,7 +107,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "looking": [],
         "now": reader.now,
         "agent": agent,
-        "owners": ownership.owners(reader, row.agent_id) if row.agent_id else [],
+        "owners": agent_owners.owners(reader, row.agent_id) if row.agent_id else [],
         "installation": credentials.principal(reader, "installation", row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
@@ -124,7 +119,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "granted": grants.of_request(reader, row.id),
         "events": timeline.events(reader, row.id),
         "execution": execution,
-        "evidence": evidence.lines(reader, execution) if execution else [],
+        "evidence": execution_facts.lines(reader, execution) if execution else [],
         "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
         "seen": seen_token(service, person, row.id, row.content_version, row.digest, card_hash),
         "notice": "",
@@ -144,8 +139,8 @@ def further(
     if not votes:
         return {"offered": "yes"}
     terms = {vote.grant_terms for vote in votes}
-    users = [people.find(reader, vote.user_id) for vote in votes]
-    names = ", ".join(user.name for user in users if user is not None)
+    voters = [users.find(reader, vote.user_id) for vote in votes]
+    names = ", ".join(user.name for user in voters if user is not None)
     if len(terms) > 1 or "" in terms or agent is None:
         return {"why_not": f"{names} approved this call alone"}
     (text,) = terms
@@ -154,10 +149,10 @@ def further(
     return {"sentence": words, "terms": text, "names": names, "seen": seen}
 
 
-def _passage(reader: Reader, row: Row) -> policy_text.Passage | None:
+def _passage(reader: Reader, row: Row) -> diff.Passage | None:
     """The rule as it stood in the version that judged this request; None where no rule of the file did."""
-    version = policy_versions.version(reader, row.policy_hash)
-    return policy_text.passages(version.text).get(row.rule) if version is not None else None
+    version = versions.version(reader, row.policy_hash)
+    return diff.passages(version.text).get(row.rule) if version is not None else None
 
 
 def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) -> Iterator[str]:
@@ -165,7 +160,7 @@ def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) 
         how = f", and {before.outcome.replace('_', ' ')}" if before.outcome else ""
         yield f"The same call ran before: {when(before.claimed_at)}{how} (request {before.id})."
     if (refused := precedents.refused(history, row)) is not None and refused.id < row.id:
-        yield from doubts.of_refusal(row, service.statuses.row(reader, refused.id))
+        yield from warnings.of_refusal(row, service.statuses.row(reader, refused.id))
 
 
 def _acceptance(service: Service, reader: Reader, row: Row) -> str:

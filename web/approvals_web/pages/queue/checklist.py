@@ -2,8 +2,7 @@
 
 from sqlalchemy import select
 
-from approvals.service.identity import servers as principals
-from approvals.service.identity import users as people
+from approvals.service.identity import servers, users
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import SlackLink, Tool
 
@@ -14,10 +13,10 @@ _ANY_LINK = Statement(select(_links.c.user_id).limit(1))
 
 def steps(reader: Reader, *, slack: bool) -> list[dict[str, object]]:
     """Each with whether it is done, and how to do it."""
-    reviewers = [row for row in people.everyone(reader) if people.may_review(row)]
+    reviewers = [row for row in users.everyone(reader) if users.may_review(row)]
     found: list[tuple[str, bool, str]] = [
-        ("Make a key for an MCP server", bool(principals.installations(reader)), "approvals server add NAME"),
-        ("Make a key for an agent", bool(principals.agents(reader)), "approvals agent add NAME"),
+        ("Make a key for an MCP server", bool(servers.installations(reader)), "approvals server add NAME"),
+        ("Make a key for an agent", bool(servers.agents(reader)), "approvals agent add NAME"),
         ("Start the server behind its gate", reader.one(_ANY_TOOL) is not None, "its tools then stand under Servers"),
         ("Invite a second reviewer", len(reviewers) > 1, "approvals user invite NAME"),
     ]

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from approvals.service.identity import servers as principals
+from approvals.service.identity import servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Row
 
 
 def items(reader: Reader, service: Service, rows: list[Row]) -> list[dict[str, Any]]:
     """Rows with what a list shows of them."""
-    agents = {row.id: row.name for row in principals.agents(reader)}
+    agents = {row.id: row.name for row in servers.agents(reader)}
     return [
         {"row": row, "status": service.statuses.of(row, reader.now), "agent": agents.get(row.agent_id, "unidentified")}
         for row in rows

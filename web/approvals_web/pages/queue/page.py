@@ -10,14 +10,13 @@ from fastapi.responses import RedirectResponse
 from approvals.protocol.states import OPEN
 from approvals.service import grants
 from approvals.service.audit import notices
-from approvals.service.history import queries as search
-from approvals.service.requests import rate_limits as allowance
+from approvals.service.history import queries
+from approvals.service.requests import rate_limits
 from approvals_web.demo.test_requests import Rehearsals
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.queue import checklist
-from approvals_web.pages.queue import grant_forms as granting
+from approvals_web.pages.queue import checklist, grant_forms
 from approvals_web.pages.queue.filter import QueueFilter, narrowed, runs
 from approvals_web.pages.queue.listing import items
 
@@ -32,12 +31,12 @@ def queue(request: Request, person: SignedIn, service: TheService, asked: Annota
     """What waits, the highest risk and the earliest expiry first; then what ended lately."""
 
     def gather(reader: Any) -> dict[str, Any]:
-        rows = search.queue(reader)
+        rows = queries.queue(reader)
         rows.sort(key=lambda row: (row.state != "pending", _RISKS.index(row.risk), row.expires_at))
-        ended = [row for row in search.page(reader, limit=LATELY * 3) if row.state not in OPEN][:LATELY]
+        ended = [row for row in queries.page(reader, limit=LATELY * 3) if row.state not in OPEN][:LATELY]
         waiting = items(reader, service, rows)
         wanted = narrowed(service, reader, person, waiting, asked)
-        granted = granting.listed(reader, grants.live(reader))
+        granted = grant_forms.listed(reader, grants.live(reader))
         told = "admin" in person.roles
         return {
             "servers": sorted({item["row"].server for item in waiting}),
@@ -46,8 +45,8 @@ def queue(request: Request, person: SignedIn, service: TheService, asked: Annota
             "shown": len(wanted),
             "pending": sum(1 for item in waiting if item["status"].state == "pending"),
             "ended": items(reader, service, ended),
-            "incidents": search.contradicted(reader),
-            "flooding": allowance.flooding(reader, user_id=person.id, everybody=told),
+            "incidents": queries.contradicted(reader),
+            "flooding": rate_limits.flooding(reader, user_id=person.id, everybody=told),
             "granted": granted[: grants.BANNER],
             "more_granted": len(granted) > grants.BANNER,
             "unseen": notices.unseen(reader, person.id) if told else 0,
