@@ -133,6 +133,8 @@ async def record_is_whole(installed):
     for kind in ("request.filed", "decision.approve", "request.approved", "request.executing", "request.succeeded"):
         assert kinds.count(kind) == (2 if kind == "request.filed" else 1), kind
     assert kinds.count("request.denied") == 1
+    ((password,),) = installed.rows("SELECT password_hash FROM user_account")
+    assert password.startswith("$argon2id$v=19$m=65536,t=3,p=4$")  # as dear to guess as is recommended
     evidence = installed.rows("SELECT * FROM decision")
     assert len(evidence) == 2
     calls = installed.rows(

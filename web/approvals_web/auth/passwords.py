@@ -10,6 +10,7 @@ from approvals.errors import Invalid, Unauthenticated
 from approvals.service.identity.users import MINIMUM_PASSWORD
 
 AT_ONCE = threading.Semaphore(2)
+HASHER = PasswordHash.recommended()
 
 
 async def hashed(password: str) -> str:
@@ -28,14 +29,14 @@ async def check(password: str, known: str | None) -> None:
 
 def _hash(password: str) -> str:
     with AT_ONCE:
-        return PasswordHash.recommended().hash(password)
+        return HASHER.hash(password)
 
 
 def _verify(password: str, known: str) -> bool:
     with AT_ONCE:
-        return PasswordHash.recommended().verify(password, known)
+        return HASHER.verify(password, known)
 
 
 @cache
 def _nobody() -> str:
-    return PasswordHash.recommended().hash("nobody has this password")
+    return HASHER.hash("nobody has this password")
