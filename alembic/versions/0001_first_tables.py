@@ -446,6 +446,9 @@ def upgrade() -> None:
         sa.Column("arguments", sa.Text(), nullable=False),
         sa.Column("hidden", sa.Integer(), nullable=False),
         sa.Column("sealed_arguments", sa.Text(), nullable=True),
+        sa.Column("preview", sa.Text(), nullable=False),
+        sa.Column("previewed_at", sa.BigInteger(), nullable=True),
+        sa.Column("no_preview", sa.Text(), nullable=False),
         sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("content_version", sa.Integer(), nullable=False),
         sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -489,7 +492,7 @@ def upgrade() -> None:
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name="assurance_known"),
         sa.CheckConstraint("rollout IN ('off', 'observe', 'enforce')", name="rollout_known"),
         sa.CheckConstraint(
-            "state IN ('pending', 'approved', 'executing', 'succeeded', 'failed', 'unknown', 'not_executed', 'denied', 'expired', 'withdrawn', 'lapsed', 'revoked')",
+            "state IN ('pending', 'approved', 'executing', 'succeeded', 'failed', 'unknown', 'not_executed', 'stale', 'denied', 'expired', 'withdrawn', 'lapsed', 'revoked')",
             name="state_known",
         ),
         sa.ForeignKeyConstraint(

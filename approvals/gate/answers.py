@@ -17,6 +17,7 @@ from approvals.errors import (
     NotConfigured,
     NotInAudience,
     OutOfScope,
+    Stale,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -138,6 +139,7 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
         ),
         (Forbidden, "forbidden", TELL),
         (WireTooOld, "wire-too-old", TELL),
+        (Stale, "changed", f"{AGAIN} in a while."),
         (TooMany, "too_many_requests", "Do not ask for more now; call again with identical arguments later."),
     ]
     default = ("unavailable" if failure.status >= 500 else failure.problem, f"{AGAIN} in a while.")
@@ -240,6 +242,7 @@ _TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
     State.LAPSED: _ended("was approved, but not started in time"),
     State.REVOKED: _ended("was approved, and the approval was taken back"),
     State.NOT_EXECUTED: _ended("was approved, but did not run"),
+    State.STALE: _ended("was approved, and its effect was another when it was to run"),
     State.UNKNOWN: _unknown,
     State.SUCCEEDED: _ran,
     State.FAILED: _ran,

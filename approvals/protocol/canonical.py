@@ -91,17 +91,10 @@ def hash_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def digest(*, server: str, tool: str, tool_hash: str, arguments: Any) -> str:
-    """The digest that a decision binds; `arguments` are encoded."""
-    return sha256(
-        {
-            "v": DIGEST_VERSION,
-            "server": server,
-            "tool": tool,
-            "tool_hash": tool_hash,
-            "args": arguments,
-        }
-    )
+def digest(*, server: str, tool: str, tool_hash: str, arguments: Any, preview: str | None = None) -> str:
+    """The digest that a decision binds; `arguments` are encoded, `preview` is the hash of the effect that was shown."""
+    content = {"v": DIGEST_VERSION, "server": server, "tool": tool, "tool_hash": tool_hash, "args": arguments}
+    return sha256(content if preview is None else content | {"preview": preview})
 
 
 def said_hash(pepper: bytes, said: Any) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from approvals.protocol.fields import Handle, Hash, Identifier, Message, Seconds, Short, ToolName, TraceId
 from approvals.protocol.limits import MAX_DURATION, MAX_NUMBER, MAX_REASON, MAX_RESULT, MAX_SEALED, MAX_UNREPORTED
+from approvals.protocol.previews import MAX_FAILURE, Preview
 from approvals.protocol.states import State
 
 WIRE_VERSION = 1
@@ -43,6 +44,10 @@ class Filing(Message):
     hidden: int = Field(0, ge=0, le=MAX_NUMBER)
     """Characters masked by pattern beyond the declared secret leaves."""
     sealed_arguments: str | None = Field(None, max_length=MAX_SEALED)
+    preview: Preview | None = None
+    """What it would do, as the gate looked it up just now: a part of what is approved."""
+    no_preview: str = Field("", max_length=MAX_FAILURE)
+    """Why the tool's preview could not be had."""
     assertion: str | None = Field(None, max_length=2_000)
     """From `POST /agents/verify`; without it the caller is this gate process, "unidentified"."""
     subject: Short = ""
@@ -99,12 +104,14 @@ class RequestView(Message):
 class RequestStatus(RequestView):
     """A request as the gate that filed it sees it."""
 
+    preview_hash: Hash | None = None
+    """Names the effect that its digest covers (`previews.preview_hash`)."""
     sealed_result: str | None = None
     """The exact result, which that gate alone can open: nobody else is given it."""
 
     def view(self) -> RequestView:
         """What others may see of it."""
-        return RequestView(**self.model_dump(exclude={"sealed_result"}))
+        return RequestView(**self.model_dump(exclude={"sealed_result", "preview_hash"}))
 
 
 class Claim(Message):
@@ -121,6 +128,8 @@ class Claim(Message):
 class Claimed(Message):
     request: RequestStatus
     sealed_arguments: str | None = None
+    preview: Preview | None = None
+    """The effect that was approved: nothing runs unless the gate finds it still so."""
     start_within: Seconds
     """Measured by the gate from before it sent the claim, on a clock that counts suspends."""
     lease_seconds: Seconds
@@ -137,10 +146,11 @@ class Leased(Message):
 
 
 class Outcome(Message):
-    """`PUT /requests/{id}/outcome`. `not_executed` is for a gate that claimed and then did not start."""
+    """`PUT /requests/{id}/outcome`. `not_executed` is for a gate that claimed and then did not start,
+    `stale` for one that found another effect than the approved one, or whose tool did and undid all."""
 
     claim_id: Identifier
-    outcome: Literal["succeeded", "failed", "not_executed"]
+    outcome: Literal["succeeded", "failed", "not_executed", "stale"]
     result: str | None = Field(None, max_length=MAX_RESULT)
     error: str | None = Field(None, max_length=MAX_RESULT)
     sealed_result: str | None = Field(None, max_length=MAX_SEALED)

@@ -6,6 +6,7 @@ pending ─┬─ denied
          └─ approved ─┬─ lapsed
                       ├─ revoked
                       └─ executing ─┬─ succeeded
+                                    ├─ stale           its effect was another by then, so nothing ran
                                     ├─ failed
                                     ├─ not_executed    the gate claimed, and knows it did not start
                                     └─ unknown ── succeeded | failed | not_executed
@@ -28,6 +29,7 @@ class State(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_EXECUTED = "not_executed"
+    STALE = "stale"
     DENIED = "denied"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
@@ -52,6 +54,7 @@ class Move(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     SKIP = "skip"
+    OUTDATE = "outdate"
     LOSE = "lose"
 
 
@@ -72,6 +75,7 @@ MOVES: dict[State, dict[Move, State]] = {
         Move.SUCCEED: State.SUCCEEDED,
         Move.FAIL: State.FAILED,
         Move.SKIP: State.NOT_EXECUTED,
+        Move.OUTDATE: State.STALE,
         Move.LOSE: State.UNKNOWN,
     },
     State.UNKNOWN: {
@@ -81,7 +85,7 @@ MOVES: dict[State, dict[Move, State]] = {
     },
 }
 
-OUTCOMES = {"succeeded": Move.SUCCEED, "failed": Move.FAIL, "not_executed": Move.SKIP}
+OUTCOMES = {"succeeded": Move.SUCCEED, "failed": Move.FAIL, "not_executed": Move.SKIP, "stale": Move.OUTDATE}
 
 
 def after(state: State, move: Move) -> State:

@@ -12,7 +12,7 @@ OPEN = {"pending", "approved", "executing", "unknown"}
 TABLE = {
     "pending": {"approved", "denied", "expired", "withdrawn"},
     "approved": {"executing", "lapsed", "revoked"},
-    "executing": {"succeeded", "failed", "not_executed", "unknown"},
+    "executing": {"succeeded", "failed", "not_executed", "stale", "unknown"},
     "unknown": {"succeeded", "failed", "not_executed"},
 }
 DONE = ("done",)

@@ -28,6 +28,7 @@ TO: dict[str, tuple[str, ...]] = {
     "succeeded": ("approve", "claim", "succeed"),
     "failed": ("approve", "claim", "fail"),
     "not_executed": ("approve", "claim", "skip"),
+    "stale": ("approve", "claim", "outdate"),
     "unknown": ("approve", "claim", "lose"),
     "contradicted": ("approve", "claim", "lose", "settle", "succeed"),
 }
@@ -140,6 +141,9 @@ class World:
 
     def _fail(self, request_id: str, claim: str) -> None:
         self.house.report(request_id, "failed", claim)
+
+    def _outdate(self, request_id: str, claim: str) -> None:
+        self.house.report(request_id, "stale", claim)
 
     def _skip(self, request_id: str, claim: str) -> None:
         self.house.report(request_id, "not_executed", claim)

@@ -27,6 +27,7 @@ from approvals.protocol.canonical import (
 )
 from approvals.protocol.limits import MAX_ARGUMENTS
 from approvals.protocol.messages import Filing
+from approvals.protocol.previews import differs, dumped, preview_hash, stored
 from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
@@ -171,7 +172,7 @@ class Filings:
                 tool=filing.tool,
                 said=filing.said or filing.arguments,
             ),
-            digest(tool_hash=tool.tool_hash, **of_call),
+            digest(tool_hash=tool.tool_hash, preview=preview_hash(filing.preview), **of_call),
             policy.judge(known),
             policy,
             known,
@@ -200,6 +201,8 @@ class Filings:
         changed = call.tool.changed_since(row)
         if row.state == State.PENDING and changed:
             self._revise(tx, row, call, _in_a_sentence(changed))
+        elif row.state == State.PENDING and _shows_another(row, call.filing):
+            self._revise(tx, row, call, "its effect is another by now")
         elif row.state == State.APPROVED and changed:
             because = f"{_in_a_sentence(changed)} after it was approved"
             self._transitions.move(tx, row, Move.REVOKE, SYSTEM, because=because)
@@ -223,6 +226,7 @@ class Filings:
             hidden=call.filing.hidden,
             session_id=call.filing.session,
             sealed_arguments=call.filing.sealed_arguments,
+            **_previewed(call.filing, tx.now),
             headline=words,
             reviewed=reviewed,
             action=call.judgement.action.value,
@@ -261,6 +265,7 @@ class Filings:
             arguments=canonical(filing.arguments).decode(),
             hidden=filing.hidden,
             sealed_arguments=filing.sealed_arguments,
+            **_previewed(filing, tx.now),
             digest=call.digest,
             state=State.PENDING.value,
             headline=words,
@@ -396,6 +401,22 @@ def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
         "nudges": reminders.dump(judgement.nudges),
         "nudge_at": reminders.next_at(judgement.nudges, filed_at),
     }
+
+
+def _previewed(filing: Filing, now: Instant) -> dict[str, Any]:
+    """What it would do, or why that is not known: columns of a request."""
+    known = filing.preview is not None
+    return {
+        "preview": dumped(filing.preview).decode() if filing.preview is not None else "",
+        "previewed_at": now if known else None,
+        "no_preview": "" if known else filing.no_preview,
+    }
+
+
+def _shows_another(row: Row, filing: Filing) -> bool:
+    """Whether the same call, made again, would do something else; what cannot be looked up says nothing of that."""
+    shown = stored(row.preview)
+    return filing.preview is not None and (shown is None or differs(shown, filing.preview))
 
 
 def _dumped(limits: GrantLimits | None) -> str:

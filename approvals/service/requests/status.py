@@ -4,6 +4,7 @@ from sqlalchemy import bindparam
 
 from approvals.errors import NotFound
 from approvals.instant import SECOND, seconds_until
+from approvals.protocol.canonical import hash_of
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State, due
 from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
@@ -62,6 +63,7 @@ class Statuses:
             finished_ago=None if row.ended_at is None else max(0, now - row.ended_at) / SECOND,
             replayed=replayed,
             replaces=row.replaces,
+            preview_hash=hash_of(row.preview.encode()) if row.preview else None,
             sealed_result=row.sealed_result,
             result=row.result,
             error=row.error,

@@ -64,7 +64,7 @@ _OLD = Statement(
     .limit(BATCH)
 )
 _EMPTY = (
-    {"arguments": "{}", "facts": "{}"}
+    {"arguments": "{}", "facts": "{}", "preview": "", "no_preview": ""}
     | {name: null() for name in ("reason", "comment", "ended_because")}
     | dict.fromkeys(("on_behalf_of", "agent_session", "trace_id"), "")
 )

@@ -44,6 +44,7 @@ STATES = {
     State.FAILED: "Approved; it ran and failed",
     State.UNKNOWN: "Approved; whether it took effect is not known",
     State.NOT_EXECUTED: "Approved, but it did not run",
+    State.STALE: "Approved, but its effect changed before it ran; asked anew",
     State.DENIED: "Denied",
     State.EXPIRED: "Expired without a decision",
     State.WITHDRAWN: "Withdrawn by the agent",
@@ -56,6 +57,7 @@ _AFTER = {
     State.FAILED: "it ran and failed",
     State.UNKNOWN: "whether it took effect is not known",
     State.NOT_EXECUTED: "it did not run",
+    State.STALE: "its effect changed, so it did not run",
     State.LAPSED: "it was not run in time",
 }
 """What came after somebody approved: that person decided, and did not run it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from approvals.errors import Invalid
 from approvals.policy import grant_terms
-from approvals.protocol.canonical import digest
+from approvals.protocol.canonical import digest, hash_of
 from approvals.service.authority import required
 from approvals.service.storage.database import Row
 from approvals.service.verification.history import History
@@ -46,8 +46,9 @@ def _digested(life: Life) -> Iterator[str]:
     if row.erased_at is not None:
         return
     of_content = {"server": row.server, "tool": row.tool, "tool_hash": row.tool_hash}
-    if digest(arguments=json.loads(row.arguments), **of_content) != row.digest:
-        yield "its arguments are not those of its digest"
+    shown = hash_of(row.preview.encode()) if row.preview else None
+    if digest(arguments=json.loads(row.arguments), preview=shown, **of_content) != row.digest:
+        yield "its arguments or its preview are not those of its digest"
 
 
 def _permitted(life: Life) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from approvals.protocol.fields import Identifier
 from approvals.protocol.messages import Claim, Claimed, Lease, Leased, Outcome, RequestStatus
+from approvals.protocol.previews import stored
 from approvals.service.requests.claims import LEASE_SECONDS, START_WITHIN
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
@@ -14,11 +15,11 @@ router = ApiRouter("executions", problems(404, 409, 426))
 async def claim(request_id: Identifier, body: Claim, installation: Installation, service: TheService) -> Claimed:
     """Take the permission, once. Repeating a claim_id repeats the answer."""
     await service.write(lambda tx: service.claims.claim(tx, installation, request_id, body))
-    status = await service.read(lambda reader: service.statuses.read(reader, request_id))
-    row = await service.read(lambda reader: service.statuses.row(reader, request_id)) if body.exact else None
+    row, now = await service.read(lambda reader: (service.statuses.row(reader, request_id), reader.now))
     return Claimed.model_construct(
-        request=status,
-        sealed_arguments=row.sealed_arguments if row is not None else None,
+        request=service.statuses.of(row, now),
+        sealed_arguments=row.sealed_arguments if body.exact else None,
+        preview=stored(row.preview),
         start_within=START_WITHIN,
         lease_seconds=LEASE_SECONDS,
     )

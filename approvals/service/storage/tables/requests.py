@@ -64,6 +64,11 @@ class Request(SQLModel, table=True):
     arguments: str = long_text()
     hidden: int = 0
     sealed_arguments: str | None = long_text(default=None)
+    preview: str = long_text(default="")
+    """What it would do, as its gate looked it up (`approvals.protocol.previews`); empty where there is none."""
+    previewed_at: int | None = instant(default=None)
+    no_preview: str = long_text(default="")
+    """Why its tool's preview could not be had."""
     digest: str
     content_version: int = 1
     state: str

@@ -1,0 +1,304 @@
+"""Previews as data: what one may say, when two differ, and what people read of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from approvals.protocol.canonical import digest
+from approvals.protocol.messages import Filing
+from approvals.protocol.preview_words import differences, margin, said
+from approvals.protocol.previews import Fact, Preview, View, differs, dumped, preview_hash, stored
+
+REFUND = Preview(
+    effect="Refunds $120.00 to Mia Okafor for order 1042",
+    object="Order 1042",
+    object_id="1042",
+    facts=(
+        Fact(name="amount", value=12_000, currency="USD"),
+        Fact(name="left", label="Left afterwards", value=8_000, currency="USD", note="of $200.00"),
+    ),
+    before=View(kind="table", columns=("refunded", "left"), rows=((0, "200.00"),)),
+    reversible="by_hand",
+    basis="paid 20000 0",
+)
+
+
+def changed(preview=REFUND, **fields):
+    return Preview(**(dict(preview) | fields))
+
+
+def rows(count, **more):
+    facts = (Fact(name="rows", value=count, tolerance=50, unit="rows"),)
+    return Preview(**({"effect": f"Deletes {count} rows", "facts": facts, "basis": str(count)} | more))
+
+
+def test_p2_a_preview_is_under_the_digest_and_its_absence_leaves_the_digest_as_it_was():
+    content = {"server": "shop", "tool": "refund", "tool_hash": "0" * 64, "arguments": {"order_id": 1042}}
+    bare = digest(**content)
+    assert digest(**content, preview=preview_hash(None)) == bare
+    shown = digest(**content, preview=preview_hash(REFUND))
+    assert shown != bare
+    assert digest(**content, preview=preview_hash(changed(effect="Refunds $12.00"))) not in {bare, shown}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"effect": "Refunds $120.00 to Mia Okafor for order 1043"},
+        {"object": "Order 1043"},
+        {"object_id": "1043"},
+        {"facts": REFUND.facts[:1]},
+        {"facts": REFUND.facts[::-1]},
+        {"facts": (REFUND.facts[0], REFUND.facts[1].model_copy(update={"value": 7_999}))},
+        {"facts": (REFUND.facts[0], REFUND.facts[1].model_copy(update={"currency": "EUR"}))},
+        {"facts": (REFUND.facts[0], REFUND.facts[1].model_copy(update={"note": "of $100.00"}))},
+        {"before": View(kind="table", columns=("refunded", "left"), rows=((1, "200.00"),))},
+        {"after": View(text="nothing")},
+        {"reversible": "no"},
+        {"until": "today"},
+        {"basis": "paid 20000 1"},
+        {"hidden": "0" * 64},
+    ],
+)
+def test_p2_whatever_a_preview_says_differently_is_another_effect(fields):
+    other = changed(**fields)
+    assert differs(REFUND, other)
+    assert preview_hash(REFUND) != preview_hash(other)
+
+
+def test_a_number_may_move_within_its_tolerance_and_what_tells_of_it_moves_along():
+    assert not differs(rows(5_000), rows(5_050))
+    assert not differs(rows(5_000), rows(4_950))
+    assert differs(rows(5_000), rows(5_051))
+
+
+def test_p2_the_tolerance_that_counts_is_the_one_that_was_approved():
+    loose = Preview(effect="Deletes 9000 rows", facts=(Fact(name="rows", value=9_000, tolerance=9_999, unit="rows"),))
+    assert differs(rows(5_000), loose)
+
+
+def test_p2_where_no_number_moved_the_words_may_not_either():
+    assert differs(rows(5_000), rows(5_000, effect="Deletes all customers"))
+    assert differs(rows(5_000), rows(5_010, object="customers"))
+    assert differs(rows(5_000), rows(5_010, after=View(text="nothing is left")))
+
+
+@pytest.mark.parametrize("other", [True, 1.0, "1"])
+def test_p2_values_of_other_types_are_other_values(other):
+    one, another = (Preview(effect="x", facts=(Fact(name="n", value=value),)) for value in (1, other))
+    assert differs(one, another)
+
+
+numbers = st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+values = numbers | st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+lines = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+
+
+@given(
+    st.lists(values, max_size=8),
+    lines,
+    st.sampled_from([None, "yes", "no", "by_hand"]),
+    st.lists(st.tuples(values, st.none() | values), max_size=5),
+)
+def test_p2_what_is_stored_and_what_travels_is_what_was_hashed(found, line, reversible, table):
+    preview = Preview(
+        effect=f"x{line}",
+        object=line,
+        facts=tuple(Fact(name=f"f{i}", value=value, note=line) for i, value in enumerate(found)),
+        before=View(kind="table", columns=("a", "b"), rows=tuple(table)),
+        reversible=reversible,
+    )
+    again = stored(dumped(preview).decode())
+    travelled = Preview.model_validate_json(preview.model_dump_json())
+    assert dumped(again) == dumped(travelled) == dumped(preview)
+    assert not differs(preview, again)
+    assert not differences(preview, travelled)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": "Rows", "value": 1}, "match pattern"),
+        ({"name": "n", "value": float("inf")}, "finite"),
+        ({"name": "n", "value": 2**53}, "as text"),
+        ({"name": "n", "value": 12.5, "currency": "USD"}, "smallest unit"),
+        ({"name": "n", "value": True, "currency": "USD"}, "smallest unit"),
+        ({"name": "n", "value": "x", "tolerance": 1}, "only a number"),
+        ({"name": "n", "value": True, "tolerance": 1}, "only a number"),
+        ({"name": "n", "value": 1, "currency": "usd"}, "match pattern"),
+        ({"name": "n", "value": "x" * 501}, "500"),
+    ],
+)
+def test_a_fact_that_nobody_could_read_right_is_refused(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        Fact(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"effect": ""}, "at least 1"),
+        ({"facts": (Fact(name="n", value=1), Fact(name="n", value=2))}, "a name of its own"),
+        ({"facts": tuple(Fact(name=f"n{i}", value=i) for i in range(9))}, "at most 8"),
+        ({"before": View(text="ü" * 16_000), "after": View(text="x" * 16_000)}, "32,768 bytes"),
+    ],
+)
+def test_a_preview_is_bounded(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        Preview(**({"effect": "x"} | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "table", "text": "x"}, "no text"),
+        ({"kind": "json", "columns": ("a",)}, "only a view of kind"),
+        ({"kind": "table", "columns": ("a",), "rows": ((1, 2),)}, "for each column"),
+    ],
+)
+def test_a_view_is_of_one_kind(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        View(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"value": 12_000, "currency": "USD"}, "$120.00"),
+        ({"value": -5, "currency": "EUR"}, "-€0.05"),
+        ({"value": 12_000, "currency": "JPY"}, "12,000 JPY"),
+        ({"value": 12_000, "currency": "KWD"}, "12.000 KWD"),
+        ({"value": 1_234_500, "currency": "SEK"}, "12,345.00 SEK"),
+        ({"value": 5_012, "unit": "rows"}, "5,012 rows"),
+        ({"value": 0.25}, "0.25"),
+        ({"value": True}, "yes"),
+        ({"value": "Mia Okafor"}, "Mia Okafor"),
+    ],
+)
+def test_a_fact_is_said_as_people_write_it(fields, words):
+    assert said(Fact(name="n", **fields)) == words
+
+
+def test_a_tolerance_is_said_in_the_facts_own_unit():
+    assert margin(Fact(name="n", value=5_012, unit="rows", tolerance=50)) == "50 rows"
+    assert margin(Fact(name="n", value=5_012, currency="USD", tolerance=50)) == "$0.50"
+    assert margin(Fact(name="n", value=5_012)) == ""
+
+
+def test_the_difference_of_two_previews_names_what_changed_and_nothing_else():
+    now = changed(
+        effect="Refunds $120.00 to Mia Okafor for order 1042, and nothing is left",
+        facts=(REFUND.facts[0], Fact(name="left", label="Left afterwards", value=0, currency="USD")),
+    )
+    assert [(one.label, one.was, one.now) for one in differences(REFUND, now)] == [
+        ("Effect", REFUND.effect, now.effect),
+        ("Left afterwards", "$80.00 (of $200.00)", "$0.00"),
+    ]
+
+
+def test_two_previews_that_differ_in_nothing_that_people_read_say_so_by_what_they_were_computed_from():
+    (one,) = differences(REFUND, changed(basis="paid 20000 1"))
+    assert (one.label, one.was, one.now) == ("Computed from", "paid 20000 0", "paid 20000 1")
+
+
+def effect(house, preview=REFUND, **changes):
+    return house.file(house.filing(preview=preview, **changes))
+
+
+def test_p2_a_decision_binds_the_effect_that_was_shown(house):
+    one, other = effect(house), effect(house, changed(effect="Refunds $1.00"), arguments={"order_id": 7})
+    shown = house.status(one.request_id)
+    assert shown.preview_hash == preview_hash(REFUND)
+    row = house.row(one.request_id)
+    content = {"server": row.server, "tool": row.tool, "tool_hash": row.tool_hash}
+    arguments = {"order_id": 1042, "amount_cents": 12000}
+    assert shown.digest == digest(**content, arguments=arguments, preview=preview_hash(REFUND))
+    assert other.request_id != one.request_id
+
+
+def test_p2_the_same_call_with_another_effect_voids_the_votes_that_were_for_the_first(house):
+    first = effect(house)
+    house.need(first.request_id, quorum=2)
+    before = house.decide(first.request_id)
+    now = changed(facts=(REFUND.facts[0],))
+    again = effect(house, now)
+    after = house.row(first.request_id)
+    assert again.request_id == first.request_id
+    assert after.content_version == before.content_version + 1
+    assert stored(after.preview) == now
+    assert house.events(first.request_id)[-1] == "request.revised"
+    assert not house.read(lambda reader: house.service.authority.enough(reader, after))
+
+
+def test_the_same_call_with_the_same_effect_changes_nothing(house):
+    first = effect(house)
+    before = house.row(first.request_id)
+    effect(house)
+    assert house.row(first.request_id).content_version == before.content_version
+
+
+def test_a_number_that_moves_within_its_tolerance_leaves_what_people_look_at_as_it_is(house):
+    first = effect(house, rows(5_000))
+    effect(house, rows(5_049))
+    row = house.row(first.request_id)
+    assert (row.content_version, stored(row.preview)) == (1, rows(5_000))
+    effect(house, rows(5_051))
+    row = house.row(first.request_id)
+    assert (row.content_version, stored(row.preview)) == (2, rows(5_051))
+
+
+def test_a_preview_that_fails_blocks_nothing_and_takes_no_earlier_one_away(house):
+    failing = {"preview": None, "no_preview": "the shop's database is away"}
+    first = house.file(house.filing(**failing))
+    assert house.row(first.request_id).no_preview == "the shop's database is away"
+    effect(house)
+    assert (house.row(first.request_id).no_preview, house.row(first.request_id).content_version) == ("", 2)
+    house.file(house.filing(**failing))
+    assert stored(house.row(first.request_id).preview) == REFUND
+
+
+def test_p2_an_approved_effect_stays_the_approved_one_whatever_the_same_call_would_do_now(house):
+    first = effect(house)
+    house.decide(first.request_id)
+    again = effect(house, changed(effect="Refunds $1.00"))
+    row = house.row(first.request_id)
+    assert again.request_id == first.request_id
+    assert (row.state, stored(row.preview)) == ("approved", REFUND)
+
+
+def test_p3_a_stale_permission_is_used_up_and_the_same_call_is_asked_anew(house):
+    first = effect(house)
+    house.decide(first.request_id)
+    house.claim(first.request_id)
+    house.report(first.request_id, "stale", error="its effect is another by now", result=None)
+    assert house.status(first.request_id).state == "stale"
+    assert house.status(first.request_id).ended_because == "its effect is another by now"
+    again = effect(house, changed(effect="Refunds $1.00"))
+    assert again.created
+    assert house.status(again.request_id).state == "pending"
+    assert house.status(again.request_id).replaces == first.request_id
+    assert house.claim(first.request_id, "claim-0002") is not None
+
+
+def test_p8_a_preview_is_erased_with_the_other_contents(house):
+    first = effect(house)
+    house.withdraw(first.request_id)
+    house.write(lambda tx: house.service.erasures.contents(tx, first.request_id, "test", "asked"))
+    assert house.row(first.request_id).preview == ""
+
+
+def test_p2_verifying_finds_a_preview_that_was_changed_behind_the_record(house):
+    first = effect(house)
+    assert house.verify_record().intact
+    house.meddled = True
+    house.run("UPDATE request SET preview = replace(preview, '120.00', '1.00') WHERE id = :id", id=first.request_id)
+    assert any("its preview" in fault for fault in house.verify_record().faults)
+
+
+def test_a_filing_takes_a_preview_as_json_and_nothing_it_does_not_know():
+    fields = {"session": "s" * 8, "call_id": "c" * 8, "tool": "t", "tool_hash": "0" * 64, "arguments": {}}
+    filing = Filing(**fields, preview=REFUND)
+    assert Filing.model_validate_json(filing.model_dump_json()) == filing
+    with pytest.raises(ValidationError):
+        Filing.model_validate(fields | {"preview": {"effect": "x", "html": "<b>"}})
