@@ -1,5 +1,6 @@
 """One call of a tool, as whatever stands before the tool hands it to the gate."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,11 @@ class Caller:
     client: ClientInfo = field(default_factory=ClientInfo)
     nameless: bool = False
     """Nothing tells this caller from others: `subject` is this one call's, and only its rounds go on with it."""
+
+    @property
+    def identity(self) -> str:
+        """Tells callers apart, without the key itself."""
+        return hashlib.sha256(f"{self.agent_key}\0{self.subject}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from approvals.protocol.messages import (
     Verification,
     Waiting,
 )
-from approvals.protocol.registration import HeardFreezes, Registered, Registration, VerifiedAgent, VerifyAgent
+from approvals.protocol.registration import AcknowledgedFreezes, Registered, Registration, VerifiedAgent, VerifyAgent
 
 M = TypeVar("M", bound=BaseModel)
-Body = Masked[Any] | Registration | VerifyAgent | Claim | Lease | HeardFreezes | Waiting
+Body = Masked[Any] | Registration | VerifyAgent | Claim | Lease | AcknowledgedFreezes | Waiting
 """What may be sent: words of agents and tools behind a mask, and what the gate says itself."""
 TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 CONNECTIONS, ORDINARY = 200, 150
@@ -92,7 +92,7 @@ class ServiceClient:
     async def left(self, request_id: str, session: str, call_id: str) -> None:
         await self._send("DELETE", f"/requests/{request_id}/callers/{call_id}?session={session}", None)
 
-    async def heard(self, session: str, freezes: HeardFreezes) -> None:
+    async def acknowledge_freezes(self, session: str, freezes: AcknowledgedFreezes) -> None:
         await self._send("PUT", f"/gates/{session}/freezes", freezes)
 
     async def record(

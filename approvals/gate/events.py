@@ -6,13 +6,14 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
 from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError, Unreachable
 from approvals.gate.client import ServiceClient
+from approvals.gate.lease import VerdictLease
 from approvals.protocol.messages import RequestStatus, Waiting
 from approvals.protocol.registration import Registered
 from approvals.protocol.states import State
@@ -45,7 +46,7 @@ class Waiter:
             self.status, self._told_at = status, boot_clock()
             self._changed.set()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Something else happened: the stream broke."""
         self._changed.set()
 
@@ -60,13 +61,10 @@ class Waiter:
 class EventStream:
     """Follows the service, reconnecting for as long as it is open."""
 
-    def __init__(
-        self, client: ServiceClient, session: str, register: Callable[[], object], renew: Callable[[Registered], None]
-    ) -> None:
+    def __init__(self, client: ServiceClient, session: str, lease: VerdictLease) -> None:
         self._client = client
         self._session = session
-        self._register = register
-        self._renew = renew
+        self._lease = lease
         self._waiters: dict[str, set[Waiter]] = {}
         self._news: OrderedDict[str, tuple[float, RequestStatus]] = OrderedDict()
         """What was told last of each request, and when."""
@@ -75,7 +73,7 @@ class EventStream:
         """What was logged of the present outage."""
 
     @contextlib.contextmanager
-    def waiting(self, status: RequestStatus):  # type: ignore[no-untyped-def]
+    def waiting(self, status: RequestStatus) -> Iterator[Waiter]:
         """A Waiter for this request, told of everything that came in since the request was filed."""
         waiter = Waiter(status)
         self._waiters.setdefault(status.id, set()).add(waiter)
@@ -111,7 +109,7 @@ class EventStream:
             logger.warning("the approval service at %s cannot be followed: %s", self._client.address, words)
 
     async def _follow(self) -> None:
-        await self._register()  # type: ignore[misc]
+        await self._lease.register()
         waiting = Waiting(session=self._session, waiting=tuple(self._waiters))
         async with contextlib.aclosing(self._client.events(waiting)) as events:
             async for kind, data in events:
@@ -124,7 +122,7 @@ class EventStream:
     def _take(self, kind: str, data: str) -> None:
         self._forget_old(time.monotonic() - REMEMBERED_SECONDS)
         if kind == "lease":
-            self._renew(Registered.model_validate_json(data))
+            self._lease.renew(Registered.model_validate_json(data))
         elif kind == "request":
             status = RequestStatus.model_validate_json(data)
             self._news[status.id] = time.monotonic(), status
@@ -138,17 +136,17 @@ class EventStream:
 
     def _broke(self) -> None:
         self.connected = False
-        self.nudge()
+        self.wake()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Every call that waits looks again."""
         for request_id in self._waiters:
-            self.nudge_of(request_id)
+            self.wake_waiters(request_id)
 
-    def nudge_of(self, request_id: str) -> None:
+    def wake_waiters(self, request_id: str) -> None:
         """Every call that waits for this request looks again."""
         for waiter in self._waiters.get(request_id, ()):
-            waiter.nudge()
+            waiter.wake()
 
 
 def _rank(status: RequestStatus) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import TypeVar
 
 import anyio
 
@@ -15,6 +15,8 @@ from approvals.gate.settings import GateSettings
 from approvals.gate.tools import Verify
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.registration import ToolDefinition
+
+T = TypeVar("T")
 
 
 class Gate:
@@ -63,8 +65,8 @@ class Gate:
                 return answers.of_error(error)
 
     async def observe(
-        self, method: str, target: str, act: Callable[[], Awaitable[Any]], caller: Caller, *, free: bool = False
-    ) -> Any:
+        self, method: str, target: str, act: Callable[[], Awaitable[T]], caller: Caller, *, free: bool = False
+    ) -> T:
         """Let a message that needs no approval through, on record; `free`, also for whom the server is not for."""
         async with self.running():
             return await self.session.observe(method, target, act, caller, free=free)

@@ -5,8 +5,11 @@ import contextlib
 import logging
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+from mcp_types import CallToolResult
 
 from approvals.errors import ApprovalsError, Conflict, Unavailable
 from approvals.gate.client import ServiceClient
@@ -18,6 +21,7 @@ logger = logging.getLogger("approvals.gate.gate")
 
 FLUSH_SECONDS = 0.5
 RETRY_SECONDS = 2.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,30 @@ class Recorder:
             Record(self._high_water, started, method, target, agent, arguments, outcome, error, took, mask)
         )
         self._something.set()
+
+    async def run(
+        self,
+        method: str,
+        target: str,
+        act: Callable[[], Awaitable[T]],
+        *,
+        agent: str,
+        arguments: str = "",
+        mask: Mask = NO_SECRETS,
+    ) -> T:
+        """Run what needs no approval at once, and keep a record of it."""
+        await self.room()
+        started = time.monotonic()
+        try:
+            result = await act()
+        except BaseException as error:
+            words = f"{type(error).__name__}: {error}"
+            self.add(method, target, "error", started, agent=agent, arguments=arguments, error=words, mask=mask)
+            raise
+        failed = isinstance(result, CallToolResult) and bool(result.is_error)
+        outcome: Literal["ok", "error"] = "error" if failed else "ok"
+        self.add(method, target, outcome, started, agent=agent, arguments=arguments, mask=mask)
+        return result
 
     async def report_forever(self) -> None:
         """Report what there is, again and again."""

@@ -115,6 +115,14 @@ class Runner:
             mask = replace(mask, forms=(*mask.forms, *filter(None, [approved])))
             return await self._run(status, claim.claim_id, claimed.lease_seconds, values, run, mask)
 
+    def stored(self, status: RequestStatus, *, replayed: bool) -> CallToolResult:
+        """The result that was sealed when it ran."""
+        raw = self._seal.open(status.sealed_result, f"result {status.id}") if status.sealed_result else None
+        if raw is None:
+            return answers.without_result(status)
+        result = CallToolResult.model_validate_json(raw)
+        return answers.replayed(result, status) if replayed else result
+
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
         if self._reports:

@@ -14,7 +14,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import INTERNAL_ERROR, CallToolResult, TextContent, ToolAnnotations
 from mcp_types import Tool as MCPTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
@@ -25,7 +25,7 @@ from approvals.errors import ApprovalsError, NotConfigured
 from approvals.gate import answers, auth, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
-from approvals.gate.call import Call, Caller, Run
+from approvals.gate.call import Answer, Call, Caller, Run
 from approvals.gate.callers import Callers
 from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate
@@ -39,6 +39,7 @@ from approvals.gate.tools import (
     ready,
     unfit,
 )
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.registration import ToolDefinition
 
 logger = logging.getLogger("approvals.gate.gate")
@@ -130,9 +131,7 @@ class GatedServer(MCPServer[Any]):
         """As MCPServer's; tools that do not only read take the words for the reviewer as well."""
         return [self._with_extras(tool) for tool in await super().list_tools()]
 
-    async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
-    ) -> CallToolResult | InputRequiredResult:
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Answer:
         """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the values
         that were shown: MCPServer would read the arguments once more."""
         context = context or Context(mcp_server=self, subscriptions=self._subscriptions)
@@ -163,7 +162,7 @@ class GatedServer(MCPServer[Any]):
         call = self._call(tool, rest, run, context, words, beats)
         beats.reached = call.waited_before
         answer = await self.gate.call(call)
-        return hosts.shown(answer, tool.output_schema) if isinstance(answer, CallToolResult) else answer
+        return _shown(answer, tool.output_schema)
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Starlette:
         """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
@@ -221,15 +220,13 @@ class GatedServer(MCPServer[Any]):
             beats, request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions
         )
 
-    async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
+    async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Answer:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
         try:
-            result: CallToolResult = await self.gate.observe(
-                "tools/call", GET_APPROVAL, look, self._caller(context), free=True
-            )
+            result = await self.gate.observe("tools/call", GET_APPROVAL, look, self._caller(context), free=True)
         except ApprovalsError as error:
             result = answers.of_error(error)
-        return hosts.shown(result, None)
+        return _shown(result, None)
 
     def _caller(self, context: Context[Any, Any]) -> Caller:
         return self._callers.of(context, self.gate.settings.agent_key if self.gate.is_configured else None)
@@ -286,12 +283,11 @@ class GatedServer(MCPServer[Any]):
         target = str(params.get("uri") or params.get("name") or "")
         context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
         try:
-            result: HandlerResult = await self.gate.observe(
+            return await self.gate.observe(
                 ctx.method, target, lambda: call_next(ctx), self._caller(context), free=ctx.method in _LISTS
             )
         except ApprovalsError as error:
             raise _protocol_error(error) from error
-        return result
 
     async def _get_approval(
         self,
@@ -314,6 +310,10 @@ class GatedServer(MCPServer[Any]):
 def _optional(description: str) -> dict[str, Any]:
     """A schema for words that may be left out, also where a host demands a value for every argument."""
     return {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "description": description}
+
+
+def _shown(answer: Answer, output_schema: JsonObject | None) -> Answer:
+    return hosts.shown(answer, output_schema) if isinstance(answer, CallToolResult) else answer
 
 
 def _raised(name: str, error: ToolError) -> CallToolResult:

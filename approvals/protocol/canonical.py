@@ -25,6 +25,8 @@ SAFE_INTEGER = 2**53 - 1
 LONGEST_INTEGER = 12_955
 """Bits: 3,900 digits. Python writes no more than 4,300."""
 DIGEST_VERSION = 1
+JsonObject = dict[str, Any]
+"""A JSON object whose members nobody has looked at yet."""
 Place = tuple["Place", str | int] | None
 """Where in a value: the place around it, and the name or number there."""
 

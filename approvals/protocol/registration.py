@@ -104,12 +104,12 @@ class Registered(Message):
     """Tools of this part that cannot be gated, by name, with why; in the answer to a registration only."""
     public_url: str
     freezes: tuple[StandingFreeze, ...] = ()
-    """Those that concern this gate; it confirms each (`HeardFreezes`)."""
+    """Those that concern this gate; it confirms each (`AcknowledgedFreezes`)."""
     audience: str = ""
     """Names the agents that may use this server, so that a change shows; empty while all may."""
 
 
-class HeardFreezes(Message):
+class AcknowledgedFreezes(Message):
     """`PUT /gates/{session}/freezes`: this gate process has heard of them, and starts nothing that they stop."""
 
     freezes: tuple[Identifier, ...] = Field(max_length=1000)

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, TextContent
 
 from approvals import Budgets
 from approvals.errors import Unreachable
-from approvals.gate import client, recorder, runner, session
+from approvals.gate import client, recorder, runner, wait
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
@@ -286,7 +286,7 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
 
 async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log, monkeypatch, until):
     """The last look, between the approval and the claim."""
-    monkeypatch.setattr(session, "PRESENCE_SECONDS", 60)  # no look before
+    monkeypatch.setattr(wait, "PRESENCE_SECONDS", 60)  # no look before
     ran, waiting = [], []
 
     async def run(arguments):

@@ -13,7 +13,7 @@ from mcp import Client
 
 from approvals.clock import boot_clock
 from approvals.errors import Unreachable
-from approvals.gate import agents, client, recorder, runner, session
+from approvals.gate import agents, client, lease, recorder, runner
 from approvals.service.history import queries
 from approvals_web.api import executions
 
@@ -194,7 +194,7 @@ async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, 
 
 async def test_p5_a_gate_that_slept_asks_again_before_it_believes_what_it_knew(served, log, monkeypatch, until):
     asleep = [0.0]
-    for module in (session, agents):
+    for module in (lease, agents):
         monkeypatch.setattr(module, "boot_clock", lambda: boot_clock() + asleep[0])
     registered, verified = [], []
     original, originally = client.ServiceClient.register, client.ServiceClient.verify_agent

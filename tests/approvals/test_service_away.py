@@ -17,8 +17,9 @@ from over_http import http_client, http_server
 from approvals import Budgets
 from approvals.errors import Unauthenticated, Unavailable, Unreachable
 from approvals.gate import agents as known_agents
-from approvals.gate import answers, client, session
+from approvals.gate import answers, client, wait
 from approvals.gate.agents import KnownAgents
+from approvals.gate.lease import VerdictLease
 from approvals.protocol.registration import VerifiedAgent
 
 CALL = {"order_id": 7}
@@ -147,13 +148,13 @@ def test_p5_what_others_say_in_its_place_is_not_passed_on(status, body):
 
 async def test_the_services_address_is_logged_once_for_each_outage(house, serve, log, until, caplog, monkeypatch):
     tries = []
-    original = session.Session.register
+    original = VerdictLease.register
 
     async def counted(self):
         tries.append(time.monotonic())
         await original(self)
 
-    monkeypatch.setattr(session.Session, "register", counted)
+    monkeypatch.setattr(VerdictLease, "register", counted)
     async with serve() as served:
         where, gate = served.url, served.gate()
     with caplog.at_level(logging.WARNING, "approvals.gate"):
@@ -165,7 +166,7 @@ async def test_the_services_address_is_logged_once_for_each_outage(house, serve,
 
 
 async def test_p7_a_gate_that_was_stopped_asks_once_more_before_it_says_that_it_waits(served, log, monkeypatch, until):
-    monkeypatch.setattr(session, "STOPPED", 0.05)
+    monkeypatch.setattr(wait, "STOPPED", 0.05)
     gate = served.gate(budgets=Budgets(plain=0.3))
     async with Client(effects.create(log, gate=gate), mode="legacy") as agent:
         call = asyncio.create_task(agent.call_tool("async_write", CALL))

@@ -20,7 +20,7 @@ from processes import PATIENCE, clean_environment
 from relay import relayed
 
 from approvals import Budgets
-from approvals.gate import session
+from approvals.gate import wait
 from approvals.gate.hosts import REPLAYED
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
@@ -154,7 +154,7 @@ async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_
 
 
 async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(served, log, era, until, monkeypatch):
-    monkeypatch.setattr(session, "PRESENCE_SECONDS", 0.05)
+    monkeypatch.setattr(wait, "PRESENCE_SECONDS", 0.05)
     async with http_server(effects.create(log, gate=served.gate(agent=None))) as url, relayed(url) as relay:
 
         async def be_cut_off() -> None:

@@ -1,7 +1,7 @@
 """What a gate process says of itself."""
 
 from approvals.protocol.fields import Identifier
-from approvals.protocol.registration import HeardFreezes
+from approvals.protocol.registration import AcknowledgedFreezes
 from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
@@ -12,7 +12,7 @@ router = ApiRouter("gates")
 
 @router.put("/gates/{session}/freezes", status_code=204, responses=problems(404, 426))
 async def heard_freezes(
-    session: Identifier, body: HeardFreezes, installation: Installation, service: TheService
+    session: Identifier, body: AcknowledgedFreezes, installation: Installation, service: TheService
 ) -> None:
     """It has heard of these freezes, and starts nothing that they stop."""
     await service.write(lambda tx: service.freezes.confirm(tx, installation, session, body.freezes))

@@ -1,0 +1,139 @@
+"""Filing a call: its secrets replaced, its exact arguments sealed, and what the service shows of it compared."""
+
+import json
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from approvals.errors import Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.gate.agents import KnownAgents
+from approvals.gate.call import Call, Caller
+from approvals.gate.client import ServiceClient
+from approvals.gate.lease import VerdictLease
+from approvals.gate.masking import Mask, Masked
+from approvals.gate.seal import Seal
+from approvals.protocol.canonical import JsonObject, canonical, digest, encode, said_hash
+from approvals.protocol.limits import MAX_ARGUMENTS
+from approvals.protocol.messages import Filing, RequestStatus
+from approvals.protocol.registration import ToolVerdict
+from approvals.protocol.states import State
+
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A call as it was filed."""
+
+    call: Call
+    status: RequestStatus
+    call_id: str
+    """Names this caller's wait."""
+
+
+class Submissions:
+    """The requests that one gate process files."""
+
+    def __init__(
+        self, server: str, session: str, client: ServiceClient, seal: Seal, lease: VerdictLease, agents: KnownAgents
+    ) -> None:
+        self._server = server
+        self._session = session
+        self._client = client
+        self._seal = seal
+        self._lease = lease
+        self._agents = agents
+        self._callers: OrderedDict[str, str] = OrderedDict()
+        """The caller of each of the last REMEMBERED requests filed here."""
+
+    def masked(self, call: Call, *forms: JsonObject) -> Call:
+        """The call behind a mask over what its tool declares secret as of now, in this form of its arguments, too."""
+        return replace(call, mask=Mask(self._lease.secret(call.tool), (*call.mask.forms, *forms), call.spellings))
+
+    def redacted(self, call: Call) -> tuple[JsonObject, int]:
+        """The encoded arguments with stand-ins, and how many characters are hidden by pattern. Raises TooLarge."""
+        encoded = encode(call.read.shown)
+        size = len(canonical(encoded))
+        if size > MAX_ARGUMENTS:
+            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+        return call.mask.arguments(encoded, self._lease.pepper)
+
+    async def submit(self, call: Call, verdict: ToolVerdict) -> Submitted:
+        """File the call; once more when what this process knew was stale."""
+        try:
+            return await self._file(call, verdict)
+        except Stale:
+            await self._lease.register()
+        except Unauthenticated:
+            self._agents.forget()  # the service's clock went further than ours
+        verdict = await self._lease.verdict(call.tool)
+        return await self._file(self.masked(call), verdict)
+
+    async def leave(self, submitted: Submitted) -> None:
+        """Say that this caller waits no longer."""
+        await self._client.left(submitted.status.id, self._session, submitted.call_id)
+
+    def said(self, call: Call) -> str | None:
+        """A name for what the caller said, where that is not what is shown."""
+        return said_hash(self._lease.pepper, call.read.said) if call.read.makes else None
+
+    def is_own(self, call: Call, status: RequestStatus) -> bool:
+        """Whether what was approved is this very call, and not another one that said the same."""
+        return status.digest == self._digest(call, self.redacted(call)[0], status.tool_hash)
+
+    def is_callers(self, request_id: str, caller: Caller) -> bool:
+        """Whether this caller's call was filed as this request here."""
+        return self._callers.get(request_id) == caller.identity
+
+    async def _file(self, call: Call, verdict: ToolVerdict) -> Submitted:
+        arguments, hidden = self.redacted(call)
+        filing = await self._filing(call, verdict.tool_hash, arguments, hidden)
+        status = await self._client.file(filing)
+        ended = status.state not in {State.PENDING, State.APPROVED}  # so it did as the tool was defined then
+        expected = self._digest(call, arguments, status.tool_hash if ended else verdict.tool_hash)
+        if status.tool != call.tool or (status.digest != expected and not call.read.makes):
+            raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
+        self._remember(status.id, call.caller)
+        return Submitted(call, status, filing.message.call_id)
+
+    async def _filing(self, call: Call, tool_hash: str, arguments: JsonObject, hidden: int) -> Masked[Filing]:
+        said = self.said(call)
+        exact = json.dumps({"shown": call.read.shown, "said": said}).encode()
+        try:
+            return call.mask.message(
+                Filing,
+                session=self._session,
+                call_id=uuid.uuid4().hex,
+                tool=call.tool,
+                tool_hash=tool_hash,
+                arguments=arguments,
+                said=said,
+                hidden=hidden,
+                sealed_arguments=self._seal.seal(exact, f"arguments {self._digest(call, arguments, tool_hash)}"),
+                assertion=await self._assertion(call.caller),
+                subject=call.caller.subject,
+                reason=call.reason or None,
+                client=call.caller.client,
+                on_behalf_of=call.origin.on_behalf_of,
+                agent_session=call.origin.agent_session,
+                trace_id=call.origin.trace_id,
+                repeat_of=call.repeat_of,
+                continues=call.continues,
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise Unavailable(f"This call cannot be filed: {problem['loc']}: {problem['msg']}.") from error
+
+    async def _assertion(self, caller: Caller) -> str | None:
+        return None if caller.agent_key is None else (await self._agents.of(caller.agent_key)).assertion
+
+    def _digest(self, call: Call, arguments: JsonObject, tool_hash: str) -> str:
+        return digest(server=self._server, tool=call.tool, tool_hash=tool_hash, arguments=arguments)
+
+    def _remember(self, request_id: str, caller: Caller) -> None:
+        self._callers[request_id] = caller.identity
+        self._callers.move_to_end(request_id)
+        if len(self._callers) > REMEMBERED:
+            self._callers.popitem(last=False)
