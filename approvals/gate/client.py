@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from approvals.errors import PROBLEM, Unreachable, from_document
+from approvals.errors import PROBLEM, NotConfigured, Unavailable, Unreachable, from_document
 from approvals.gate.masking import Masked
 from approvals.gate.settings import GateSettings
 from approvals.protocol.messages import (
@@ -40,6 +41,9 @@ CONNECTIONS, ORDINARY = 200, 150
 """All of them, and those for what can wait: whoever holds a permission finds one free, whatever a crowd is filing."""
 SILENCE = 20.0
 """Seconds without a word on the event stream, which leases every 5, before it counts as dead."""
+_OPERATOR = "The person who runs this MCP server finds its address in the server's log."
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL's versions say when plain HTTP answers."""
 
 
 class ServiceClient:
@@ -192,11 +196,27 @@ def _problem(response: httpx2.Response) -> Exception:
 def _stranger(response: httpx2.Response) -> Unreachable:
     return Unreachable(
         f"What answers in place of the approval service ({response.status_code}) is another, or cannot reach it.",
-        hint="The person who runs this MCP server finds its address in the server's log.",
+        hint=_OPERATOR,
     )
 
 
-def _unreachable(error: Exception) -> Unreachable:
-    return Unreachable(
-        f"The approval service cannot be reached ({type(error).__name__}).", hint="Try again when it is back."
-    )
+def _unreachable(error: Exception) -> Unavailable:
+    """Raised for what broke on the way; where it is the address that is wrong, that is said."""
+    tls = _of_tls(error)
+    if tls is None:
+        return Unreachable(
+            f"The approval service cannot be reached ({type(error).__name__}).", hint="Try again when it is back."
+        )
+    if tls.reason in _NO_TLS:
+        return NotConfigured(
+            "APPROVALS_URL begins with https://, and what answers there speaks no TLS.", hint=_OPERATOR
+        )
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return Unreachable(f"The approval service's certificate is not trusted: {tls.verify_message}.", hint=_OPERATOR)
+    return Unreachable(f"The approval service cannot be reached (TLS: {tls.reason}).", hint=_OPERATOR)
+
+
+def _of_tls(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error

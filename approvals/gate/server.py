@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -20,7 +21,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from starlette.applications import Starlette
 
-from approvals import ids
+from approvals import ids, setting_names
 from approvals.errors import ApprovalsError, NotConfigured
 from approvals.gate import answers, auth, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
@@ -324,6 +325,8 @@ def _raised(name: str, error: ToolError) -> CallToolResult:
 
 
 def _gate_from_environment(name: str, code_version: str) -> Gate:
+    for words in setting_names.misspelt(os.environ):
+        logger.warning(words)
     try:
         settings: GateSettings | None = GateSettings.from_environment()
     except NotConfigured:

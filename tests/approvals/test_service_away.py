@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import socket
+import ssl
 import time
 
 import anyio
@@ -15,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from over_http import http_client, http_server
 
 from approvals import Budgets
-from approvals.errors import Unauthenticated, Unavailable, Unreachable
+from approvals.errors import NotConfigured, Unauthenticated, Unavailable, Unreachable
 from approvals.gate import agents as known_agents
 from approvals.gate import answers, client, wait
 from approvals.gate.agents import KnownAgents
@@ -266,3 +268,30 @@ def test_p7_what_was_looked_up_or_cannot_have_run_says_so():
         (Unauthenticated, "r", False),
     ):
         assert facts(answers.of_error(kind("x"), request_id=request_id))["executed"] is executed
+
+
+def handshake(url):
+    """What a TLS handshake with it comes to; httpx2 wraps this error, and leaves its socket to the collector."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as plain:
+        ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+
+
+async def test_p7_https_where_plain_http_answers_is_said_as_what_it_is(served):
+    with pytest.raises(ssl.SSLError) as refused:
+        await asyncio.to_thread(handshake, served.url)
+    wrapped = httpx2.ConnectError("in httpx2's words")
+    wrapped.__cause__ = refused.value
+    error = client._unreachable(wrapped)
+    assert isinstance(error, NotConfigured)
+    assert error.detail == "APPROVALS_URL begins with https://, and what answers there speaks no TLS."
+
+
+def test_p7_a_certificate_that_is_not_trusted_is_said():
+    broken = httpx2.ConnectError("in httpx2's words")
+    broken.__context__ = ssl.SSLCertVerificationError(1, "self-signed")
+    broken.__context__.reason = "CERTIFICATE_VERIFY_FAILED"
+    broken.__context__.verify_message = "self-signed certificate"
+    error = client._unreachable(broken)
+    assert isinstance(error, Unreachable)
+    assert error.detail == "The approval service's certificate is not trusted: self-signed certificate."

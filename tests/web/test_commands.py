@@ -1,6 +1,7 @@
 """The `approvals` command: what it says of itself, and what it does where there is nothing to speak to."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -269,3 +270,47 @@ def test_p5_writes_can_be_frozen_whatever_is_wrong_with_what_a_freeze_does_not_n
 def test_p5_a_host_that_is_not_this_machine_is_not_blamed_on_the_port(folder, host):
     refused = CliRunner().invoke(app, ["serve", "--host", host])
     assert refused.exception.detail == f"APPROVALS_HOST is {host!r}, which is no address of this machine."
+
+
+@pytest.mark.parametrize("command", ["user invite ann", "server add shop"])
+def test_p5_no_link_is_printed_that_leads_nowhere(folder, monkeypatch, command):
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    monkeypatch.setenv("APPROVALS_PUBLIC_URL", "approvals.example")
+    refused = CliRunner().invoke(app, command.split())
+    assert refused.exception.detail.startswith("APPROVALS_PUBLIC_URL is 'approvals.example'")
+    with contextlib.closing(sqlite3.connect("approvals.db")) as database:
+        assert database.execute("SELECT count(*) FROM audit_event WHERE kind LIKE '%added'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("flag", "mode", "words"),
+    [([], "refuse", "New writes are refused"), (["--hold"], "hold", "New writes are filed and wait")],
+)
+def test_p7_a_freeze_says_what_becomes_of_new_writes(folder, flag, mode, words):
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    made = json.loads(CliRunner().invoke(app, ["freeze", *flag, "--json"]).stdout)
+    assert (made["mode"], made["new"], made["revoked"]) == (mode, True, 0)
+    assert words in CliRunner().invoke(app, ["freeze", *flag]).stdout
+
+
+def test_one_key_is_no_keys(folder):
+    for command in ("migrate", "server add shop", "agent add scout"):
+        assert CliRunner().invoke(app, command.split()).exit_code == 0
+    for command in ("server revoke shop", "agent revoke scout"):
+        assert CliRunner().invoke(app, command.split()).stdout == "1 key revoked.\n"
+
+
+def every(command, *words):
+    """Each command with its words."""
+    yield words, command
+    for word, child in getattr(command, "commands", {}).items():
+        yield from every(child, *words, word)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in every(typer.main.get_command(app))]
+)
+def test_help_shows_all_that_it_was_given_to_say(words, command):
+    shown = re.sub(r"[\s│]", "", CliRunner().invoke(app, [*words, "--help"]).stdout)
+    for param in command.params:
+        assert re.sub(r"\s", "", getattr(param, "help", None) or "") in shown

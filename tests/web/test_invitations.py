@@ -5,10 +5,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from approvals.errors import NotFound, Unauthenticated
+from approvals.errors import Invalid, NotFound, Unauthenticated
 from approvals.service.identity import sign_in_links
 from approvals.service.identity.users import require_user
 from approvals_web.cli.commands import app
+from approvals_web.operator import socket as control
 
 PASSWORD = "correct horse battery"
 
@@ -106,3 +107,9 @@ def test_the_command_line_lists_and_takes_back(house, monkeypatch):
     assert "eve" in listed.output
     assert run(app, ["user", "uninvite", "eve", "--database-url", house.url]).exit_code == 0
     assert "None yet." in run(app, ["user", "invitations", "--database-url", house.url]).output
+
+
+@pytest.mark.parametrize("name", ["ann", "somebody-new"])
+def test_p1_a_role_that_there_is_not_is_refused_whoever_is_invited(house, name):
+    with pytest.raises(Invalid):
+        house.write(lambda tx: control.user_invite(house.service, tx, "cli:root", name, "emperor"))

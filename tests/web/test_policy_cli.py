@@ -79,7 +79,7 @@ def test_lint_shows_every_problem_and_fails(here):
 
 
 def test_lint_without_a_file_looks_at_the_policy_that_is_set(here, monkeypatch):
-    assert "default policy: 1 rules" in run("lint").stdout
+    assert "default policy: 1 rule," in run("lint").stdout
     monkeypatch.setenv("APPROVALS_POLICY", "policy.yaml")
     assert "policy.yaml: 3 rules" in run("lint").stdout
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import socket
 import sqlite3
 import stat
@@ -244,3 +245,27 @@ def test_p5_a_service_whose_key_is_gone_says_so_and_makes_no_other(installed):
     for command in (("serve",), ("migrate", "--restored"), ("agent", "list")):
         assert f"The database's key is not where it should be, in {key}" in installed.cli(*command, code=1)
     assert not key.exists()
+
+
+@pytest.mark.parametrize(("ignored", "ends"), [(False, True), (True, False)], ids=["by itself", "under nohup"])
+def test_p4_a_terminal_that_closes_ends_the_service_cleanly_unless_it_was_started_to_outlive_it(
+    installed, ignored, ends
+):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        service = installed.serve()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    service.process.send_signal(signal.SIGHUP)
+    if ends:
+        assert service.wait() == 0
+    else:
+        assert httpx2.get(f"{installed.url}/healthz", trust_env=False).status_code == 200
+        assert service.stop() == 0
+    assert not (installed.folder / "approvals.db.sock").exists()
+
+
+def test_p5_serve_says_a_misspelt_setting(installed):
+    service = installed.serve(APPROVALS_AGENT_MINUT="5")
+    assert service.stop() == 0
+    assert any("Did you mean APPROVALS_AGENT_MINUTE?" in line for line in service.lines)

@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -50,12 +51,13 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but the signal is not raised again afterwards: a stop that was asked for is no failure."""
         loop = asyncio.get_running_loop()
-        for number in HANDLED_SIGNALS:
+        handled = (*HANDLED_SIGNALS, *_hang_up())
+        for number in handled:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
         finally:
-            for number in HANDLED_SIGNALS:
+            for number in handled:
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,6 +68,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.stop()
         await super().shutdown(sockets)
+
+
+def _hang_up() -> list[signal.Signals]:
+    """SIGHUP: a terminal that closes ends the service as it would be ended on purpose; under nohup it goes on."""
+    return [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL else []
 
 
 def serve(settings: Settings, *, demo: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from approvals.service.identity import key_lifetimes
-from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show, text
+from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, counted, show, text
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 
@@ -64,7 +64,7 @@ def revoke(
     database_url: DatabaseUrl = None,
 ) -> None:
     """End an agent, or one key: it stops working at once, its waiting calls end, approvals of its calls too."""
-    print(f"{ask(database_url, 'agent revoke', name=name, key=key)} keys revoked.")
+    print(f"{counted(ask(database_url, 'agent revoke', name=name, key=key), 'key')} revoked.")
 
 
 @app.command()

@@ -47,6 +47,11 @@ def ask(database_url: str | None, command: str, **given: Any) -> Any:
     return here(database_url).ask(command, **given)
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 key", "2 keys"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """An aligned table, or JSON."""
     if as_json:

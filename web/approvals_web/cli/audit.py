@@ -12,7 +12,7 @@ from approvals.service.audit import chain
 from approvals.service.storage.database import Reader, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
 from approvals.service.verification import verify as verification
-from approvals_web.cli.asking import DatabaseUrl, record, settings, text
+from approvals_web.cli.asking import DatabaseUrl, counted, record, settings, text
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")
 
@@ -48,7 +48,9 @@ def verify(
         print(f"NOT INTACT: {fault}.")
     if not found.intact:
         raise typer.Exit(1)
-    print(f"Intact: {found.records} records, {found.unlinked} not linked yet, and the state is what they tell.")
+    print(
+        f"Intact: {counted(found.records, 'record')}, {found.unlinked} not linked yet, and the state is what they tell."
+    )
     if found.head is not None:
         print(f"Head: {found.head}")
 

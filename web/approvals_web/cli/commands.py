@@ -1,11 +1,13 @@
 """The subcommands: each parses, asks, prints."""
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from approvals import setting_names
 from approvals.errors import ApprovalsError
 from approvals_web.cli import (
     agents,
@@ -21,6 +23,7 @@ from approvals_web.cli.asking import (
     AsJson,
     DatabaseUrl,
     ask,
+    counted,
     here,
     settings,
     show,
@@ -69,6 +72,8 @@ def run() -> None:
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context, show_version: Annotated[bool, typer.Option("--version")] = False) -> None:
     """A human approval gate for AI agents."""
+    for words in setting_names.misspelt(os.environ):
+        print(f"approvals: {words}", file=sys.stderr)
     if show_version:
         print(version("mcp-approvals"))
         raise typer.Exit
@@ -162,8 +167,9 @@ def server_add(
     reached = here(database_url)
     believed = assurance == "enforced" if trusted is None else trusted
     given = {"label": label, "assurance": assurance, "trusted": believed, "expires": expires}
+    url = reached.public_url
     key = reached.ask("server add", name=name, **given)
-    print(f"APPROVALS_URL={reached.public_url}")
+    print(f"APPROVALS_URL={url}")
     print(f"APPROVALS_SERVER_KEY={key}")
     print(_MEANS[assurance], _BELIEVED if believed else _NOT_BELIEVED, sep="\n", file=sys.stderr)
 
@@ -183,7 +189,7 @@ def server_rotate(name: str, label: Label = "main", database_url: DatabaseUrl = 
 @server.command("revoke")
 def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """End an installation: its keys stop working at once."""
-    print(f"{ask(database_url, 'server revoke', name=name, label=label)} keys revoked.")
+    print(f"{counted(ask(database_url, 'server revoke', name=name, label=label), 'key')} revoked.")
 
 
 @user.command("add")

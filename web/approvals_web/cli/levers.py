@@ -1,5 +1,6 @@
 """`approvals freeze`, `unfreeze`, `rollout`, `server audience`: what the owner on call moves."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -17,11 +18,17 @@ Someone = Annotated[str | None, typer.Option(parser=text, help="Only this agent'
 Group = Annotated[str | None, typer.Option(parser=text, help="Only the calls of agents in this group.")]
 
 
+_NEW_WRITES = {
+    "hold": "New writes are filed and wait for the end of the freeze.",
+    "refuse": "New writes are refused, and their agents told why.",
+}
+
+
 def freeze(
     server: Server = None,
     agent: Agent = None,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Let new writes wait for the end instead of refusing them.")
+        bool, typer.Option("--hold", help="File new writes, and let them wait for the end, instead of refusing them.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Told to agents and shown on every page.")] = "",
     listing: Annotated[bool, typer.Option("--list", help="Only say what is frozen.")] = False,
@@ -36,7 +43,11 @@ def freeze(
     mode = "hold" if hold else "refuse"
     made = here.ask("freeze", server=server, agent=agent, mode=mode, reason=reason)
     revoked = made["revoked"] + _sweep(here, "revoked")
+    if as_json:
+        print(json.dumps({**made, "revoked": revoked}, indent=2))
+        return
     print(f"{made['words']}.{'' if made['new'] else ' It stood already.'} Approvals taken back: {revoked}.")
+    print(_NEW_WRITES[made["mode"]])
     print(
         "See which gates have confirmed: approvals freeze --list. Lift it: approvals unfreeze, with the same options."
     )

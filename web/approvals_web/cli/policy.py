@@ -28,7 +28,7 @@ from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
 from approvals.service.storage.sqlite import path_of
-from approvals_web.cli.asking import AsJson, DatabaseUrl, record, settings, text
+from approvals_web.cli.asking import AsJson, DatabaseUrl, counted, record, settings, text
 from approvals_web.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wait, for whom.")
@@ -36,7 +36,8 @@ app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wai
 File = Annotated[Path | None, typer.Argument(help="Instead of APPROVALS_POLICY.")]
 FileOption = Annotated[Path | None, typer.Option("--policy", help="Instead of APPROVALS_POLICY.")]
 ToolsFile = Annotated[
-    Path | None, typer.Option("--tools", help="JSON: {server: [tool definitions]}, instead of those in the database.")
+    Path | None,
+    typer.Option("--tools", help="JSON, server by server a list of its tools, instead of those in the database."),
 ]
 
 
@@ -56,7 +57,8 @@ def lint(file: File = None, tools: ToolsFile = None, as_json: AsJson = False, da
     if as_json:
         print(json.dumps({"ok": True, "problems": [], "rules": len(policy.rules), "tools": len(known)}, indent=2))
     else:
-        print(f"{path}: {len(policy.rules)} rules, checked against {len(known)} known tools. Nothing is wrong.")
+        counts = f"{counted(len(policy.rules), 'rule')}, checked against {counted(len(known), 'known tool')}"
+        print(f"{path}: {counts}. Nothing is wrong.")
 
 
 @app.command()
@@ -130,7 +132,7 @@ def test(
         for result in failed:
             print(f"{beside}:{result.line}: {result.name}")
             print("".join(f"    {difference}\n" for difference in result.differences), end="")
-        print(f"{len(results)} examples, {len(failed)} judged otherwise than expected.")
+        print(f"{counted(len(results), 'example')}, {len(failed)} judged otherwise than expected.")
     if failed or not results:
         raise typer.Exit(1)
 

@@ -15,7 +15,8 @@ def freeze(
     s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, mode: str, reason: str
 ) -> Any:
     made = s.freezes.make(tx, actor, *scope(tx, server, agent), mode, reason)
-    return {"words": freezes.sentence(tx, made.freeze), "new": made.new, "revoked": made.revoked}
+    words = freezes.sentence(tx, made.freeze)
+    return {"words": words, "mode": made.freeze.mode, "new": made.new, "revoked": made.revoked}
 
 
 def unfreeze(s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, everything: bool) -> Any:

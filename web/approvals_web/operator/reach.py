@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from approvals.service.service import Service
 from approvals.service.storage import facts, schema_version
-from approvals_web.operator.socket import actor_of, over, run, socket_path
+from approvals_web.operator.socket import actor_of, address_of, over, run, socket_path
 from approvals_web.settings import Settings
 
 NOBODY = (FileNotFoundError, ConnectionRefusedError, PermissionError)
@@ -23,7 +23,7 @@ class Reach(Protocol):
 
     @property
     def public_url(self) -> str:
-        """Where people and gates reach the service."""
+        """Where people and gates reach the service. Raises Invalid when that is no address."""
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Run a command of `approvals_web.operator.socket`. Raises ApprovalsError."""
@@ -58,7 +58,7 @@ class Alone:
 
     @property
     def public_url(self) -> str:
-        return self.service.public_url
+        return address_of(self.service)
 
     def ask(self, command: str, **arguments: Any) -> Any:
         database = self.service.database

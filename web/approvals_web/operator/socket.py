@@ -33,6 +33,7 @@ from approvals.service.storage.sqlite import Sqlite
 from approvals_web.operator import controls, grants
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS
+from approvals_web.setting_values import address as origin
 
 MAX_PATH = 100
 MAX_LINE = 65_536
@@ -82,12 +83,12 @@ def user_list(s: Service, tx: Transaction, actor: str) -> Any:
 
 def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
     """A link for a new account, or for an existing one to sign in with."""
+    users.check_roles(roles)
     user = users.by_sign_in_name(tx, name)
     if user is None:
         users.check_free(tx, name)
     else:
         return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=user.id))
-    users.check_roles(roles)
     return _link(s, s.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
@@ -104,6 +105,11 @@ def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     if not demo or not admins:
         return None
     return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=admins[0].id))
+
+
+def address_of(service: Service) -> str:
+    """Where people reach the service. Raises Invalid where it is told; what tells nobody, such as a freeze, goes on."""
+    return origin("APPROVALS_PUBLIC_URL", service.public_url)
 
 
 def address(s: Service, tx: Transaction, actor: str) -> Any:
@@ -255,7 +261,8 @@ def actor_of(uid: int) -> str:
 
 
 def _link(service: Service, token: str) -> str:
-    return f"{service.public_url}/setup?t={token}"
+    """Raises Invalid where links would lead nowhere."""
+    return f"{address_of(service)}/setup?t={token}"
 
 
 def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
