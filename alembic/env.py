@@ -12,7 +12,7 @@ engine = create_engine(f"{'sqlite' if scheme == 'sqlite' else 'postgresql+psycop
 
 
 def is_modelled(name: str | None, kind: str, parents: object) -> bool:
-    """Whether the models speak of it: full-text search differs by database, and only 0003 knows how."""
+    """Whether the models speak of it: full-text search differs by database, and only 0001 knows how."""
     return not (name or "").startswith("request_text")
 
 

@@ -186,7 +186,7 @@ def not_started(status: RequestStatus, why: str) -> CallToolResult:
 def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:
     left = f" It expires in {round(status.expires_in)} seconds." if status.expires_in is not None else ""
     before = f" (An earlier request of the same call, {status.replaces}, ended undecided.)" if status.replaces else ""
-    words = f"NOT EXECUTED: waiting for a person's approval of: {status.headline} (request {status.id}).{left}{before}"
+    words = f"NOT EXECUTED: waiting for a person's approval of: {status.summary} (request {status.id}).{left}{before}"
     following = (
         f"{AGAIN} to continue, in {RETRY_SECONDS} seconds or any time later; do not change them. Meanwhile go on with "
         f"what does not need it, or tell your user: a person decides at {status.review_url}"

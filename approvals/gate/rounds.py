@@ -53,7 +53,7 @@ class Round:
         state = f"approvals:1:{status.id}:{self.number + 1}{':' if caller else ''}{caller}"
         if not self.points_first(status):
             return InputRequiredResult(request_state=state)
-        words = f"A reviewer has to approve: {status.headline}. If that is you, decide there."
+        words = f"A reviewer has to approve: {status.summary}. If that is you, decide there."
         link = ElicitRequest(params=ElicitRequestURLParams(message=words, url=status.review_url))
         return InputRequiredResult(input_requests={"review": link}, request_state=state)
 

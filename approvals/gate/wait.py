@@ -119,7 +119,7 @@ class _Wait:
     async def _report_progress(self, status: RequestStatus, now: float) -> None:
         if self._call.progress is None or self._beat_seconds is None or now < self._beat:
             return
-        words = f"waiting for a person: {status.headline}. Review: {status.review_url}"
+        words = f"waiting for a person: {status.summary}. Review: {status.review_url}"
         await self._call.progress(self._call.waited_before + now - self._started, words)
         self._beat = now + self._beat_seconds
 

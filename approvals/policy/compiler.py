@@ -36,7 +36,7 @@ from approvals.policy.model import (
     Action,
     GrantLimits,
     Notify,
-    Nudge,
+    Reminder,
     ToolFacts,
 )
 from approvals.policy.reviewers import DECIDE, Channels, Reviewers
@@ -158,7 +158,7 @@ class Check(Places):
             execute_within=said("execute_within") or ttl,
             cool_down=_or(said("cool_down"), usual.cool_down),
             replay_window=_or(said("replay_window"), usual.replay_window),
-            nudges=self._nudges(part, node, said("reminders") or [], said("escalate"), ttl),
+            reminders=self._reminders(part, node, said("reminders") or [], said("escalate"), ttl),
             grants=limits,
             notify=Notify(**notify.model_dump()) if notify else Notify(),
         )
@@ -201,19 +201,19 @@ class Check(Places):
             self.wrong(node.key("channels"), f"Nobody can decide anywhere{token}.", "Write `web: decide`.")
         return channels
 
-    def _nudges(self, part: Terms, node: Node, reminders: list[int], escalate: Any, ttl: int) -> tuple[Nudge, ...]:
-        for number, after in enumerate(reminders):
+    def _reminders(self, part: Terms, node: Node, times: list[int], escalate: Any, ttl: int) -> tuple[Reminder, ...]:
+        for number, after in enumerate(times):
             if after >= ttl:
                 self.wrong(node.at("reminders", number), "By then the request has expired (ttl).", "Remind earlier.")
-        nudges = [Nudge(after) for after in reminders if after < ttl]
+        reminders = [Reminder(after) for after in times if after < ttl]
         if escalate is not None:
             if part.escalate is not None:
                 self._groups(escalate.groups, node.at("escalate", "groups"))
             if escalate.after >= ttl:
                 place = node.at("escalate", "after")
                 self.wrong(place, "By then the request has expired (ttl).", "Escalate earlier.")
-            nudges.append(Nudge(escalate.after, tuple(escalate.groups)))
-        return tuple(sorted(nudges, key=lambda nudge: (nudge.after, nudge.groups)))
+            reminders.append(Reminder(escalate.after, tuple(escalate.groups)))
+        return tuple(sorted(reminders, key=lambda reminder: (reminder.after, reminder.groups)))
 
     def _condition(self, part: RulePart, match: Matcher, node: Node) -> Condition | None:
         try:

@@ -22,7 +22,7 @@ from approvals.policy.model import (
     GrantLimits,
     Judgement,
     Notify,
-    Nudge,
+    Reminder,
     ToolFacts,
     usual_risk,
 )
@@ -81,7 +81,7 @@ class Terms:
     execute_within: int = 3600
     cool_down: int = 600
     replay_window: int = 600
-    nudges: tuple[Nudge, ...] = ()
+    reminders: tuple[Reminder, ...] = ()
     grants: GrantLimits | None = field(default_factory=GrantLimits)
     notify: Notify = field(default_factory=Notify)
 
@@ -399,7 +399,7 @@ def _judgement(rule: Rule, call: CallFacts) -> Judgement:
         execute_within=terms.execute_within,
         cool_down=terms.cool_down,
         replay_window=terms.replay_window,
-        nudges=terms.nudges if held else (),
+        reminders=terms.reminders if held else (),
         grants=terms.grants if held and risk != "critical" else None,
         notify=terms.notify,
     )

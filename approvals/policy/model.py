@@ -53,7 +53,7 @@ class CallFacts:
 
 
 @dataclass(frozen=True)
-class Nudge:
+class Reminder:
     """A reminder so many seconds after filing; with groups an escalation: they may decide from then on, too."""
 
     after: int
@@ -96,7 +96,7 @@ class Judgement:
     execute_within: int = 3600
     cool_down: int = 600
     replay_window: int = 600
-    nudges: tuple[Nudge, ...] = ()
+    reminders: tuple[Reminder, ...] = ()
     grants: GrantLimits | None = None
     """What may be granted; None for nothing."""
     notify: Notify = field(default_factory=Notify)

@@ -78,7 +78,7 @@ class RequestView(Message):
     state: State
     digest: Hash
     content_version: int
-    headline: str
+    summary: str
     review_url: str
     rule: str = ""
     expires_in: Seconds | None = None

@@ -31,7 +31,7 @@ class Keyring:
         self.audit_id = hashlib.sha256(b"id" + self.audit).hexdigest()[:16]
         self._assertions = self._derive("assertions")
         self._seen = self._derive("seen")
-        self._handshakes = self._derive("handshakes")
+        self._pending_logins = self._derive("pending logins")
         self._buttons = self._derive("buttons")
         self._browsers = self._derive("browsers")
         self._names = self._derive("sign-in names")
@@ -54,9 +54,9 @@ class Keyring:
         """Binds a form to what it was rendered for."""
         return _mac(self._seen, "\0".join(parts))
 
-    def handshake(self, *parts: str) -> str:
+    def pending_login(self, *parts: str) -> str:
         """What a sign-in through an identity provider is made of and recognized by."""
-        return _mac(self._handshakes, "\0".join(parts))
+        return _mac(self._pending_logins, "\0".join(parts))
 
     def pressed(self, *parts: str) -> str:
         """Binds a button elsewhere to what its message showed."""

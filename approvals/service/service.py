@@ -60,7 +60,7 @@ from approvals.service.requests.freezing import Freezes
 from approvals.service.requests.grant_revocations import GrantRevocations
 from approvals.service.requests.key_revocations import Orphans
 from approvals.service.requests.rate_limits import Allowance, Allowances
-from approvals.service.requests.reminders import Nudges
+from approvals.service.requests.reminders import Reminders
 from approvals.service.requests.settlements import Settlements
 from approvals.service.requests.status import Statuses
 from approvals.service.requests.transitions import Moved, Transitions
@@ -158,7 +158,7 @@ class Service:
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
         self.expiry = Expiry(self.transitions)
-        self.nudges = Nudges(self.transitions)
+        self.reminders = Reminders(self.transitions)
         self.orphans = Orphans(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls(self.log)
@@ -285,7 +285,7 @@ class Service:
                 due = await self.read(next_due)
                 if due is not None and due <= self.database.clock.now():
                     await self.write(self.expiry.sweep)
-                    await self.write(self.nudges.sweep)
+                    await self.write(self.reminders.sweep)
                 await self.apply_controls()
                 await self._watch_gates()
             await self._pause(1.0)

@@ -46,7 +46,7 @@ def status(state, **more):
         state=state,
         digest="0" * 64,
         content_version=1,
-        headline="Refund",
+        summary="Refund",
         review_url="http://here/requests/r",
         rule="default",
         **more_of | more,

@@ -27,14 +27,14 @@ class Rules:
         self.groups = MappingProxyType({name: frozenset(handles) for name, handles in groups.items()})
         self.reviewers = Reviewers()
         self.risk = "medium"
-        self.nudges = ()
+        self.reminders = ()
 
     def verdict(self, tool):
         return Verdict.ASK
 
     def judge(self, call):
         return Judgement(
-            Action.REQUIRE_APPROVAL, "test", risk=self.risk, reviewers=self.reviewers, nudges=self.nudges
+            Action.REQUIRE_APPROVAL, "test", risk=self.risk, reviewers=self.reviewers, reminders=self.reminders
         )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def test_p5_a_long_name_is_not_written_out_again_in_every_path_below_it():
     assert len({line.path for line in shown}) == 51, "and names that begin alike stay apart"
 
 
-def test_p5_only_as_much_of_a_value_is_made_visible_as_a_headline_has_room_for(monkeypatch):
+def test_p5_only_as_much_of_a_value_is_made_visible_as_a_summary_has_room_for(monkeypatch):
     looked = []
     visible = summary.visible
     monkeypatch.setattr(summary, "visible", lambda text: looked.append(len(text)) or visible(text))

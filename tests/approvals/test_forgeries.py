@@ -26,8 +26,8 @@ from approvals_web.cli.commands import app
 NOT_SEALED = {
     *("audit_event", "audit_payload", "audit_link", "policy_version", "tool_definition"),  # have proofs of their own
     *("gate_session", "session_tool", "waiting_call", "freeze_confirmation"),  # what gate processes say of themselves
-    *("sign_in_attempts", "spent_handshake", "slack_code"),  # one-time, and gone
-    *("delivery", "slack_message", "notice", "request_words", "meta"),  # told or found by what is under seal
+    *("sign_in_attempts", "spent_login", "slack_code"),  # one-time, and gone
+    *("delivery", "slack_message", "admin_notice", "request_words", "meta"),  # told or found by what is under seal
 }
 
 

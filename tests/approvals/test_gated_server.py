@@ -111,7 +111,7 @@ async def test_a_write_waits_until_a_person_approves_and_then_runs(served, shop,
     async with Client(shop.mcp, mode=era) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("refund_order", {"order_id": 1042, "approval_reason": "lost"}))
         row = await served.pending()
-        assert (row.headline, row.reason, shop.ran) == ("Refund $5.00 of order 1042", "lost", [])
+        assert (row.summary, row.reason, shop.ran) == ("Refund $5.00 of order 1042", "lost", [])
         await served.decide()
         with anyio.fail_after(5):
             result = await call

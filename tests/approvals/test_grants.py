@@ -25,7 +25,7 @@ from approvals.policy.model import (
     DefaultPolicy,
     GrantLimits,
     Judgement,
-    Nudge,
+    Reminder,
 )
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import encode, redacted
@@ -627,10 +627,10 @@ def test_p1_an_owner_added_later_upholds_no_grant(house):
 
 
 def test_a_grant_made_by_those_it_was_escalated_to_covers_further_calls(house, rule):
-    rule(reviewers=Reviewers(groups=("dba",)), nudges=(Nudge(60, ("leads",)),))
+    rule(reviewers=Reviewers(groups=("dba",)), reminders=(Reminder(60, ("leads",)),))
     house.run("UPDATE user_account SET groups = 'leads' WHERE subject = 'ann'")
     filed = house.file()
     house.clock.forward(61)
-    house.write(house.service.nudges.sweep)
+    house.write(house.service.reminders.sweep)
     approve(house, filed.request_id, terms())
     assert call(house).state == "approved"

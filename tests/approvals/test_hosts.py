@@ -57,7 +57,7 @@ ENDED = RequestStatus(
     state=State.SUCCEEDED,
     digest="0" * 64,
     content_version=1,
-    headline="write()",
+    summary="write()",
     review_url="http://here/requests/r",
     finished_ago=3.0,
 )

@@ -102,7 +102,7 @@ def test_a_key_that_is_no_string_argument_of_the_tool_is_refused_at_registration
             return ""
 
 
-def test_the_key_is_neither_a_secret_nor_part_of_the_headline():
+def test_the_key_is_neither_a_secret_nor_part_of_the_summary():
     server = GatedServer("shop")
     with pytest.raises(ValueError, match="names nothing"):
 

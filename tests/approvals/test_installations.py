@@ -62,7 +62,7 @@ def test_p1_what_a_cooperative_installation_registers_changes_no_other_ones_card
             == before
         )
         row = house.row(house.file(house.filing({"order_id": 2, "amount_cents": 100})).request_id)
-        assert (row.headline, row.reviewed, row.risk) == ("Refund $1.00 of order 2", True, shown.risk)
+        assert (row.summary, row.reviewed, row.risk) == ("Refund $1.00 of order 2", True, shown.risk)
         house.withdraw(row.id)
 
 
@@ -81,11 +81,11 @@ def test_p1_what_a_person_accepts_of_a_cooperative_installation_is_not_the_enfor
 def test_p1_no_words_of_a_cooperative_installation_stand_on_a_card_before_a_person_accepted_them(house, beside):
     verdict = beside.register(house.tool(summary=FORGED)).tools["refund_order"]
     row = beside.file()
-    assert (row.headline, row.reviewed) == ("shop.refund_order(order_id=1042, amount_cents=12000)", False)
+    assert (row.summary, row.reviewed) == ("shop.refund_order(order_id=1042, amount_cents=12000)", False)
     (offers,) = house.rows("SELECT loosens FROM tool WHERE installation_id <> '' AND offered_hash IS NOT NULL")
     assert FORGED in offers[0] or not beside.at.trusted
     house.accept("refund_order", verdict.tool_hash, at=beside.at.id)
-    assert beside.file(arguments={"order_id": 3, "amount_cents": 100}).headline == FORGED.replace(
+    assert beside.file(arguments={"order_id": 3, "amount_cents": 100}).summary == FORGED.replace(
         "{amount_cents:usd}", "$1.00"
     )
     beside.register(house.tool(summary=f"{FORGED}!"))

@@ -18,7 +18,7 @@ from approvals.protocol.states import State
 def test_a_call_is_filed_decided_claimed_run_and_reported(house):
     filed = house.file()
     assert filed.created
-    assert house.status(filed.request_id).headline == "Refund $120.00 of order 1042"
+    assert house.status(filed.request_id).summary == "Refund $120.00 of order 1042"
     house.decide(filed.request_id)
     assert house.claim(filed.request_id) is None
     house.report(filed.request_id)

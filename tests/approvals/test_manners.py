@@ -138,7 +138,7 @@ def test_p7_no_words_are_said_twice():
 
 def status(state, **more):
     given = {"id": "r", "server": "s", "tool": "t", "tool_hash": "0" * 64, "digest": "0" * 64, "content_version": 1}
-    return RequestStatus(**given, state=state, headline="t()", review_url="http://here/requests/r", **more)
+    return RequestStatus(**given, state=state, summary="t()", review_url="http://here/requests/r", **more)
 
 
 def test_p7_pending_says_what_to_do_meanwhile_and_when_to_come_back():

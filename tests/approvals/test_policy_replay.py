@@ -11,8 +11,7 @@ from approvals.policy.loader import read
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations
-from approvals.service.policies import replay
-from approvals.service.policies.snapshot import recall, remember
+from approvals.service.policies import replay, snapshot
 from approvals.service.storage.database import Row
 
 RULES = """
@@ -78,11 +77,11 @@ def test_what_a_call_was_judged_by_is_kept_whole():
         assurance="cooperative",
         arguments='{"a": 1}',
         hidden=3,
-        circumstances=remember(call),
+        snapshot=snapshot.dump(call),
     )
-    assert recall(row, schema) == call
+    assert snapshot.load(row, schema) == call
     unknown = dataclasses.replace(call, agent=None)
-    assert recall(Row(row, circumstances=remember(unknown)), schema) == unknown
+    assert snapshot.load(Row(row, snapshot=snapshot.dump(unknown)), schema) == unknown
 
 
 def compare(house, calls):
@@ -103,7 +102,7 @@ def compare(house, calls):
     assert again.keys() == set(known)
     for row in house.read(lambda reader: [house.service.statuses.row(reader, name) for name in known]):
         schema = house.read(lambda reader: house.service.registry.definition(reader, "shop", row.tool_hash))  # noqa: B023
-        explained = replay.said(policy.explain(recall(row, schema.input_schema)).judgement)
+        explained = replay.said(policy.explain(snapshot.load(row, schema.input_schema)).judgement)
         service = replay.Said(row.action, row.rule, row.risk, row.quorum)
         assert again[row.id].would_be == explained == service == again[row.id].was
         assert {"allow": "approved", "deny": "denied", "require_approval": "pending"}[row.action] == row.state

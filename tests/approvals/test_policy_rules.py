@@ -18,7 +18,7 @@ from approvals.policy.model import (
     CallFacts,
     DefaultPolicy,
     GrantLimits,
-    Nudge,
+    Reminder,
     ToolFacts,
 )
 from approvals.policy.reviewers import Channels, Reviewers
@@ -112,7 +112,7 @@ rules:
     assert (held.action, held.rule, held.risk) == (Action.REQUIRE_APPROVAL, "big-refund", "critical")
     assert held.reviewers == Reviewers(2, (), ("dba",), channels=Channels(slack="notify_only"))
     assert (held.ttl, held.execute_within, held.cool_down, held.replay_window) == (900, 120, 0, 5400)
-    assert held.nudges == (Nudge(300), Nudge(600), Nudge(720, ("dba",)))
+    assert held.reminders == (Reminder(300), Reminder(600), Reminder(720, ("dba",)))
     assert held.grants is None
     assert held.facts == {"read_only": False, "trusted": True, "args.amount": 50001}
     assert judged(rules, call({"amount": 50000})).rule == "default"

@@ -108,7 +108,7 @@ def test_p8_contents_are_erased_when_their_time_is_over_and_the_chain_stays_whol
     assert proven(house) is None
     status = house.status(wordy[0])
     assert (status.erased, status.state, status.decided_by) == (True, "succeeded", "Ann")
-    assert (status.headline, status.result) == ("shop.refund_order (contents erased)", None)
+    assert (status.summary, status.result) == ("shop.refund_order (contents erased)", None)
     assert len(status.digest) == 64
     assert [house.events(one)[-1] for one in wordy] == ["request.erased"] * 3
 
@@ -273,8 +273,8 @@ def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
 
 
 def test_erasing_touches_every_text_column_that_holds_words():
-    of_the_rule = {"circumstances", "grants", "notify", "nudges", "reviewers"}
-    known = {"arguments", "sealed_arguments", "headline", "reason", "client", "facts", "comment", "ended_because"}
+    of_the_rule = {"snapshot", "grants", "notify", "reminders", "reviewers"}
+    known = {"arguments", "sealed_arguments", "summary", "reason", "client", "facts", "comment", "ended_because"}
     assert {column.name for column in Request.__table__.columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
     assert {column.name for column in Execution.__table__.columns if str(column.type) == "TEXT"} == known

@@ -5,13 +5,55 @@ import sqlite3
 
 import psycopg
 import pytest
+import sqlalchemy
 from alembic import command
 
+from approvals.errors import Unavailable
 from approvals.service.storage import migrate
 
 
 def test_models_and_migrations_agree(database_url):
     command.check(migrate.configuration(database_url))
+
+
+def test_every_constraint_and_index_has_a_name_and_no_two_are_equal(database_url):
+    scheme, rest = database_url.split("://", 1)
+    engine = sqlalchemy.create_engine(f"{'sqlite' if scheme == 'sqlite' else 'postgresql+psycopg'}://{rest}")
+    found = sqlalchemy.inspect(engine)
+    tables = [name for name in found.get_table_names() if not name.startswith(("alembic", "request_text"))]
+    names = [
+        constraint["name"]
+        for table in tables
+        for constraint in (
+            found.get_pk_constraint(table),
+            *found.get_foreign_keys(table),
+            *found.get_check_constraints(table),
+            *found.get_unique_constraints(table),
+            *(index for index in found.get_indexes(table) if not index.get("duplicates_constraint")),
+        )
+    ]
+    engine.dispose()
+    if scheme == "sqlite":  # its counted keys are written in their column, where a name has no place
+        names = [name for name in names if name is not None]
+    assert None not in names
+    assert len(names) == len(set(names)) > 140
+    assert max(map(len, names)) <= 63, "what PostgreSQL keeps of a name"
+
+
+def test_going_down_leaves_nothing_and_up_again_works(database_url):
+    command.downgrade(migrate.configuration(database_url), "base")
+    migrate.upgrade(database_url)
+    command.check(migrate.configuration(database_url))
+
+
+def test_p5_a_database_of_another_version_is_left_alone(database_url):
+    scheme, rest = database_url.split("://", 1)
+    engine = sqlalchemy.create_engine(f"{'sqlite' if scheme == 'sqlite' else 'postgresql+psycopg'}://{rest}")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    with pytest.raises(Unavailable, match="another version"):
+        migrate.upgrade(database_url)
 
 
 def test_migrating_twice_changes_nothing(database_url):

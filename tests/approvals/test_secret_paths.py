@@ -174,7 +174,7 @@ async def test_p8_a_list_where_an_object_was_declared_secret_does_not_leave_the_
         async with Client(mcp) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(client.call_tool, "store", {"m": sent})
             row = await served.pending()
-            assert SECRET not in row.arguments + row.headline
+            assert SECRET not in row.arguments + row.summary
             await served.decide("deny", comment="no")
 
 

@@ -51,7 +51,7 @@ def face(**changes):
         "id": "01a3185c-5000-7000-8000-000000000001",
         "server": "shop",
         "tool": "refund_order",
-        "headline": "Refund $120.00 of order 1042",
+        "summary": "Refund $120.00 of order 1042",
         "arguments": json.dumps({"order_id": 1042, "amount_cents": 12000}),
         "risk": "high",
         "rule": "refunds",
@@ -88,9 +88,9 @@ def face(**changes):
     risk=st.sampled_from(["low", "medium", "high", "critical", "odd"]),
 )
 def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(text, arguments, state, risk):
-    headline, reason, agent, comment, name = text
+    summary, reason, agent, comment, name = text
     seen = face(
-        headline=headline,
+        summary=summary,
         reason=reason,
         agent=agent,
         on_behalf_of=name,
@@ -120,7 +120,7 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
                 mark in words
                 for mark in ("<!c", "<!e", "<!h", "<@", "<#", "<http://", "<https://evil", "\u202e", "\u2066")
             )
-    assert view_fault(modals.denial(headline, "x" * 200)) is None
+    assert view_fault(modals.denial(summary, "x" * 200)) is None
     assert view_fault(modals.freeze()) is None
 
 
@@ -155,7 +155,7 @@ def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
 
 
 def test_p2_lines_and_blanks_in_words_are_not_taken_out():
-    said = blocks.request(face(headline="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
+    said = blocks.request(face(summary="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
     assert said.blocks[0]["text"]["text"] == "Delete \u00a0a \u00a0\u00a0b"
     words = json.dumps(said.blocks, ensure_ascii=False)
     assert "because:\\n\u00a0\u00a01. \u00a0two\\n\u00a0\u00a0\u00a0\u00a02. tab\u00a0" in words

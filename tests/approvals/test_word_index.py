@@ -117,7 +117,7 @@ def test_a_place_that_no_look_ended_at_is_refused(house, before):
 
 
 def test_words_are_capped_in_length_and_number():
-    row = {"headline": "h" * 500, "server": "s", "tool": "t", "reason": None, "arguments": "{}"}
+    row = {"summary": "h" * 500, "server": "s", "tool": "t", "reason": None, "arguments": "{}"}
     assert fulltext.of_request(Row(row))[0] == "h" * fulltext.LONGEST
     many = " ".join(f"w{number}" for number in range(5_000))
     assert len(fulltext.of_request(Row(row | {"reason": many}))) == fulltext.MOST_WORDS

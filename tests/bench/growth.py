@@ -35,7 +35,7 @@ COLUMNS = {
         "call_key": "'call ' || {n}",
         "digest": "'digest ' || {n}",
         "state": "'succeeded'",
-        "headline": "'Refund order ' || {n}",
+        "summary": "'Refund order ' || {n}",
         "created_at": "{n}",
         "changed_at": "{n}",
         "ended_at": "{n}",

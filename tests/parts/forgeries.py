@@ -107,7 +107,7 @@ FORGERIES = {
         "was changed after event {n} (user.disabled)",
     ],
     "an account": [
-        "INSERT INTO user_account (id, issuer, subject, name, email, groups, claimed_groups, told_up_to, roles, created_at)"
+        "INSERT INTO user_account (id, issuer, subject, name, email, groups, claimed_groups, last_notice_id, roles, created_at)"
         " VALUES ('forged', 'local', 'eve', 'Eve', '', '', '', 0, 'admin', 0)",
         "user_account forged was inserted",
     ],

@@ -91,7 +91,7 @@ def pages(shop):
 
 async def test_a_refund_waits_and_then_has_really_happened(served, agent, shop):
     row, result = await approved(served, agent, "refund_order", order_id=1042, amount_cents=2000)
-    assert row.headline == "Refund $20.00 of order 1042"
+    assert row.summary == "Refund $20.00 of order 1042"
     assert result.structured_content["left_cents"] == 10000
     assert shop.order(1042)["refunded_cents"] == 2000
 

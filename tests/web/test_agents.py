@@ -119,8 +119,8 @@ async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it
     assert "Says it acts for" in card
     assert said not in card
     for by, value in (("on_behalf_of", said), ("agent_session", "run 7"), ("trace_id", "a" * 32)):
-        assert row.headline in (await ann.http.get("/history", params={"by": by, "value": value})).text
-        assert row.headline not in (await ann.http.get("/history", params={"by": by, "value": "other"})).text
+        assert row.summary in (await ann.http.get("/history", params={"by": by, "value": value})).text
+        assert row.summary not in (await ann.http.get("/history", params={"by": by, "value": "other"})).text
 
 
 async def test_a_script_searches_by_what_agents_said(served):

@@ -116,15 +116,15 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
     assert await tab.evaluate(SIDEWAYS) == []
 
 
-async def test_p2_blanks_in_a_headline_are_all_there(served, open_browser, file_at):
+async def test_p2_blanks_in_a_summary_are_all_there(served, open_browser, file_at):
     house = served.house
     house.register(house.tool(summary="Delete {path}", input_schema={"properties": {"path": {"type": "string"}}}))
     request_id = await file_at(served, arguments={"path": "/srv/a   b " + "/x" * 300})
-    headline = house.row(request_id).headline
+    summary = house.row(request_id).summary
     tabs = await open_browser(served)
     for width in WIDTHS:
         tab = await looked_at(tabs, f"/requests/{request_id}", width)
-        assert await tab.locator("h1").inner_text() == headline
+        assert await tab.locator("h1").inner_text() == summary
         queue = await looked_at(tabs, "/", width)
-        assert await queue.locator("ul.queue strong").first.inner_text() == headline
+        assert await queue.locator("ul.queue strong").first.inner_text() == summary
         assert await queue.evaluate(SIDEWAYS) == []

@@ -167,7 +167,7 @@ async def test_buttons_repeat_the_effect_and_no_more_than_fits(served, ann):
     page = await card(ann, filed.request_id)
     assert ">Approve: Refund $120.00 of order 1042</button>" in page
     assert ">Deny: Refund $120.00 of order 1042</button>" in page
-    served.house.run("UPDATE request SET headline = :words WHERE id = :id", words="w" * 300, id=filed.request_id)
+    served.house.run("UPDATE request SET summary = :words WHERE id = :id", words="w" * 300, id=filed.request_id)
     assert f">Approve: {'w' * 87}...</button>" in await card(ann, filed.request_id)
 
 

@@ -99,7 +99,7 @@ def ours(folder, migrated, version=None):
 
 
 def older(folder, migrated):
-    ours(folder, migrated, "0001")
+    ours(folder, migrated, "0000")
 
 
 def newer(folder, migrated):
@@ -135,7 +135,7 @@ PLACES = {
     "an empty folder": (lambda folder, migrated: None, r"There is no database /\S+/approvals\.db\. .*--database-url"),
     "a text of that name": (text_file, r"approvals\.db cannot be used: file is not a database"),
     "another program's database": (foreign, r"has no tables of this product.*approvals migrate"),
-    "an older schema": (older, r"older than this version \(0001, not \d+\).*approvals migrate"),
+    "an older schema": (older, r"older than this version \(0000, not \d+\).*approvals migrate"),
     "a newer schema": (newer, r"newer than this version \(9000"),
     "no key": (without_key, r"key is not where it should be.*APPROVALS_SECRET_KEY"),
     "a key that others can read": (open_key, r"others can open it \(mode 0644\).*chmod 600"),

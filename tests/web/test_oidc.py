@@ -179,7 +179,7 @@ async def test_p1_the_handle_follows_the_verified_address_and_what_was_a_handle_
     assert account(served, "carol-1")[1:3] == ("carol.new@example.org", "carol.new@example.org")
     carol = house.read(lambda reader: by_handle(reader, "carol.new@example.org"))
     assert house.events(f"user:{carol.id}").count("user.handle_set") == 2
-    assert house.rows("SELECT words FROM notice ORDER BY id DESC LIMIT 1") == [
+    assert house.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [
         ("Rules call them carol.new@example.org (before: carol@example.org)",)
     ]
     connect(served, idp)
@@ -362,17 +362,17 @@ async def test_p1_a_state_counts_once_in_the_browser_that_began_and_for_ten_minu
     assert (await come_back(other, back)).status_code == 401, "a browser that began nothing"
     await leave(other)
     assert (await come_back(other, back)).status_code == 401, "a browser that began another one"
-    cookie = visitor.http.cookies["approvals-handshake"]
+    cookie = visitor.http.cookies["approvals-login"]
     assert (await come_back(visitor, back)).status_code == 303
     replay = visitors.stranger()
-    replay.http.cookies.set("approvals-handshake", cookie)
+    replay.http.cookies.set("approvals-login", cookie)
     asked = len(idp.asked)
     assert (await come_back(replay, back)).status_code == 401, "the same state again"
     assert len(idp.asked) == asked, "and its code was not even tried"
     late = visitors.stranger()
     back = await idp.consent(await leave(late), "carol-1")
     served.house.clock.forward(600)
-    late.http.cookies.set("approvals-handshake", late.http.cookies["approvals-handshake"])
+    late.http.cookies.set("approvals-login", late.http.cookies["approvals-login"])
     assert (await come_back(late, back)).status_code == 401, "too late"
 
 
@@ -393,7 +393,7 @@ async def test_p1_a_code_of_another_sign_in_does_not_count(served, visitors, idp
 @pytest.mark.parametrize("value", ["", "x", "x.y", "e30=.00", "é"])
 async def test_a_cookie_that_we_did_not_make_begins_nothing(served, visitors, idp, value):
     answer = await visitors.stranger().http.get(
-        "/login/oidc/callback?code=c&state=s", headers={"Cookie": f"approvals-handshake={value}".encode()}
+        "/login/oidc/callback?code=c&state=s", headers={"Cookie": f"approvals-login={value}".encode()}
     )
     assert answer.status_code == 401
 
@@ -485,11 +485,11 @@ async def test_fresh_authentication_has_to_be_said_by_the_provider(served, visit
     assert "Make a token that decides" in (await visitor.http.get("/account")).text
 
 
-async def test_behind_https_the_handshake_is_bound_to_the_host(served, visitors, idp):
+async def test_behind_https_the_pending_login_is_bound_to_the_host(served, visitors, idp):
     served.house.service.public_url = "https://approvals.example"
     answer = await visitors.stranger().http.get("/login/oidc")
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-approvals-handshake=")
+    assert cookie.startswith("__Host-approvals-login=")
     assert {"Secure", "HttpOnly", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     assert query(answer.headers["location"])["redirect_uri"] == "https://approvals.example/login/oidc/callback"
 

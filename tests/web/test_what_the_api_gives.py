@@ -13,7 +13,7 @@ OF_GATES = {
     "pepper",
     "start_within",
     "lease_seconds",
-    "circumstances",
+    "snapshot",
 }
 """Fields of answers that are of use to a gate alone."""
 BY_KEY = f"GET {API}/requests/{{request_id}}"
@@ -56,7 +56,7 @@ async def test_p1_no_route_gives_a_person_or_an_agent_what_is_a_gates(document):
     for route in routes:
         if not ROUTES[route].who <= GATES and route != BY_KEY:
             assert not told[route], route
-    assert set().union(*told.values()) == OF_GATES - {"circumstances"}, "what nobody is given proves nothing"
+    assert set().union(*told.values()) == OF_GATES - {"snapshot"}, "what nobody is given proves nothing"
 
 
 @pytest.mark.parametrize("who", ["token", "agent"])

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from approvals.instant import SECOND
-from approvals.policy.model import Action, Judgement, Nudge
+from approvals.policy.model import Action, Judgement, Reminder
 from approvals.policy.reviewers import Channels, Reviewers
 from approvals.protocol.registration import Verdict
 from approvals.service.identity import credentials
@@ -24,14 +24,14 @@ class Rules:
     def __init__(self):
         self.reviewers = Reviewers(quorum=2, channels=Channels(api="decide"))
         self.risk = "medium"
-        self.nudges = ()
+        self.reminders = ()
 
     def verdict(self, tool):
         return Verdict.ASK
 
     def judge(self, call):
         return Judgement(
-            Action.REQUIRE_APPROVAL, "test", risk=self.risk, reviewers=self.reviewers, nudges=self.nudges
+            Action.REQUIRE_APPROVAL, "test", risk=self.risk, reviewers=self.reviewers, reminders=self.reminders
         )  # fmt: skip
 
 
@@ -195,14 +195,14 @@ async def test_p1_an_owner_sees_why_they_may_not_approve_and_may_still_deny(serv
 
 
 async def test_an_escalation_shows_on_the_card_and_gives_the_form(served, house, rules, visitors):
-    rules.reviewers, rules.nudges = Reviewers(people=("ann",)), (Nudge(60, ("oncall",)),)
+    rules.reviewers, rules.reminders = Reviewers(people=("ann",)), (Reminder(60, ("oncall",)),)
     filed = house.file()
     cat = await visitors.signed_in("cat")
     page = await text_of(cat, filed)
     assert "You may not decide this. Its rule leaves this to ann." in page
     assert 'name="verdict"' not in page
     house.clock.forward(60)
-    house.write(house.service.nudges.sweep)
+    house.write(house.service.reminders.sweep)
     assert "escalated to oncall" in await text_of(cat, filed)
     assert (await cat.decide(filed.request_id)).status_code == 303
 

@@ -33,7 +33,7 @@ def gone(port):
 def pending(installed):
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        rows = installed.rows("SELECT id, headline FROM request WHERE state = 'pending'")
+        rows = installed.rows("SELECT id, summary FROM request WHERE state = 'pending'")
         if rows:
             return rows
     return []
@@ -54,8 +54,8 @@ async def test_the_demo_shows_one_waiting_call_and_its_configuration_works_on_af
     config = configuration(service)
     assert config["url"] == service.line("Shop MCP server:").removeprefix("Shop MCP server: ")
     assert config["headers"]["Authorization"] == "Bearer " + service.line("Agent key:").removeprefix("Agent key: ")
-    ((request_id, headline),) = pending(installed)
-    assert headline == "Refund $120.00 of order 1042"
+    ((request_id, summary),) = pending(installed)
+    assert summary == "Refund $120.00 of order 1042"
     service.kill()
     assert gone(int(shop_port)), "the shop outlived the service that started it"
 

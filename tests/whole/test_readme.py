@@ -31,7 +31,7 @@ async def test_the_servers_ten_lines_wait_for_a_person(served, tmp_path):
             call = tasks.create_task(agent.call_tool("set_price", {"item": "desk", "cents": 1250}))
             row = await served.decide()
             result = await call
-    assert row.headline == "Set the price of desk to $12.50"
+    assert row.summary == "Set the price of desk to $12.50"
     assert result.structured_content == {"result": "desk now costs 1250"}
 
 

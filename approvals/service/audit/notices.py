@@ -15,7 +15,7 @@ from approvals.service.storage.database import (
     Statement,
     Transaction,
 )
-from approvals.service.storage.tables import Meta, Notice, User
+from approvals.service.storage.tables import AdminNotice, Meta, User
 
 PAGE = 50
 MAX_WORDS = 500
@@ -56,7 +56,7 @@ TOLD = {
     "database.restored": "The database was restored from a back-up",
 }
 
-_notices = Notice.__table__  # type: ignore[attr-defined]
+_notices = AdminNotice.__table__  # type: ignore[attr-defined]
 _users = User.__table__  # type: ignore[attr-defined]
 _meta = Meta.__table__  # type: ignore[attr-defined]
 
@@ -65,7 +65,7 @@ _IN_ORDER = Statement(select(_meta.c.name).where(_meta.c.name == "audit_key_id")
 _BEFORE = Statement(
     select(_notices).where(_notices.c.id < bindparam("before")).order_by(_notices.c.id.desc()).limit(PAGE)
 )
-_TOLD_UP_TO = select(_users.c.told_up_to).where(_users.c.id == bindparam("user_id")).scalar_subquery()
+_TOLD_UP_TO = select(_users.c.last_notice_id).where(_users.c.id == bindparam("user_id")).scalar_subquery()
 _NEW = Statement(
     select(func.count().label("n")).select_from(
         select(_notices.c.id).where(_notices.c.id > _TOLD_UP_TO).limit(PAGE + 1).subquery()
@@ -73,8 +73,8 @@ _NEW = Statement(
 )
 _SEEN = Statement(
     update(_users)
-    .where(_users.c.id == bindparam("of"), _users.c.told_up_to < bindparam("up_to"))
-    .values(told_up_to=bindparam("up_to"))
+    .where(_users.c.id == bindparam("of"), _users.c.last_notice_id < bindparam("up_to"))
+    .values(last_notice_id=bindparam("up_to"))
 )
 _LAST = Statement(select(func.max(_notices.c.id).label("id")))
 
@@ -88,7 +88,7 @@ def notice(tx: Transaction, kind: str, actor: str, subject: str, facts: Mapping[
     """Tell the admins of an event, if it is of a kind that they are told of."""
     if kind in TOLD:
         tx.lock(_IN_ORDER)
-        tx.insert(Notice, at=tx.now, kind=kind, actor=actor, subject=subject, words=words(kind, facts))
+        tx.insert(AdminNotice, at=tx.now, kind=kind, actor=actor, subject=subject, words=words(kind, facts))
 
 
 def words(kind: str, facts: Mapping[str, Any]) -> str:

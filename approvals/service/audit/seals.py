@@ -100,7 +100,7 @@ _freezes = Freeze.__table__.c  # type: ignore[attr-defined]
 
 SEALED: Mapping[str, Sealed] = dict(
     (
-        _sealed(Request, "id", "nudge_at"),
+        _sealed(Request, "id", "remind_at"),
         _sealed(DecisionRow, "request_id"),
         _sealed(Permission, "request_id"),
         _sealed(
@@ -123,7 +123,7 @@ SEALED: Mapping[str, Sealed] = dict(
             + _freezes.scope
             + case((_freezes.of == _text(""), _text("")), else_=_text(":") + _freezes.of),
         ),
-        _sealed(User, "id", "told_up_to", prefixes=("user:",)),
+        _sealed(User, "id", "last_notice_id", prefixes=("user:",)),
         _sealed(WebSession, "user_id", "last_seen_at", "revoked_at", prefixes=("user:",), passing=True),
         _sealed(
             SignInLink,

@@ -9,7 +9,7 @@ from approvals.instant import to_datetime
 from approvals.protocol.messages import RequestStatus
 
 COLUMNS = (
-    "id", "filed_at", "state", "server", "tool", "headline", "agent", "on_behalf_of_unverified", "risk", "rule",
+    "id", "filed_at", "state", "server", "tool", "summary", "agent", "on_behalf_of_unverified", "risk", "rule",
     "quorum", "decided_by", "decided_at", "comment", "digest", "content_version",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -23,7 +23,7 @@ def facts(row: Any, status: RequestStatus, agent: str) -> dict[str, Any]:
         "state": str(status.state),
         "server": row.server,
         "tool": row.tool,
-        "headline": row.headline,
+        "summary": row.summary,
         "agent": agent,
         "on_behalf_of_unverified": row.on_behalf_of,
         "risk": row.risk,

@@ -59,7 +59,7 @@ _LINKED = Statement(
 )
 _FILED = ("request.filed", "request.revised")
 _REQUEST = Statement(
-    select(*(requests.c[name] for name in ("id", "headline", "server", "tool", "reason", "arguments"))).where(
+    select(*(requests.c[name] for name in ("id", "summary", "server", "tool", "reason", "arguments"))).where(
         requests.c.id == bindparam("of")
     )
 )
@@ -100,7 +100,7 @@ def forget(tx: Transaction, request_id: str) -> None:
 def of_request(row: Row) -> list[str]:
     """What people see of a request, as different words, up to MOST_WORDS."""
     found: dict[str, None] = {}
-    for text in (row.headline, row.server, row.tool, row.reason or "", *_leaves(decode(json.loads(row.arguments)))):
+    for text in (row.summary, row.server, row.tool, row.reason or "", *_leaves(decode(json.loads(row.arguments)))):
         found |= dict.fromkeys(split(text))
         if len(found) >= MOST_WORDS:
             break

@@ -14,7 +14,7 @@ ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
 """What agents' sides say of themselves, and may be searched by."""
 
 _CONTRADICTED = Statement(
-    select(requests.c.id, requests.c.headline, requests.c.state, executions.c.contradiction)
+    select(requests.c.id, requests.c.summary, requests.c.state, executions.c.contradiction)
     .join_from(executions, requests, executions.c.request_id == requests.c.id)
     .where(executions.c.contradiction.is_not(None), executions.c.contradiction_seen_at.is_(None))
     .order_by(executions.c.request_id)

@@ -21,7 +21,7 @@ ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
 _INDEXED = (*ORIGIN, "agent_id", "decided_by", "server", "tool", "state")
 """The most telling first: the first one given is what is walked along, where no words are given."""
 _text = table("request_text", column("rowid"), column("words"))
-"""The full-text index: FTS5's own table, or a view on PostgreSQL (alembic/versions/0003)."""
+"""The full-text index: FTS5's own table, or a view on PostgreSQL (alembic/versions/0001)."""
 
 
 @dataclass(frozen=True)

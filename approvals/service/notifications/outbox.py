@@ -88,7 +88,7 @@ _AGAIN = Statement(
     .values(due_at=bindparam("at"), created_at=bindparam("at"), dead_at=null(), lease_until=null())
 )
 _WAITING = Statement(
-    select(_deliveries, requests.c.headline)
+    select(_deliveries, requests.c.summary)
     .join_from(_deliveries, requests, requests.c.id == _deliveries.c.request_id, isouter=True)
     .where(_deliveries.c.done_at.is_(None))
     .order_by(_deliveries.c.dead_at.is_(None), _deliveries.c.due_at)

@@ -81,7 +81,7 @@ def content(notice: Notice) -> dict[str, Any]:
         "state": status.state,
         "content_version": row.content_version,
         "digest": row.digest,
-        "headline": row.headline,
+        "summary": row.summary,
         "server": row.server,
         "tool": row.tool,
         "arguments": json.loads(row.arguments),

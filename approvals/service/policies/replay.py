@@ -10,7 +10,7 @@ from approvals import ids
 from approvals.errors import NotFound
 from approvals.instant import Instant
 from approvals.policy.model import CallFacts, Judgement, Policy
-from approvals.service.policies.snapshot import NOTHING, recall
+from approvals.service.policies import snapshot
 from approvals.service.storage.database import Reader, Row, Statement
 from approvals.service.storage.tables.handles import requests
 from approvals.service.tools.registry import Registry
@@ -26,11 +26,11 @@ _NAMES = (
     "assurance",
     "arguments",
     "hidden",
-    "headline",
+    "summary",
     "created_at",
     "erased_at",
 )
-_SAID = ("action", "rule", "risk", "quorum", "circumstances", "state")
+_SAID = ("action", "rule", "risk", "quorum", "snapshot", "state")
 _AFTER = Statement(
     select(*(requests.c[name] for name in (*_NAMES, *_SAID)))
     .where(requests.c.id > bindparam("after"))
@@ -96,10 +96,10 @@ def _call(reader: Reader, registry: Registry, row: Row) -> CallFacts | str:
     """The call as it was judged, or why it cannot be judged again."""
     if row.erased_at is not None:
         return "its contents were erased"
-    if row.circumstances == NOTHING:
+    if row.snapshot == snapshot.NOTHING:
         return "what the policy knew of it was not kept"
     try:
-        return recall(row, registry.definition(reader, row.server, row.tool_hash).input_schema)
+        return snapshot.load(row, registry.definition(reader, row.server, row.tool_hash).input_schema)
     except NotFound:
         return "its tool's definition was not kept"
 

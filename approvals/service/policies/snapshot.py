@@ -12,7 +12,7 @@ from approvals.service.storage.database import Row
 NOTHING = "{}"
 
 
-def remember(call: CallFacts) -> str:
+def dump(call: CallFacts) -> str:
     """Whatever the request does not say elsewhere. Much of it changes later: what is trusted, groups, annotations."""
     tool = call.tool
     return canonical(
@@ -28,9 +28,9 @@ def remember(call: CallFacts) -> str:
     ).decode()
 
 
-def recall(row: Row, input_schema: Mapping[str, Any]) -> CallFacts:
-    """The call of a stored request, as it was judged. Raises KeyError for a request without circumstances."""
-    kept = json.loads(row.circumstances)
+def load(row: Row, input_schema: Mapping[str, Any]) -> CallFacts:
+    """The call of a stored request, as it was judged. Raises KeyError for a request without snapshot."""
+    kept = json.loads(row.snapshot)
     tool = ToolFacts(
         server=row.server,
         tool=row.tool,

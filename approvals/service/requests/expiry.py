@@ -41,7 +41,7 @@ _NEXT = {
         .join_from(requests, executions, executions.c.request_id == requests.c.id)
         .where(requests.c.state == State.EXECUTING.value)
     ),
-    "nudge": Statement(select(func.min(requests.c.nudge_at).label("at")).where(requests.c.nudge_at.is_not(None))),
+    "reminder": Statement(select(func.min(requests.c.remind_at).label("at")).where(requests.c.remind_at.is_not(None))),
 }
 _SILENT = Statement(
     select(_sessions).where(
@@ -92,7 +92,7 @@ class Expiry:
 
 
 def next_due(reader: Reader) -> Instant | None:
-    """When the next request is due to move or to be nudged, or None."""
+    """When the next request is due to move or to be reminded, or None."""
     rows = [reader.one(statement) for statement in _NEXT.values()]
     instants = [row["at"] for row in rows if row is not None and row["at"] is not None]
     return min(instants, default=None)

@@ -35,9 +35,8 @@ from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.keyring import Keyring
-from approvals.service.policies import versions
+from approvals.service.policies import snapshot, versions
 from approvals.service.policies.current import PolicyInForce
-from approvals.service.policies.snapshot import remember
 from approvals.service.realtime.channels import FOLLOW
 from approvals.service.requests import presence, reminders
 from approvals.service.requests.callers import Caller, caller_of
@@ -211,7 +210,7 @@ class Filings:
 
     def _revise(self, tx: Transaction, row: Row, call: _Call, because: str) -> None:
         """The content changed while it waited: earlier votes are void."""
-        words, reviewed = self._headline(call)
+        words, reviewed = self._summary(call)
         self._transitions.change(
             tx,
             row,
@@ -227,11 +226,11 @@ class Filings:
             session_id=call.filing.session,
             sealed_arguments=call.filing.sealed_arguments,
             **_previewed(call.filing, tx.now),
-            headline=words,
+            summary=words,
             reviewed=reviewed,
             action=call.judgement.action.value,
             rule=call.judgement.rule,
-            circumstances=remember(call.known),
+            snapshot=snapshot.dump(call.known),
             facts=canonical(call.judgement.facts).decode(),
             policy_hash=self._store_policy(tx, call.policy),
             **_asked_of(call.judgement, row.created_at),
@@ -245,7 +244,7 @@ class Filings:
         held = holding is not None and bool(source)
         waits = held or (judgement.action is Action.REQUIRE_APPROVAL and not source)
         self._allowances.check(tx, call.caller, call.installation, waits=waits)
-        words, reviewed = self._headline(call)
+        words, reviewed = self._summary(call)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         filed = tx.insert(
             Request,
@@ -268,13 +267,13 @@ class Filings:
             **_previewed(filing, tx.now),
             digest=call.digest,
             state=State.PENDING.value,
-            headline=words,
+            summary=words,
             reviewed=reviewed,
             reason=filing.reason,
             client=filing.client.model_dump_json(),
             action=judgement.action.value,
             rule=judgement.rule,
-            circumstances=remember(call.known),
+            snapshot=snapshot.dump(call.known),
             facts=canonical(judgement.facts).decode(),
             policy_hash=self._store_policy(tx, call.policy),
             **_asked_of(judgement, tx.now),
@@ -343,7 +342,7 @@ class Filings:
             because = judgement.reason or "the policy refuses it"
             self._transitions.move(tx, row, Move.DENY, SYSTEM, because=because, comment=because, **by)
 
-    def _headline(self, call: _Call) -> tuple[str, bool]:
+    def _summary(self, call: _Call) -> tuple[str, bool]:
         """The effect sentence, and whether it comes from an accepted template."""
         template, arguments = call.tool.definition.summary, call.filing.arguments
         if template is not None and call.tool.accepted:
@@ -398,8 +397,8 @@ def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
         "reviewers": judgement.reviewers.dump(),
         "grants": _dumped(judgement.grants),
         "notify": judgement.notify.dump(),
-        "nudges": reminders.dump(judgement.nudges),
-        "nudge_at": reminders.next_at(judgement.nudges, filed_at),
+        "reminders": reminders.dump(judgement.reminders),
+        "remind_at": reminders.next_at(judgement.reminders, filed_at),
     }
 
 

@@ -18,7 +18,7 @@ LOOKED_AT = 200
 DAYS = 30
 
 _decisions = DecisionRow.__table__  # type: ignore[attr-defined]
-_NAMES = ("id", "headline", "state", "decided_at", "decided_by", "comment", "caller", "erased_at")
+_NAMES = ("id", "summary", "state", "decided_at", "decided_by", "comment", "caller", "erased_at")
 _latest = (
     select(*(requests.c[name] for name in _NAMES))
     .where(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from sqlalchemy import bindparam, null, select, update
 
 from approvals.instant import SECOND, Instant
-from approvals.policy.model import Nudge
+from approvals.policy.model import Reminder
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import canonical
 from approvals.protocol.states import State
@@ -20,63 +20,63 @@ BATCH = 100
 
 _DUE = Statement(
     select(requests.c.id)
-    .where(requests.c.nudge_at.is_not(None), requests.c.nudge_at <= bindparam("now"))
-    .order_by(requests.c.nudge_at)
+    .where(requests.c.remind_at.is_not(None), requests.c.remind_at <= bindparam("now"))
+    .order_by(requests.c.remind_at)
     .limit(BATCH)
 )
-_CLEAR = Statement(update(requests).where(requests.c.id == bindparam("of")).values(nudge_at=null()))
+_CLEAR = Statement(update(requests).where(requests.c.id == bindparam("of")).values(remind_at=null()))
 
 
-class Nudges:
-    """Reminds and escalates, each nudge once."""
+class Reminders:
+    """Reminds and escalates, each reminder once."""
 
     def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
 
     def sweep(self, tx: Transaction) -> int:
-        """Nudge up to BATCH requests that are due for it; how many there were."""
+        """Remind of up to BATCH requests that are due for it; how many there were."""
         if not tx.try_lock("expiry"):  # both take many requests: one after the other
             return 0
         due = tx.all(_DUE, now=tx.now)
         for row in due:
-            self._nudge(tx, self._transitions.lock(tx, row.id))
+            self._remind(tx, self._transitions.lock(tx, row.id))
         return len(due)
 
-    def _nudge(self, tx: Transaction, row: Row) -> None:
+    def _remind(self, tx: Transaction, row: Row) -> None:
         row = self._transitions.apply_due(tx, row)
-        if row.nudge_at is None or row.nudge_at > tx.now:
-            return  # decided, ended or nudged meanwhile
+        if row.remind_at is None or row.remind_at > tx.now:
+            return  # decided, ended or reminded meanwhile
         if row.state != State.PENDING:
             tx.execute(_CLEAR, of=row.id)
             return
-        left = sorted(parse(row.nudges), key=lambda nudge: nudge.after)
+        left = sorted(parse(row.reminders), key=lambda reminder: reminder.after)
         while left and row.created_at + left[0].after * SECOND <= tx.now:
             row = self._one(tx, row, left.pop(0), tuple(left))
-        if row.nudge_at is not None and row.nudge_at <= tx.now:
+        if row.remind_at is not None and row.remind_at <= tx.now:
             tx.execute(_CLEAR, of=row.id)
 
-    def _one(self, tx: Transaction, row: Row, nudge: Nudge, left: tuple[Nudge, ...]) -> Row:
-        """One nudge: one change of the request, one audit event."""
-        changes = {"nudges": dump(left), "nudge_at": next_at(left, row.created_at)}
-        kind, because = "request.reminded", f"nobody had decided after {nudge.after} seconds"
-        if nudge.groups:
-            kind, because = "request.escalated", f"{because}: {', '.join(nudge.groups)} may decide, too"
-            changes |= {"reviewers": Reviewers.parse(row.reviewers).escalated(nudge.groups).dump()}
+    def _one(self, tx: Transaction, row: Row, reminder: Reminder, left: tuple[Reminder, ...]) -> Row:
+        """One reminder: one change of the request, one audit event."""
+        changes = {"reminders": dump(left), "remind_at": next_at(left, row.created_at)}
+        kind, because = "request.reminded", f"nobody had decided after {reminder.after} seconds"
+        if reminder.groups:
+            kind, because = "request.escalated", f"{because}: {', '.join(reminder.groups)} may decide, too"
+            changes |= {"reviewers": Reviewers.parse(row.reviewers).escalated(reminder.groups).dump()}
         self._transitions.outbox.remind(tx, row.id)
         return self._transitions.change(tx, row, kind, SYSTEM, because=because, **changes)
 
 
-def dump(nudges: Iterable[Nudge]) -> str:
+def dump(reminders: Iterable[Reminder]) -> str:
     """As they are kept with a request."""
-    return canonical([asdict(nudge) for nudge in nudges]).decode()
+    return canonical([asdict(reminder) for reminder in reminders]).decode()
 
 
-def parse(text: str) -> list[Nudge]:
+def parse(text: str) -> list[Reminder]:
     """From what `dump` made."""
-    return [Nudge(kept["after"], tuple(kept["groups"])) for kept in json.loads(text)]
+    return [Reminder(kept["after"], tuple(kept["groups"])) for kept in json.loads(text)]
 
 
-def next_at(nudges: Iterable[Nudge], filed_at: Instant) -> Instant | None:
+def next_at(reminders: Iterable[Reminder], filed_at: Instant) -> Instant | None:
     """When the next one is due."""
-    after = min((nudge.after for nudge in nudges), default=None)
+    after = min((reminder.after for reminder in reminders), default=None)
     return None if after is None else filed_at + after * SECOND

@@ -52,7 +52,7 @@ class Statuses:
             state=state,
             digest=row.digest,
             content_version=row.content_version,
-            headline=row.headline,
+            summary=row.summary,
             review_url=self.review_url(row.id),
             rule=row.rule,
             expires_in=None if runs_out is None else seconds_until(runs_out, now),

@@ -43,7 +43,7 @@ _CHANGEABLE = (
     "preview",
     "previewed_at",
     "no_preview",
-    "headline",
+    "summary",
     "reviewed",
     "session_id",
     "sealed_arguments",
@@ -54,10 +54,10 @@ _CHANGEABLE = (
     "quorum",
     "reviewers",
     "grants",
-    "nudges",
-    "nudge_at",
+    "reminders",
+    "remind_at",
     "action",
-    "circumstances",
+    "snapshot",
 )
 _UPDATE = Statement(
     update(requests)
@@ -121,7 +121,7 @@ class Transitions:
         """Make one move, and put on record what else it `touched`; the row as it is afterwards. Raises NotPossible when
         the state has no such move, or the row has changed under us."""
         to = states.after(State(row.state), move)
-        changes |= {"nudge_at": None}  # nobody is reminded of what no longer waits for them
+        changes |= {"remind_at": None}  # nobody is reminded of what no longer waits for them
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
             changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}

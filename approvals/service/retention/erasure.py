@@ -71,7 +71,7 @@ _EMPTY = (
 _ERASE_REQUEST = Statement(
     update(requests)
     .where(requests.c.id == bindparam("of"), requests.c.ended_at.is_not(None), requests.c.erased_at.is_(None))
-    .values(headline=bindparam("words"), erased_at=bindparam("at"), sealed_arguments=null(), **_EMPTY)
+    .values(summary=bindparam("words"), erased_at=bindparam("at"), sealed_arguments=null(), **_EMPTY)
 )
 _NOTHING = {name: null() for name in ("result", "error", "sealed_result", "sealed_until", "settled_note")}
 _ERASE_EXECUTION = Statement(

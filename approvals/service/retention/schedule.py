@@ -45,7 +45,7 @@ KINDS = (
     ),
     Kind(
         "contents",
-        "contents of ended requests: arguments, headline, the agent's reason, result, error, comments and notes",
+        "contents of ended requests: arguments, summary, the agent's reason, result, error, comments and notes",
         "365 days after the end",
         "erased, and the card and the audit record say so",
         365 * DAY,

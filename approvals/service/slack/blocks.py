@@ -91,20 +91,20 @@ def request(face: Face) -> Message:
         _state(face),
         *([_buttons(face, complete=complete)] if pending else [_link(face)]),
     ]
-    text = cut(f"{STATES[face.status.state]}: {plain(face.row.headline, 300)}", 400)
+    text = cut(f"{STATES[face.status.state]}: {plain(face.row.summary, 300)}", 400)
     return Message(_escaped(text), blocks, complete, shown)
 
 
 def what_would_run(face: Face) -> tuple[list[Block], bool]:
-    """The headline and the arguments; whether nothing was cut."""
+    """The summary and the arguments; whether nothing was cut."""
     row = face.row
-    headline = plain(row.headline, SECTION)
-    named: Block = {"type": "header", "text": _text(plain(row.headline, HEADER), emoji=False)}
-    blocks: list[Block] = [named] if len(headline) <= HEADER else [{"type": "section", "text": _text(headline)}]
+    summary = plain(row.summary, SECTION)
+    named: Block = {"type": "header", "text": _text(plain(row.summary, HEADER), emoji=False)}
+    blocks: list[Block] = [named] if len(summary) <= HEADER else [{"type": "section", "text": _text(summary)}]
     listed, more = lines(json.loads(row.arguments), layout=face.layout)
     escaped, fits = code("\n".join(_argument(line.path, line.value) for line in listed), SHOWN_ARGUMENTS)
     blocks.append({"type": "section", "expand": True, "text": {"type": "mrkdwn", "verbatim": True, "text": escaped}})
-    return blocks, fits and more == 0 and len(row.headline) < SECTION and not face.status.erased
+    return blocks, fits and more == 0 and len(row.summary) < SECTION and not face.status.erased
 
 
 def result(face: Face) -> Message:
@@ -118,14 +118,14 @@ def result(face: Face) -> Message:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "verbatim": True, "text": body}})
         if not whole:
             blocks.append(note("✂️ Shortened; the card has all of it."))
-    return Message(_escaped(f"{STATES[state]}: {plain(face.row.headline, 300)}"), blocks)
+    return Message(_escaped(f"{STATES[state]}: {plain(face.row.summary, 300)}"), blocks)
 
 
 def reminder(face: Face) -> Message:
     """For the thread, while it waits."""
     who = inline(str(required(face.row)), 300)
     words = f"⏰ Still waiting for a decision. Who may decide: {who}.{_expiry(face)}"
-    return Message(_escaped(f"Still waiting: {plain(face.row.headline, 300)}"), [note(words)])
+    return Message(_escaped(f"Still waiting: {plain(face.row.summary, 300)}"), [note(words)])
 
 
 def digest(faces: Sequence[Face], queue_url: str) -> Message:
@@ -133,7 +133,7 @@ def digest(faces: Sequence[Face], queue_url: str) -> Message:
     waiting = sum(face.status.state is State.PENDING for face in faces)
     title = f"{len(faces)} requests came at once; {waiting} of them wait for a decision"
     listed = [
-        f"{_SIGNS.get(face.row.risk, '⚪')} <{_url(face.status.review_url)}|{inline(face.row.headline, 70)}>"
+        f"{_SIGNS.get(face.row.risk, '⚪')} <{_url(face.status.review_url)}|{inline(face.row.summary, 70)}>"
         f" · {STATES[face.status.state] if face.status.state is not State.PENDING else 'waiting'}"
         for face in faces[:LISTED]
     ]
@@ -218,7 +218,7 @@ def _buttons(face: Face, *, complete: bool) -> Block:
         if face.row.risk in _CONFIRMED:
             approve["confirm"] = {
                 "title": _text("Approve this?"),
-                "text": _text(plain(face.row.headline, 280)),
+                "text": _text(plain(face.row.summary, 280)),
                 "confirm": _text("Approve"),
                 "deny": _text("Not yet"),
             }

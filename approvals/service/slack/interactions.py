@@ -98,7 +98,7 @@ class Presses:
         row = await self._service.read(lambda reader: self._named(reader, pressed))
         place = payload.container
         private = Place(button=self._buttons.of(row), channel=place.channel_id, ts=place.message_ts)
-        await self._open(payload.trigger_id, modals.denial(row.headline, private.model_dump_json()))
+        await self._open(payload.trigger_id, modals.denial(row.summary, private.model_dump_json()))
 
     async def _submitted(self, payload: Interaction) -> Answer:
         view = payload.view
@@ -158,11 +158,11 @@ class Presses:
         rows = await self._service.read(self._waiting)
         if not rows:
             return "Nothing waits for a decision."
-        return "\n".join(f"• <{url}|{inline(headline, 100)}> · {risk}" for url, headline, risk in rows)
+        return "\n".join(f"• <{url}|{inline(summary, 100)}> · {risk}" for url, summary, risk in rows)
 
     def _waiting(self, reader: Reader) -> list[tuple[str, str, str]]:
         found = [self._service.statuses.row(reader, row.id) for row in reader.all(_WAITING, now=reader.now)]
-        return [(self._service.statuses.review_url(row.id), row.headline, row.risk) for row in found]
+        return [(self._service.statuses.review_url(row.id), row.summary, row.risk) for row in found]
 
     async def _link(self, payload: Command, code: str) -> str:
         who = await self._identities.slack_user(payload.sender)

@@ -9,11 +9,11 @@ REASON, AGAIN, MODE = "reason", "again", "mode"
 MAX_REASON = 2000
 
 
-def denial(headline: str, private: str) -> dict[str, Any]:
+def denial(summary: str, private: str) -> dict[str, Any]:
     """Why not. `private` comes back with what was written."""
     return _view(DENIAL, "Deny this request", "Deny", private) | {
         "blocks": [
-            {"type": "section", "text": _text(plain(headline, 2900))},
+            {"type": "section", "text": _text(plain(summary, 2900))},
             {
                 "type": "input",
                 "block_id": REASON,

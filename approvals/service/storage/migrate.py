@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 from approvals.errors import Unavailable
@@ -15,7 +16,7 @@ from approvals.service.storage.sqlite import path_of
 
 def upgrade(url: str) -> None:
     """Migrate to the newest schema. Several processes may at once: one does it, the others wait. Raises
-    Invalid for a URL of no known database, and Unavailable when it cannot be reached."""
+    Invalid for a URL of no known database, and Unavailable when it cannot be reached or another version made it."""
     check_url(url)
     if url.startswith("sqlite:"):
         _make(path_of(url))
@@ -25,6 +26,11 @@ def upgrade(url: str) -> None:
         kind = type(error.orig).__name__
         raise Unavailable(
             f"The database cannot be reached ({kind}).", hint="Does it run, and is the URL right?"
+        ) from None
+    except CommandError:  # the version that the database names is none of ours
+        raise Unavailable(
+            "The database was made by another version of this product.",
+            hint="Use the version that made it, or begin with a new database.",
         ) from None
 
 

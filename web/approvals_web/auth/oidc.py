@@ -28,7 +28,7 @@ from approvals.service.identity.sso import Admission, Identity
 from approvals.service.identity.users import ROLES, is_handle
 from approvals.service.text import visible
 from approvals_web.auth.id_token import Expected, usable, validate
-from approvals_web.auth.oidc_state import Handshake
+from approvals_web.auth.oidc_state import PendingLogin
 
 logger = logging.getLogger("approvals.oidc")
 
@@ -104,7 +104,7 @@ class Provider:
         self._metadata: tuple[int, Metadata] | None = None
         self._keys: tuple[int, list[Key]] | None = None
 
-    async def authorization_url(self, handshake: Handshake, redirect_uri: str) -> str:
+    async def authorization_url(self, pending: PendingLogin, redirect_uri: str) -> str:
         """Where the browser goes. Raises Unavailable."""
         endpoint = (await self._described()).authorization_endpoint
         asked = {
@@ -112,25 +112,25 @@ class Provider:
             "client_id": self.client.client_id,
             "redirect_uri": redirect_uri,
             "scope": self.client.scopes,
-            "state": handshake.state,
-            "nonce": handshake.nonce,
-            "code_challenge": _challenge(handshake.verifier),
+            "state": pending.state,
+            "nonce": pending.nonce,
+            "code_challenge": _challenge(pending.verifier),
             "code_challenge_method": "S256",
         }
-        if handshake.fresh:
+        if pending.fresh:
             asked |= {"max_age": "0", "prompt": "login"}
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
     async def identify(
-        self, handshake: Handshake, code: str, named: str | None, redirect_uri: str
+        self, pending: PendingLogin, code: str, named: str | None, redirect_uri: str
     ) -> tuple[Identity, int | None]:
         """Who came back with this code, and when they authenticated (microseconds), if the provider says so. Raises
         Unauthenticated, Forbidden, or Unavailable."""
         metadata = await self._described()
         if named != self.client.issuer and (named is not None or metadata.names_itself):
             raise Unauthenticated("This answer came from another identity provider.", hint="Sign in again.")
-        tokens = await self._exchange(metadata, code, handshake.verifier, redirect_uri)
-        claims = await self._validated(metadata, tokens.get("id_token"), handshake)
+        tokens = await self._exchange(metadata, code, pending.verifier, redirect_uri)
+        claims = await self._validated(metadata, tokens.get("id_token"), pending)
         claims = await self._completed(metadata, claims, tokens.get("access_token"))
         for name, value in self.client.required.items():
             if not _says(_said(claims, name), value):
@@ -159,11 +159,11 @@ class Provider:
             logger.warning("not all groups that %s claims count: too many, or no names", self.client.shown)
         return tuple(names[:MAX_GROUPS])
 
-    async def _validated(self, metadata: Metadata, token: Any, handshake: Handshake) -> dict[str, Any]:
+    async def _validated(self, metadata: Metadata, token: Any, pending: PendingLogin) -> dict[str, Any]:
         if not isinstance(token, str):
             raise Unauthenticated("The identity provider gave no ID token.", hint="Sign in again.")
-        after = handshake.began_at // SECOND if handshake.fresh else None
-        expected = Expected(self.client.issuer, self.client.client_id, handshake.nonce, after)
+        after = pending.began_at // SECOND if pending.fresh else None
+        expected = Expected(self.client.issuer, self.client.client_id, pending.nonce, after)
         now = self._clock.now()
         asked_at, keys = await self._known_keys(metadata)
         try:

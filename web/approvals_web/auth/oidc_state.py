@@ -18,19 +18,19 @@ from approvals.errors import Unauthenticated
 from approvals.instant import SECOND, Instant
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Statement, Transaction
-from approvals.service.storage.tables import SpentHandshake
+from approvals.service.storage.tables import SpentLogin
 from approvals_web.http.cookies import is_secure
 
-NAMES = {True: "__Host-approvals-handshake", False: "approvals-handshake"}
+NAMES = {True: "__Host-approvals-pending", False: "approvals-pending"}
 LIFE = 10 * 60
 
-_spent = SpentHandshake.__table__  # type: ignore[attr-defined]
+_spent = SpentLogin.__table__  # type: ignore[attr-defined]
 _BY_ID = Statement(select(_spent).where(_spent.c.id == bindparam("id")))
 _TIDY = Statement(delete(_spent).where(_spent.c.expires_at <= bindparam("now")))
 
 
 @dataclass(frozen=True)
-class Handshake:
+class PendingLogin:
     """What a sign-in was begun with."""
 
     state: str
@@ -50,21 +50,21 @@ class Handshake:
         if tx.one(_BY_ID, id=name) is not None:
             raise _unknown()
         tx.execute(_TIDY, now=tx.now)
-        tx.insert(SpentHandshake, id=name, expires_at=self.began_at + 2 * LIFE * SECOND)
+        tx.insert(SpentLogin, id=name, expires_at=self.began_at + 2 * LIFE * SECOND)
 
 
-def begin(keyring: Keyring, following: str, now: Instant, *, fresh: bool) -> Handshake:
+def begin(keyring: Keyring, following: str, now: Instant, *, fresh: bool) -> PendingLogin:
     """A new one."""
     told = {"seed": secrets.token_urlsafe(32), "next": following, "fresh": fresh, "at": now}
     body = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
-    return _made(keyring, body, f"{body}.{keyring.handshake('cookie', body)}")
+    return _made(keyring, body, f"{body}.{keyring.pending_login('cookie', body)}")
 
 
-def returned(request: Request, keyring: Keyring, state: str, now: Instant) -> Handshake:
+def returned(request: Request, keyring: Keyring, state: str, now: Instant) -> PendingLogin:
     """The one that this browser began and that comes back with this state. Raises Unauthenticated."""
     value = request.cookies.get(NAMES[is_secure(request)], "")
     body, _, mac = value.partition(".")
-    if not hmac.compare_digest(mac.encode(), keyring.handshake("cookie", body).encode()):
+    if not hmac.compare_digest(mac.encode(), keyring.pending_login("cookie", body).encode()):
         raise _unknown()
     found = _made(keyring, body, value)
     if not hmac.compare_digest(found.state.encode(), state.encode()):
@@ -74,10 +74,10 @@ def returned(request: Request, keyring: Keyring, state: str, now: Instant) -> Ha
     return found
 
 
-def remember(request: Request, response: Response, handshake: Handshake) -> None:
+def remember(request: Request, response: Response, pending: PendingLogin) -> None:
     secure = is_secure(request)
     response.set_cookie(
-        NAMES[secure], handshake.value, max_age=LIFE, path="/", secure=secure, httponly=True, samesite="lax"
+        NAMES[secure], pending.value, max_age=LIFE, path="/", secure=secure, httponly=True, samesite="lax"
     )
 
 
@@ -86,10 +86,10 @@ def forget(request: Request, response: Response) -> None:
     response.delete_cookie(NAMES[secure], path="/", secure=secure, httponly=True, samesite="lax")
 
 
-def _made(keyring: Keyring, body: str, value: str) -> Handshake:
+def _made(keyring: Keyring, body: str, value: str) -> PendingLogin:
     told = json.loads(base64.urlsafe_b64decode(body))
-    state, nonce, verifier = (keyring.handshake(part, told["seed"]) for part in ("state", "nonce", "verifier"))
-    return Handshake(state, nonce, verifier, told["next"], told["fresh"], told["at"], value)
+    state, nonce, verifier = (keyring.pending_login(part, told["seed"]) for part in ("state", "nonce", "verifier"))
+    return PendingLogin(state, nonce, verifier, told["next"], told["fresh"], told["at"], value)
 
 
 def _unknown() -> Unauthenticated:

@@ -42,7 +42,7 @@ def replay(
         counted["changed" if again.changed else "same"] += 1
         if again.changed:
             at = to_datetime(again.row.created_at).isoformat(sep=" ", timespec="seconds")
-            print(f"{again.row.id}  {at}  {visible(again.row.headline)}")
+            print(f"{again.row.id}  {at}  {visible(again.row.summary)}")
             print(f"    was      {again.was}")
             print(f"    would be {again.would_be}")
     print(f"{counted.total()} calls of the last {since} judged again: {counted['changed']} otherwise.")

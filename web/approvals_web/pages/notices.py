@@ -40,7 +40,7 @@ def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
     return {
         "rows": rows,
         "names": names,
-        "told_up_to": user.told_up_to if user else 0,
+        "last_notice_id": user.last_notice_id if user else 0,
         "unseen": notices.unseen(reader, user_id),
         "older": f"/notices?before={rows[-1].id}" if len(rows) == notices.PAGE else "",
     }

@@ -16,7 +16,7 @@ from approvals.service.storage.database import Row, Transaction
 from approvals.service.text import visible
 from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider
-from approvals_web.auth.oidc_state import Handshake
+from approvals_web.auth.oidc_state import PendingLogin
 from approvals_web.http.deps import TheService
 from approvals_web.http.redirects import local_path
 from approvals_web.http.routers import PageRouter
@@ -72,7 +72,7 @@ async def back(
 
 
 async def _admitted(
-    request: Request, service: TheService, begun: Handshake, code: str, iss: str | None, error: str
+    request: Request, service: TheService, begun: PendingLogin, code: str, iss: str | None, error: str
 ) -> Response:
     provider = _provider(request)
     if error or not code:

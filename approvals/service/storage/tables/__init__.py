@@ -14,17 +14,17 @@ from approvals.service.storage.tables.gates import (
     ToolDefinitionRow,
 )
 from approvals.service.storage.tables.identity import (
+    AdminNotice,
     Agent,
     AgentOwner,
     Credential,
     Handle,
     Installation,
     Meta,
-    Notice,
     Server,
     SignInAttempts,
     SignInLink,
-    SpentHandshake,
+    SpentLogin,
     User,
     WebSession,
 )
@@ -47,6 +47,7 @@ from approvals.service.storage.tables.rules import (
 from approvals.service.storage.tables.slack import SlackCode, SlackLink, SlackMessage
 
 __all__ = [
+    "AdminNotice",
     "Agent",
     "AgentOwner",
     "AuditEvent",
@@ -62,7 +63,6 @@ __all__ = [
     "Handle",
     "Installation",
     "Meta",
-    "Notice",
     "Permission",
     "PolicyLoad",
     "PolicyVersion",
@@ -76,7 +76,7 @@ __all__ = [
     "SlackCode",
     "SlackLink",
     "SlackMessage",
-    "SpentHandshake",
+    "SpentLogin",
     "StandingGrant",
     "Tool",
     "ToolDefinitionRow",

@@ -3,7 +3,16 @@
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "pk": "%(table_name)s_pk",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+    "uq": "%(table_name)s_%(column_0_N_name)s_unique",
+    "ck": "%(table_name)s_%(constraint_name)s",
+    "ix": "%(table_name)s_by_%(column_0_N_name)s",
+}
+"""So that every database knows a constraint by the same name, which a later migration can say."""
 
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """Given by the database; only INTEGER counts up by itself on SQLite."""

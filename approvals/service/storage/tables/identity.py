@@ -94,7 +94,7 @@ class User(SQLModel, table=True):
     """Space-separated, as admins gave them."""
     claimed_groups: str = long_text(default="")
     """One a line (names may have blanks), as the identity provider said at the last sign-in."""
-    told_up_to: int = Field(default=0, sa_type=BigInteger)
+    last_notice_id: int = Field(default=0, sa_type=BigInteger)
     """The last notice that this person has seen."""
     roles: str
     """Space-separated: admin, reviewer, auditor, viewer."""
@@ -187,19 +187,19 @@ class SignInAttempts(SQLModel, table=True):
     """When the last one was; of an account, when the hour began in which they are counted."""
 
 
-class SpentHandshake(SQLModel, table=True):
+class SpentLogin(SQLModel, table=True):
     """A sign-in through the identity provider that came back: none comes back twice."""
 
-    __tablename__: ClassVar[str] = "spent_handshake"
+    __tablename__: ClassVar[str] = "spent_login"
     id: str = Field(primary_key=True)
     """SHA-256 of its state."""
     expires_at: int = instant(index=True)
 
 
-class Notice(SQLModel, table=True):
+class AdminNotice(SQLModel, table=True):
     """What every admin is told: changes of trust, of policy, of who there is."""
 
-    __tablename__: ClassVar[str] = "notice"
+    __tablename__: ClassVar[str] = "admin_notice"
     __table_args__ = ({"sqlite_autoincrement": True},)
     id: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
     at: int = instant()

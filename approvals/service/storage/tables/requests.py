@@ -36,7 +36,7 @@ class Request(SQLModel, table=True):
         index_where("request_on_behalf_of", ("on_behalf_of", "id"), "on_behalf_of <> ''"),
         index_where("request_by_agent_session", ("agent_session", "id"), "agent_session <> ''"),
         index_where("request_by_trace", ("trace_id", "id"), "trace_id <> ''"),
-        index_where("request_to_nudge", "nudge_at", "nudge_at IS NOT NULL"),
+        index_where("request_to_remind", "remind_at", "remind_at IS NOT NULL"),
         one_of("rollout", "off", "observe", "enforce"),
         one_of("action", "allow", "require_approval", "deny"),
         index_where("request_observed", ("server", "id"), "rollout = 'observe'"),
@@ -72,9 +72,9 @@ class Request(SQLModel, table=True):
     digest: str
     content_version: int = 1
     state: str
-    headline: str = long_text()
+    summary: str = long_text()
     reviewed: bool = True
-    """Whether the headline comes from an accepted template."""
+    """Whether the summary comes from an accepted template."""
     reason: str | None = long_text(default=None)
     client: str = long_text(default="{}")
     on_behalf_of: str = ""
@@ -84,7 +84,7 @@ class Request(SQLModel, table=True):
     action: str = "require_approval"
     """What the rule said (`approvals.policy.model.Action`), whatever the rollout made of that."""
     rule: str
-    circumstances: str = long_text(default="{}")
+    snapshot: str = long_text(default="{}")
     """What the policy knew beyond the arguments (`approvals.service.policies.snapshot`)."""
     facts: str = long_text(default="{}")
     policy_hash: str = Field(foreign_key="policy_version.hash")
@@ -100,9 +100,9 @@ class Request(SQLModel, table=True):
     """`off` and `observe`: it ran without asking, and the rule says what would have been asked."""
     held: bool = False
     """Filed as pending only because of a freeze: its rule or the rollout would have let it run."""
-    nudges: str = long_text(default="[]")
-    """Reminders and escalations yet to come (`approvals.policy.model.Nudge`), the next one at `nudge_at`."""
-    nudge_at: int | None = instant(default=None)
+    reminders: str = long_text(default="[]")
+    """Reminders and escalations yet to come (`approvals.policy.model.Reminder`), the next one at `remind_at`."""
+    remind_at: int | None = instant(default=None)
     created_at: int = instant()
     expires_at: int = instant()
     execute_within: int

@@ -93,7 +93,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
     history = precedents.decided(reader, row)
     return content | {
         "person": person,
-        "title": f"{status.state}: {row.headline} · Approvals",
+        "title": f"{status.state}: {row.summary} · Approvals",
         "status": status,
         "warnings": [
             *warnings.of_request(row, status.state, execution),

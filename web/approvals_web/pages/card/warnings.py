@@ -20,7 +20,7 @@ def of_request(row: Row, state: State, execution: Row | None) -> Iterator[str]:
     said = {
         "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
         == "cooperative",
-        "Nobody has reviewed how this tool describes itself; read the arguments, not the headline.": not row.reviewed,
+        "Nobody has reviewed how this tool describes itself; read the arguments, not the summary.": not row.reviewed,
         f"{row.hidden} characters are hidden: they look like a credential, or repeat a secret argument.": row.hidden
         > 0,
         "The content changed since it was first asked; earlier votes do not count.": row.content_version > 1,
