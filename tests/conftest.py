@@ -54,13 +54,8 @@ from approvals.service.requests.rate_limits import Allowance
 from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
 from approvals.service.storage import migrate
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-    database_at,
-)
+from approvals.service.storage.database import Reader, Transaction, database_at
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.tools.registrations import examine
 from approvals.service.verification.verify import Verified, verify
 from approvals_web.app import create_app

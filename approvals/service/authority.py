@@ -20,11 +20,12 @@ from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
 from approvals.service.identity import credentials, roles, users
 from approvals.service.identity.users import Person
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import AgentOwner, DecisionRow
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AgentOwner, DecisionRow, table_of
 
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
-_owners = AgentOwner.__table__  # type: ignore[attr-defined]
+_decisions = table_of(DecisionRow)
+_owners = table_of(AgentOwner)
 
 _OF_CONTENT = Statement(
     select(_decisions)

@@ -9,7 +9,8 @@ from approvals.service.notifications.notifier import NotDelivered, Notice, Undel
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests.status import Statuses
-from approvals.service.storage.database import Database, Reader, Row
+from approvals.service.storage.database import Database, Reader
+from approvals.service.storage.statements import Row
 
 logger = logging.getLogger("approvals")
 

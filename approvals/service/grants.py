@@ -25,13 +25,9 @@ from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Permission, StandingGrant
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Permission, StandingGrant, table_of
 from approvals.service.storage.tables.handles import REQUEST
 
 BANNER = 20
@@ -39,8 +35,8 @@ BANNER = 20
 MOST = 50
 """Live grants of one agent and tool that a call is compared with."""
 
-grants = StandingGrant.__table__  # type: ignore[attr-defined]
-_permissions = Permission.__table__  # type: ignore[attr-defined]
+grants = table_of(StandingGrant)
+_permissions = table_of(Permission)
 
 _is_live = (grants.c.revoked_at.is_(None), grants.c.expires_at > bindparam("now"))
 _has_uses = grants.c.used < grants.c.max_uses

@@ -17,21 +17,17 @@ from approvals.service.controls import freezes
 from approvals.service.notifications import outbox
 from approvals.service.requests import presence
 from approvals.service.requests.transitions import Moved
-from approvals.service.storage.database import (
-    Database,
-    Reader,
-    Row,
-    Statement,
-)
-from approvals.service.storage.tables import AuditEvent, AuditLink
+from approvals.service.storage.database import Database, Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, table_of
 from approvals.service.storage.tables.handles import requests
 
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 LONG = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 UNLINKED_COUNTED = 10_000
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_links = table_of(AuditLink)
 
 _OPEN = Statement(
     select(requests.c.state, requests.c.risk, func.count().label("n"))

@@ -70,12 +70,8 @@ from approvals.service.retention.erasure import Erasures
 from approvals.service.retention.restore import Restorations
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage import facts
-from approvals.service.storage.database import (
-    Database,
-    Reader,
-    Row,
-    Transaction,
-)
+from approvals.service.storage.database import Database, Reader, Transaction
+from approvals.service.storage.statements import Row
 from approvals.service.tools.registrations import Registrations, examine
 from approvals.service.tools.registry import Registry
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
-from approvals.service.storage.database import Statement
+from approvals.service.storage.statements import Statement
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
 

@@ -22,11 +22,11 @@ from approvals import (
     current_request_id,
 )
 from approvals.gate import hosts
-from approvals.service.storage.database import Statement
-from approvals.service.storage.tables import Request
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Request, table_of
 
 ERAS = ["legacy", "2026-07-28"]
-ALL = Statement(select(Request.__table__))
+ALL = Statement(select(table_of(Request)))
 
 
 class Refund(BaseModel):

@@ -19,8 +19,9 @@ from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.service import Service
 from approvals.service.storage import postgres as postgres_module
-from approvals.service.storage.database import Statement, database_at
+from approvals.service.storage.database import database_at
 from approvals.service.storage.postgres import PostgresTransaction
+from approvals.service.storage.statements import Statement
 from approvals_web.api import events
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from approvals import Approval, GatedServer
 from approvals.gate import idempotency
-from approvals.service.storage.database import Statement
-from approvals.service.storage.tables import Request
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Request, table_of
 
-ALL = Statement(select(Request.__table__))
+ALL = Statement(select(table_of(Request)))
 KEYED = Approval(summary="Pay {cents:usd}", idempotency="key")
 
 

@@ -31,7 +31,8 @@ from approvals.protocol.registration import Verdict
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests.decisions import Seen
-from approvals.service.storage.database import Reader, Statement, Transaction
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION
 
 AGENTS = ("scout", "rover")

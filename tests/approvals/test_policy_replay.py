@@ -12,7 +12,7 @@ from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations
 from approvals.service.policies import replay, snapshot
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 RULES = """
 version: 1

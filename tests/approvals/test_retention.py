@@ -14,7 +14,7 @@ from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
 from approvals.service.storage.postgres import DIALECT
 from approvals.service.storage.sqlite import DIALECT as SQLITE
-from approvals.service.storage.tables import Execution, Request
+from approvals.service.storage.tables import Execution, Request, table_of
 from approvals_web.serve import serve
 from approvals_web.settings import Settings
 
@@ -275,6 +275,6 @@ def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
 def test_erasing_touches_every_text_column_that_holds_words():
     of_the_rule = {"snapshot", "grants", "notify", "reminders", "reviewers"}
     known = {"arguments", "sealed_arguments", "summary", "reason", "client", "facts", "comment", "ended_because"}
-    assert {column.name for column in Request.__table__.columns if str(column.type) == "TEXT"} == known | of_the_rule
+    assert {column.name for column in table_of(Request).columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
-    assert {column.name for column in Execution.__table__.columns if str(column.type) == "TEXT"} == known
+    assert {column.name for column in table_of(Execution).columns if str(column.type) == "TEXT"} == known

@@ -19,7 +19,7 @@ from approvals.errors import (
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
 from approvals.service.controls import audiences, rollouts
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 
 def rows(*given):

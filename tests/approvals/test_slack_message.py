@@ -12,7 +12,7 @@ from approvals.protocol.states import State
 from approvals.service.slack import blocks, modals
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.request_view import Face
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 from approvals_web.demo.slack.limits import message_fault, view_fault
 
 SNAPSHOTS = Path(__file__).parent / "slack_messages"

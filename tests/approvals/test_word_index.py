@@ -7,7 +7,7 @@ from approvals.protocol.canonical import redacted
 from approvals.service.audit import chain
 from approvals.service.history import fulltext, search
 from approvals.service.history.search import Sought
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 
 def filed(house, number, **changes):

@@ -16,7 +16,8 @@ from meddler import Hold, HttpProxy, SqlProxy, tcp, unix
 from processes import Child, Installed, free_port, until_open
 from sqlalchemy import text
 
-from approvals.service.storage.database import Statement, database_at
+from approvals.service.storage.database import database_at
+from approvals.service.storage.statements import Statement
 
 SECRET = "a secret key for tests, long enough to count"
 AGAIN = ("STILL RUNNING", "NOT EXECUTED")

@@ -7,8 +7,8 @@ import pytest
 from sqlmodel import SQLModel, select
 
 from approvals import ids
-from approvals.service.storage.database import Statement
-from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import DecisionRow, table_of
 from approvals_web.http import assets
 
 PAGES = [
@@ -185,7 +185,7 @@ async def test_a_persons_decision_is_kept_with_its_evidence(served, ann):
     filed = served.house.file()
     answer = await ann.decide(filed.request_id, comment="fine", looked_ms="4200")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{filed.request_id}")
-    row = served.house.read(lambda reader: reader.one(Statement(select(DecisionRow.__table__))))
+    row = served.house.read(lambda reader: reader.one(Statement(select(table_of(DecisionRow)))))
     assert (row["verdict"], row["channel"], row["auth_method"], row["looked_ms"]) == (
         "approve",
         "web",

@@ -24,7 +24,8 @@ from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
-from approvals.service.storage.database import Statement, database_at
+from approvals.service.storage.database import database_at
+from approvals.service.storage.statements import Statement
 
 SECRET = "a secret key for tests, long enough to count"
 SEED = 20

@@ -17,13 +17,9 @@ from approvals.instant import SECOND
 from approvals.protocol.canonical import canonical
 from approvals.service.audit.log import event_mac, event_name, payload_hash
 from approvals.service.audit.unreadable import UNREADABLE
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
 
 logger = logging.getLogger("approvals")
 
@@ -34,9 +30,9 @@ NEAR = 500
 OVERDUE = 60 * SECOND
 """An event so much older than a linked one is not merely on its way: no transaction lasts that long."""
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_links = table_of(AuditLink)
+_payloads = table_of(AuditPayload)
 
 _LAST_LINK = Statement(select(_links).order_by(_links.c.seq.desc()).limit(1))
 _LINK_AT = Statement(select(_links).where(_links.c.seq == bindparam("seq")))

@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, delete
 from approvals.protocol.canonical import canonical
 from approvals.service.audit.notices import notice
 from approvals.service.audit.seals import Touched, Watch
-from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import AuditEvent, AuditPayload
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditPayload, table_of
 
 SYSTEM = "system"
 """The actor of what time or the service itself does."""
@@ -22,7 +23,7 @@ ROWS = "rows"
 WITHOUT_ROWS = ("audit.erased", "calls.recorded")
 """Kinds of events that never tell of a row."""
 
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_payloads = table_of(AuditPayload)
 _ERASE = Statement(delete(_payloads).where(_payloads.c.payload_hash == bindparam("of")))
 
 

@@ -9,13 +9,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import AdminNotice, Meta, User
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AdminNotice, Meta, User, table_of
 
 PAGE = 50
 MAX_WORDS = 500
@@ -56,9 +52,9 @@ TOLD = {
     "database.restored": "The database was restored from a back-up",
 }
 
-_notices = AdminNotice.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
-_meta = Meta.__table__  # type: ignore[attr-defined]
+_notices = table_of(AdminNotice)
+_users = table_of(User)
+_meta = table_of(Meta)
 
 _IN_ORDER = Statement(select(_meta.c.name).where(_meta.c.name == "audit_key_id").with_for_update())
 """Numbers are given in the order of the commits, so that "seen up to" passes nothing over."""

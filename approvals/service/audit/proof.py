@@ -7,15 +7,16 @@ from sqlalchemy import bindparam, select
 
 from approvals.errors import NotFound
 from approvals.instant import to_datetime
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
 
 MOST = 1000
 """Events."""
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_payloads = table_of(AuditPayload)
+_links = table_of(AuditLink)
 _ABOUT = Statement(
     select(_events, _payloads.c.body, _links.c.seq, _links.c.mac.label("link"))
     .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)

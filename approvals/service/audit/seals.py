@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, Table, bindparam, case, func, literal_column, select
 from sqlmodel import SQLModel
 
-from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
@@ -36,6 +37,7 @@ from approvals.service.storage.tables import (
     Tool,
     User,
     WebSession,
+    table_of,
 )
 
 LENGTH = 32
@@ -85,17 +87,17 @@ def _sealed(
     of: Any = None,
     passing: bool = False,
 ) -> tuple[str, Sealed]:
-    table: Table = model.__table__  # type: ignore[attr-defined]
+    table: Table = table_of(model)
     owner = table.c[subject] if of is None else of
     if prefixes != ("",) and of is None:
         owner = _text(prefixes[0]) + owner
     return table.name, Sealed(table, owner, prefixes, frozenset(loose), passing)
 
 
-_credentials = Credential.__table__.c  # type: ignore[attr-defined]
-_tools = Tool.__table__.c  # type: ignore[attr-defined]
-_links = SignInLink.__table__.c  # type: ignore[attr-defined]
-_freezes = Freeze.__table__.c  # type: ignore[attr-defined]
+_credentials = table_of(Credential).c
+_tools = table_of(Tool).c
+_links = table_of(SignInLink).c
+_freezes = table_of(Freeze).c
 
 
 SEALED: Mapping[str, Sealed] = dict(
@@ -187,7 +189,7 @@ class Watch:
 
 
 @cache
-def _statements(model: type[SQLModel], names: tuple[str, ...]) -> tuple[Statement, Statement]:
-    table: Table = model.__table__  # type: ignore[attr-defined]
+def _statements(model: type[SQLModel], names: tuple[str, ...]) -> tuple[Statement[Row], Statement[Row]]:
+    table: Table = table_of(model)
     found = select(table).where(*(table.c[name] == bindparam(name) for name in names))
     return Statement(found.with_for_update(key_share=True)), Statement(found)

@@ -10,20 +10,16 @@ from approvals.errors import Invalid, NotFound, NotInAudience
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.controls import state
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Agent, Server
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Agent, Server, table_of
 from approvals.service.storage.tables.handles import SERVER, servers
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 MOST = 200
 """Entries of one audience."""
 
-_agents = Agent.__table__  # type: ignore[attr-defined]
+_agents = table_of(Agent)
 _AGENT = Statement(select(_agents.c.id).where(_agents.c.name == bindparam("name")))
 _SET = Statement(update(servers).where(servers.c.name == bindparam("of")).values(audience=bindparam("audience")))
 

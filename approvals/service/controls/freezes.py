@@ -14,15 +14,13 @@ from approvals.protocol.registration import StandingFreeze
 from approvals.protocol.states import State
 from approvals.service.controls.state import Controls
 from approvals.service.identity import credentials, users
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-)
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     FreezeConfirmation,
     GateSession,
     Installation,
+    table_of,
 )
 from approvals.service.storage.tables.handles import executions, freezes, requests
 
@@ -32,9 +30,9 @@ SCOPES = ("all", "server", "agent")
 LIVE_SECONDS = 45.0
 """A gate process that was not heard of for longer is not expected to confirm."""
 
-_confirmations = FreezeConfirmation.__table__  # type: ignore[attr-defined]
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
-_installations = Installation.__table__  # type: ignore[attr-defined]
+_confirmations = table_of(FreezeConfirmation)
+_sessions = table_of(GateSession)
+_installations = table_of(Installation)
 
 STANDS = freezes.c.lifted_at.is_(None)
 CONCERNED = exists(

@@ -14,13 +14,9 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.controls import audiences, state
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Rollout, Tool
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Rollout, Tool, table_of
 from approvals.service.storage.tables.handles import requests, rollouts
 
 OFF, OBSERVE, ENFORCE = MODES = ("off", "observe", "enforce")
@@ -29,7 +25,7 @@ COUNTED = 1000
 MOST = 1000
 """Rows that are listed."""
 
-_tools = Tool.__table__  # type: ignore[attr-defined]
+_tools = table_of(Tool)
 _key = ("server", "tool", "audience")
 
 _PUT = insert(rollouts).values({name: bindparam(name) for name in (*_key, "mode", "set_at", "set_by")})

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnClause, and_, bindparam, func, literal_column, or_, select, union_all
 
 from approvals.service.realtime.channels import CONTROLS_CHANGED
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import freezes, rollouts, servers
 
 _lock = func.hashtextextended("approvals controls", 0)

@@ -13,17 +13,14 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
 
 from approvals.protocol.canonical import decode, is_redacted
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     AuditEvent,
     AuditLink,
     Meta,
     RequestWords,
+    table_of,
 )
 from approvals.service.storage.tables.handles import requests
 
@@ -35,10 +32,10 @@ LONGEST = 64
 _WORD = re.compile(r"[^\W_]+")
 _BOOKMARK = "words_indexed_to"
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
-_meta = Meta.__table__  # type: ignore[attr-defined]
-words = RequestWords.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_links = table_of(AuditLink)
+_meta = table_of(Meta)
+words = table_of(RequestWords)
 
 _BEHIND = Statement(
     select(_links.c.seq)

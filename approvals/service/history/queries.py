@@ -5,7 +5,8 @@ from functools import cache
 from sqlalchemy import bindparam, literal_column, select
 
 from approvals.protocol.states import State
-from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, executions, requests
 
 _WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
@@ -53,7 +54,7 @@ def contradicted(reader: Reader) -> list[Row]:
 
 
 @cache
-def _page(filters: tuple[str, ...], continued: bool) -> Statement:
+def _page(filters: tuple[str, ...], continued: bool) -> Statement[Row]:
     statement = WITH_EXECUTION.order_by(requests.c.id.desc()).limit(bindparam("limit"))
     for name in filters:
         statement = statement.where(requests.c[name] == bindparam(name))
@@ -63,6 +64,6 @@ def _page(filters: tuple[str, ...], continued: bool) -> Statement:
 
 
 @cache
-def _open() -> Statement:
+def _open() -> Statement[Row]:
     of_state = WITH_EXECUTION.where(requests.c.state == bindparam("state"))
     return Statement(of_state.order_by(requests.c.id).limit(bindparam("limit")))

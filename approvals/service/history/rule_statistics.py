@@ -9,15 +9,16 @@ from sqlalchemy import bindparam, select
 from approvals.instant import SECOND
 from approvals.policy.model import Action
 from approvals.protocol.states import State
-from approvals.service.storage.database import Reader, Statement
-from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import DecisionRow, table_of
 from approvals.service.storage.tables.handles import requests
 
 LAST = 1000
 """So many requests are looked at, the newest."""
 _VOTES = 3 * LAST
 
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_decisions = table_of(DecisionRow)
 _NAMES = ("id", "state", "action", "created_at", "decided_at")
 _recent = (
     select(*(requests.c[name] for name in _NAMES))

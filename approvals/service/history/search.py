@@ -12,7 +12,8 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from approvals.errors import Invalid
 from approvals.service.history import fulltext
-from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 
 WINDOW = 10_000
@@ -71,7 +72,7 @@ def page(reader: Reader, sought: Sought, *, before: str | None = None, limit: in
 
 
 @cache
-def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement:
+def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement[Row]:
     """The place at which the window ends."""
     place = _place(words)
     window = select(place.label("place"))
@@ -80,7 +81,7 @@ def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement:
 
 
 @cache
-def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement:
+def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement[Row]:
     statement = WITH_EXECUTION.add_columns(_place(words).label("place"))
     if words:
         kept = fulltext.words

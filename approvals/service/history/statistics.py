@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, select
 from approvals import ids
 from approvals.instant import SECOND, Instant
 from approvals.protocol.states import State
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import DecisionRow, table_of
 from approvals.service.storage.tables.handles import requests
 
 MOST = 10_000
@@ -20,7 +21,7 @@ HOUR = 3600
 QUICK_MS = 3000
 """Whoever decides sooner has hardly read it."""
 
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_decisions = table_of(DecisionRow)
 _NAMES = ("id", "server", "tool", "rule", "action", "state", "created_at", "decided_at")
 _LATEST = Statement(
     select(*(requests.c[name] for name in _NAMES))

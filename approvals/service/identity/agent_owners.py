@@ -5,18 +5,14 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, delete, select
 
 from approvals.errors import Invalid
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import AgentOwner, User
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AgentOwner, User, table_of
 
 MOST = 20
 
-_owners = AgentOwner.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
+_owners = table_of(AgentOwner)
+_users = table_of(User)
 
 _BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")))
 _OF_AGENT = Statement(

@@ -12,27 +12,24 @@ from approvals.protocol import scopes
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import agent_owners, credentials
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
     Credential,
     User,
+    table_of,
 )
 from approvals.service.storage.tables.handles import requests
 
 MOST_GROUPS = 20
 MOST_LIMIT = 1_000_000
 
-_agents = Agent.__table__  # type: ignore[attr-defined]
-_owners = AgentOwner.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
-_credentials = Credential.__table__  # type: ignore[attr-defined]
+_agents = table_of(Agent)
+_owners = table_of(AgentOwner)
+_users = table_of(User)
+_credentials = table_of(Credential)
 
 _GROUP = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _GROUPS = Statement(update(_agents).where(_agents.c.id == bindparam("of")).values(groups=bindparam("groups")))

@@ -8,26 +8,23 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Forbidden, NotFound, Unauthenticated
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,
     Credential,
     Installation,
     User,
+    table_of,
 )
 
 PREFIXES = {"installation": "mcps", "agent": "mcpa", "user": "mcpu"}
 LIVE_AT_ONCE = 2
 
-_credentials = Credential.__table__  # type: ignore[attr-defined]
-_installations = Installation.__table__  # type: ignore[attr-defined]
-_agents = Agent.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
+_credentials = table_of(Credential)
+_installations = table_of(Installation)
+_agents = table_of(Agent)
+_users = table_of(User)
 
 _BY_ID = Statement(select(_credentials).where(_credentials.c.id == bindparam("id")))
 _PRINCIPALS = {

@@ -13,15 +13,16 @@ from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity import users
 from approvals.service.keyring import Keyring
-from approvals.service.storage.database import Statement, Transaction
-from approvals.service.storage.tables import SignInAttempts
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import SignInAttempts, table_of
 
 EACH = 20
 HOUR = 60 * 60 * SECOND
 NOBODY = "anonymous"
 """The actor of what somebody does who has not signed in."""
 
-_attempts = SignInAttempts.__table__  # type: ignore[attr-defined]
+_attempts = table_of(SignInAttempts)
 _KNOW = Statement(
     insert(_attempts).values(key=bindparam("key"), failures=0, since_at=bindparam("since_at")).on_conflict_do_nothing()
 )

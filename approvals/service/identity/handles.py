@@ -3,10 +3,11 @@
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
-from approvals.service.storage.database import Reader, Statement, Transaction
-from approvals.service.storage.tables import Handle
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Handle, table_of
 
-_handles = Handle.__table__  # type: ignore[attr-defined]
+_handles = table_of(Handle)
 _BY_NAME = Statement(select(_handles).where(_handles.c.name == bindparam("name")))
 _TAKE = Statement(
     insert(_handles)

@@ -8,18 +8,15 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, tokens, users
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
     Credential,
     User,
     WebSession,
+    table_of,
 )
 
 PAGE = 50
@@ -27,10 +24,10 @@ MAX_CLAIMED = 100
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:+-]{0,62}")
 MAX_GROUPS = 50
 
-_users = User.__table__  # type: ignore[attr-defined]
-_sessions = WebSession.__table__  # type: ignore[attr-defined]
-_owners = AgentOwner.__table__  # type: ignore[attr-defined]
-_agents = Agent.__table__  # type: ignore[attr-defined]
+_users = table_of(User)
+_sessions = table_of(WebSession)
+_owners = table_of(AgentOwner)
+_agents = table_of(Agent)
 
 _AFTER = Statement(select(_users).where(_users.c.id > bindparam("after")).order_by(_users.c.id).limit(PAGE))
 _SET = {

@@ -21,23 +21,20 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.realtime.channels import TAKEN_BACK
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
     Credential,
     Installation,
     Server,
+    table_of,
 )
 from approvals.service.storage.tables.handles import LOCK_SERVER, SERVER
 
-_agents = Agent.__table__  # type: ignore[attr-defined]
-_installations = Installation.__table__  # type: ignore[attr-defined]
+_agents = table_of(Agent)
+_installations = table_of(Installation)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _INSTALLATIONS = Statement(select(_installations).order_by(_installations.c.server, _installations.c.created_at))

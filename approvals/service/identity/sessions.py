@@ -6,17 +6,13 @@ from approvals.errors import NotFound
 from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity.users import SESSION_IDLE, Person
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import WebSession
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import WebSession, table_of
 
 PAGE = 50
 
-_sessions = WebSession.__table__  # type: ignore[attr-defined]
+_sessions = table_of(WebSession)
 _LIVE = Statement(
     select(_sessions)
     .where(

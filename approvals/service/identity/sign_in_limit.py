@@ -13,8 +13,9 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's
 
 from approvals.errors import TooMany
 from approvals.instant import SECOND, Instant
-from approvals.service.storage.database import Statement, Transaction
-from approvals.service.storage.tables import SignInAttempts
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import SignInAttempts, table_of
 
 FREE = {"name": 10, "address": 30, "browser": 10}
 FIRST_WAIT = 15 * SECOND
@@ -22,7 +23,7 @@ LONGEST = 15 * 60 * SECOND
 FORGOTTEN = 60 * 60 * SECOND
 """After an hour without a failure, nothing is held against a name or an address."""
 
-_attempts = SignInAttempts.__table__  # type: ignore[attr-defined]
+_attempts = table_of(SignInAttempts)
 _KNOW = Statement(
     insert(_attempts).values(key=bindparam("key"), failures=0, since_at=bindparam("since_at")).on_conflict_do_nothing()
 )

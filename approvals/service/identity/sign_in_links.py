@@ -13,15 +13,16 @@ from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import users
-from approvals.service.storage.database import Reader, Row, Statement, Transaction
-from approvals.service.storage.tables import SignInLink, User
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import SignInLink, User, table_of
 
 LIFE = 15 * 60
 INVITATION_LIFE = 7 * 24 * 3600
 PAGE = 100
 
-_links = SignInLink.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
+_links = table_of(SignInLink)
+_users = table_of(User)
 
 _BY_ID = Statement(select(_links).where(_links.c.id == bindparam("id")))
 _OPEN = (_links.c.spent_at.is_(None), _links.c.revoked_at.is_(None), _links.c.expires_at > bindparam("now"))

@@ -14,13 +14,14 @@ from approvals.errors import Forbidden
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import handles, tokens, users
-from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import Credential, Handle, User
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Credential, Handle, User, table_of
 
 NEWCOMER = "viewer"
 """The role of somebody new, where no mapping from groups to roles says more."""
 
-_users = User.__table__  # type: ignore[attr-defined]
+_users = table_of(User)
 _BY_IDENTITY = Statement(
     select(_users)
     .where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))

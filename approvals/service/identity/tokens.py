@@ -8,13 +8,9 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Credential, User
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Credential, User, table_of
 
 READ, DECIDE = "read", "read decide"
 HOUR = 3600 * SECOND
@@ -24,7 +20,7 @@ FRESH = 10 * 60 * SECOND
 AT_MOST = 10
 MAX_LABEL = 60
 
-_users = User.__table__  # type: ignore[attr-defined]
+_users = table_of(User)
 _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(key_share=True))
 
 

@@ -19,18 +19,15 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import credentials, handles
 from approvals.service.keyring import Keyring
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Credential,
     DecisionRow,
     Handle,
     User,
     WebSession,
+    table_of,
 )
 
 LOCAL = "local"
@@ -43,9 +40,9 @@ PROVED_BY = ("issuer", "subject", "password_hash")
 """Columns of an account by which somebody proves that it is theirs."""
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
 
-_users = User.__table__  # type: ignore[attr-defined]
-_sessions = WebSession.__table__  # type: ignore[attr-defined]
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_users = table_of(User)
+_sessions = table_of(WebSession)
+_decisions = table_of(DecisionRow)
 
 _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
 _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from approvals.instant import Instant
 from approvals.protocol.messages import RequestStatus
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,9 @@ from approvals.errors import NotPossible
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
 from approvals.service.notifications.notifier import Notifier
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Delivery
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Delivery, table_of
 from approvals.service.storage.tables.handles import requests
 
 ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
@@ -34,7 +30,7 @@ GIVE_UP = 86_400 * SECOND
 MAX_ERROR = 500
 SHOWN = 100
 
-_deliveries = Delivery.__table__  # type: ignore[attr-defined]
+_deliveries = table_of(Delivery)
 _earlier = _deliveries.alias("earlier")
 _waits = (_deliveries.c.done_at.is_(None)) & (_deliveries.c.dead_at.is_(None))
 _first = ~(

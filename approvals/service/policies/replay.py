@@ -11,7 +11,8 @@ from approvals.errors import NotFound
 from approvals.instant import Instant
 from approvals.policy.model import CallFacts, Judgement, Policy
 from approvals.service.policies import snapshot
-from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import requests
 from approvals.service.tools.registry import Registry
 

@@ -7,7 +7,7 @@ from typing import Any
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import canonical
 from approvals.protocol.registration import Annotations
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 NOTHING = "{}"
 

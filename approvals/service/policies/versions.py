@@ -5,16 +5,12 @@ from sqlalchemy import bindparam, func, select
 from approvals.policy.model import Policy, policy_hash
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import PolicyLoad, PolicyVersion
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import PolicyLoad, PolicyVersion, table_of
 
-_versions = PolicyVersion.__table__  # type: ignore[attr-defined]
-_loads = PolicyLoad.__table__  # type: ignore[attr-defined]
+_versions = table_of(PolicyVersion)
+_loads = table_of(PolicyLoad)
 
 _VERSION = Statement(select(_versions).where(_versions.c.hash == bindparam("hash")))
 _KNOWN = Statement(select(_versions.c.hash).where(_versions.c.hash == bindparam("hash")))

@@ -8,8 +8,9 @@ from approvals.instant import SECOND, Instant
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.channels import CONTROLS_CHANGED, FOLLOW, TAKEN_BACK, WAKE
 from approvals.service.realtime.gate_streams import GateStreams
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import WaitingCall
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import WaitingCall, table_of
 from approvals.service.storage.tables.handles import requests
 
 POLL_SECONDS = 2.0
@@ -19,7 +20,7 @@ OVERLAP = 15 * SECOND
 PAGE = 1000
 """Requests read at once; each poll reads as many pages as there are."""
 
-_callers = WaitingCall.__table__  # type: ignore[attr-defined]
+_callers = table_of(WaitingCall)
 _page = (
     select(requests.c.id, requests.c.changed_at)
     .where(tuple_(requests.c.changed_at, requests.c.id) > tuple_(bindparam("after"), bindparam("last")))

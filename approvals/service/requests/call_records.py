@@ -5,11 +5,12 @@ from sqlalchemy import bindparam, null, update
 from approvals.errors import Conflict, NotFound
 from approvals.protocol.messages import CallRecords, Recorded
 from approvals.service.audit.log import AuditLog
-from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import GateSession
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import GateSession, table_of
 from approvals.service.storage.tables.handles import LOCK_SESSION, SESSION
 
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_sessions = table_of(GateSession)
 
 _RECORDED = Statement(
     update(_sessions)

@@ -9,7 +9,8 @@ from approvals.protocol.registration import VerifiedAgent
 from approvals.service.controls import audiences
 from approvals.service.identity import credentials
 from approvals.service.keyring import Keyring
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 
 LIFE_SECONDS = 300
 

@@ -31,13 +31,9 @@ from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.identity import credentials, users
 from approvals.service.requests import callers
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Execution, Permission
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Execution, Permission, table_of
 from approvals.service.storage.tables.handles import EXECUTION, executions
 from approvals.service.tools.registry import CHANGED_DEFINITION, Registry, facts_of
 
@@ -46,7 +42,7 @@ logger = logging.getLogger("approvals")
 START_WITHIN = 5.0
 LEASE_SECONDS = 30.0
 
-_permissions = Permission.__table__  # type: ignore[attr-defined]
+_permissions = table_of(Permission)
 
 _PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")))
 _RENEW = Statement(
@@ -209,7 +205,7 @@ class Claims:
         self._transitions.notify_waiters(tx, row.id)
 
 
-def _changed(tx: Transaction, statement: Statement, execution: Row, **changes: Any) -> Touched:
+def _changed(tx: Transaction, statement: Statement[Row], execution: Row, **changes: Any) -> Touched:
     tx.execute(statement, of=execution.id, **changes)
     return Touched(Execution, execution, Row(execution | changes))
 

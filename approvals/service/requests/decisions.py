@@ -21,7 +21,8 @@ from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 from approvals.service.storage.tables import DecisionRow
 
 

@@ -7,15 +7,16 @@ from approvals.protocol.limits import MAX_UNREPORTED
 from approvals.protocol.states import State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Reader, Statement, Transaction
-from approvals.service.storage.tables import GateSession
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import GateSession, table_of
 from approvals.service.storage.tables.handles import executions, requests
 
 BATCH = 200
 SILENCE_SECONDS = 60.0
 """A gate process that has neither a stream nor a report for this long is lost."""
 
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_sessions = table_of(GateSession)
 
 _joined = select(requests, executions.c.lease_until).join_from(
     requests, executions, executions.c.request_id == requests.c.id, isouter=True

@@ -43,7 +43,8 @@ from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import Permission, Request
 from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
 from approvals.service.tools import summary

@@ -16,12 +16,8 @@ from approvals.service.identity import credentials
 from approvals.service.requests import callers
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import requests
 from approvals.service.tools.registry import Registry, facts_of
 

@@ -27,20 +27,16 @@ from approvals.service.controls.freezes import (
 )
 from approvals.service.identity import credentials
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession, table_of
 from approvals.service.storage.tables.handles import freezes, requests
 
 BATCH = 200
 """Approvals that one transaction takes back."""
 
-_confirmations = FreezeConfirmation.__table__  # type: ignore[attr-defined]
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_confirmations = table_of(FreezeConfirmation)
+_sessions = table_of(GateSession)
 
 _ONE = Statement(select(freezes).where(STANDS, freezes.c.scope == bindparam("scope"), freezes.c.of == bindparam("of")))
 _LIFT = Statement(

@@ -10,12 +10,13 @@ from approvals.service.audit.seals import Watch
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import Permission, StandingGrant
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Permission, StandingGrant, table_of
 from approvals.service.storage.tables.handles import requests
 
-_grants = StandingGrant.__table__  # type: ignore[attr-defined]
-_permissions = Permission.__table__  # type: ignore[attr-defined]
+_grants = table_of(StandingGrant)
+_permissions = table_of(Permission)
 
 _REVOKE = Statement(
     update(_grants)

@@ -9,19 +9,15 @@ from sqlalchemy import bindparam, or_, select
 from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Agent, Credential
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Agent, Credential, table_of
 from approvals.service.storage.tables.handles import requests
 
 BATCH = 50
 
-_agents = Agent.__table__  # type: ignore[attr-defined]
-_credentials = Credential.__table__  # type: ignore[attr-defined]
+_agents = table_of(Agent)
+_credentials = table_of(Credential)
 
 _WAITING = (State.PENDING.value, State.APPROVED.value)
 _FOUND = Statement(

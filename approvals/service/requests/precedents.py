@@ -8,8 +8,9 @@ from sqlalchemy import and_, bindparam, exists, or_, select, text
 from approvals.instant import SECOND, Instant
 from approvals.protocol.registration import Assurance
 from approvals.protocol.states import State
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import DecisionRow, table_of
 from approvals.service.storage.tables.handles import executions, requests
 from approvals.service.storage.tables.requests import PEOPLE_ASKED
 
@@ -17,7 +18,7 @@ LOOKED_AT = 200
 """Decided calls of a tool that one look goes back."""
 DAYS = 30
 
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
+_decisions = table_of(DecisionRow)
 _NAMES = ("id", "summary", "state", "decided_at", "decided_by", "comment", "caller", "erased_at")
 _latest = (
     select(*(requests.c[name] for name in _NAMES))

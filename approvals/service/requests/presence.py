@@ -5,8 +5,9 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
 from approvals.instant import SECOND
-from approvals.service.storage.database import Reader, Statement, Transaction
-from approvals.service.storage.tables import GateSession, WaitingCall
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import GateSession, WaitingCall, table_of
 from approvals.service.storage.tables.handles import requests
 
 FORGOTTEN_SECONDS = 45.0
@@ -14,8 +15,8 @@ FORGOTTEN_SECONDS = 45.0
 KEPT_SECONDS = 60.0
 """How long the callers of an ended request stay known, for streams that were cut meanwhile."""
 
-_callers = WaitingCall.__table__  # type: ignore[attr-defined]
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_callers = table_of(WaitingCall)
+_sessions = table_of(GateSession)
 
 _ARRIVE = Statement(
     insert(_callers)

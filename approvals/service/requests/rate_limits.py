@@ -16,13 +16,9 @@ from approvals.errors import TooMany
 from approvals.instant import SECOND
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.requests.callers import Caller
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Agent, AgentOwner
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Agent, AgentOwner, table_of
 from approvals.service.storage.tables.handles import requests
 
 logger = logging.getLogger("approvals")
@@ -31,8 +27,8 @@ MINUTE = 60 * SECOND
 TELL_AGAIN = 3600 * SECOND
 """How long the owners are told nothing more of a flood."""
 
-_agents = Agent.__table__  # type: ignore[attr-defined]
-_owners = AgentOwner.__table__  # type: ignore[attr-defined]
+_agents = table_of(Agent)
+_owners = table_of(AgentOwner)
 
 _LOCK = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 1))))
 _OF = {
@@ -41,7 +37,7 @@ _OF = {
 }
 
 
-def _counted(some: Any) -> Statement:
+def _counted(some: Any) -> Statement[Row]:
     return Statement(select(func.count().label("n"), func.min(some.c.id).label("oldest")).select_from(some))
 
 

@@ -13,7 +13,8 @@ from approvals.protocol.canonical import canonical
 from approvals.protocol.states import State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import requests
 
 BATCH = 100

@@ -12,7 +12,8 @@ from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import Execution
 from approvals.service.storage.tables.handles import EXECUTION, executions
 

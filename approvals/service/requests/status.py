@@ -8,7 +8,8 @@ from approvals.protocol.canonical import hash_of
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State, due
 from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
-from approvals.service.storage.database import Reader, Row, Statement
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 
 _ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")))

@@ -14,12 +14,8 @@ from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.channels import WAKE
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import Request
 from approvals.service.storage.tables.handles import REQUEST, requests
 

@@ -16,18 +16,14 @@ from approvals.service.audit.seals import Touched
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import Execution, GateSession
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Execution, GateSession, table_of
 from approvals.service.storage.tables.handles import EXECUTION, SESSION, executions, requests
 
 PAGE = 10
 
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+_sessions = table_of(GateSession)
 
 _UNSETTLED = Statement(
     select(requests.c.id, requests.c.digest, requests.c.sealed_arguments)

@@ -7,7 +7,8 @@ from approvals.protocol.states import Move
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 
 
 class Withdrawals:

@@ -15,7 +15,8 @@ from approvals.service.audit.seals import Watch
 from approvals.service.history import fulltext
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
-from approvals.service.storage.database import Row, Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     AuditEvent,
     AuditPayload,
@@ -27,6 +28,7 @@ from approvals.service.storage.tables import (
     SignInLink,
     StandingGrant,
     WebSession,
+    table_of,
 )
 from approvals.service.storage.tables.handles import executions, requests
 
@@ -37,14 +39,14 @@ WALK = 500
 WORDS = ("comment", "because", "note")
 """What an audit payload about a request says in somebody's own words."""
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
-_decisions = DecisionRow.__table__  # type: ignore[attr-defined]
-_meta = Meta.__table__  # type: ignore[attr-defined]
-_sessions = WebSession.__table__  # type: ignore[attr-defined]
-_links = SignInLink.__table__  # type: ignore[attr-defined]
-_deliveries = Delivery.__table__  # type: ignore[attr-defined]
-_grants = StandingGrant.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_payloads = table_of(AuditPayload)
+_decisions = table_of(DecisionRow)
+_meta = table_of(Meta)
+_sessions = table_of(WebSession)
+_links = table_of(SignInLink)
+_deliveries = table_of(Delivery)
+_grants = table_of(StandingGrant)
 
 _UNSEAL = Statement(
     update(executions)

@@ -13,12 +13,14 @@ from approvals.service.audit.log import SYSTEM
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, sign_in_links
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.database import Statement, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Credential,
     SignInLink,
     StandingGrant,
     WebSession,
+    table_of,
 )
 from approvals.service.storage.tables.handles import requests
 
@@ -26,10 +28,10 @@ BATCH = 200
 BECAUSE = "the database was restored from a back-up"
 MOVES = {State.PENDING: Move.WITHDRAW, State.APPROVED: Move.REVOKE, State.EXECUTING: Move.LOSE}
 
-_sessions = WebSession.__table__  # type: ignore[attr-defined]
-_links = SignInLink.__table__  # type: ignore[attr-defined]
-_grants = StandingGrant.__table__  # type: ignore[attr-defined]
-_credentials = Credential.__table__  # type: ignore[attr-defined]
+_sessions = table_of(WebSession)
+_links = table_of(SignInLink)
+_grants = table_of(StandingGrant)
+_credentials = table_of(Credential)
 
 _UNSURE = Statement(
     select(requests.c.id).where(or_(*(requests.c.state == state.value for state in MOVES))).limit(BATCH)

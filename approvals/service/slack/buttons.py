@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from approvals.errors import Forbidden, Stale
 from approvals.service.keyring import Keyring
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 
 @dataclass(frozen=True)

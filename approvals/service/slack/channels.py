@@ -9,13 +9,14 @@ from approvals.policy.reviewers import OFF
 from approvals.service.authority import required
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import SlackLink
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import SlackLink, table_of
 
 PEOPLE = 50
 """So many are written to directly, at most."""
 
-_links = SlackLink.__table__  # type: ignore[attr-defined]
+_links = table_of(SlackLink)
 _LINKED = Statement(select(_links).where(_links.c.team_id == bindparam("team_id")).order_by(_links.c.linked_at))
 
 

@@ -11,7 +11,8 @@ from approvals.service.slack import links
 from approvals.service.slack.client import SlackApi, Team
 from approvals.service.slack.links import Links, SlackUser
 from approvals.service.slack.payloads import Sender
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 
 KNOWN_SECONDS = 60.0
 """So long it is remembered what Slack said of a user: a deactivated one is refused after that."""

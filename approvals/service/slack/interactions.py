@@ -23,12 +23,8 @@ from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
 from approvals.service.slack.payloads import Action, Command, Container, Event, Interaction, Place, View
 from approvals.service.slack.text import inline
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import requests
 
 logger = logging.getLogger("approvals")

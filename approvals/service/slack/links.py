@@ -19,22 +19,18 @@ from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import users
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import SlackCode, SlackLink, User
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import SlackCode, SlackLink, User, table_of
 
 CODE_LIFE = 10 * 60
 """Seconds."""
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 LENGTH = 10
 
-_links = SlackLink.__table__  # type: ignore[attr-defined]
-_codes = SlackCode.__table__  # type: ignore[attr-defined]
-_users = User.__table__  # type: ignore[attr-defined]
+_links = table_of(SlackLink)
+_codes = table_of(SlackCode)
+_users = table_of(User)
 _who = (_links.c.team_id == bindparam("team_id"), _links.c.slack_user_id == bindparam("slack_user_id"))
 _LINK = Statement(select(_links).where(*_who))
 _OF_USER = Statement(select(_links).where(_links.c.user_id == bindparam("user_id")).order_by(_links.c.linked_at))

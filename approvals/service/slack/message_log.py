@@ -2,15 +2,11 @@
 
 from sqlalchemy import bindparam, delete, select, update
 
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
-from approvals.service.storage.tables import SlackMessage
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import SlackMessage, table_of
 
-_messages = SlackMessage.__table__  # type: ignore[attr-defined]
+_messages = table_of(SlackMessage)
 _place = (_messages.c.channel == bindparam("channel"), _messages.c.ts == bindparam("ts"))
 _COPIES = Statement(select(_messages).where(_messages.c.request_id == bindparam("request_id")).order_by(_messages.c.ts))
 _AT = Statement(select(_messages).where(*_place).order_by(_messages.c.request_id))

@@ -13,7 +13,8 @@ from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.client import Refused, SlackApi
 from approvals.service.slack.rate_limit import TOGETHER, Gathering, Pace
 from approvals.service.slack.request_view import Face
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 
 QUIET: dict[str, Any] = {"unfurl_links": "false", "unfurl_media": "false", "parse": "none", "link_names": "false"}
 """Nothing in a message fetches an address, and nobody is mentioned."""

@@ -10,7 +10,8 @@ from approvals.service.controls import freezes, state
 from approvals.service.identity import credentials
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals.service.tools.layout import Layout
 
 

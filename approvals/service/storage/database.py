@@ -11,60 +11,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, bindparam, insert
-from sqlalchemy.engine import Dialect
+from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
 
 from approvals.errors import Invalid
 from approvals.instant import Clock, Instant
+from approvals.service.storage.statements import Row, Statement, table_of
 
+R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Row(dict[str, Any]):
-    """A row whose columns are attributes."""
-
-    def __getattr__(self, column: str) -> Any:
-        try:
-            return self[column]
-        except KeyError:
-            raise AttributeError(column) from None
-
-
-class Compiled:
-    """A statement in one dialect's SQL."""
-
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-        self.sql = str(compiled)
-        self._literals = {key: value for key, value in compiled.params.items() if value is not None}
-        self._names: tuple[str, ...] | None = None
-
-    def bind(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The parameters, with the statement's own literals filled in."""
-        return self._literals | given
-
-    def names(self, description: Any) -> tuple[str, ...]:
-        """Its columns, the same each time it is run."""
-        if self._names is None:
-            self._names = tuple(column[0] for column in description)
-        return self._names
-
-
-class Statement:
-    """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters. `varies`: the
-    best plan hangs on their values, so PostgreSQL makes one each time."""
-
-    def __init__(self, statement: Executable, *, varies: bool = False) -> None:
-        self._statement = statement
-        self.varies = varies
-        self._compiled: dict[str, Compiled] = {}
-
-    def compiled(self, dialect: Dialect) -> Compiled:
-        known = self._compiled.get(dialect.name)
-        if known is None:
-            known = self._compiled[dialect.name] = Compiled(self._statement, dialect)
-        return known
 
 
 class Reader(ABC):
@@ -73,10 +28,10 @@ class Reader(ABC):
     now: Instant
 
     @abstractmethod
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]: ...
+    def all(self, statement: Statement[R], **parameters: Any) -> list[R]: ...
 
     @abstractmethod
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
         """The first row, or None."""
 
 
@@ -86,15 +41,15 @@ class Transaction(Reader):
     after_commit: list[Callable[[], None]]
 
     @abstractmethod
-    def execute(self, statement: Statement, **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
         """Run a statement whose count of rows does not matter."""
 
     @abstractmethod
-    def update(self, statement: Statement, **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: Any) -> int:
         """Run an UPDATE or DELETE; the number of rows it met."""
 
     @abstractmethod
-    def lock(self, statement: Statement, **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
         """Lock what this statement names until the transaction ends; `now` is read again afterwards. SQLite has one
         writer, so nothing is left to lock."""
 
@@ -115,14 +70,14 @@ class Transaction(Reader):
 
 
 @cache
-def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement, dict[str, Any]]:
+def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement[Row], dict[str, Any]]:
     fields = table.model_fields
-    numbered = table.__table__.autoincrement_column  # type: ignore[attr-defined]
+    numbered = table_of(table).autoincrement_column
     left_out = {numbered.name} - given if numbered is not None else set()
     defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
     columns: dict[str, Any] = {name: bindparam(name) for name in fields if name not in left_out}
     values = {name: value for name, value in defaults.items() if name in columns}
-    return Statement(insert(table.__table__).values(columns)), values  # type: ignore[attr-defined]
+    return Statement(insert(table_of(table)).values(columns)), values
 
 
 HIGHEST = (

@@ -2,10 +2,11 @@
 
 from sqlalchemy import bindparam, select, update
 
-from approvals.service.storage.database import Reader, Statement, Transaction
-from approvals.service.storage.tables import Meta
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Meta, table_of
 
-_meta = Meta.__table__  # type: ignore[attr-defined]
+_meta = table_of(Meta)
 _FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
 _CHANGE = Statement(update(_meta).where(_meta.c.name == bindparam("of")).values(value=bindparam("value")))
 

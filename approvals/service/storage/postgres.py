@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg import AsyncConnection, Connection, Cursor, Pipeline
@@ -23,18 +23,12 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from approvals.errors import Unavailable
 from approvals.instant import Clock, DatabaseClock, Instant
-from approvals.service.storage.database import (
-    HIGHEST,
-    Database,
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-    Work,
-)
+from approvals.service.storage.database import HIGHEST, Database, Reader, Transaction, Work
+from approvals.service.storage.statements import Row, Statement
 
 logger = logging.getLogger("approvals")
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is handled here: transactions run again
+R = TypeVar("R")
 T = TypeVar("T")
 Connected = Connection[tuple[Any, ...]]
 
@@ -70,17 +64,17 @@ class PostgresReader(Reader):
         self._connection = connection
         self.now = now
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def all(self, statement: Statement[R], **parameters: Any) -> list[R]:
         cursor = self._send(statement, parameters)
         values = self._fetched(cursor)
         names = statement.compiled(DIALECT).names(cursor.description)
-        return [Row(zip(names, row, strict=True)) for row in values]
+        return cast(list[R], [Row(zip(names, row, strict=True)) for row in values])
 
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
         rows = self.all(statement, **parameters)
         return rows[0] if rows else None
 
-    def _send(self, statement: Statement, parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
+    def _send(self, statement: Statement[Any], parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
         compiled = statement.compiled(DIALECT)
         values = _without_nul(compiled.bind(parameters))
         return self._connection.execute(compiled.sql.encode(), values, prepare=False if statement.varies else None)
@@ -131,15 +125,15 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._asked = self._clock.asked()
         self._clock_says = self._connection.execute(query)
 
-    def execute(self, statement: Statement, **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
         self._send(statement, parameters)
 
-    def update(self, statement: Statement, **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: Any) -> int:
         cursor = self._send(statement, parameters)
         self._pipeline.sync()
         return cursor.rowcount
 
-    def lock(self, statement: Statement, **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
         self._send(statement, parameters)
         self._held = True
 

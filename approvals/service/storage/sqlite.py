@@ -11,25 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.dialects.sqlite import dialect
 
 from approvals import private_file
 from approvals.errors import Invalid, Unavailable
 from approvals.instant import Clock, Instant
-from approvals.service.storage.database import (
-    HIGHEST,
-    Database,
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-    Work,
-    check_url,
-)
+from approvals.service.storage.database import HIGHEST, Database, Reader, Transaction, Work, check_url
 from approvals.service.storage.sqlite_writer import Writer
+from approvals.service.storage.statements import Row, Statement
 
+R = TypeVar("R")
 T = TypeVar("T")
 DIALECT = dialect(paramstyle="named")
 
@@ -45,17 +38,17 @@ class SqliteReader(Reader):
         self._connection = connection
         self.now = now
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def all(self, statement: Statement[R], **parameters: Any) -> list[R]:
         compiled = statement.compiled(DIALECT)
         cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
         names = compiled.names(cursor.description)
-        return [Row(zip(names, values, strict=True)) for values in cursor]
+        return cast(list[R], [Row(zip(names, values, strict=True)) for values in cursor])
 
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
         compiled = statement.compiled(DIALECT)
         cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
         values = cursor.fetchone()
-        return None if values is None else Row(zip(compiled.names(cursor.description), values, strict=True))
+        return None if values is None else cast(R, Row(zip(compiled.names(cursor.description), values, strict=True)))
 
 
 class SqliteTransaction(SqliteReader, Transaction):
@@ -65,14 +58,14 @@ class SqliteTransaction(SqliteReader, Transaction):
         super().__init__(connection, now)
         self.after_commit = []
 
-    def execute(self, statement: Statement, **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
         self.update(statement, **parameters)
 
-    def update(self, statement: Statement, **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: Any) -> int:
         compiled = statement.compiled(DIALECT)
         return self._connection.execute(compiled.sql, compiled.bind(parameters)).rowcount
 
-    def lock(self, statement: Statement, **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
         return
 
     def try_lock(self, task: str) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
 
 from approvals.protocol.registration import Assurance
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import Installation, Tool
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Installation, Tool, table_of
 
-_tools = Tool.__table__  # type: ignore[attr-defined]
-_installations = Installation.__table__  # type: ignore[attr-defined]
+_tools = table_of(Tool)
+_installations = table_of(Installation)
 
 _LIVE = exists().where(
     _installations.c.server == _tools.c.server,
@@ -25,7 +26,7 @@ _LIVE = exists().where(
 _OFFERED = _tools.c.offered_hash.is_not(None)
 
 
-def _shares(*which: ColumnElement[bool]) -> Statement:
+def _shares(*which: ColumnElement[bool]) -> Statement[Row]:
     """The first few at each place; each row says how many are there."""
     place = (_tools.c.server, _tools.c.installation_id)
     nth = func.row_number().over(partition_by=place, order_by=_tools.c.name).label("nth")
@@ -36,7 +37,7 @@ def _shares(*which: ColumnElement[bool]) -> Statement:
     return Statement(first.order_by(found.server, found.installation_id, found.name))
 
 
-def _page(*which: ColumnElement[bool]) -> Statement:
+def _page(*which: ColumnElement[bool]) -> Statement[Row]:
     of_place = (_tools.c.server == bindparam("server"), _tools.c.installation_id == bindparam("at"))
     after = _tools.c.name > bindparam("after")
     found = select(_tools).where(_LIVE, *of_place, after, *which)

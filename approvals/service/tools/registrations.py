@@ -10,13 +10,14 @@ from approvals.protocol.definitions import Checked, checked
 from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
 from approvals.protocol.registration import Registration
 from approvals.service.audit.log import AuditLog
-from approvals.service.storage.database import Row, Statement, Transaction
-from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow, table_of
 from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
 from approvals.service.tools.registry import DEFINITION, Registry
 
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
-_served = SessionTool.__table__  # type: ignore[attr-defined]
+_sessions = table_of(GateSession)
+_served = table_of(SessionTool)
 
 _SEEN = Statement(
     update(_sessions)

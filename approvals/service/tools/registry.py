@@ -23,18 +23,15 @@ from approvals.protocol.registration import Annotations, Assurance, Registered, 
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences, freezes, rollouts, state
-from approvals.service.storage.database import (
-    Reader,
-    Row,
-    Statement,
-    Transaction,
-)
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     GateSession,
     Installation,
     SessionTool,
     Tool,
     ToolDefinitionRow,
+    table_of,
 )
 from approvals.service.storage.tables.handles import LOCK_SERVER, SERVER
 
@@ -42,11 +39,11 @@ LEASE_SECONDS = 15.0
 REMEMBERED = 33_554_432
 """Bytes of definitions that are kept in memory."""
 
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
-_session_tools = SessionTool.__table__  # type: ignore[attr-defined]
-_definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
-_tools = Tool.__table__  # type: ignore[attr-defined]
-_installations = Installation.__table__  # type: ignore[attr-defined]
+_sessions = table_of(GateSession)
+_session_tools = table_of(SessionTool)
+_definitions = table_of(ToolDefinitionRow)
+_tools = table_of(Tool)
+_installations = table_of(Installation)
 
 _served = (
     select(_session_tools, _tools.c.accepted_hash)

@@ -7,14 +7,15 @@ from sqlalchemy import bindparam, exists, select
 
 from approvals.service.audit.log import WITHOUT_ROWS
 from approvals.service.audit.seals import SEALED, Sealed
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import AuditEvent
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, table_of
 
 TOGETHER = 100
 """Subjects whose rows are read at once."""
 FEW = 20
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
 _OF = {
     under: Statement(
         select(under.table, under.subject.label("of_subject")).where(

@@ -8,7 +8,7 @@ from typing import Any
 
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import ROWS
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 
 CROSSING = 60 * SECOND
 """A change of roles and a decision may be under way at once, and be written in either order."""

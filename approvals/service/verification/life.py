@@ -8,7 +8,7 @@ from approvals.errors import Invalid
 from approvals.policy import grant_terms
 from approvals.protocol.canonical import digest, hash_of
 from approvals.service.authority import required
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 from approvals.service.verification.history import History
 from approvals.service.verification.told import Act
 

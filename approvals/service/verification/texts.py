@@ -8,16 +8,17 @@ from sqlalchemy import ColumnElement, Table, bindparam, exists, select, tuple_
 
 from approvals.protocol.canonical import sha256
 from approvals.service.audit.unreadable import UNREADABLE
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import PolicyLoad, PolicyVersion, Request, Tool, ToolDefinitionRow
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import PolicyLoad, PolicyVersion, Request, Tool, ToolDefinitionRow, table_of
 
 PAGE = 100
 
-_versions = PolicyVersion.__table__  # type: ignore[attr-defined]
-_definitions = ToolDefinitionRow.__table__  # type: ignore[attr-defined]
-_loads = PolicyLoad.__table__  # type: ignore[attr-defined]
-_requests = Request.__table__  # type: ignore[attr-defined]
-_tools = Tool.__table__  # type: ignore[attr-defined]
+_versions = table_of(PolicyVersion)
+_definitions = table_of(ToolDefinitionRow)
+_loads = table_of(PolicyLoad)
+_requests = table_of(Request)
+_tools = table_of(Tool)
 _VERSIONS = Statement(
     select(_versions).where(_versions.c.hash > bindparam("after")).order_by(_versions.c.hash).limit(PAGE)
 )
@@ -30,7 +31,7 @@ _DEFINITIONS = Statement(
 )
 
 
-def _lacking(kept: Table, named: ColumnElement[str], **of: ColumnElement[str]) -> Statement:
+def _lacking(kept: Table, named: ColumnElement[str], **of: ColumnElement[str]) -> Statement[Row]:
     """Names in a table under seal of which no text is kept."""
     found = exists(select(kept).where(*(kept.c[column] == value for column, value in of.items())))
     return Statement(select(named.label("name")).where(named.is_not(None), ~found).distinct().limit(PAGE))

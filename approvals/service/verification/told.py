@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy import bindparam, select, tuple_
 
 from approvals.service.audit.log import ROWS, WITHOUT_ROWS, event_name
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import AuditEvent, AuditPayload
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditPayload, table_of
 
 PAGE = 1000
 """Events read at once."""
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_payloads = table_of(AuditPayload)
 _PAGE = Statement(
     select(*(_events.c[name] for name in ("id", "at", "kind", "actor", "subject")), _payloads.c.body)
     .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)

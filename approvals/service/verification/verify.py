@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, func, select
 from approvals.service.audit import chain as links
 from approvals.service.audit.seals import SEALED
 from approvals.service.audit.unreadable import UNREADABLE
-from approvals.service.storage.database import Database, Reader, Row, Statement
-from approvals.service.storage.tables import Permission, StandingGrant
+from approvals.service.storage.database import Database, Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import Permission, StandingGrant, table_of
 from approvals.service.verification import held, life, texts, told
 from approvals.service.verification.held import Held
 from approvals.service.verification.history import History
@@ -22,8 +23,8 @@ from approvals.service.verification.told import Told
 MOST = 20
 """Faults that are named."""
 
-_grants = StandingGrant.__table__  # type: ignore[attr-defined]
-_permissions = Permission.__table__  # type: ignore[attr-defined]
+_grants = table_of(StandingGrant)
+_permissions = table_of(Permission)
 _GRANT = Statement(select(_grants).where(_grants.c.id == bindparam("id")))
 _USES = Statement(
     select(func.count().label("n")).select_from(_permissions).where(_permissions.c.grant_id == bindparam("grant_id"))

@@ -14,7 +14,8 @@ from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.gate_streams import GateStream
 from approvals.service.requests import presence
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row, Transaction
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row
 from approvals.service.storage.tables.handles import SESSION
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import GateKey, TheService

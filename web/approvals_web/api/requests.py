@@ -15,7 +15,8 @@ from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests import presence
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import (
     AnyKey,

@@ -17,14 +17,15 @@ from sqlalchemy import bindparam, delete, select
 from approvals.errors import Unauthenticated
 from approvals.instant import SECOND, Instant
 from approvals.service.keyring import Keyring
-from approvals.service.storage.database import Statement, Transaction
-from approvals.service.storage.tables import SpentLogin
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import SpentLogin, table_of
 from approvals_web.http.cookies import is_secure
 
 NAMES = {True: "__Host-approvals-pending", False: "approvals-pending"}
 LIFE = 10 * 60
 
-_spent = SpentLogin.__table__  # type: ignore[attr-defined]
+_spent = table_of(SpentLogin)
 _BY_ID = Statement(select(_spent).where(_spent.c.id == bindparam("id")))
 _TIDY = Statement(delete(_spent).where(_spent.c.expires_at <= bindparam("now")))
 

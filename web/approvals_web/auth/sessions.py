@@ -6,7 +6,8 @@ from fastapi.responses import RedirectResponse
 from approvals.errors import Unauthenticated
 from approvals.instant import Instant
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 from approvals_web.auth import known_browsers
 from approvals_web.http.cookies import session_token, set_session
 from approvals_web.http.redirects import local_path

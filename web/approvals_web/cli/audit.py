@@ -9,16 +9,17 @@ from sqlalchemy import bindparam, select
 
 from approvals.instant import to_datetime
 from approvals.service.audit import chain
-from approvals.service.storage.database import Reader, Statement
-from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
 from approvals.service.verification import verify as verification
 from approvals_web.cli.asking import DatabaseUrl, counted, record, settings, text
 
 app = typer.Typer(no_args_is_help=True, help="The record of everything.")
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_payloads = table_of(AuditPayload)
+_links = table_of(AuditLink)
 _AFTER = Statement(
     select(_events, _payloads.c.body, _links.c.seq, _links.c.mac.label("link"))
     .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)

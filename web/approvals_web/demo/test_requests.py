@@ -13,7 +13,8 @@ from approvals.service.identity import servers
 from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 
 SERVER, LABEL = "approvals-test", "built-in"
 TOOL = ToolDefinition(

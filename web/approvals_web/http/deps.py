@@ -12,7 +12,7 @@ from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person, person_of
 from approvals.service.service import Service
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 from approvals_web.http.bearer import identify
 from approvals_web.http.cookies import session_token
 

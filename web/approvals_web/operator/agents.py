@@ -6,7 +6,8 @@ from typing import Any
 from approvals.instant import Instant, to_datetime
 from approvals.service.identity import agents, credentials, key_lifetimes, servers
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 
 PAGE = 200
 

@@ -8,7 +8,8 @@ from approvals.instant import to_datetime
 from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity.servers import agent_named
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 
 
 def freeze(

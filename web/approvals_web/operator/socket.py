@@ -28,8 +28,9 @@ from approvals.instant import to_datetime
 from approvals.protocol.registration import Assurance
 from approvals.service.identity import credentials, key_lifetimes, servers, users
 from approvals.service.service import Service
-from approvals.service.storage.database import Database, Row, Transaction
+from approvals.service.storage.database import Database, Transaction
 from approvals.service.storage.sqlite import Sqlite
+from approvals.service.storage.statements import Row
 from approvals_web.operator import controls, grants
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS

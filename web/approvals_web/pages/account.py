@@ -21,7 +21,8 @@ from approvals.service.identity.users import LOCAL, Person
 from approvals.service.service import Service
 from approvals.service.slack import links
 from approvals.service.slack.links import Links
-from approvals.service.storage.database import Reader, Row, Transaction
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row
 from approvals_web.auth import passwords
 from approvals_web.auth import sessions as browser_session
 from approvals_web.http.deps import SignedIn, TheService

@@ -7,7 +7,8 @@ from fastapi.responses import RedirectResponse
 
 from approvals.service.audit import notices
 from approvals.service.identity import credentials
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals_web.http.deps import Admin, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter

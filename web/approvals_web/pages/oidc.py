@@ -12,7 +12,8 @@ from approvals.errors import (
     Unauthenticated,
     Unavailable,
 )
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 from approvals.service.text import visible
 from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider

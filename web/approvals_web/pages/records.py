@@ -12,8 +12,8 @@ from approvals.instant import to_datetime
 from approvals.protocol.fields import Identifier
 from approvals.service.audit import proof
 from approvals.service.audit.chain import Head
-from approvals.service.storage.database import Statement
-from approvals.service.storage.tables import AuditEvent
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import AuditEvent, table_of
 from approvals.service.verification import verify as verification
 from approvals_web.http.deps import Overseer, SignedIn, TheService
 from approvals_web.http.rendering import page
@@ -22,7 +22,7 @@ from approvals_web.http.routers import PageRouter
 PAGE = 100
 LAST = 2**62
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
 _BEFORE = Statement(select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE))
 
 router = PageRouter()

@@ -19,7 +19,8 @@ from approvals.protocol.states import State
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter

@@ -12,7 +12,8 @@ from approvals.protocol.fields import Hash, ServerName, ToolName
 from approvals.service.identity.servers import installations
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals.service.tools import listing
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page

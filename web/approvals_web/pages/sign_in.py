@@ -14,7 +14,8 @@ from approvals.errors import (
 )
 from approvals.service.identity import sign_in_limit, users
 from approvals.service.service import Service
-from approvals.service.storage.database import Row, Transaction
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.statements import Row
 from approvals_web.auth import known_browsers, passwords, sessions
 from approvals_web.auth.sessions import address_of
 from approvals_web.http.cookies import clear_session

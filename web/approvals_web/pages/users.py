@@ -16,7 +16,8 @@ from approvals.service.identity import roles as roster
 from approvals.service.identity import sessions, sign_in_links, tokens, users
 from approvals.service.identity.users import ROLES, Person
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row, Transaction
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.statements import Row
 from approvals_web.http.deps import Admin, Overseer, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter

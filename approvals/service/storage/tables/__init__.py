@@ -5,6 +5,7 @@ Constraints say what discipline would forget: who owns a credential, one permiss
 permission, one open request per call, one vote per person and content.
 """
 
+from approvals.service.storage.statements import table_of
 from approvals.service.storage.tables.audit import AuditEvent, AuditLink, AuditPayload
 from approvals.service.storage.tables.gates import (
     GateSession,
@@ -83,4 +84,5 @@ __all__ = [
     "User",
     "WaitingCall",
     "WebSession",
+    "table_of",
 ]

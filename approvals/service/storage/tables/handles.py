@@ -2,7 +2,7 @@
 
 from sqlalchemy import bindparam, select
 
-from approvals.service.storage.database import Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Execution,
     Freeze,
@@ -10,14 +10,15 @@ from approvals.service.storage.tables import (
     Request,
     Rollout,
     Server,
+    table_of,
 )
 
-requests = Request.__table__  # type: ignore[attr-defined]
-executions = Execution.__table__  # type: ignore[attr-defined]
-servers = Server.__table__  # type: ignore[attr-defined]
-freezes = Freeze.__table__  # type: ignore[attr-defined]
-rollouts = Rollout.__table__  # type: ignore[attr-defined]
-_sessions = GateSession.__table__  # type: ignore[attr-defined]
+requests = table_of(Request)
+executions = table_of(Execution)
+servers = table_of(Server)
+freezes = table_of(Freeze)
+rollouts = table_of(Rollout)
+_sessions = table_of(GateSession)
 
 REQUEST = Statement(
     select(requests, executions.c.lease_until)

@@ -7,7 +7,8 @@ from approvals.policy.reviewers import Reviewers
 from approvals.service.authority import Vote, required
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 
 
 @dataclass(frozen=True)

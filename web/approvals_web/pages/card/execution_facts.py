@@ -2,7 +2,8 @@
 
 from approvals.service.identity import credentials, users
 from approvals.service.requests.verifications import is_there
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals.service.storage.tables.handles import SESSION
 from approvals_web.http.rendering import when
 

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from approvals.service.identity import credentials, users
-from approvals.service.storage.database import Reader, Row, Statement
-from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
 
-_events = AuditEvent.__table__  # type: ignore[attr-defined]
-_payloads = AuditPayload.__table__  # type: ignore[attr-defined]
-_links = AuditLink.__table__  # type: ignore[attr-defined]
+_events = table_of(AuditEvent)
+_payloads = table_of(AuditPayload)
+_links = table_of(AuditLink)
 _TIMELINE = Statement(
     select(_events, _payloads.c.body, _links.c.seq)
     .join_from(_events, _payloads, _payloads.c.payload_hash == _events.c.payload_hash, isouter=True)

@@ -20,7 +20,8 @@ from approvals.service.policies import versions
 from approvals.service.requests import precedents, presence
 from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals.service.storage.tables.handles import EXECUTION
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats

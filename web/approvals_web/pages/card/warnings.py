@@ -7,7 +7,7 @@ from typing import Any
 from approvals.protocol.canonical import is_redacted
 from approvals.protocol.states import State
 from approvals.service.history.argument_rows import leaf, odd, values
-from approvals.service.storage.database import Row
+from approvals.service.storage.statements import Row
 from approvals_web.pages.card.views import View
 from approvals_web.pages.card.views.sql import Sql
 

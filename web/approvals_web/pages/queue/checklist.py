@@ -3,10 +3,11 @@
 from sqlalchemy import select
 
 from approvals.service.identity import servers, users
-from approvals.service.storage.database import Reader, Statement
-from approvals.service.storage.tables import SlackLink, Tool
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import SlackLink, Tool, table_of
 
-_tools, _links = Tool.__table__, SlackLink.__table__  # type: ignore[attr-defined]
+_tools, _links = table_of(Tool), table_of(SlackLink)
 _ANY_TOOL = Statement(select(_tools.c.name).limit(1))
 _ANY_LINK = Statement(select(_links.c.user_id).limit(1))
 

@@ -24,7 +24,8 @@ from approvals.policy.grant_terms import (
 from approvals.protocol.canonical import decode, encode
 from approvals.service import grants
 from approvals.service.identity.servers import agents
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 
 EXACTLY = "exactly this call's value"
 ANY = "any value at all"

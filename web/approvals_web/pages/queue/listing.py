@@ -4,7 +4,8 @@ from typing import Any
 
 from approvals.service.identity import servers
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader, Row
+from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 
 
 def items(reader: Reader, service: Service, rows: list[Row]) -> list[dict[str, Any]]:
