@@ -31,6 +31,7 @@ from approvals.protocol.messages import (
     Outcome,
     RequestStatus,
 )
+from approvals.protocol.states import State
 
 CLAIM_TRIES = 3
 REPORT_AT_ONCE = 2.0
@@ -54,6 +55,14 @@ def running(request_id: str | None) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+class NotStarted(Exception):
+    """Raised by what runs a tool, when it is certain that nothing was started; in words."""
+
+
+class Lost(Exception):
+    """Raised by what runs a tool, when nobody can say any more whether it took effect."""
 
 
 class Runner:
@@ -171,6 +180,11 @@ class Runner:
         try:
             with running(status.id):
                 result = await run(values)
+        except NotStarted as error:
+            await self._report(status.id, _not_executed(claim_id, str(error)))
+            return answers.not_started(status, str(error))
+        except Lost:
+            return answers.of_status(status.model_copy(update={"state": State.UNKNOWN}))  # once its lease has run out
         except Exception as error:
             await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, mask))
             raise

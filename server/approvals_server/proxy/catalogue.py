@@ -1,0 +1,69 @@
+"""Which tools the upstream offers, as its definitions are held by the gate."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from approvals.protocol.registration import Annotations, ToolDefinition
+
+_HINTS = {
+    "read_only": "readOnlyHint",
+    "destructive": "destructiveHint",
+    "idempotent": "idempotentHint",
+    "open_world": "openWorldHint",
+}
+
+
+class Catalogue:
+    """The definitions that one proxy process serves: those that any of its connections was told last."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, ToolDefinition] = {}
+        self._versions: dict[str, str] = {}
+        self.definitions: tuple[ToolDefinition, ...] = ()
+        self.versions: Mapping[str, str] = {}
+
+    def learn(self, tools: Mapping[str, ToolDefinition], version: str) -> None:
+        """Keep what a connection was told now, in place of what was known of these names."""
+        if all(self.knows(tool, version) for tool in tools.values()):
+            return
+        self._by_name |= tools
+        self._versions |= dict.fromkeys(tools, version)
+        self.definitions, self.versions = tuple(self._by_name.values()), dict(self._versions)
+
+    def knows(self, tool: ToolDefinition, version: str) -> bool:
+        """Whether this is the definition that stands for its name, of this version of the upstream."""
+        return self._by_name.get(tool.name) == tool and self._versions.get(tool.name) == version
+
+
+def definitions_of(tools: Iterable[Any]) -> dict[str, ToolDefinition]:
+    """What can be made sense of, by name. What is listed twice is not there: nobody knows which of them would run."""
+    found: dict[str, ToolDefinition] = {}
+    twice = set()
+    for tool in tools:
+        definition = _definition(tool)
+        if definition is None:
+            continue
+        if definition.name in found:
+            twice.add(definition.name)
+        found[definition.name] = definition
+    return {name: definition for name, definition in found.items() if name not in twice}
+
+
+def _definition(tool: Any) -> ToolDefinition | None:
+    if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
+        return None
+    hints = tool.get("annotations")
+    given = {name: hints.get(hint) for name, hint in _HINTS.items()} if isinstance(hints, dict) else {}
+    schema, output = tool.get("inputSchema"), tool.get("outputSchema")
+    return ToolDefinition(
+        name=tool["name"],
+        title=_words(tool.get("title")),
+        description=_words(tool.get("description")) or "",
+        input_schema=schema if isinstance(schema, dict) else {},
+        output_schema=output if isinstance(output, dict) else None,
+        annotations=Annotations(**{name: value for name, value in given.items() if isinstance(value, bool)}),
+    )
+
+
+def _words(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,154 @@
+"""One client's connection and the upstream's beside it: what comes from one goes to the other, as it came; calls of
+tools pass the gate, and everything that a client asks for is on record."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+
+from approvals.errors import ApprovalsError
+from approvals.gate.call import Caller
+from approvals_server.proxy import extras, frames, peer
+from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.frames import Frame, RequestId
+from approvals_server.proxy.link import Connect, Link
+from approvals_server.proxy.look import look
+from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.toolcall import ToolCall, UpstreamError, on_the_wire
+from approvals_server.proxy.tools import Tools
+from approvals_server.proxy.upstream import Receive, UpstreamLost
+
+logger = logging.getLogger("approvals.proxy")
+
+_UNRECORDED = {"initialize", "ping", "server/discover"}
+"""They carry nothing of the agent's doing."""
+_LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
+"""What a client may see of a server that has no gate yet, so that it can ask, and be told why not."""
+MOST_OPEN = 1_000
+"""Requests of one client at once."""
+
+
+class Relay:
+    """One. `tell` says something to the client; with the request that it belongs to, as far as that is known."""
+
+    def __init__(self, desk: Desk, connect: Connect, tell: Receive) -> None:
+        self._desk = desk
+        self._tell = tell
+        self._link = Link(connect, tell)
+        self._tools = Tools(desk, self._link)
+        self._open: dict[RequestId, asyncio.Task[None]] = {}
+
+    def take(self, raw: bytes, sender: Sender) -> Awaitable[None]:
+        """Whatever the client says. Done when it is answered, or passed on."""
+        try:
+            frame = frames.read(raw)
+        except frames.Unreadable as error:
+            return self._tell(frames.error(error.of, error.code, str(error)), error.of)
+        if frame.is_request:
+            return self._start(frame, sender)
+        return self._pass(frame)
+
+    async def close(self) -> None:
+        """Cancel what waits, let what runs on a permission come to its end, and leave the upstream."""
+        tasks = tuple(self._open.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._link.close()
+
+    def _start(self, frame: Frame, sender: Sender) -> Awaitable[None]:
+        id = frame.id
+        assert id is not None  # noqa: S101 — it is a request
+        if id in self._open or self._link.is_own(id):
+            return self._refuse(frame, INVALID_REQUEST, "A request with this id is not answered yet.")
+        if len(self._open) >= MOST_OPEN:
+            return self._refuse(frame, INTERNAL_ERROR, f"{MOST_OPEN} requests wait for their answers; no more at once.")
+        task = self._open[id] = asyncio.create_task(self._answer(frame, sender))
+        task.add_done_callback(lambda _: self._open.pop(id, None))
+        return asyncio.shield(task)
+
+    async def _pass(self, frame: Frame) -> None:
+        """A notification, or the answer to a request of the upstream's."""
+        method = frame.method
+        if method is not None and not method.startswith("notifications/"):
+            logger.warning("a client sent %.100r without an id, which asks for nothing", method)
+            return
+        if method == "notifications/cancelled":
+            await self._cancel(frame)
+            return
+        try:
+            await self._link.send(frame)
+        except UpstreamLost:
+            logger.info("the upstream is gone, and misses a message")
+
+    async def _cancel(self, frame: Frame) -> None:
+        """What only waits here is none of the upstream's business, and what runs on a permission runs to its end."""
+        id = frame.params.get("requestId")
+        if not isinstance(id, str | int | float) or self._link.is_own(id):
+            return
+        if self._link.carries(id):
+            await self._link.send(frame)
+        if id in self._open:
+            self._open[id].cancel()
+
+    async def _answer(self, frame: Frame, sender: Sender) -> None:
+        caller = sender.caller(peer.client_of(frame, self._link.handshake, sender.transport))
+        try:
+            if frame.method == "tools/call":
+                await self._call(frame, sender, caller)
+            elif frame.method in _UNRECORDED or (frame.method in _LISTS and not self._desk.gate.is_configured):
+                await self._request(frame)
+            else:
+                await self._desk.gate.observe(
+                    frame.method or "",
+                    str(frame.params.get("uri") or frame.params.get("name") or ""),
+                    lambda: self._request(frame),
+                    caller,
+                    free=frame.method in _LISTS,
+                )
+        except UpstreamError:
+            pass  # on record; the client has heard it
+        except UpstreamLost as error:
+            await self._refuse(frame, INTERNAL_ERROR, str(error))
+        except ApprovalsError as error:
+            await self._refuse(frame, INTERNAL_ERROR, f"NOT EXECUTED: {error.detail} {error.hint}".strip())
+
+    async def _request(self, frame: Frame) -> None:
+        """Pass it on. Raises UpstreamError when the answer was an error."""
+        is_list = frame.method == "tools/list" and self._desk.gate.is_configured
+        answer = await self._link.request(frame, through=not is_list)
+        if is_list:
+            await self._tell(_listed(answer, frame), frame.id)
+        if answer.error is not None:
+            raise UpstreamError(answer, told=True)
+
+    async def _call(self, frame: Frame, sender: Sender, caller: Caller) -> None:
+        name, arguments = frame.params.get("name"), frame.params.get("arguments", {})
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            await self._refuse(frame, INVALID_PARAMS, "A call has a tool's name, and arguments that are an object.")
+            return
+        tool = await self._tools.get(name, frame)
+        if tool is not None:
+            await ToolCall(self._desk, self._link, self._tools, self._tell, frame, tool, sender).answer()
+        elif name == extras.GET_APPROVAL:
+            result = on_the_wire(await look(self._desk.gate, arguments, caller), frame)
+            await self._tell(frames.result(frame.id, result), frame.id)
+        else:
+            refuse = self._refuse(frame, INVALID_PARAMS, f"Unknown tool: {name[:200]}")
+            await self._desk.gate.observe("tools/call", name, lambda: refuse, caller, free=True)
+
+    async def _refuse(self, frame: Frame, code: int, words: str) -> None:
+        await self._tell(frames.error(frame.id, code, words), frame.id)
+
+
+def _listed(answer: Frame, asked: Frame) -> Frame:
+    """A page of tools as agents see them; on the first, the gate's own beside them."""
+    tools = answer.result.get("tools")
+    if not isinstance(tools, list):
+        return answer
+    told = [extras.listed(tool) for tool in tools]
+    names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
+    if "cursor" not in asked.params and extras.GET_APPROVAL not in names:
+        told.append(extras.LOOK)
+    return frames.result(answer.id, {**answer.result, "tools": told})

@@ -1,0 +1,146 @@
+"""A proxy between a real MCP client and an upstream that is a process: in this process, or in one of its own."""
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+from processes import clean_environment
+
+from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.process import UpstreamProcess
+from approvals_server.proxy.relay import Relay
+
+HERE = Path(__file__).parent
+
+
+class Wire:
+    """A client without an SDK, beside the proxy: bytes in, bytes out."""
+
+    def __init__(self, proxied: "Proxied", upstream: list[str], agent: str | None) -> None:
+        house = proxied.served.house
+        self.desk = Desk(proxied.served.gate("notes", agent=agent), upstream)
+        self.heard: list[bytes] = []
+        self._news = anyio.Event()
+        self._sender = Sender(house.keys[agent] if agent else None, "somebody")
+        self.relay = Relay(self.desk, partial(UpstreamProcess.start, upstream), self._tell)
+        self.send_to: Any = None
+
+    async def _tell(self, frame: Any, about: Any) -> None:
+        self.heard.append(frame.raw)
+        self._news.set()
+        self._news = anyio.Event()
+        if self.send_to is not None:
+            message = SessionMessage(jsonrpc_message_adapter.validate_json(frame.raw, by_name=False))
+            await self.send_to.send(message)
+
+    def say(self, raw: bytes) -> Any:
+        return self.relay.take(raw, self._sender)
+
+    async def hear(self, id: object) -> dict[str, Any]:
+        """The answer of this id, once it is there."""
+        with anyio.fail_after(20):
+            while True:
+                for message in map(json.loads, self.heard):
+                    if message.get("id") == id and "method" not in message:
+                        return dict(message)
+                await self._news.wait()
+
+    async def ask(self, id: object, method: str, **params: Any) -> dict[str, Any]:
+        await self.say(json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode())
+        return await self.hear(id)
+
+    async def shake_hands(self) -> dict[str, Any]:
+        info = {"name": "wire", "version": "0"}
+        answer = await self.ask("hello", "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info)
+        await self.say(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        return answer
+
+
+@dataclass
+class Proxied:
+    """How to reach the proxy, and what its upstream did."""
+
+    served: Any
+    log: Path
+
+    @property
+    def did(self) -> list[list[Any]]:
+        """What the upstream was called for."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [entry for entry in map(json.loads, lines) if entry[0] != "heard"]
+
+    @property
+    def plain(self) -> list[str]:
+        return [sys.executable, "-S", str(HERE / "plain.py"), str(self.log)]
+
+    @property
+    def modern(self) -> list[str]:
+        return [sys.executable, str(HERE / "upstream.py"), str(self.log)]
+
+    def command(self, *upstream: str) -> StdioServerParameters:
+        """The proxy as a process."""
+        keys = self.served.house.keys
+        environment = clean_environment(
+            APPROVALS_URL=self.served.url, APPROVALS_SERVER_KEY=keys["notes"], APPROVALS_AGENT_KEY=keys["agent"]
+        )
+        arguments = ["-m", "approvals_server.proxy.cli", "--name", "notes", "--", *upstream]
+        return StdioServerParameters(command=sys.executable, args=arguments, env=environment)
+
+    @contextlib.asynccontextmanager
+    async def process(self, *upstream: str, **options: Any) -> AsyncIterator[Client]:
+        """A client of the proxy as a process."""
+        async with Client(stdio_client(self.command(*upstream)), cache=None, **options) as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def wire(self, *upstream: str, agent: str | None = "agent") -> AsyncIterator[Wire]:
+        wire = Wire(self, list(upstream) or self.plain, agent)
+        async with wire.desk.gate.running():
+            try:
+                yield wire
+            finally:
+                await wire.relay.close()
+
+    @contextlib.asynccontextmanager
+    async def client(self, *upstream: str, **options: Any) -> AsyncIterator[Client]:
+        """A client of the proxy in this process."""
+        async with self.wire(*upstream) as wire, Client(_beside(wire), cache=None, **options) as client:
+            yield client
+
+
+@contextlib.asynccontextmanager
+async def _beside(wire: Wire) -> AsyncIterator[Any]:
+    wire.send_to, to_client = anyio.create_memory_object_stream[Any](100)
+    from_client_send, from_client = anyio.create_memory_object_stream[Any](100)
+
+    async def pump() -> None:
+        async for message in from_client:
+            raw = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+            tasks.start_soon(_awaited, wire.say(raw))
+
+    async with wire.send_to, to_client, from_client_send, from_client, anyio.create_task_group() as tasks:
+        tasks.start_soon(pump)
+        yield to_client, from_client_send
+        tasks.cancel_scope.cancel()
+
+
+async def _awaited(said: Any) -> None:
+    await said
+
+
+@pytest.fixture
+async def proxied(served: Any, tmp_path: Path) -> Proxied:
+    served.house.add_server("notes")
+    return Proxied(served, tmp_path / "did.jsonl")
