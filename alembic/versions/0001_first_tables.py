@@ -629,6 +629,9 @@ def _create_tables() -> None:
         sa.Column("notifier", sa.String(), nullable=False),
         sa.Column("verb", sa.String(), nullable=False),
         sa.Column("request_id", sa.String(), nullable=True),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("lane", sa.String(), nullable=False),
+        sa.Column("said", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -640,6 +643,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("delivery_pk")),
     )
     op.create_index("delivery_by_due", "delivery", ["done_at", "due_at"], unique=False)
+    op.create_index(
+        "delivery_by_lane",
+        "delivery",
+        ["lane"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
     op.create_index(op.f("delivery_by_request_id"), "delivery", ["request_id"], unique=False)
     op.create_index(
         "delivery_dead",
@@ -666,7 +677,8 @@ def _create_tables() -> None:
         sa.Column("asked", sa.String(), nullable=False),
         sa.Column("ts", sa.String(), nullable=False),
         sa.Column("digest", sa.Boolean(), nullable=False),
-        sa.Column("reposted", sa.Boolean(), nullable=False),
+        sa.Column("shown", sa.String(), nullable=False),
+        sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("told", sa.String(), nullable=False),
         sa.Column("posted_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("slack_message_request_id_fk")),

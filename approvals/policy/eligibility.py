@@ -81,7 +81,21 @@ def satisfied(reviewers: Reviewers, approvers: Mapping[str, frozenset[str]]) -> 
     """Whether these people are enough. `approvers`: everybody whose approval counts, with the groups they are in."""
     if len(approvers) < max(1, reviewers.quorum):
         return False
-    return not reviewers.each_group or _each_represented(reviewers.groups, approvers)
+    return not reviewers.each_group or not _unrepresented(reviewers.groups, approvers)
+
+
+def missing(reviewers: Reviewers, approvers: Mapping[str, frozenset[str]]) -> str:
+    """Whose approval is still wanted, in words; nothing once these people are enough."""
+    groups = _unrepresented(reviewers.groups, approvers) if reviewers.each_group else []
+    others = max(max(1, reviewers.quorum) - len(approvers) - len(groups), 0)
+    if not others:
+        return " and ".join(groups)
+    first = not approvers and not groups
+    if reviewers.anybody:
+        more = "any reviewer" if first and others == 1 else f"{_count(others, first=first)} reviewer{'s'[: others > 1]}"
+    else:
+        more = str(reviewers) if first and others == 1 else f"{_count(others, first=first)} of {reviewers}"
+    return " and ".join([*groups, more])
 
 
 def folded(name: str) -> str:
@@ -100,8 +114,13 @@ def _listed(reviewers: Reviewers, candidate: Candidate) -> bool:
     return not candidate.groups.isdisjoint((*reviewers.groups, *reviewers.escalated_to))
 
 
-def _each_represented(groups: Iterable[str], approvers: Mapping[str, frozenset[str]]) -> bool:
-    """Whether every group has a person of its own: nobody stands for two (bipartite matching by augmenting paths)."""
+def _count(people: int, *, first: bool) -> str:
+    number = {1: "one", 2: "two", 3: "three"}.get(people, str(people))
+    return number if first else f"{number} more"
+
+
+def _unrepresented(groups: Iterable[str], approvers: Mapping[str, frozenset[str]]) -> list[str]:
+    """The groups without a person of their own: nobody stands for two (bipartite matching by augmenting paths)."""
     stands_for: dict[str, str] = {}
 
     def find(group: str, tried: set[str]) -> bool:
@@ -113,4 +132,4 @@ def _each_represented(groups: Iterable[str], approvers: Mapping[str, frozenset[s
                     return True
         return False
 
-    return all(find(group, set()) for group in dict.fromkeys(groups))
+    return [group for group in dict.fromkeys(groups) if not find(group, set())]

@@ -33,7 +33,7 @@ def differences(before: Preview, after: Preview) -> tuple[Difference, ...]:
 
 def _texts(preview: Preview) -> tuple[str, ...]:
     undo = " ".join(filter(None, [REVERSIBLE.get(preview.reversible or ""), preview.until]))
-    views = (_plain(preview.before), _plain(preview.after))
+    views = (plain_view(preview.before), plain_view(preview.after))
     return preview.effect, object_of(preview), undo, *views
 
 
@@ -50,7 +50,8 @@ def _noted(fact: Fact | None) -> str:
     return f"{said(fact)} ({fact.note})" if fact.note else said(fact)
 
 
-def _plain(view: View | None) -> str:
+def plain_view(view: View | None) -> str:
+    """A piece of the world as plain text, a table's cells between bars."""
     if view is None:
         return ""
     lines = [view.columns, *view.rows] if view.kind == "table" else []

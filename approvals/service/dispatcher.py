@@ -5,7 +5,7 @@ import logging
 
 from approvals.service.identity import credentials
 from approvals.service.notifications import outbox
-from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
+from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, NotDelivered, Notice, Sent, Undeliverable
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests.status import Statuses
@@ -44,7 +44,7 @@ class Sender:
 
     async def _send(self, row: Row) -> None:
         try:
-            await self._deliver(row)
+            sent = await self._deliver(row)
         except NotDelivered as error:
             why, after, dead = error.why, error.after, isinstance(error, Undeliverable)
             await self._failed(row, why, after=after, dead=dead)
@@ -54,22 +54,23 @@ class Sender:
             logger.exception("a message could not be sent through %s", row.notifier)
             await self._failed(row, f"{type(error).__name__} in this service; its log has more")
         else:
-            await self._database.write(lambda tx: self._outbox.sent(tx, row))
+            await self._database.write(lambda tx: self._outbox.sent(tx, row, sent.said, sent.then(tx)))
 
-    async def _deliver(self, row: Row) -> None:
+    async def _deliver(self, row: Row) -> Sent:
         notifier = self._outbox.notifiers.get(row.notifier)
         if notifier is None:
             raise Undeliverable(f"{row.notifier} is not set up any more")
         notice = await self._database.read(lambda reader: self._notice(reader, row))
-        verb = {outbox.ANNOUNCE: notifier.announce, outbox.UPDATE: notifier.update, outbox.REPLY: notifier.reply}
+        verb = {ANNOUNCE: notifier.announce, UPDATE: notifier.update, REPLY: notifier.reply}
         async with asyncio.timeout(PATIENCE):
-            await verb[row.verb](notice)
+            return await verb[row.verb](notice)
 
     def _notice(self, reader: Reader, row: Row) -> Notice:
         request = self._statuses.row(reader, row.request_id)
         agent = credentials.principal(reader, "agent", request.agent_id) if request.agent_id else None
         status = self._statuses.of(request, reader.now)
-        return Notice(row.id, request, status, agent.name if agent else None, reader.now)
+        name = agent.name if agent else None
+        return Notice(row.id, request, status, name, reader.now, row.target, outbox.last_said(reader, row))
 
     async def _failed(self, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         logger.warning("%s did not take message %s: %s", row.notifier, row.id, why)

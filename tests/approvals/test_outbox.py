@@ -4,7 +4,7 @@ import pytest
 
 from approvals.errors import NotPossible
 from approvals.service.notifications import outbox
-from approvals.service.notifications.notifier import NotDelivered, Undeliverable
+from approvals.service.notifications.notifier import NOTHING, NotDelivered, Sent, Step, Undeliverable
 
 DAY = 86_400
 
@@ -21,19 +21,20 @@ class Recorder:
         self.error: Exception | None = None
 
     async def announce(self, notice):
-        self._note("announce", notice)
+        return self._note("announce", notice)
 
     async def update(self, notice):
-        self._note("update", notice)
+        return self._note("update", notice)
 
     async def reply(self, notice):
-        self._note("reply", notice)
+        return self._note("reply", notice)
 
     def _note(self, verb, notice):
         self.ids.append(notice.id)
         if self.error is not None:
             raise self.error
         self.told.append((verb, notice.row.id, notice.status.state))
+        return NOTHING
 
 
 @pytest.fixture
@@ -63,14 +64,28 @@ async def test_a_request_is_announced_once_and_its_end_is_told(house, recorder):
     assert recorder.told == [("announce", request_id, "pending"), ("update", request_id, "denied")]
 
 
-async def test_several_changes_before_it_is_sent_are_one_message_that_says_the_truth(house, recorder):
-    approved = house.file().request_id
-    house.decide(approved)
-    withdrawn = house.file(house.filing({"order_id": 8, "amount_cents": 1})).request_id
-    house.withdraw(withdrawn)
-    assert await send(house) == 2
-    # in any order: only messages of one request have one
-    assert set(recorder.told) == {("announce", approved, "approved"), ("announce", withdrawn, "withdrawn")}
+async def test_several_changes_before_it_is_sent_are_one_update_that_says_the_truth(house, recorder):
+    request_id = house.file().request_id
+    house.clock.forward(0.1)
+    house.decide(request_id)
+    house.claim(request_id)
+    while await send(house):
+        pass
+    assert recorder.told == [("announce", request_id, "executing"), ("update", request_id, "executing")]
+
+
+async def test_p4_a_change_while_the_announcement_is_being_retried_is_still_told(house, recorder):
+    """Nothing that waits stands for a message of another kind, which may have nothing left to say."""
+    request_id = house.file().request_id
+    recorder.error = NotDelivered("away")
+    await send(house)
+    house.clock.forward(0.1)
+    house.decide(request_id, "deny", comment="no")
+    recorder.error = None
+    for _ in range(2):
+        house.clock.forward(10)
+        await send(house)
+    assert recorder.told[-1] == ("update", request_id, "denied")
 
 
 async def test_of_what_no_notifier_heard_there_is_no_update(house, recorder):
@@ -109,6 +124,7 @@ async def test_of_one_request_nothing_overtakes_what_did_not_arrive_yet(house, r
     request_id = house.file().request_id
     recorder.error = NotDelivered("away")
     await send(house)
+    house.clock.forward(0.1)
     house.decide(request_id)
     house.file(house.filing({"order_id": 8, "amount_cents": 1}))
     recorder.error = None
@@ -117,6 +133,8 @@ async def test_of_one_request_nothing_overtakes_what_did_not_arrive_yet(house, r
     house.clock.forward(10)
     await send(house)
     assert [verb for verb, of, _ in recorder.told if of == request_id] == ["announce"]
+    await send(house)
+    assert [verb for verb, of, _ in recorder.told if of == request_id] == ["announce", "update"]
 
 
 async def test_p4_a_message_whose_sender_died_is_sent_by_another(house, recorder):
@@ -169,6 +187,87 @@ async def test_a_message_of_a_notifier_that_is_gone_is_dead(house, recorder):
     await send(house)
     (row,) = house.read(outbox.unsent)
     assert (row.error, row.dead_at is not None) == ("recorder is not set up any more", True)
+
+
+class Copies:
+    """A notifier that speaks in three places; what it may not do there fails."""
+
+    name = "copies"
+    trouble = None
+
+    def __init__(self):
+        self.said = []
+        self.failing = {}
+
+    async def announce(self, notice):
+        return self._do("announce", notice)
+
+    async def update(self, notice):
+        return self._do("update", notice)
+
+    async def reply(self, notice):
+        return self._do("reply", notice)
+
+    def _do(self, verb, notice):
+        if not notice.target:
+            return Sent(then=lambda _: [Step(verb, place) for place in ("a", "b", "c")])
+        if notice.target in self.failing:
+            raise self.failing[notice.target]
+        self.said.append((verb, notice.target))
+        return NOTHING
+
+
+@pytest.fixture
+async def copies(house):
+    made = Copies()
+    house.service.outbox.notifiers = {"copies": made}
+    return made
+
+
+async def rest(house):
+    while await send(house):
+        pass
+
+
+async def test_a_copy_that_fails_is_tried_again_alone_and_nobody_else_hears_it_twice(house, copies):
+    copies.failing = {"b": NotDelivered("away")}
+    house.file()
+    for _ in range(5):
+        await rest(house)
+        house.clock.forward(60)
+    assert sorted(copies.said) == [("announce", "a"), ("announce", "c")]
+    copies.failing = {}
+    house.clock.forward(900)
+    await rest(house)
+    assert sorted(copies.said) == [("announce", place) for place in "abc"]
+
+
+async def test_a_copy_that_cannot_be_reached_is_a_dead_letter_of_its_own_and_the_next_update_goes_on(house, copies):
+    request_id = house.file().request_id
+    await rest(house)
+    copies.failing = {"b": Undeliverable("gone")}
+    house.service.outbox.notifiers["copies"].said.clear()
+    house.write(lambda tx: house.service.outbox.remind(tx, request_id))
+    await rest(house)
+    ((target, error),) = [(row.target, row.error) for row in house.read(outbox.unsent)]
+    assert (target, error) == ("b", "gone") and len(copies.said) == 2
+    copies.failing = {}
+    house.decide(request_id)
+    await rest(house)
+    assert sorted(copies.said)[-3:] == [("update", place) for place in "abc"]
+
+
+async def test_an_update_that_arrives_makes_up_for_the_dead_ones_before_it(house, copies):
+    request_id = house.file().request_id
+    await rest(house)
+    copies.failing = {"b": Undeliverable("gone")}
+    house.decide(request_id)
+    await rest(house)
+    assert house.read(outbox.dead) == 1
+    copies.failing = {}
+    house.claim(request_id)
+    await rest(house)
+    assert house.read(outbox.dead) == 0
 
 
 def test_the_wait_doubles_up_to_a_quarter_of_an_hour():

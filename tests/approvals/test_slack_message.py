@@ -1,17 +1,20 @@
 """Every message that the product can render, over hostile content: Slack takes it, and nothing in it does anything."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import slack_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
-from approvals.service.slack import blocks, modals
+from approvals.service.slack import modals, replies
 from approvals.service.slack.blocks import APPROVE, DENY
-from approvals.service.slack.request_view import Face
+from approvals.service.slack.message import PUSHED, request_message
+from approvals.service.slack.request_view import RequestView
 from approvals.service.storage.statements import Row
 from approvals_web.demo.slack.limits import message_fault, view_fault
 
@@ -33,6 +36,8 @@ HOSTILE = st.one_of(
             "&" * 3000,
             "",
             " ",
+            ":white_check_mark: Approved by Ada",
+            "two\nlines",
         ]
     ),
 )
@@ -46,7 +51,7 @@ ARGUMENTS = st.one_of(
 )
 
 
-def face(**changes):
+def view(**changes):
     row = {
         "id": "01a3185c-5000-7000-8000-000000000001",
         "server": "shop",
@@ -61,6 +66,10 @@ def face(**changes):
         "quorum": 1,
         "reviewed": True,
         "hidden": 0,
+        "no_preview": "",
+        "held": False,
+        "notify": "{}",
+        "content_version": 1,
     }
     status = {
         "id": row["id"],
@@ -76,8 +85,8 @@ def face(**changes):
     }
     row |= {name: changes.pop(name) for name in list(changes) if name in row and name != "id"}
     status |= {name: changes.pop(name) for name in list(changes) if name in status}
-    usual = {"agent": "scout", "button": "01a3185c.1.abc"}
-    return Face(row=Row(row), status=RequestStatus.model_construct(**status), now=NOW, **usual | changes)
+    usual = {"agent": "scout", "button": "01a3185c.1.abc", "missing": "any reviewer"}
+    return RequestView(row=Row(row), status=RequestStatus.model_construct(**status), now=NOW, **usual | changes)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -89,7 +98,7 @@ def face(**changes):
 )
 def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(text, arguments, state, risk):
     summary, reason, agent, comment, name = text
-    seen = face(
+    seen = view(
         summary=summary,
         reason=reason,
         agent=agent,
@@ -101,6 +110,7 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         decided_by=name or None,
         decided_at=NOW,
         approved_by=(name, agent),
+        missing=name,
         result=comment,
         error=reason,
         ended_because=comment,
@@ -108,27 +118,37 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         environment=name,
     )
     said = [
-        blocks.request(seen),
-        blocks.result(seen),
-        blocks.reminder(seen),
-        blocks.digest([seen] * 40, "https://gate.example.org"),
+        request_message(seen),
+        replies.result(seen),
+        replies.reminder(seen),
+        replies.digest([seen] * 40, "https://gate.example.org"),
     ]
     for one in said:
         assert message_fault(one.text, one.blocks) is None
-        for words in texts(one.blocks):
+        for found in texts(one.blocks):
             assert not any(
-                mark in words
+                mark in found["text"]
                 for mark in ("<!c", "<!e", "<!h", "<@", "<#", "<http://", "<https://evil", "\u202e", "\u2066")
             )
-    assert view_fault(modals.denial(summary, "x" * 200)) is None
-    assert view_fault(modals.freeze()) is None
+            assert draws_nothing(found)
+        assert draws_nothing({"type": "mrkdwn", "text": one.text}) and "\n" not in one.text
+    for dialog in (modals.denial(summary, "x" * 200), modals.freeze()):
+        assert view_fault(dialog) is None and all(map(draws_nothing, texts(list(dialog.values()))))
+
+
+def draws_nothing(text):
+    """No letters between colons become a picture: plain text says so, code never does, elsewhere they are broken."""
+    if text["type"] == "plain_text":
+        return text["emoji"] is False
+    outside = re.sub(r"```.*?```", "", text["text"], flags=re.DOTALL)
+    return not re.search(r":[a-z0-9_+'-]+:", outside)
 
 
 def texts(found):
     """Every piece of text in blocks."""
     if isinstance(found, dict):
         if found.get("type") in {"plain_text", "mrkdwn"}:
-            yield found["text"]
+            yield found
         found = list(found.values())
     if isinstance(found, list):
         for one in found:
@@ -137,69 +157,127 @@ def texts(found):
 
 @pytest.mark.parametrize("size", [2500, 2790, 2800, 2810, 5000, 50_000])
 def test_p2_only_what_is_shown_whole_can_be_approved(size):
-    said = blocks.request(face(arguments=json.dumps({"body": "x" * size + "!"})))
-    shown = "!" in json.dumps(said.blocks[1])
+    said = request_message(view(arguments=json.dumps({"body": "x" * size + "!"})))
+    shown = "!" in json.dumps(said.blocks[2])
     assert said.complete is shown
     assert (APPROVE in json.dumps(said.blocks)) is shown and DENY in json.dumps(said.blocks)
 
 
 def test_a_block_of_code_cannot_be_ended_from_inside():
-    said = blocks.request(face(arguments=json.dumps({"body": "```\n*pwned* <!channel> ````` `"})))
-    code = said.blocks[1]["text"]["text"]
+    said = request_message(view(arguments=json.dumps({"body": "```\n*pwned* <!channel> ````` `"})))
+    code = said.blocks[2]["text"]["text"]
     assert code.startswith("```\n") and code.endswith("\n```") and "```" not in code[3:-3] and "<" not in code
 
 
 def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
-    said = blocks.request(face(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
-    assert said.blocks[1]["text"]["text"] == "```\nnote:\n  │ x\n  │ amount_cents: 5\nz: a  b\n```"
+    said = request_message(view(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
+    assert said.blocks[2]["text"]["text"] == "```\nnote:\n  │ x\n  │ amount_cents: 5\nz: a  b\n```"
 
 
 def test_p2_lines_and_blanks_in_words_are_not_taken_out():
-    said = blocks.request(face(summary="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
-    assert said.blocks[0]["text"]["text"] == "Delete \u00a0a \u00a0\u00a0b"
+    said = request_message(view(summary="Delete  a   b", reason="because:\n  1.  two\n\t2. tab "))
+    assert said.blocks[1]["text"]["text"] == "Delete \u00a0a \u00a0\u00a0b"
     words = json.dumps(said.blocks, ensure_ascii=False)
-    assert "because:\\n\u00a0\u00a01. \u00a0two\\n\u00a0\u00a0\u00a0\u00a02. tab\u00a0" in words
+    assert "> because:\\n> \u00a0\u00a01. \u00a0two\\n> \u00a0\u00a0\u00a0\u00a02. tab\u00a0" in words.replace(
+        "\u200b", ""
+    )
 
 
 def test_low_risk_asks_once_and_more_risk_asks_twice():
     confirmed = {
-        risk: "confirm" in json.dumps(blocks.request(face(risk=risk)).blocks)
+        risk: "confirm" in json.dumps(request_message(view(risk=risk)).blocks)
         for risk in ("low", "medium", "high", "critical")
     }
     assert confirmed == {"low": False, "medium": True, "high": True, "critical": True}
 
 
+@pytest.mark.parametrize("state", State)
+def test_the_push_says_it_within_what_a_locked_phone_shows(state):
+    long = view(summary="Refund $120.00 of order 1042 " * 9, agent="a" * 90, decided_by="b" * 90, state=state)
+    for one in (view(state=state), long):
+        assert len(request_message(one).text.replace("\u200b", "")) <= PUSHED
+    assert request_message(view()).text == "Refund $120.00 of order 1042 · scout · high risk · 60 min left"
+
+
+def test_p8_no_argument_of_a_tool_that_nobody_reviewed_is_read_from_a_locked_phone():
+    unread = view(summary="mail.send(api_key=hunter2)", tool="send", server="mail", reviewed=False)
+    for said in (request_message(unread), replies.reminder(unread), replies.digest([unread], "https://g.example")):
+        assert "hunter2" not in said.text and "hunter2" not in json.dumps(said.blocks[:2])
+    assert request_message(unread).text.startswith("Call send on mail · scout")
+
+
+def test_every_iteration_of_a_message_names_its_buttons_anew():
+    said = [view(), view(approved_by=("Ann",), quorum=2), view(state=State.DENIED), view(content_version=2)]
+    names = [request_message(one).blocks[-1]["block_id"] for one in said]
+    assert len(set(names)) == len(names)
+
+
+REFUND = {"decided_by": "Ann", "decided_where": "slack", "decided_at": NOW}
+SQL = "UPDATE customer\nSET plan = 'free'\nWHERE last_login < '2024-01-01'"
 SHOWN = {
-    "pending": blocks.request(face()),
-    "quorum": blocks.request(face(quorum=2, approved_by=("Ann",))),
-    "approved": blocks.request(face(state=State.APPROVED, decided_by="Ann", decided_where="slack", decided_at=NOW)),
-    "succeeded": blocks.request(
-        face(state=State.SUCCEEDED, decided_by="Ann", decided_where="slack", decided_at=NOW, expires_in=None)
+    "pending": request_message(view(on_behalf_of="maria@example.org")),
+    "default_rule": request_message(view(rule="default", reason="", agent=None)),
+    "sql": request_message(
+        view(
+            summary="Run an UPDATE on the customer table",
+            tool="run_sql",
+            server="postgres",
+            environment="production",
+            rule="sql-writes",
+            risk="critical",
+            arguments=json.dumps({"database": "crm", "sql": SQL}),
+            reason="Ticket OPS-311 asks to move inactive customers to the free plan.",
+            button="",
+        )
     ),
-    "denied": blocks.request(
-        face(state=State.DENIED, decided_by="Bob", decided_where="web", decided_at=NOW, comment="Ask first")
+    "quorum": request_message(
+        view(
+            quorum=2,
+            approved_by=("Ann",),
+            missing="finance",
+            reviewers=json.dumps({"quorum": 2, "groups": ["finance", "support"], "each_group": True}),
+        ),
+        ("<@UBOB>", "<!subteam^S0123456>"),
     ),
-    "expired": blocks.request(face(state=State.EXPIRED, expires_in=None)),
-    "frozen": blocks.request(face(frozen="All writes are frozen since just now, by Ann")),
-    "shortened": blocks.request(face(arguments=json.dumps({"body": "word " * 1000}))),
-    "no_buttons": blocks.request(face(risk="critical", button="")),
-    "result": blocks.result(face(state=State.SUCCEEDED, result="refunded")),
-    "digest": blocks.digest([face(), face(state=State.DENIED)], "https://gate.example.org"),
+    "unreviewed": request_message(
+        view(summary="mail.send(to=a@b.example)", reviewed=False, hidden=12, tool="send", server="mail")
+    ),
+    "adds_only": request_message(view(destructive=False, risk="medium")),
+    "approved": request_message(view(state=State.APPROVED, **REFUND)),
+    "running": request_message(view(state=State.EXECUTING, expires_in=None, **REFUND)),
+    "succeeded": request_message(view(state=State.SUCCEEDED, expires_in=None, **REFUND)),
+    "failed": request_message(
+        view(state=State.FAILED, expires_in=None, error="the payment provider answered 502", **REFUND)
+    ),
+    "unknown": request_message(view(state=State.UNKNOWN, expires_in=None, **REFUND)),
+    "denied": request_message(
+        view(state=State.DENIED, decided_by="Bob", decided_where="web", decided_at=NOW, comment="Ask first")
+    ),
+    "expired": request_message(view(state=State.EXPIRED, expires_in=None)),
+    "frozen": request_message(view(frozen="All writes are frozen by Ann")),
+    "shortened": request_message(view(arguments=json.dumps({"body": "word " * 1000}))),
+    "critical": request_message(view(risk="critical", button="")),
+    "web_only": request_message(view(button="")),
+    "result": replies.result(view(state=State.SUCCEEDED, result="refunded")),
+    "result_failed": replies.result(view(state=State.FAILED, error="the payment provider answered 502")),
+    "reminder": replies.reminder(view(), ("<!subteam^S0123456>",)),
+    "one_more": replies.reminder(view(quorum=2, approved_by=("Ann",), missing="finance"), ("<@UBOB>",)),
+    "digest": replies.digest([view(), view(state=State.DENIED, risk="low")], "https://gate.example.org"),
 }
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_main_messages_are_as_they_were_reviewed(name):
-    """After a change on purpose: `python tests/approvals/test_slack_message.py`, and look at the difference."""
-    assert rendered(name) == (SNAPSHOTS / f"{name}.json").read_text(encoding="utf-8")
+    """After a change on purpose: `python tests/approvals/test_slack_message.py`, and read the difference."""
+    assert message_fault(SHOWN[name].text, SHOWN[name].blocks) is None
+    assert rendered(name) == (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def rendered(name):
-    said = SHOWN[name]
-    return json.dumps({"text": said.text, "blocks": said.blocks}, indent=1, ensure_ascii=False) + "\n"
+    return slack_text.read(SHOWN[name].text, SHOWN[name].blocks)
 
 
 if __name__ == "__main__":
     SNAPSHOTS.mkdir(exist_ok=True)
     for each in SHOWN:
-        (SNAPSHOTS / f"{each}.json").write_text(rendered(each), encoding="utf-8")
+        (SNAPSHOTS / f"{each}.txt").write_text(rendered(each), encoding="utf-8")

@@ -92,6 +92,32 @@ async def test_what_did_not_arrive_is_sent_again_with_the_same_id(house, receive
     assert house.rows("SELECT count(*) FROM delivery WHERE done_at IS NOT NULL") == [(1,)]
 
 
+async def test_a_receiver_that_was_down_from_filing_to_denial_hears_of_the_denial_once(house, receiver):
+    receiver.status = 503
+    request_id = house.file().request_id
+    await house.service.sender.send_due()
+    house.decide(request_id, "deny", comment="no")
+    await house.service.sender.send_due()
+    receiver.came.clear()
+    receiver.status = 204
+    for _ in range(4):
+        house.clock.forward(60)
+        await house.service.sender.send_due()
+    (said,) = map(verified, receiver.came)
+    assert (said["type"], said["data"]["state"]) == ("request.denied", "denied")
+    assert house.rows("SELECT count(*) FROM delivery WHERE done_at IS NULL") == [(0,)]
+
+
+async def test_a_vote_that_is_not_enough_is_a_reminder_and_says_who_may(house, receiver):
+    filed = house.file()
+    house.need(filed.request_id, quorum=2)
+    await house.service.sender.send_due()
+    house.decide(filed.request_id)
+    for _ in range(3):
+        await house.service.sender.send_due()
+    assert [verified(came)["type"] for came in receiver.came] == ["request.pending", "request.reminded"]
+
+
 async def test_a_receiver_that_is_gone_for_good_is_not_asked_again(house, receiver):
     house.file()
     receiver.status = 410

@@ -46,7 +46,7 @@ def words(said):
 @BOTH
 async def test_p6_a_press_by_a_linked_reviewer_approves_and_is_recorded_as_such(slack, house):
     said = await slack.file()
-    assert said.blocks[0]["text"]["text"] == "Refund $120.00 of order 1042"
+    assert said.blocks[1]["text"]["text"] == "Refund $120.00 of order 1042"
     answer = await slack.approve(said)
     assert answer.ok and answer.body is None
     assert house.status(request_of(said)).state == "approved", "committed before the acknowledgement"
@@ -72,13 +72,13 @@ async def test_the_thread_hears_once_how_it_ran(slack, house):
     request_id = request_of(said)
     await slack.approve(said)
     assert house.claim(request_id) is None
-    await slack.shows(said, "running now")
+    await slack.shows(said, "Running now")
     house.report(request_id, result="refunded 120")
     await slack.state.until(lambda: slack.state.thread(said.ts))
     await slack.drained()
     (reply,) = slack.state.thread(said.ts)
     assert "refunded 120" in words(reply)
-    assert "it ran" in words(said)
+    assert "It ran" in words(said)
 
 
 async def test_a_quorum_is_shown_as_it_grows(slack, house):
@@ -86,7 +86,7 @@ async def test_a_quorum_is_shown_as_it_grows(slack, house):
     house.need(filed.request_id, quorum=2)
     said = await slack.announced(filed.request_id)
     await slack.approve(said)
-    await slack.shows(said, "1 of 2: Ann")
+    await slack.shows(said, "1 of 2: Ann has approved")
     assert said.button(APPROVE) is not None
     await slack.approve(said, "UBOB")
     await slack.shows(said, "Approved")
@@ -100,8 +100,9 @@ async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, ho
     answers = [await slack.send(payload) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert house.rows("SELECT count(*) FROM decision") == [(1,)]
-    await slack.workspace.presses.finish()
-    assert slack.state.whispers("UANN") == []
+    await slack.workspace.interactions.finish()
+    assert len(slack.state.whispers("UANN")) == 2
+    assert set(slack.state.whispers("UANN")) == {"You have approved this already; it is approved now."}
 
 
 @BOTH
@@ -170,7 +171,7 @@ async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, 
         payload = slack.payload(said)
         payload["actions"][0]["value"] = value
         assert (await slack.send(payload)).status == 200
-    await slack.workspace.presses.finish()
+    await slack.workspace.interactions.finish()
     assert house.rows("SELECT 1 FROM decision") == []
     assert len(slack.state.whispers("UANN")) == 7
 
@@ -364,9 +365,10 @@ async def test_what_expires_or_is_withdrawn_loses_its_buttons(slack, house):
 async def test_a_deleted_message_comes_back_once_while_it_waits(slack, house):
     said = await slack.file()
     request_id = request_of(said)
+    await slack.drained()
     for n in range(2):
         slack.state.find(said.channel, slack.state.messages(CHANNEL)[-1].ts).deleted = True
-        await house.service.write(lambda tx: house.service.outbox.update(tx, request_id))
+        await house.service.write(lambda tx: house.service.outbox.remind(tx, request_id))
         await slack.drained()
         assert len(slack.state.messages(CHANNEL)) == (1 if n == 0 else 0)
     assert house.status(request_id).state == "pending"

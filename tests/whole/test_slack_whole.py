@@ -112,7 +112,7 @@ async def test_p2_an_agent_waits_a_press_resumes_its_tool_and_a_denial_reaches_i
             answer = await stage.demo.press("UANN", said, APPROVE)
             assert answer.ok and stage.states()[0] in {"approved", "executing", "succeeded"}
             result = await approved
-            await stage.shows(said, "it ran")
+            await stage.shows(said, "It ran")
             (reply,) = await stage.state.until(lambda: stage.state.thread(said.ts))
             denied = tasks.create_task(refund(agent, 1043))
             other = await stage.message(1043)
@@ -159,7 +159,7 @@ async def test_p2_killed_between_commit_and_acknowledgement_the_decision_stands_
             if said.button(APPROVE):  # whoever saw the error presses again
                 assert (await stage.demo.press("UANN", said, APPROVE)).ok
             result = await ran(agent, call)
-            await stage.shows(said, "it ran")
+            await stage.shows(said, "It ran")
     assert not result.is_error and refunded(stage.installed, 1042) == 1
     assert stage.installed.rows("SELECT count(*) FROM decision") == [(1,)]
 
@@ -177,6 +177,6 @@ async def test_killed_between_acknowledgement_and_update_the_message_still_tells
             await stage.serve()
             await stage.shows(said, "Approved")
             result = await ran(agent, call)
-            await stage.shows(said, "it ran")
+            await stage.shows(said, "It ran")
     assert not result.is_error and refunded(stage.installed, 1042) == 1
     assert len(stage.state.messages("C1")) == 1

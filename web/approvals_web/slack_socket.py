@@ -32,7 +32,7 @@ async def _listen(workspace: Workspace, stopping: asyncio.Event, http: ClientSes
 
     async def hear(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         try:
-            answer = await workspace.presses.handle(request.type, request.payload)
+            answer = await workspace.interactions.handle(request.type, request.payload)
         except ApprovalsError as error:
             logger.warning("what Slack sent is ignored: %s", error.detail)
             return

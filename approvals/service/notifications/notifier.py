@@ -1,14 +1,20 @@
 """What carries requests to people and systems elsewhere: three verbs, each rendering anew from the record.
 
-A notifier never decides how often to try: it raises, and the outbox does.
+A notifier never decides how often to try: it raises, and the outbox does. Where one verb means several messages (a
+channel, and people one by one), it answers with a step for each: every one of them is then sent, tried again and given
+up on its own.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from approvals.instant import Instant
 from approvals.protocol.messages import RequestStatus
+from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Row
+
+ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,32 @@ class Notice:
     status: RequestStatus
     agent: str | None
     at: Instant
+    target: str = ""
+    """Which of the notifier's copies it is about, as a step of the notifier called it; empty for all of them."""
+    said: str = ""
+    """What the last message of this request through this notifier said, as `Sent` named it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One message more. `request_id`: of another request than the one that led to it."""
+
+    verb: str
+    target: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of a message that arrived, or had nothing to say."""
+
+    said: str = ""
+    """Names the words, to tell whether the next message has any others."""
+    then: Callable[[Transaction], Iterable[Step]] = lambda _: ()
+    """Writes down what was sent, in the transaction that ends the message; its steps remain."""
+
+
+NOTHING = Sent()
 
 
 class Notifier(Protocol):
@@ -34,14 +66,17 @@ class Notifier(Protocol):
         """What keeps it from speaking until a person mends it; None while all is well."""
         ...
 
-    async def announce(self, notice: Notice) -> None:
+    async def announce(self, notice: Notice) -> Sent:
         """A request waits for a decision."""
+        ...
 
-    async def update(self, notice: Notice) -> None:
+    async def update(self, notice: Notice) -> Sent:
         """It has changed."""
+        ...
 
-    async def reply(self, notice: Notice) -> None:
-        """It still waits: a reminder."""
+    async def reply(self, notice: Notice) -> Sent:
+        """It still waits, for more people or for any: a reminder."""
+        ...
 
 
 @dataclass

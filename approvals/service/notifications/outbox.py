@@ -1,12 +1,15 @@
 """The outbox: what notifiers have to say, written with the change that they tell of, and sent after its commit.
 
-At least once, never lost: a message whose sender died is sent again once its lease is over. Of one request a notifier
-hears in order, one message at a time. What the messages say is read when they are sent, so several changes in a row
-are one update.
+At least once, never lost: a message whose sender died is sent again once its lease is over. What a message says is read
+when it is sent, so several changes in a row are one update; but nothing that waits stands for a message of another
+kind, which might then say less.
+
+A message is about all that a notifier says of a request, or about one copy of it. Those of one lane go one at a time,
+in order: of a request as a whole, of its announcement at one place, and of one copy, whichever requests it shows.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy import bindparam, func, literal, null, select, true, update
 
@@ -14,13 +17,12 @@ from approvals import ids
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
-from approvals.service.notifications.notifier import Notifier
+from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, Notifier, Step
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import Delivery, table_of
 from approvals.service.storage.tables.handles import requests
 
-ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
 LEASE = 60 * SECOND
 """Longer than any sending takes: see `send.PATIENCE`."""
 BATCH = 100
@@ -36,7 +38,7 @@ _waits = (_deliveries.c.done_at.is_(None)) & (_deliveries.c.dead_at.is_(None))
 _first = ~(
     select(literal(1))
     .where(
-        _earlier.c.request_id == _deliveries.c.request_id,
+        _earlier.c.lane == _deliveries.c.lane,
         _earlier.c.notifier == _deliveries.c.notifier,
         _earlier.c.done_at.is_(None),
         _earlier.c.dead_at.is_(None),
@@ -63,6 +65,8 @@ _SAME = Statement(
         _waits,
         _deliveries.c.request_id == bindparam("request_id"),
         _deliveries.c.notifier == bindparam("notifier"),
+        _deliveries.c.verb == bindparam("verb"),
+        _deliveries.c.target == bindparam("target"),
         _deliveries.c.lease_until.is_(None),
     )
 )
@@ -72,7 +76,34 @@ _KNOWN = Statement(
     .limit(1)
 )
 _mine = (_deliveries.c.id == bindparam("of"), _deliveries.c.attempts == bindparam("attempt"))
-_DONE = Statement(update(_deliveries).where(*_mine).values(done_at=bindparam("at"), lease_until=null(), error=null()))
+_DONE = Statement(
+    update(_deliveries)
+    .where(*_mine)
+    .values(done_at=bindparam("at"), lease_until=null(), error=null(), said=bindparam("words"))
+)
+_MADE_UP_FOR = Statement(
+    update(_deliveries)
+    .where(
+        _deliveries.c.lane == bindparam("lane"),
+        _deliveries.c.notifier == bindparam("notifier"),
+        _deliveries.c.verb == UPDATE,
+        _deliveries.c.done_at.is_(None),
+        _deliveries.c.dead_at.is_not(None),
+    )
+    .values(done_at=bindparam("at"), dead_at=null())
+)
+"""A later update said what these could not."""
+_SAID = Statement(
+    select(_deliveries.c.said)
+    .where(
+        _deliveries.c.request_id == bindparam("request_id"),
+        _deliveries.c.notifier == bindparam("notifier"),
+        _deliveries.c.target == "",
+        _deliveries.c.said != "",
+    )
+    .order_by(_deliveries.c.done_at.desc())
+    .limit(1)
+)
 _LATER = Statement(
     update(_deliveries)
     .where(*_mine)
@@ -117,19 +148,26 @@ class Outbox:
     def announce(self, tx: Transaction, request_id: str) -> None:
         """A request waits for people."""
         for notifier in self.notifiers:
-            self._post(tx, notifier, ANNOUNCE, request_id)
+            self.add(tx, notifier, request_id, ANNOUNCE)
 
     def update(self, tx: Transaction, request_id: str) -> None:
-        """A request has changed. Who was never told of it is not told now; what has yet to be said will say it all."""
+        """A request has changed. Who was never told of it is not told now."""
         for notifier in self.notifiers:
-            known = {"request_id": request_id, "notifier": notifier}
-            if tx.one(_KNOWN, **known) and not tx.one(_SAME, **known):
-                self._post(tx, notifier, UPDATE, request_id)
+            if tx.one(_KNOWN, request_id=request_id, notifier=notifier):
+                self.add(tx, notifier, request_id, UPDATE)
 
     def remind(self, tx: Transaction, request_id: str) -> None:
         """A request still waits for people."""
         for notifier in self.notifiers:
-            self._post(tx, notifier, REPLY, request_id)
+            self.add(tx, notifier, request_id, REPLY)
+
+    def add(self, tx: Transaction, notifier: str, request_id: str, verb: str, target: str = "") -> None:
+        """One message, unless the very same still waits: what that one says is read when it is sent."""
+        same = {"request_id": request_id, "notifier": notifier, "verb": verb, "target": target}
+        if not tx.one(_SAME, **same):
+            lane = target if target and verb != ANNOUNCE else f"{request_id} {target}"
+            tx.insert(Delivery, id=ids.new(tx.now), lane=lane, created_at=tx.now, due_at=tx.now, **same)
+        tx.after_commit.append(self._ring)
 
     def take(self, tx: Transaction) -> list[Row]:
         """Up to BATCH messages that are due, leased to this process."""
@@ -145,9 +183,13 @@ class Outbox:
         """Take back every lease: whoever held one is gone. For a process that knows itself alone."""
         tx.execute(_RECLAIM)
 
-    def sent(self, tx: Transaction, row: Row) -> None:
-        """It arrived."""
-        tx.execute(_DONE, of=row.id, attempt=row.attempts, at=tx.now)
+    def sent(self, tx: Transaction, row: Row, said: str, steps: Iterable[Step]) -> None:
+        """It arrived, and these steps remain."""
+        tx.execute(_DONE, of=row.id, attempt=row.attempts, at=tx.now, words=said)
+        if row.verb == UPDATE:
+            tx.execute(_MADE_UP_FOR, lane=row.lane, notifier=row.notifier, at=tx.now)
+        for step in steps:
+            self.add(tx, row.notifier, step.request_id or row.request_id, step.verb, step.target)
 
     def failed(self, tx: Transaction, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         """It did not arrive: later, or never. `after` is how many seconds the receiver asked to be left alone."""
@@ -161,14 +203,6 @@ class Outbox:
         if tx.update(_AGAIN, of=delivery_id, at=tx.now) != 1:
             raise NotPossible("This message is not waiting for anybody.", hint="Look at the outbox again.")
         self._log.append(tx, "delivery.retried", actor, f"delivery:{delivery_id}")
-        self._filled(tx)
-
-    def _post(self, tx: Transaction, notifier: str, verb: str, request_id: str) -> None:
-        facts = {"request_id": request_id, "created_at": tx.now, "due_at": tx.now}
-        tx.insert(Delivery, id=ids.new(tx.now), notifier=notifier, verb=verb, **facts)
-        self._filled(tx)
-
-    def _filled(self, tx: Transaction) -> None:
         tx.after_commit.append(self._ring)
 
 
@@ -176,6 +210,12 @@ def wait(attempts: int) -> float:
     """Seconds until the next attempt: doubling from one, half of it chance, so that many do not come at once."""
     longest: float = min(LONGEST_WAIT, 2.0 ** min(attempts - 1, 20))
     return longest * (0.5 + random.random() / 2)  # noqa: S311
+
+
+def last_said(reader: Reader, row: Row) -> str:
+    """What the last message about the whole of a request said; nothing where there was none."""
+    found = reader.one(_SAID, request_id=row.request_id, notifier=row.notifier)
+    return "" if found is None else str(found.said)
 
 
 def unsent(reader: Reader) -> list[Row]:

@@ -6,6 +6,7 @@ an HMAC-SHA256 over id, time and body. Arguments go as they were recorded, redac
 
 import base64
 import contextlib
+import hashlib
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,8 @@ from standardwebhooks.webhooks import Webhook as Signature
 
 from approvals.errors import Invalid
 from approvals.instant import SECOND
-from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
+from approvals.protocol.states import State
+from approvals.service.notifications.notifier import NOTHING, NotDelivered, Notice, Sent, Undeliverable
 from approvals.service.text import visible
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
@@ -44,14 +46,22 @@ class Webhook:
         self._url = url
         self._signature = _signature(secret)
 
-    async def announce(self, notice: Notice) -> None:
-        await self._post("request.pending", notice)
+    async def announce(self, notice: Notice) -> Sent:
+        return await self.update(notice)
 
-    async def update(self, notice: Notice) -> None:
+    async def update(self, notice: Notice) -> Sent:
+        """As it is by now: a receiver that was away hears of the end, and is not told twice."""
+        told = {name: said for name, said in content(notice).items() if name != "expires_in_seconds"}
+        said = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        if said == notice.said:
+            return NOTHING
         await self._post(f"request.{notice.status.state}", notice)
+        return Sent(said)
 
-    async def reply(self, notice: Notice) -> None:
-        await self._post("request.reminded", notice)
+    async def reply(self, notice: Notice) -> Sent:
+        if notice.status.state is State.PENDING:
+            await self._post("request.reminded", notice)
+        return NOTHING
 
     async def _post(self, kind: str, notice: Notice) -> None:
         at = datetime.fromtimestamp(notice.at / SECOND, UTC)

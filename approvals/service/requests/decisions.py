@@ -60,7 +60,7 @@ class Decisions:
             return self._deny(tx, row, person, decision)
         if self._authority.enough(tx, row):
             return self._approve(tx, row, person, decision, grant)
-        self._transitions.outbox.update(tx, row.id)
+        self._transitions.outbox.remind(tx, row.id)
         self._transitions.notify_waiters(tx, row.id)
         return row
 

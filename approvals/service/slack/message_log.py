@@ -1,6 +1,6 @@
-"""Where messages about requests stand."""
+"""Where messages about requests stand, and what they show."""
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, true, update
 
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
@@ -8,40 +8,50 @@ from approvals.service.storage.tables import SlackMessage, table_of
 
 _messages = table_of(SlackMessage)
 _place = (_messages.c.channel == bindparam("channel"), _messages.c.ts == bindparam("ts"))
-_COPIES = Statement(select(_messages).where(_messages.c.request_id == bindparam("request_id")).order_by(_messages.c.ts))
-_AT = Statement(select(_messages).where(*_place).order_by(_messages.c.request_id))
-_TOLD = Statement(
-    update(_messages)
-    .where(_messages.c.request_id == bindparam("of"), _messages.c.channel == bindparam("channel"))
-    .values(told=bindparam("state"))
+_OF_REQUEST = Statement(
+    select(_messages).where(_messages.c.request_id == bindparam("request_id")).order_by(_messages.c.ts)
 )
-_FORGET = Statement(delete(_messages).where(*_place))
+_AT = Statement(select(_messages).where(*_place).order_by(_messages.c.request_id))
+_SHOW = Statement(
+    update(_messages)
+    .where(_messages.c.channel == bindparam("at_channel"), _messages.c.ts == bindparam("at_ts"))
+    .values(shown=bindparam("fingerprint"))
+)
+_TELL = Statement(
+    update(_messages).where(_messages.c.request_id == bindparam("of"), *_place).values(told=bindparam("state"))
+)
+_LOSE = Statement(update(_messages).where(*_place).values(gone=true()))
 
 
-def copies(reader: Reader, request_id: str) -> list[Row]:
-    """Every message that shows a request."""
-    return reader.all(_COPIES, request_id=request_id)
+def standing(reader: Reader, request_id: str) -> list[Row]:
+    """Every message that shows a request, and those that somebody deleted."""
+    return reader.all(_OF_REQUEST, request_id=request_id)
 
 
 def shown_at(reader: Reader, channel: str, ts: str) -> list[Row]:
-    """The requests that one message shows."""
-    return reader.all(_AT, channel=channel, ts=ts)
+    """The requests that one message shows; none once it is gone."""
+    return [row for row in reader.all(_AT, channel=channel, ts=ts) if not row.gone]
 
 
 def posted(
-    tx: Transaction, request_id: str, channel: str, ts: str, asked: str, *, digest: bool = False, reposted: bool = False
+    tx: Transaction, request_id: str, channel: str, ts: str, asked: str, *, digest: bool = False, shown: str = ""
 ) -> None:
     """A message stands there."""
-    if not any(row.request_id == request_id for row in shown_at(tx, channel, ts)):
+    if not any(row.request_id == request_id for row in tx.all(_AT, channel=channel, ts=ts)):
         where = {"request_id": request_id, "channel": channel, "ts": ts, "asked": asked}
-        tx.insert(SlackMessage, **where, digest=digest, reposted=reposted, posted_at=tx.now)
+        tx.insert(SlackMessage, **where, digest=digest, shown=shown, posted_at=tx.now)
 
 
-def told(tx: Transaction, request_id: str, channel: str, state: str) -> None:
-    """The thread knows how it ended."""
-    tx.execute(_TOLD, of=request_id, channel=channel, state=state)
+def shows(tx: Transaction, channel: str, ts: str, fingerprint: str) -> None:
+    """What it shows by now; nothing where that has become doubtful."""
+    tx.execute(_SHOW, at_channel=channel, at_ts=ts, fingerprint=fingerprint)
 
 
-def forget(tx: Transaction, channel: str, ts: str) -> None:
+def told(tx: Transaction, request_id: str, channel: str, ts: str, state: str) -> None:
+    """Its thread knows how the request ended."""
+    tx.execute(_TELL, of=request_id, channel=channel, ts=ts, state=state)
+
+
+def lost(tx: Transaction, channel: str, ts: str) -> None:
     """The message is gone."""
-    tx.execute(_FORGET, channel=channel, ts=ts)
+    tx.execute(_LOSE, channel=channel, ts=ts)

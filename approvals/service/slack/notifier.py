@@ -1,27 +1,41 @@
-"""Says in Slack what waits, and keeps every message true."""
+"""Says in Slack what waits, and keeps every message true: one step of the outbox for each copy of a message.
+
+A copy is called by its channel and its time stamp, an announcement by the place it is for. What a copy shows is kept
+with it, so that nothing is sent twice that says the same.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from approvals.protocol.states import State
-from approvals.service.notifications.notifier import NotDelivered, Notice, Undeliverable
+from approvals.service.notifications.notifier import (
+    ANNOUNCE,
+    NOTHING,
+    REPLY,
+    UPDATE,
+    NotDelivered,
+    Notice,
+    Sent,
+    Step,
+    Undeliverable,
+)
 from approvals.service.service import Service
-from approvals.service.slack import blocks, channels, message_log, request_view
-from approvals.service.slack.blocks import RAN, Message
+from approvals.service.slack import blocks, channels, message_log, replies
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.client import Refused, SlackApi
-from approvals.service.slack.rate_limit import TOGETHER, Gathering, Pace
-from approvals.service.slack.request_view import Face
-from approvals.service.storage.database import Reader
+from approvals.service.slack.message import RAN, Message, request_message
+from approvals.service.slack.rate_limit import TOGETHER, Gathering, RateLimit
+from approvals.service.slack.request_view import RequestView, view_request
+from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row
 
 QUIET: dict[str, Any] = {"unfurl_links": "false", "unfurl_media": "false", "parse": "none", "link_names": "false"}
-"""Nothing in a message fetches an address, and nobody is mentioned."""
+"""Nothing in a message fetches an address, and nobody is mentioned by what somebody else wrote."""
 NO_CHANNEL = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "is_inactive"})
 NO_MESSAGE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
-REFRESH = 1.0
-"""Seconds in which changes of one digest are collected."""
+NO_PERSON = frozenset({"user_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot", "messages_tab_disabled"})
 
 
 class SlackNotifier:
@@ -34,9 +48,8 @@ class SlackNotifier:
         self._api = api
         self._channel = channel
         self._buttons = Buttons(service.keyring)
-        self._pace = Pace()
+        self._rate = RateLimit()
         self._digests = Gathering(self._post_digest, TOGETHER)
-        self._refreshes = Gathering(self._refresh_digest, REFRESH)
         self._unreachable: dict[str, str] = {}
 
     @property
@@ -46,77 +59,117 @@ class SlackNotifier:
         said = self._api.trouble or (f"Channels that cannot be reached: {lost}." if lost else None)
         return said and f"{said} To see what to mend: approvals slack doctor."
 
-    async def announce(self, notice: Notice) -> None:
+    async def announce(self, notice: Notice) -> Sent:
         """In the channel, and to people; where it stands already it is not said again."""
         if notice.status.state is not State.PENDING:
-            return
-        team = await self._api.team()
-        request_id = notice.row.id
+            return NOTHING
+        request_id, place = notice.row.id, notice.target
+        if not place:
+            steps = await self._unannounced(request_id)
+            return Sent(then=lambda _: steps)
+        if place in await self._service.read(lambda reader: self._settled(reader, request_id)):
+            return NOTHING
+        if not place.startswith("@") and not self._rate.take(place, asyncio.get_running_loop().time()):
+            return await self._digests.add(place, request_id)
+        return await self._post_one(place, request_id)
 
-        def missing(reader: Reader) -> list[str]:
-            row = self._service.statuses.row(reader, request_id)
-            known = {copy.asked for copy in message_log.copies(reader, request_id)}
-            places = channels.of(self._service, reader, row, self._channel, team.team_id)
-            return [place for place in places if place not in known]
-
-        await _all(self._tell(place, request_id) for place in await self._service.read(missing))
-
-    async def update(self, notice: Notice) -> None:
+    async def update(self, notice: Notice) -> Sent:
         """Every copy, and the thread once it ran."""
-        seen, copies = await self._service.read(lambda reader: self._seen(reader, notice.row.id))
-        await _all(self._renew(seen, copy) for copy in copies)
+        request_id = notice.row.id
+        if notice.target:
+            return await self._renew(request_id, *notice.target.split(" "))
+        copies = await self._service.read(lambda reader: _standing(reader, request_id))
+        return Sent(then=lambda _: [Step(UPDATE, _name(copy)) for copy in copies])
 
-    async def reply(self, notice: Notice) -> None:
-        """In the thread; who may decide may have become more."""
+    async def reply(self, notice: Notice) -> Sent:
+        """In the thread of every copy but of those who have approved; who may decide may have become more."""
+        request_id = notice.row.id
+        if notice.target:
+            return await self._thread(request_id, *notice.target.split(" "))
         if notice.status.state is not State.PENDING:
-            return
-        await self.announce(notice)
-        seen, copies = await self._service.read(lambda reader: self._seen(reader, notice.row.id))
-        await _all(self._renew(seen, copy) for copy in copies)
-        await _all(self._thread(copy, blocks.reminder(seen)) for copy in copies if not copy.digest)
+            return NOTHING
+        team_id = (await self._api.team()).team_id
 
-    def _seen(self, reader: Reader, request_id: str) -> tuple[Face, list[Row]]:
-        return self._face(reader, request_id), message_log.copies(reader, request_id)
+        def gather(reader: Reader) -> list[Step]:
+            wanted = channels.places(self._service, reader, self._service.statuses.row(reader, request_id), "", team_id)
+            copies = _standing(reader, request_id)
+            asked = [copy for copy in copies if not copy.asked.startswith("@") or copy.asked in wanted]
+            return [*(Step(UPDATE, _name(copy)) for copy in copies), *(Step(REPLY, _name(copy)) for copy in asked)]
 
-    def _face(self, reader: Reader, request_id: str) -> Face:
-        return request_view.of(self._service, self._buttons, reader, request_id)
+        steps = [*await self._unannounced(request_id), *await self._service.read(gather)]
+        return Sent(then=lambda _: steps)
 
-    async def _tell(self, place: str, request_id: str) -> None:
-        now = asyncio.get_running_loop().time()
-        if place.startswith("@") or self._pace.take(place, now):
-            await self._post_one(place, request_id)
-        else:
-            await self._digests.add(place, request_id)
+    async def _unannounced(self, request_id: str) -> list[Step]:
+        team_id = (await self._api.team()).team_id
 
-    async def _post_one(self, place: str, request_id: str, *, reposted: bool = False) -> None:
-        seen = await self._service.read(lambda reader: self._face(reader, request_id))
-        if seen.status.state is State.PENDING:
-            await self._post(place, [request_id], blocks.request(seen), reposted=reposted)
+        def missing(reader: Reader) -> list[Step]:
+            row = self._service.statuses.row(reader, request_id)
+            settled = self._settled(reader, request_id)
+            wanted = channels.places(self._service, reader, row, self._channel, team_id)
+            return [Step(ANNOUNCE, place) for place in wanted if place not in settled]
 
-    async def _post_digest(self, place: str, request_ids: list[str]) -> None:
+        return await self._service.read(missing)
+
+    def _settled(self, reader: Reader, request_id: str) -> set[str]:
+        """The places where it stands, or was deleted twice."""
+        rows = message_log.standing(reader, request_id)
+        deleted = [row.asked for row in rows if row.gone]
+        return {row.asked for row in rows if not row.gone} | {asked for asked in deleted if deleted.count(asked) > 1}
+
+    def _view(self, reader: Reader, request_id: str) -> RequestView:
+        return view_request(self._service, self._buttons, reader, request_id)
+
+    async def _message(self, request_id: str) -> tuple[RequestView, Message]:
+        team_id = (await self._api.team()).team_id
+
+        def render(reader: Reader) -> tuple[RequestView, Message]:
+            view = self._view(reader, request_id)
+            return view, request_message(view, channels.mentions(reader, view.row, team_id))
+
+        return await self._service.read(render)
+
+    async def _post_one(self, place: str, request_id: str) -> Sent:
+        view, said = await self._message(request_id)
+        if not view.pending:
+            return NOTHING
+        channel, ts = await self._post(place, said)
+
+        def write(tx: Transaction) -> Iterable[Step]:
+            message_log.posted(tx, request_id, channel, ts, place, shown=said.fingerprint)
+            return [Step(UPDATE, f"{channel} {ts}")]  # for what changed meanwhile; says nothing if nothing did
+
+        return Sent(then=write)
+
+    async def _post_digest(self, place: str, request_ids: list[str]) -> Sent:
         if len(request_ids) == 1:
-            await self._post_one(place, request_ids[0])
-            return
-        listed = sorted(request_ids)  # as every refresh lists them
-        faces = await self._service.read(lambda reader: [self._face(reader, request_id) for request_id in listed])
-        await self._post(place, request_ids, blocks.digest(faces, self._service.public_url), digest=True)
+            return await self._post_one(place, request_ids[0])
+        said = await self._digest(sorted(request_ids))  # as every refresh lists them
+        channel, ts = await self._post(place, said)
 
-    async def _post(self, place: str, request_ids: list[str], said: Message, **kind: bool) -> None:
-        answer = await self._posted(place, said)
-        channel, ts = str(answer["channel"]), str(answer["ts"])
-
-        def write(tx: Any) -> None:
+        def write(tx: Transaction) -> None:
             for request_id in request_ids:
-                message_log.posted(tx, request_id, channel, ts, place, **kind)
+                message_log.posted(tx, request_id, channel, ts, place, digest=True, shown=said.fingerprint)
 
         await self._service.write(write)
+        return Sent(then=lambda _: [Step(UPDATE, f"{channel} {ts}")])
 
-    async def _posted(self, place: str, said: Message) -> dict[str, Any]:
+    async def _digest(self, request_ids: list[str]) -> Message:
+        views = await self._service.read(lambda reader: [self._view(reader, one) for one in request_ids])
+        return replies.digest(views, self._service.public_url)
+
+    async def _post(self, place: str, said: Message) -> tuple[str, str]:
+        """Where it stands now, and as which message."""
+        answer = await self._said_at(place, said)
+        return str(answer["channel"]), str(answer["ts"])
+
+    async def _said_at(self, place: str, said: Message) -> dict[str, Any]:
         """Where it was to be said; else in the usual channel, with a word on why there."""
         try:
             channel = await self._conversation(place)
             answer = await self._say(channel, said)
         except Refused as error:
+            if error.error in NO_PERSON:
+                raise Undeliverable(f"{place} cannot be written to: {error.error}") from None
             if error.error not in NO_CHANNEL:
                 raise
             self._unreachable[place] = error.error
@@ -138,56 +191,76 @@ class SlackNotifier:
         opened = await self._api.call("conversations.open", users=place.removeprefix("@"))
         return str(opened["channel"]["id"])
 
-    async def _renew(self, seen: Face, copy: Row) -> None:
-        if copy.digest:
-            await self._refreshes.add(f"{copy.channel} {copy.ts}", seen.row.id)
-            return
-        said = blocks.request(seen)
-        try:
-            await self._api.call("chat.update", channel=copy.channel, ts=copy.ts, text=said.text, blocks=said.blocks)
-        except Refused as error:
-            await self._lost(seen, copy, error)
-            return
-        state = seen.status.state
-        if state in RAN and copy.told != state:
-            await self._thread(copy, blocks.result(seen))
-            await self._service.write(lambda tx: message_log.told(tx, seen.row.id, copy.channel, state))
+    async def _renew(self, request_id: str, channel: str, ts: str) -> Sent:
+        copies = await self._service.read(lambda reader: message_log.shown_at(reader, channel, ts))
+        mine = next((copy for copy in copies if copy.request_id == request_id), None)
+        if mine is None:
+            return NOTHING
+        if mine.digest:
+            said, ran = await self._digest([copy.request_id for copy in copies]), False
+        else:
+            view, said = await self._message(request_id)
+            ran = view.status.state in RAN and mine.told != view.status.state
+        if said.fingerprint != mine.shown:
+            try:
+                await self._api.call("chat.update", channel=channel, ts=ts, text=said.text, blocks=said.blocks)
+            except Refused as error:
+                return self._lost(copies, error)
+        steps = [Step(REPLY, _name(mine))] if ran else []
 
-    async def _lost(self, seen: Face, copy: Row, error: Refused) -> None:
-        """A deleted message comes back once while there is something to decide."""
+        def write(tx: Transaction) -> Iterable[Step]:
+            message_log.shows(tx, channel, ts, said.fingerprint)
+            return steps
+
+        return Sent(then=write)
+
+    def _lost(self, copies: list[Row], error: Refused) -> Sent:
+        """A deleted message comes back once, while there is something to decide."""
         if error.error in NO_CHANNEL:
-            raise Undeliverable(f"{copy.channel}: {error.error}") from None
+            raise Undeliverable(f"{copies[0].channel}: {error.error}") from None
         if error.error not in NO_MESSAGE:
             raise error
-        await self._service.write(lambda tx: message_log.forget(tx, copy.channel, copy.ts))
-        if seen.status.state is State.PENDING and not copy.reposted:
-            await self._post_one(copy.asked or copy.channel, seen.row.id, reposted=True)
 
-    async def _refresh_digest(self, key: str, changed: list[str]) -> None:
-        channel, ts = key.split(" ")
+        def write(tx: Transaction) -> Iterable[Step]:
+            message_log.lost(tx, copies[0].channel, copies[0].ts)
+            return [Step(ANNOUNCE, copy.asked, copy.request_id) for copy in copies if copy.asked]
 
-        def gather(reader: Reader) -> list[Face]:
-            return [self._face(reader, row.request_id) for row in message_log.shown_at(reader, channel, ts)]
+        return Sent(then=write)
 
-        said = blocks.digest(await self._service.read(gather), self._service.public_url)
+    async def _thread(self, request_id: str, channel: str, ts: str) -> Sent:
+        """How it ran, or that it still waits; nothing where neither is so."""
+        copies = await self._service.read(lambda reader: message_log.shown_at(reader, channel, ts))
+        mine = next((copy for copy in copies if copy.request_id == request_id), None)
+        if mine is None:
+            return NOTHING
+        view = await self._service.read(lambda reader: self._view(reader, request_id))
+        state = view.status.state
+        if not view.pending and (state not in RAN or mine.told == state or mine.digest):
+            return NOTHING
         try:
-            await self._api.call("chat.update", channel=channel, ts=ts, text=said.text, blocks=said.blocks)
+            await (self._remind(mine, view) if view.pending else self._say(channel, replies.result(view), thread_ts=ts))
         except Refused as error:
-            if error.error not in NO_MESSAGE:
-                raise
-            await self._service.write(lambda tx: message_log.forget(tx, channel, ts))
+            return self._lost(copies, error)
+        return NOTHING if view.pending else Sent(then=partial(_told, mine, state))
 
-    async def _thread(self, copy: Row, said: Message) -> None:
-        try:
-            await self._say(copy.channel, said, thread_ts=copy.ts)
-        except Refused as error:
-            if error.error not in NO_MESSAGE:
-                raise
+    async def _remind(self, copy: Row, view: RequestView) -> None:
+        """In the channel as well when it is the last reminder, or others have approved, and to people always: nobody
+        is told of what stands in a thread alone."""
+        team_id = (await self._api.team()).team_id
+        called = await self._service.read(lambda reader: channels.mentions(reader, view.row, team_id))
+        said = replies.reminder(view, called)
+        visible = copy.asked.startswith("@") or view.approved_by or view.row.remind_at is None
+        await self._say(copy.channel, said, thread_ts=copy.ts, **({"reply_broadcast": "true"} if visible else {}))
 
 
-async def _all(doing: Iterable[Awaitable[None]]) -> None:
-    """Each of them, whatever becomes of the others; then the first error."""
-    done = await asyncio.gather(*doing, return_exceptions=True)
-    for outcome in done:
-        if isinstance(outcome, BaseException):
-            raise outcome
+def _standing(reader: Reader, request_id: str) -> list[Row]:
+    return [copy for copy in message_log.standing(reader, request_id) if not copy.gone]
+
+
+def _name(copy: Row) -> str:
+    return f"{copy.channel} {copy.ts}"
+
+
+def _told(copy: Row, state: State, tx: Transaction) -> Iterable[Step]:
+    message_log.told(tx, copy.request_id, copy.channel, copy.ts, state)
+    return ()

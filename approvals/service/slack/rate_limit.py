@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 AT_ONCE, PER_SECOND = 5.0, 1.0
 TOGETHER = 3.0
 """Seconds in which what is too much is collected."""
 MOST = 50
 
+T = TypeVar("T")
 
-class Pace:
+
+class RateLimit:
     """A token bucket per channel. `now` in seconds, from any fixed moment."""
 
     def __init__(self) -> None:
@@ -23,16 +26,16 @@ class Pace:
         return left >= 1
 
 
-class Gathering:
+class Gathering(Generic[T]):
     """Collects what belongs to one key for a while, and does it together. Everybody who added something waits for it,
-    and hears its error."""
+    gets its result, and hears its error."""
 
-    def __init__(self, do: Callable[[str, list[str]], Awaitable[None]], seconds: float) -> None:
+    def __init__(self, do: Callable[[str, list[str]], Awaitable[T]], seconds: float) -> None:
         self._do = do
         self._seconds = seconds
-        self._open: dict[str, tuple[list[str], asyncio.Task[None]]] = {}
+        self._open: dict[str, tuple[list[str], asyncio.Task[T]]] = {}
 
-    async def add(self, key: str, what: str) -> None:
+    async def add(self, key: str, what: str) -> T:
         """Returns once it is done."""
         if key not in self._open or len(self._open[key][0]) >= MOST:
             collected: list[str] = []
@@ -40,10 +43,10 @@ class Gathering:
         collected, task = self._open[key]
         if what not in collected:
             collected.append(what)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
-    async def _later(self, key: str, collected: list[str]) -> None:
+    async def _later(self, key: str, collected: list[str]) -> T:
         await asyncio.sleep(self._seconds)
         if key in self._open and self._open[key][0] is collected:
             del self._open[key]
-        await self._do(key, collected)
+        return await self._do(key, collected)

@@ -3,20 +3,23 @@
 from dataclasses import dataclass, field
 
 from approvals.instant import Instant
+from approvals.policy.eligibility import missing
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.previews import Preview, stored
 from approvals.protocol.states import State
 from approvals.service.authority import on_content, required
 from approvals.service.controls import freezes, state
 from approvals.service.identity import credentials
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
+from approvals.service.slack.text import one_line
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row
 from approvals.service.tools.layout import Layout
 
 
 @dataclass(frozen=True)
-class Face:
+class RequestView:
     """All text is as it was given: whoever shows it, escapes it."""
 
     row: Row
@@ -25,8 +28,14 @@ class Face:
     now: Instant
     agent: str | None = None
     environment: str = ""
+    destructive: bool = True
+    """Whether the tool says, or does not deny, that it overwrites or deletes."""
+    preview: Preview | None = None
+    """What it would change, as its server looked it up before anybody was asked."""
     approved_by: tuple[str, ...] = ()
     """Whose approvals count now."""
+    missing: str = ""
+    """Whose approval is still wanted, in words."""
     decided_where: str = ""
     """The channel of the deciding vote: web, slack or api."""
     decided_at: Instant | None = None
@@ -37,28 +46,54 @@ class Face:
     button: str = ""
     """Names what a press decides; empty where nothing is decided from Slack."""
 
+    @property
+    def pending(self) -> bool:
+        return self.status.state is State.PENDING
 
-def of(service: Service, buttons: Buttons, reader: Reader, request_id: str) -> Face:
-    """The request's face as of now. Raises NotFound."""
+    @property
+    def title(self) -> str:
+        """What would happen, in one line. Without an accepted template no argument stands in it, where it would be
+        read out of its place or on a locked phone."""
+        if self.row.reviewed:
+            return one_line(str(self.row.summary))
+        return one_line(f"Call {self.row.tool} on {self.row.server}")
+
+    @property
+    def who(self) -> str:
+        return self.agent or "An agent without a name"
+
+
+def view_request(service: Service, buttons: Buttons, reader: Reader, request_id: str) -> RequestView:
+    """The request as of now. Raises NotFound."""
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
     agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
     place = credentials.principal(reader, "installation", row.installation_id)
     votes = on_content(reader, row)
-    counted = [vote.user.name for vote in service.authority.votes(reader, row) if vote.fault is None]
+    counted = [vote for vote in service.authority.votes(reader, row) if vote.fault is None]
     pending = status.state is State.PENDING
     freeze = freezes.stopping(state.load(reader, row.server).freezes, row.agent_id) if pending else None
     here = pending and required(row).channels.decides("slack", row.risk)
-    return Face(
+    tool = service.registry.definition(reader, row.server, row.tool_hash)
+    return RequestView(
         row=row,
         status=status,
         now=reader.now,
         agent=agent.name if agent else None,
         environment=place.environment if place else "",
-        approved_by=tuple(counted),
+        destructive=tool.annotations.destructive and not tool.annotations.read_only,
+        preview=stored(row.preview),
+        approved_by=tuple(vote.user.name for vote in counted),
+        missing=missing(required(row), {vote.user.id: vote.groups for vote in counted}),
         decided_where=votes[-1].channel if votes and row.decided_at is not None else "",
         decided_at=row.decided_at,
-        frozen=freezes.sentence(reader, freeze) if freeze else "",
-        layout=Layout(service.registry.definition(reader, row.server, row.tool_hash).input_schema),
+        frozen=_frozen(reader, freeze) if freeze else "",
+        layout=Layout(tool.input_schema),
         button=buttons.of(row) if here else "",
     )
+
+
+def _frozen(reader: Reader, freeze: Row) -> str:
+    """Without how long ago: the message stays as it is while time goes on."""
+    why = f": {freeze.reason}" if freeze.reason else ""
+    return f"{freezes.what(reader, freeze)} frozen by {freezes.by(reader, freeze.made_by)}{why}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from approvals.service.service import Service
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
-from approvals.service.slack.interactions import Presses
+from approvals.service.slack.interactions import Interactions
 from approvals.service.slack.notifier import SlackNotifier
 
 
@@ -28,11 +28,11 @@ class Workspace:
         self.installed = installed
         self.api = SlackApi(installed.bot_token, installed.api_url)
         self.identities = Identities(service, self.api, by_email=installed.by_email)
-        self.presses = Presses(service, self.api, self.identities)
+        self.interactions = Interactions(service, self.api, self.identities)
         self.notifier = SlackNotifier(service, self.api, installed.channel)
         service.outbox.carry(self.notifier)
 
     async def close(self) -> None:
         """Say what was being said, and hang up."""
-        await self.presses.finish()
+        await self.interactions.finish()
         await self.api.close()

@@ -2,6 +2,7 @@
 arguments."""
 
 import json
+import re
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,8 @@ from approvals.protocol.summaries import CURRENCIES, FIELD
 from approvals.service.text import visible
 
 MAX_VALUE, MAX_PLAIN = 120, 300
+_LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r])[ \t]*")
+"""A sentence has one line: the arguments beside it show every other."""
 
 
 def render(template: str, arguments: Any) -> str:
@@ -49,7 +52,8 @@ def _value(path: str, form: str | None, arguments: Any) -> str:
 
 def _text(value: Any) -> str:
     plain = _without_stand_ins(decode(value))
-    text = visible((plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))[: MAX_VALUE + 1])
+    words = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    text = visible(_LINE_END.sub(" ↵ ", words[: MAX_VALUE + 1]))
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
 
 

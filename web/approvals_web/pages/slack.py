@@ -31,7 +31,7 @@ async def actions(request: Request) -> Response:
     kind, payload = _read(body, request.headers.get("content-type", ""))
     if payload.get("type") == "url_verification":
         return JSONResponse({"challenge": str(payload.get("challenge", ""))[:1000]})
-    answer = await workspace.presses.handle(kind, payload)
+    answer = await workspace.interactions.handle(kind, payload)
     return Response(status_code=200) if answer is None else JSONResponse(answer)
 
 

@@ -231,12 +231,19 @@ class Delivery(SQLModel, table=True):
     __tablename__: ClassVar[str] = "delivery"
     __table_args__ = (
         Index("delivery_by_due", "done_at", "due_at"),
+        index_where("delivery_by_lane", "lane", "done_at IS NULL"),
         index_where("delivery_dead", "dead_at", "dead_at IS NOT NULL"),
     )
     id: str = Field(primary_key=True)
     notifier: str
     verb: str
     request_id: str | None = Field(default=None, foreign_key="request.id", index=True)
+    target: str = ""
+    """Which of the notifier's copies it is about, as the notifier calls it; empty for all of them."""
+    lane: str = ""
+    """What is in one lane goes one at a time, in order."""
+    said: str = ""
+    """Names the words that arrived."""
     created_at: int = instant()
     due_at: int = instant()
     attempts: int = 0

@@ -22,8 +22,10 @@ class SlackMessage(SQLModel, table=True):
     """Slack's name of the message within its channel."""
     digest: bool = False
     """Whether it is one of many in a summary."""
-    reposted: bool = False
-    """Whether it stands in for one that somebody deleted."""
+    shown: str = ""
+    """SHA-256 of what it shows; empty where that is not known."""
+    gone: bool = False
+    """Whether somebody deleted it: it comes back once."""
     told: str = ""
     """The state that the thread has been told of, for the end of a run."""
     posted_at: int = instant()

@@ -1,0 +1,290 @@
+"""The message about a request, the same one from its announcement to its end. Pure.
+
+In reading order: who asks, what and how much, every argument, whether it can be undone, for whom and why, which rule
+holds it, whose approval is missing, until when, and what happens on approval. A message that could not show all that
+would run has no button that approves it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from approvals.instant import SECOND
+from approvals.protocol.preview_words import REVERSIBLE, label_of, margin, object_of, plain_view
+from approvals.protocol.preview_words import said as worded
+from approvals.protocol.previews import Preview
+from approvals.protocol.states import State
+from approvals.service.authority import required
+from approvals.service.history.argument_rows import lines
+from approvals.service.slack import blocks
+from approvals.service.slack.blocks import APPROVE, DENY, Block
+from approvals.service.slack.request_view import RequestView
+from approvals.service.slack.text import code, cut, inline, plain
+
+SHOWN_ARGUMENTS, SHOWN_EFFECT, QUOTED, NAMED, PUSHED = 2800, 2500, 500, 100, 120
+"""Characters. Arguments leave room for the marks around them; a locked phone shows PUSHED."""
+LINE = "  │ "
+CONFIRMED = frozenset({"medium", "high", "critical"})
+"""From this risk on Slack asks once more."""
+RISKS = {
+    "low": "🟢 Low risk",
+    "medium": "🟡 Medium risk",
+    "high": "🟠 High risk",
+    "critical": "🔴 Critical risk",
+}
+STATES = {
+    State.PENDING: "⏳ Waiting for a decision",
+    State.APPROVED: "👍 Approved: not run yet",
+    State.EXECUTING: "▶️ Running now",
+    State.SUCCEEDED: "✅ It ran",
+    State.FAILED: "❌ It ran and failed",
+    State.UNKNOWN: "❓ Not known whether it took effect",
+    State.NOT_EXECUTED: "⚪ It did not run",
+    State.STALE: "⚪ It did not run: its effect had changed, and it was asked anew",
+    State.DENIED: "🚫 Denied",
+    State.EXPIRED: "⌛ Expired: nobody decided in time, and nothing ran",
+    State.WITHDRAWN: "↩️ Withdrawn by the agent: nothing ran",
+    State.LAPSED: "⌛ Not started in time: nothing ran",
+    State.REVOKED: "🚫 Approval taken back: nothing ran",
+}
+"""A sign and a word, and behind a colon what follows from it."""
+RAN = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.NOT_EXECUTED, State.STALE})
+"""How a run ends: the thread is told."""
+_WHERE = {"web": "on the web", "slack": "in Slack", "api": "with a token"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What chat.postMessage and chat.update take."""
+
+    text: str
+    """For notifications, and for whoever cannot see blocks."""
+    blocks: list[Block]
+    complete: bool = True
+    """Whether all that would run is shown."""
+    shown: str = ""
+    """SHA-256 over the part that says what would run."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for messages that say the same."""
+        return hashlib.sha256(json.dumps(self.blocks, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
+    """A request in its present state. `mentions`: whom it calls while it waits, as Slack writes them."""
+    what, complete = what_would_run(view)
+    shown = hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()
+    buttons = _buttons(view, complete=complete)
+    name = f"gate.{view.row.id}.{view.row.content_version}.{view.status.state}.{len(view.approved_by)}"
+    if view.pending:
+        said = [_who_asks(view), *what, *map(blocks.section, blocks.packed(_circumstances(view)))]
+        said += [*_cautions(view), *_why_not_here(view, complete=complete)]
+        said += [blocks.section(f"For {' '.join(mentions)}")] if mentions else []
+    else:
+        said = [blocks.section(_outcome(view)), *what, *map(blocks.section, blocks.packed(_asked(view)))]
+    return Message(push_text(view), [*said, blocks.actions(name, buttons)], complete, shown)
+
+
+def what_would_run(view: RequestView) -> tuple[list[Block], bool]:
+    """The title, the effect as the server looked it up, and the arguments; whether nothing was cut."""
+    title = plain(view.title, blocks.SECTION)
+    shown = [blocks.header(title) if len(title) <= blocks.HEADER else blocks.plain_section(title)]
+    whole = len(view.title) < blocks.SECTION and not view.status.erased
+    if view.preview is not None:
+        effect, fits = code("\n".join(_effect(view.preview)), SHOWN_EFFECT)
+        shown += [blocks.section(f"*What it would change, as its server looked it up:*\n{effect}")]
+        whole = whole and fits
+    listed, more = lines(json.loads(view.row.arguments), layout=view.layout)
+    arguments, fits = code("\n".join(_argument(line.path, line.value) for line in listed), SHOWN_ARGUMENTS)
+    return [*shown, blocks.section(arguments)], whole and fits and more == 0
+
+
+def push_text(view: RequestView) -> str:
+    """What a phone shows: what and how much, who, the risk and the time left; or how it ended."""
+    if view.pending:
+        facts = [cut(one, 30) for one in (view.who, f"{view.row.risk} risk", _time_left(view)) if one]
+        tail = "".join(f" · {fact}" for fact in facts)
+        said = f"{cut(view.title, PUSHED - len(tail))}{tail}"
+    else:
+        said = f"{STATES[view.status.state].partition(':')[0]}: {view.title}"
+    return inline(cut(said, PUSHED), PUSHED)
+
+
+def risk(view: RequestView) -> str:
+    """A sign and a word."""
+    return RISKS.get(view.row.risk, f"⚪ {inline(view.row.risk, NAMED)} risk")
+
+
+def until(view: RequestView) -> str:
+    """When a request that waits is over."""
+    left = view.status.expires_in
+    return "" if left is None else blocks.when(view.now + round(left * SECOND))
+
+
+def approvals(view: RequestView) -> str:
+    """How many there are, whose, and who is missing."""
+    said = f"{len(view.approved_by)} of {required(view.row).quorum}"
+    if not view.approved_by:
+        return f"{said}: {inline(view.missing, 300)} may approve" if view.missing else said
+    have = "has" if len(view.approved_by) == 1 else "have"
+    names = inline(", ".join(view.approved_by), 300)
+    return f"{said}: {names} {have} approved" + (f", {inline(view.missing, 300)} is missing" if view.missing else "")
+
+
+def _argument(path: str, value: str) -> str:
+    """A value of several lines in lines of its own, each marked, so that none of them reads as another argument."""
+    if "\n" not in value:
+        return f"{path}: {value}"
+    return "\n".join((f"{path}:", *(f"{LINE}{line}" for line in value.split("\n"))))
+
+
+def _effect(preview: Preview) -> Iterator[str]:
+    """The sentence, the object, each fact with how much it may still change, and the world before and after."""
+    yield preview.effect
+    if named := object_of(preview):
+        yield _argument("Object", named)
+    for fact in preview.facts:
+        note = "; ".join(filter(None, (fact.note, f"may change by {margin(fact)}" if fact.tolerance else "")))
+        yield _argument(label_of(fact), f"{worded(fact)} ({note})" if note else worded(fact))
+    for name, side in (("Before", preview.before), ("After", preview.after)):
+        if side is not None:
+            yield _argument(name, plain_view(side))
+
+
+def _who_asks(view: RequestView) -> Block:
+    where = f" ({inline(view.environment, NAMED)})" if view.environment else ""
+    tool = f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
+    return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {tool}\n*{risk(view)}*")
+
+
+def _circumstances(view: RequestView) -> list[str]:
+    ends = until(view)
+    return [
+        f"*Undo:* {_undo(view)}",
+        *_asked(view),
+        f"*Why it waits:* {_rule(view)}",
+        f"*Approvals:* {approvals(view)}",
+        *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
+        f"*On approval:* {_on_approval(view)}",
+    ]
+
+
+def _undo(view: RequestView) -> str:
+    if view.preview is not None and view.preview.reversible is not None:
+        words = REVERSIBLE[view.preview.reversible].lower()
+        until = f" ({inline(view.preview.until, 200)})" if view.preview.until else ""
+        return f"{words}{until}, its server says"
+    if view.row.reviewed and not view.destructive:
+        return "the tool says that it only adds, and overwrites or deletes nothing"
+    return "take it as final, the tool names no way back"
+
+
+def _asked(view: RequestView) -> list[str]:
+    """In the agent's words, for a message of any state."""
+    row = view.row
+    said = [] if view.pending else [f"*Asked by:* {inline(view.who, NAMED)}, {risk(view)}"]
+    if row.on_behalf_of:
+        said.append(f"*For:* {inline(row.on_behalf_of, 200)} (the agent says so, not verified)")
+    if row.reason:
+        said.append(f"*Why, says the agent (not verified):*\n{_quoted(row.reason)}")
+    return said
+
+
+def _quoted(words: str) -> str:
+    """With its lines and blanks, each line marked as a quotation."""
+    kept = plain(words, QUOTED).split("\n")
+    return "\n".join(f"> {inline(line, QUOTED) if line.strip() else ''}" for line in kept)
+
+
+def _rule(view: RequestView) -> str:
+    row = view.row
+    if row.held:
+        return "it was asked under a freeze that holds writes"
+    if row.rule == "default":
+        return "no rule lets it run without a person"
+    return f"the rule “{inline(row.rule, NAMED)}” wants a person to decide"
+
+
+def _on_approval(view: RequestView) -> str:
+    last = "with the last approval " if required(view.row).quorum > 1 else ""
+    return f"{last}it runs once, with exactly these arguments, and the result comes into this thread"
+
+
+def _cautions(view: RequestView) -> list[Block]:
+    said = []
+    if not view.row.reviewed:
+        said.append(
+            blocks.note("⚠️ Nobody has reviewed how this tool describes itself: go by its name and arguments alone.")
+        )
+    if view.row.no_preview:
+        said.append(blocks.note(f"⚠️ Its effect could not be looked up beforehand: {inline(view.row.no_preview, 300)}"))
+    if hidden := view.row.hidden:
+        said.append(
+            blocks.note(f"🔒 {hidden} characters are hidden: they look like a credential, or repeat a secret argument.")
+        )
+    if view.frozen:
+        said.append(blocks.note(f"🧊 {inline(view.frozen, 300)} Nothing can be approved until that is lifted."))
+    return said
+
+
+def _why_not_here(view: RequestView, *, complete: bool) -> list[Block]:
+    """Why there is no button, or not each."""
+    if not view.button:
+        why = "What is critical" if view.row.risk == "critical" else "This"
+        return [blocks.note(f"🖥️ {why} is decided in the web app, not in Slack: press Open.")]
+    if not complete:
+        return [blocks.note("✂️ *Shortened.* Press Open to see all of it, and to approve it.")]
+    return []
+
+
+def _outcome(view: RequestView) -> str:
+    """How it stands, who decided, and their words or the tool's."""
+    status = view.status
+    state, _, follows = STATES[status.state].partition(": ")
+    lines = [f"*{state}*{_decided(view)}{f': {follows}' if follows else ''}"]
+    if status.comment:
+        lines.append(f"> {inline(status.comment, QUOTED)}")
+    elif status.ended_because and not status.decided_by:
+        lines.append(inline(status.ended_because, QUOTED))
+    if status.state is State.FAILED and status.error:
+        lines.append(f"The tool's error: {inline(status.error, QUOTED)}")
+    return "\n".join(lines)
+
+
+def _decided(view: RequestView) -> str:
+    """By whom, where and when; who approved did not run it."""
+    status = view.status
+    if not status.decided_by:
+        return ""
+    said = f"by {inline(status.decided_by, NAMED)} {_WHERE.get(view.decided_where, '')}".rstrip()
+    said += f", {blocks.when(view.decided_at)}" if view.decided_at is not None else ""
+    return f" {said}" if status.state in {State.APPROVED, State.DENIED} else f"\nApproved {said}"
+
+
+def _buttons(view: RequestView, *, complete: bool) -> list[Block]:
+    about = plain(view.title, blocks.LABEL)
+    offered = []
+    if view.pending and view.button and complete and not view.frozen:
+        approve = blocks.button("Approve", APPROVE, view.button, about) | {"style": "primary"}
+        if view.row.risk in CONFIRMED:
+            approve["confirm"] = {
+                "title": blocks.text("Approve this?"),
+                "text": blocks.text(plain(view.title, 280)),
+                "confirm": blocks.text("Approve"),
+                "deny": blocks.text("Go back"),
+            }
+        offered.append(approve)
+    if view.pending and view.button:
+        offered.append(blocks.button("Deny…", DENY, view.button, about) | {"style": "danger"})
+    return [*offered, blocks.link("Open", view.status.review_url, about)]
+
+
+def _time_left(view: RequestView) -> str:
+    if view.status.expires_in is None:
+        return ""
+    minutes = int(view.status.expires_in // 60)
+    if minutes < 1:
+        return "under 1 min left"
+    return f"{minutes} min left" if minutes < 120 else f"{minutes // 60} h left"

@@ -1,0 +1,61 @@
+"""What is said beside the message of one request: in its thread, and of many requests at once. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from approvals.protocol.states import State
+from approvals.service.authority import required
+from approvals.service.slack import blocks
+from approvals.service.slack.message import STATES, Message, approvals, push_text, risk, until
+from approvals.service.slack.request_view import RequestView
+from approvals.service.slack.text import code, cut, inline
+
+RESULT, LISTED = 1500, 20
+
+
+def result(view: RequestView) -> Message:
+    """For the thread, once it ran or turned out not to have run."""
+    state, status = view.status.state, view.status
+    said = status.result if state is State.SUCCEEDED else status.error or status.ended_because
+    words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False) if said is not None else ""
+    shown = [blocks.note(f"*{STATES[state]}.*")]
+    if words:
+        body, whole = code(words, RESULT)
+        shown.append(blocks.section(body))
+        if not whole:
+            shown.append(blocks.note("✂️ Shortened; press Open to see all of it."))
+    return Message(push_text(view), shown)
+
+
+def reminder(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
+    """For the thread while it waits: what is missing, of whom, and until when."""
+    title = blocks.anchor(view.status.review_url, inline(view.title, 150))
+    ends = until(view)
+    count = max(1, required(view.row).quorum) - len(view.approved_by)
+    if view.approved_by:
+        first = f"🖐️ *{'One more approval is' if count == 1 else f'{count} more approvals are'} needed:* {title}"
+    else:
+        first = f"⏰ *Still waiting:* {title}"
+    said = [first, f"{approvals(view)}{f' · until {ends}' if ends else ''}"]
+    if mentions:
+        said.append(" ".join(mentions))
+    pushed = cut(f"{'One more approval is needed' if view.approved_by else 'Still waiting'}: {view.title}", 120)
+    return Message(inline(pushed, 120), [blocks.section("\n".join(said))])
+
+
+def digest(views: Sequence[RequestView], queue_url: str) -> Message:
+    """One message for many requests, each with its present state."""
+    waiting = sum(view.pending for view in views)
+    title = f"{len(views)} requests came at once; {waiting} still to decide"
+    listed = [
+        f"{risk(view)} · {blocks.anchor(view.status.review_url, inline(view.title, 70))} · {_state(view)}"
+        for view in views[:LISTED]
+    ]
+    if len(views) > LISTED:
+        listed.append(f"and {len(views) - LISTED} more: open the queue")
+    opening = blocks.actions(f"gate.digest.{waiting}.{len(views)}", [blocks.link("Open the queue", queue_url, title)])
+    return Message(title, [blocks.header(title), *map(blocks.section, blocks.packed(listed)), opening])
+
+
+def _state(view: RequestView) -> str:
+    return "waiting" if view.pending else STATES[view.status.state].partition(":")[0]
