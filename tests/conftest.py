@@ -82,8 +82,7 @@ ON_BOTH = {"test_matrix", "test_model", "test_races", "test_schema", "test_word_
 BEHIND_HTTP = {
     "test_browser",
     "test_browser_network",
-    "test_browser_away",
-    "test_browser_bundle",
+    "test_browser_card",
     "test_browser_tabs",
     "test_browser_values",
     "test_bursts",
@@ -464,10 +463,27 @@ class House:
         return [tuple(row.values()) for row in self.read(lambda reader: reader.all(Statement(text(sql)), **parameters))]
 
 
-@pytest.fixture
-def house(service: Service, clock: HandClock, database_url: str) -> Iterator[House]:
-    house = House(service, clock, database_url)
+@pytest.fixture(scope="session")
+def built(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A database file in which a house is built, to copy, and the house's keys."""
+    path = tmp_path_factory.mktemp("built") / "built.db"
+    shutil.copyfile(migrated, path)
+    clock, url = HandClock(), f"sqlite:///{path}"
+    house = House(Service(database_at(url, clock), Keyring(SECRET), HERE, allowance=UNLIMITED), clock, url)
     house.build()
+    house.service.database.stop()
+    return path, house.keys
+
+
+@pytest.fixture
+def house(service: Service, clock: HandClock, database_url: str, request: pytest.FixtureRequest) -> Iterator[House]:
+    house = House(service, clock, database_url)
+    if service.database.shared:
+        house.build()
+    else:
+        path, keys = request.getfixturevalue("built")
+        shutil.copyfile(path, database_url.removeprefix("sqlite:///"))
+        house.keys |= keys
     yield house
     if not house.meddled:
         house.check_record()

@@ -181,7 +181,7 @@ async def restarted(served, log, transport="memory"):
         yield client
 
 
-@pytest.mark.parametrize("transport", ["memory", "stdio", "http"])
+@pytest.mark.parametrize("transport", ["memory", pytest.param("stdio", marks=pytest.mark.slow), "http"])
 async def test_p4_a_client_and_a_server_that_both_restarted_go_on_from_the_saved_state(served, log, transport):
     async with restarted(served, log, transport) as client:
         saved = (await one_round(client)).request_state

@@ -92,7 +92,7 @@ def fingerprints() -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "4242"])
+@pytest.mark.parametrize("hash_seed", ["1", pytest.param("4242", marks=pytest.mark.slow)])
 def test_p3_equal_words_are_equal_in_any_process(hash_seed):
     folders = [str(Path(odd_types.__file__).parent), str(Path(__file__).parent)]
     load = f"import sys; sys.path[:0] = {folders}; from {Path(__file__).stem} import fingerprints"

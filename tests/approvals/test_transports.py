@@ -38,13 +38,21 @@ def era(request):
     return request.param
 
 
-@pytest.fixture(params=["memory", "stdio", "http"])
-async def connect(request, served, log, era) -> AsyncIterator[Connect]:
+WAYS = [
+    pytest.param((way, era), id=f"{way}-{era}", marks=SLOW if (way, era) == ("stdio", "legacy") else ())
+    for way in ("memory", "stdio", "http")
+    for era in ("legacy", "2026-07-28")
+]
+
+
+@pytest.fixture(params=WAYS)
+async def connect(request, served, log) -> AsyncIterator[Connect]:
     """Opens one more client to the same installation, with the same agent's key."""
-    if request.param == "http":
+    way, era = request.param
+    if way == "http":
         async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
             yield lambda: http_client(url, served, era)
-    elif request.param == "stdio":
+    elif way == "stdio":
         yield lambda: Client(stdio(served, log), mode=era)
     else:
         mcp = effects.create(log, gate=served.gate())

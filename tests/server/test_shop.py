@@ -121,7 +121,10 @@ async def test_a_customer_with_orders_in_the_books_stays(served, agent, shop):
     assert shop.customers("", 16, 1)[0]["id"] == 17
 
 
-@pytest.mark.parametrize("address", ["8701", ":8701", "localhost:http", "127.0.0.1:"])
+@pytest.mark.parametrize(
+    "address",
+    ["8701", *(pytest.param(other, marks=pytest.mark.slow) for other in (":8701", "localhost:http", "127.0.0.1:"))],
+)
 def test_a_wrong_address_gets_one_clear_line(address, tmp_path):
     command = [sys.executable, "-m", "approvals_server.shop.cli", "--http", address]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=30)

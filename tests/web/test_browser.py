@@ -165,7 +165,9 @@ async def test_several_are_selected_and_decided_in_the_browser(served, page):
     assert [served.house.status(one).state for one in ids] == ["approved", "approved"]
 
 
-@pytest.mark.parametrize("width", [1100, 390, 320])
+@pytest.mark.parametrize(
+    "width", [pytest.param(1100, marks=pytest.mark.slow), 390, pytest.param(320, marks=pytest.mark.slow)]
+)
 async def test_no_page_is_wider_than_its_window(served, page, width):
     await file(served, arguments={"order_id": 1, "note": "x" * 400}, reason="y" * 400)
     await page.set_viewport_size({"width": width, "height": 800})

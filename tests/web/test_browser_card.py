@@ -93,6 +93,7 @@ def hostile_filing(house, part):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0, 1])
 async def test_p6_nothing_that_an_agent_writes_decides_runs_or_spills(served, tabs, part):
     assert len(HOSTILE) >= 200

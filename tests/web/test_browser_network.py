@@ -64,7 +64,7 @@ async def test_a_draft_outlives_a_restart_of_the_service_and_is_decided_with(hou
         assert again.house.row(request_id).comment == "wrong customer"
 
 
-@pytest.mark.parametrize("path", ["/requests/{id}", "/"])
+@pytest.mark.parametrize("path", ["/requests/{id}", pytest.param("/", marks=pytest.mark.slow)])
 async def test_p6_what_is_injected_waits_in_vain_for_a_late_bundle(served, open_browser, file_at, path):
     request_id = await file_at(served, arguments={"note": HOSTILE, "order_id": 1}, reason=HOSTILE)
     browser = await open_browser(served)

@@ -29,6 +29,7 @@ def streams(monkeypatch) -> dict[str, int]:
     return counted
 
 
+@pytest.mark.slow
 async def test_eight_tabs_share_one_stream_and_another_takes_over(served, streams, open_browser, file_at, until):
     browser = await open_browser(served)
     leaders = []
@@ -64,7 +65,7 @@ async def test_two_tabs_of_one_card_agree_without_a_reload(served, open_browser,
     await expect(other.locator("#decide")).to_have_count(0)
 
 
-@pytest.mark.parametrize("second", ["approve", "deny"])
+@pytest.mark.parametrize("second", ["approve", pytest.param("deny", marks=pytest.mark.slow)])
 async def test_deciding_on_a_stale_tab_shows_the_fresh_card_and_decides_nothing(served, open_browser, file_at, second):
     request_id = await file_at(served)
     browser = await open_browser(served, "409")

@@ -64,7 +64,7 @@ async def looked_at(tabs, address, width):
     return tab
 
 
-@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 async def test_p2_each_value_reads_as_it_is_and_no_box_scrolls_sideways(served, open_browser, file_at, part):
     texts = TEXTS[part::3]
     request_id = await file_at(served, arguments={f"t{i:03}": text for i, text in enumerate(texts)})
@@ -91,7 +91,9 @@ async def test_p2_a_deletion_does_not_read_as_part_of_a_comment(served, open_bro
         assert place["x"] + place["width"] <= 390
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "width", [pytest.param(width, marks=() if width == 390 else pytest.mark.slow) for width in WIDTHS]
+)
 async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browser, file_at, width):
     sql = "\n\nDELETE FROM orders\n  WHERE  id = 5 -- " + "x" * 3000
     old, new = "a  b\n\tc\n" + "y" * 3000, "a b\n\tc\n" + "z" * 3000
@@ -116,6 +118,7 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
     assert await tab.evaluate(SIDEWAYS) == []
 
 
+@pytest.mark.slow
 async def test_p2_blanks_in_a_summary_are_all_there(served, open_browser, file_at):
     house = served.house
     house.register(house.tool(summary="Delete {path}", input_schema={"properties": {"path": {"type": "string"}}}))

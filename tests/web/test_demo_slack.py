@@ -134,6 +134,7 @@ async def test_the_page_opens_with_its_key_alone(demo):
     assert demo.state.calls == [] and demo.state.triggers == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_newcomer_presses_the_buttons_on_its_page(house, browser):
     async with slack_house(house) as slack:

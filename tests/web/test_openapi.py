@@ -33,6 +33,11 @@ CHECKS = [
 ]
 WHO = ("anonymous", "stray key", "gate", "agent", "token", "deciding token")
 STATES = frozenset({"pending", "approved", "executing", "succeeded", "unknown", "denied"})
+EVERY_DAY = {
+    f"POST {API}/requests",
+    f"GET {API}/requests/{{request_id}}",
+    f"POST {API}/requests/{{request_id}}/decisions",
+}
 LET_IN, REFUSED = 25, 4
 """Cases for each operation and principal: whoever is refused is so before anything is read."""
 
@@ -92,7 +97,9 @@ def cases(draw: st.DrawFn, operation: Any, there: list[dict[str, Any]]) -> Case:
     return case
 
 
-@pytest.mark.parametrize("route", OPERATIONS)
+@pytest.mark.parametrize(
+    "route", [pytest.param(route, marks=() if route in EVERY_DAY else pytest.mark.slow) for route in OPERATIONS]
+)
 async def test_every_answer_is_one_that_the_document_describes(served, world, document, route, monkeypatch):
     method, path = route.split(" ")
     operation = openapi.from_dict(document)[path][method]

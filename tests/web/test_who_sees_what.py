@@ -56,6 +56,7 @@ async def test_p1_nothing_is_offered_to_whom_it_would_be_refused(seen):
                 assert person in ROUTES[form].who, (person, page, form)
 
 
+@pytest.mark.slow
 async def test_every_page_can_be_reached_by_an_admin(seen):
     routes = {route.removeprefix("GET ") for route in ROUTES if route.startswith("GET ") and "/api/" not in route}
     assert routes - NO_PAGES - set(BY_HAND) - {"/login"} == set(seen["admin"])

@@ -45,6 +45,7 @@ async def refund(config, order_id):
         return await client.call_tool("refund_order", {"order_id": order_id, "amount_cents": 100})
 
 
+@pytest.mark.slow
 async def test_the_demo_shows_one_waiting_call_and_its_configuration_works_on_after_a_crash(installed):
     shop_port = str(free_port())
     service = await anyio.to_thread.run_sync(lambda: installed.serve("--demo", APPROVALS_DEMO_PORT=shop_port))
@@ -100,7 +101,10 @@ def test_p5_the_demo_says_nothing_where_its_shops_port_is_anothers(installed):
     assert not [line for line in service.lines if "mcpa_" in line or "Sign in" in line]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
+OTHERS = [pytest.param(host, marks=pytest.mark.slow) for host in ("::", "192.0.2.1")]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", *OTHERS])  # noqa: S104
 def test_p5_the_demo_is_not_for_other_machines(installed, host):
     said = installed.cli("serve", "--demo", "--host", host, code=1)
     assert f"--demo is for this machine alone, and APPROVALS_HOST is '{host}'." in said
