@@ -186,7 +186,7 @@ def test_p4_thousands_of_approvals_go_in_batches_and_none_is_claimed_meanwhile(h
     ids = [house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
     for request_id in ids:
         house.decide(request_id)
-    first = freezing.Statement(freezing._UNCLAIMED._statement.limit(2))
+    first = freezing.Statement(freezing._UNCLAIMED.statement.limit(2), freezing._UNCLAIMED.row)
     monkeypatch.setattr(freezing, "_UNCLAIMED", first)
     assert freeze(house).revoked == 2
     assert isinstance(house.claim(max(ids)), Frozen)
