@@ -1,25 +1,31 @@
-"""Conditions of rules, behind a port of four methods. The engine is CEL; nothing outside of this module names it.
+"""Conditions of rules: compiled, checked against a tool's arguments, and evaluated by Google's CEL.
 
 A condition is evaluated over plain maps, so that a missing argument is an error and not an empty value. Whatever is
 not true or false is an Unanswered, with why.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from cel_expr_python import cel
 
 from approvals.instant import Instant, to_datetime
 from approvals.policy import cel_ast
-from approvals.policy.cel_ast import Miss, Node
-from approvals.policy.schema_types import Path, Shape
+from approvals.policy.cel_ast import Expression, Miss
+from approvals.policy.schema_types import Path, Type
+
+Program = Any
+"""A compiled condition; the library has no types."""
+Environment = Any
+CelFacts = Any
+"""The facts of one call as the library reads them."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class Issue:
     """Why a condition cannot be used; line and column in it, from 1."""
 
     line: int
@@ -28,15 +34,15 @@ class Fault:
 
 
 class Faulty(Exception):
-    """It does not compile."""
+    """A condition that does not compile."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("; ".join(fault.message for fault in faults))
-        self.faults = faults
+    def __init__(self, issues: list[Issue]) -> None:
+        super().__init__("; ".join(issue.message for issue in issues))
+        self.issues = issues
 
 
 class Unanswered(Exception):
-    """Evaluating it gave neither true nor false."""
+    """Neither true nor false came of evaluating a condition."""
 
 
 @dataclass(frozen=True)
@@ -44,39 +50,19 @@ class Condition:
     """A condition that compiles."""
 
     text: str
-    program: Any
-    tree: Node
+    program: Program
+    tree: Expression
     touches: frozenset[Path]
     boolean: bool
     """Whether its result is known to be true or false without knowing the arguments' types."""
 
 
-class Engine(Protocol):
-    """The port."""
-
-    def compile(self, text: str) -> Condition:
-        """Over arguments of unknown types. Raises Faulty."""
-        ...
-
-    def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
-        """What is wrong with it if the variables are of these shapes. Fields that are not there are not looked at."""
-        ...
-
-    def bind(self, facts: Mapping[str, Any], now: Instant) -> Any:
-        """One call's facts, for any number of conditions. Raises Unanswered."""
-        ...
-
-    def evaluate(self, condition: Condition, bound: Any) -> bool:
-        """Over what `bind` made. Raises Unanswered."""
-        ...
-
-
 VARIABLES = ("args", "tool", "agent", "server", "now")
 NO_BOOL = "A condition is true or false"
-"""How a fault begins that is about the result."""
+"""The beginning of an issue that is about the result."""
 
 _MAPS = ("args", "tool", "agent", "server")
-_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_ISSUE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD = re.compile(r"found no matching overload for '@?_?([^'_@]+(?:_[a-z]\w*)*)_?' applied to '(\(.*\))'")
 _UNKNOWN = re.compile(r"undeclared reference to '([^']*)'.*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -97,37 +83,42 @@ _OPEN = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 
 
 class Cel:
-    """The port, by Google's CEL."""
+    """Google's CEL, over the variables of a policy."""
 
     def __init__(self) -> None:
         self._env = _environment({})
 
     def compile(self, text: str) -> Condition:
+        """A condition over arguments of unknown types. Raises Faulty."""
         program = _compiled(self._env, text)
         kind = program.return_type()
         if kind not in (cel.Type.BOOL, cel.Type.DYN):
-            raise Faulty([Fault(1, 1, f"{NO_BOOL}, and this is {kind.name().lower()}.")])
+            raise Faulty([Issue(1, 1, f"{NO_BOOL}, and this is {kind.name().lower()}.")])
         tree = cel_ast.read(program.serialize())
         return Condition(text, program, tree, cel_ast.touched(tree), kind == cel.Type.BOOL)
 
-    def check(self, condition: Condition, roots: Mapping[str, Shape]) -> list[Fault]:
+    def check(self, condition: Condition, roots: Mapping[str, Type]) -> list[Issue]:
+        """What is wrong with a condition if the variables are of these types. Fields that are not there are not looked
+        at."""
         typed = _typed_environment(_declared(condition.touches, roots))
         try:
             kind = _compiled(typed, _without_has(condition.text)).return_type()
         except Faulty as faulty:
-            return faulty.faults
+            return faulty.issues
         if kind != cel.Type.BOOL:
             named = "of a type that the tool does not declare" if kind == cel.Type.DYN else kind.name().lower()
-            return [Fault(1, 1, f"{NO_BOOL}, and this is {named}.")]
+            return [Issue(1, 1, f"{NO_BOOL}, and this is {named}.")]
         return []
 
-    def bind(self, facts: Mapping[str, Any], now: Instant) -> Any:
+    def bind(self, facts: Mapping[str, object], now: Instant) -> CelFacts:
+        """One call's facts, for any number of conditions. Raises Unanswered."""
         try:
             return self._env.Activation(dict(facts) | {"now": to_datetime(now)})
         except Exception as error:
             raise Unanswered(f"the engine cannot read this call ({type(error).__name__})") from error
 
-    def evaluate(self, condition: Condition, bound: Any) -> bool:
+    def evaluate(self, condition: Condition, bound: CelFacts) -> bool:
+        """Whether a condition holds for what `bind` made. Raises Unanswered."""
         try:
             value = condition.program.eval(bound)
             kind, result = value.type(), value.value()
@@ -140,36 +131,36 @@ class Cel:
         raise Unanswered(f"the result is {kind.name().lower()}, not true or false")
 
 
-def any_of(engine: Engine, conditions: list[Condition]) -> Condition:
+def any_of(engine: Cel, conditions: Sequence[Condition]) -> Condition:
     """One condition that is false exactly if every one of these is. True or an error says nothing of each."""
     return engine.compile(" || ".join(f"({condition.text}\n)" for condition in conditions))
 
 
-def misses(condition: Condition, roots: Mapping[str, Shape]) -> list[tuple[Fault, Miss]]:
+def misses(condition: Condition, roots: Mapping[str, Type]) -> list[tuple[Issue, Miss]]:
     """Fields that a condition names and that cannot be there."""
     found = []
     for miss in cel_ast.misses(condition.tree, roots):
         before = condition.text[: miss.position]
         column = miss.position - (before.rfind("\n") + 1) + 1
         message = f"{miss.owner} has no {miss.name!r}."
-        found.append((Fault(before.count("\n") + 1, column, message), miss))
+        found.append((Issue(before.count("\n") + 1, column, message), miss))
     return found
 
 
-def _environment(more: Mapping[str, Any]) -> Any:
+def _environment(more: Mapping[str, cel.Type]) -> Environment:
     variables = dict.fromkeys(_MAPS, _OPEN) | {"now": cel.Type.TIMESTAMP} | dict(more)
     return cel.NewEnv(variables=variables)
 
 
-def _compiled(env: Any, text: str) -> Any:
+def _compiled(env: Environment, text: str) -> Program:
     try:
         return env.compile(text)
     except Exception as error:
-        faults = [
-            Fault(int(line), int(column), _words(message.replace("[INVALID_ARGUMENT]", "").strip()))
-            for line, column, message in _FAULT.findall(str(error))
+        issues = [
+            Issue(int(line), int(column), _words(message.replace("[INVALID_ARGUMENT]", "").strip()))
+            for line, column, message in _ISSUE.findall(str(error))
         ]
-        raise Faulty(faults[:10] or [Fault(1, 1, f"{_because(str(error)).capitalize()}.")]) from error
+        raise Faulty(issues[:10] or [Issue(1, 1, f"{_because(str(error)).capitalize()}.")]) from error
 
 
 def _words(message: str) -> str:
@@ -196,25 +187,25 @@ def _because(message: str) -> str:
     return "the engine gives an error"
 
 
-def _declared(paths: Iterable[Path], roots: Mapping[str, Shape]) -> tuple[Declared, ...]:
-    """What the shapes tell of the places that a condition looks at, each under its dotted name."""
+def _declared(paths: Iterable[Path], roots: Mapping[str, Type]) -> tuple[Declared, ...]:
+    """What the types tell of the places that a condition looks at, each under its dotted name."""
     return tuple(sorted({found for path in paths if path[0] in roots for found in _along(path, roots[path[0]])}))
 
 
-def _along(path: Path, shape: Shape) -> Iterator[Declared]:
+def _along(path: Path, known: Type) -> Iterator[Declared]:
     name = path[0]
     for step in (*path[1:], ""):
-        if (shape.kind, shape.nullable) in _TYPES:
-            yield name, shape.kind, shape.nullable, ("", False)
-        elif shape.kind == "list" and not shape.nullable and shape.item is not None:
-            yield name, "list", False, (shape.item.kind, shape.item.nullable)
-        if step not in shape.fields or not _IDENTIFIER.match(step) or _RESERVED.fullmatch(step):
+        if (known.kind, known.nullable) in _TYPES:
+            yield name, known.kind, known.nullable, ("", False)
+        elif known.kind == "list" and not known.nullable and known.item is not None:
+            yield name, "list", False, (known.item.kind, known.item.nullable)
+        if step not in known.fields or not _IDENTIFIER.match(step) or _RESERVED.fullmatch(step):
             return
-        name, shape = f"{name}.{step}", shape.fields[step]
+        name, known = f"{name}.{step}", known.fields[step]
 
 
 @lru_cache(maxsize=256)
-def _typed_environment(declared: tuple[Declared, ...]) -> Any:
+def _typed_environment(declared: tuple[Declared, ...]) -> Environment:
     """Typed variables with dotted names, which take precedence over fields of the open maps."""
     return _environment(
         {

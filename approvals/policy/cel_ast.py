@@ -8,42 +8,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from approvals.policy.schema_types import (
-    ANY,
-    EACH,
-    Path,
-    Shape,
-)
+from approvals.policy.protobuf_reader import Field, fields
+from approvals.policy.schema_types import ANY, EACH, Path, Type
 
 EVERYTHING: Path = ("args",)
 
 
 @dataclass(frozen=True)
-class Node:
+class Expression:
     """One expression; `position` counts characters of the text."""
 
     position: int
-    children: tuple["Node", ...] = ()
+    children: tuple["Expression", ...] = ()
 
 
 @dataclass(frozen=True)
-class Unclear(Node):
+class Unclear(Expression):
     """Of a kind that is not known here."""
 
 
 @dataclass(frozen=True)
-class Constant(Node):
+class Constant(Expression):
     value: Any = None
     """Text, an int or a bool; None for others."""
 
 
 @dataclass(frozen=True)
-class Name(Node):
+class Name(Expression):
     name: str = ""
 
 
 @dataclass(frozen=True)
-class Select(Node):
+class Select(Expression):
     """`children[0].name`, or `has()` of it."""
 
     name: str = ""
@@ -51,14 +47,14 @@ class Select(Node):
 
 
 @dataclass(frozen=True)
-class Call(Node):
+class FunctionCall(Expression):
     """A function or operator; the target, if any, comes first."""
 
     function: str = ""
 
 
 @dataclass(frozen=True)
-class Loop(Node):
+class Loop(Expression):
     """A comprehension: children[0] is what it goes through."""
 
     variables: tuple[str, ...] = ()
@@ -74,38 +70,38 @@ class Miss:
     known: tuple[str, ...] = field(default=())
 
 
-def read(serialized: bytes) -> Node:
+def read(serialized: bytes) -> Expression:
     """The tree of a serialized condition; Unclear if it is not as expected."""
     try:
-        outer = dict(_fields(serialized))
-        checked = dict(_fields(outer[2]))
-        places = dict(_position(entry) for number, entry in _fields(checked[5]) if number == 4)
+        outer = dict(fields(serialized))
+        checked = dict(fields(outer[2]))
+        places = dict(_position(entry) for number, entry in fields(checked[5]) if number == 4)
         return _node(checked[4], places)
     except (KeyError, IndexError, ValueError, TypeError, RecursionError):
         return Unclear(0)
 
 
-def touched(node: Node) -> frozenset[Path]:
+def touched(node: Expression) -> frozenset[Path]:
     """The longest fixed paths that evaluating this can look at, `args` and others alike; `has()` looks, too. A place in
     a list is EACH."""
     return frozenset(_touched(node))
 
 
-def misses(node: Node, roots: Mapping[str, Shape]) -> list[Miss]:
-    """Fields that the shapes of the variables exclude."""
+def misses(node: Expression, roots: Mapping[str, Type]) -> list[Miss]:
+    """Fields that the types of the variables exclude."""
     found: list[Miss] = []
-    _shape(node, roots, found)
+    _type(node, roots, found)
     return found
 
 
-def _touched(node: Node) -> Iterator[Path]:
+def _touched(node: Expression) -> Iterator[Path]:
     if isinstance(node, Unclear):
         yield EVERYTHING
     path = _path(node)
     if path is not None:
         yield path
         return
-    if isinstance(node, Call) and node.function == "_[_]" and (owner := _path(node.children[0])) is not None:
+    if isinstance(node, FunctionCall) and node.function == "_[_]" and (owner := _path(node.children[0])) is not None:
         yield owner
         yield from _touched(node.children[1])
         return
@@ -113,61 +109,61 @@ def _touched(node: Node) -> Iterator[Path]:
         yield from _touched(child)
 
 
-def _path(node: Node) -> Path | None:
+def _path(node: Expression) -> Path | None:
     match node:
         case Name(name=name):
             return tuple(name.removeprefix(".").split(".")[:1])
         case Select(children=(owner,), name=name):
             above = _path(owner)
             return None if above is None else (*above, name)
-        case Call(function="_[_]", children=(owner, Constant(value=str(key)))):
+        case FunctionCall(function="_[_]", children=(owner, Constant(value=str(key)))):
             above = _path(owner)
             return None if above is None else (*above, key)
-        case Call(function="_[_]", children=(owner, Constant(value=int()))):
+        case FunctionCall(function="_[_]", children=(owner, Constant(value=int()))):
             above = _path(owner)
             return None if above is None else (*above, EACH)
     return None
 
 
-def _shape(node: Node, scope: Mapping[str, Shape], found: list[Miss]) -> Shape:
+def _type(node: Expression, scope: Mapping[str, Type], found: list[Miss]) -> Type:
     match node:
         case Name(name=name):
             return scope.get(name.removeprefix("."), ANY)
         case Select(children=(owner,), name=name):
-            return _field(_shape(owner, scope, found), name, owner, node.position + (not node.test), found)
-        case Call(function="_[_]", children=(owner, Constant(value=str(key)))):
-            return _field(_shape(owner, scope, found), key, owner, node.children[1].position, found)
-        case Call(function="_[_]", children=(owner, index)):
-            _shape(index, scope, found)
-            return _shape(owner, scope, found).item or ANY
-        case Call(function="@in", children=(Constant(value=str(key)), owner)):
-            _field(_shape(owner, scope, found), key, owner, node.children[0].position, found)
+            return _field(_type(owner, scope, found), name, owner, node.position + (not node.test), found)
+        case FunctionCall(function="_[_]", children=(owner, Constant(value=str(key)))):
+            return _field(_type(owner, scope, found), key, owner, node.children[1].position, found)
+        case FunctionCall(function="_[_]", children=(owner, index)):
+            _type(index, scope, found)
+            return _type(owner, scope, found).item or ANY
+        case FunctionCall(function="@in", children=(Constant(value=str(key)), owner)):
+            _field(_type(owner, scope, found), key, owner, node.children[0].position, found)
         case Loop(children=(through, *parts), variables=variables):
-            item = _shape(through, scope, found).item or ANY
+            item = _type(through, scope, found).item or ANY
             inner = dict(scope) | dict.fromkeys(variables[1:], ANY) | {variables[0]: item}
             for part in parts:
-                _shape(part, inner, found)
+                _type(part, inner, found)
         case _:
             for child in node.children:
-                _shape(child, scope, found)
+                _type(child, scope, found)
     return ANY
 
 
-def _field(shape: Shape, name: str, owner: Node, position: int, found: list[Miss]) -> Shape:
-    if shape.closed and name not in shape.fields:
+def _field(known: Type, name: str, owner: Expression, position: int, found: list[Miss]) -> Type:
+    if known.closed and name not in known.fields:
         path = _path(owner)
-        found.append(Miss(position, ".".join(path) if path else "it", name, tuple(shape.fields)))
+        found.append(Miss(position, ".".join(path) if path else "it", name, tuple(known.fields)))
         return ANY
-    return shape.fields.get(name, ANY)
+    return known.fields.get(name, ANY)
 
 
-def _node(raw: bytes, places: Mapping[int, int]) -> Node:
-    parts = _fields(raw)
+def _node(raw: bytes, places: Mapping[int, int]) -> Expression:
+    parts = fields(raw)
     at = places.get(next((value for number, value in parts if number == 2), 0), 0)
     kinds = [(number, value) for number, value in parts if number != 2]
     if len(kinds) != 1:
         return Unclear(at)
-    kind, body = kinds[0][0], _fields(kinds[0][1])
+    kind, body = kinds[0][0], fields(kinds[0][1])
     of = dict(body)
     match kind:
         case 3:
@@ -178,23 +174,23 @@ def _node(raw: bytes, places: Mapping[int, int]) -> Node:
             return Select(at, (_node(of[1], places),), name=of[2].decode(), test=bool(of.get(3, 0)))
         case 6:
             inner = tuple(_node(value, places) for number, value in sorted(body, key=_number) if number in {1, 3})
-            return Call(at, inner, function=of[2].decode())
+            return FunctionCall(at, inner, function=of[2].decode())
         case 7:
-            return Node(at, tuple(_node(value, places) for number, value in body if number == 1))
+            return Expression(at, tuple(_node(value, places) for number, value in body if number == 1))
         case 8:
-            entries = [_fields(value) for number, value in body if number == 2]
-            return Node(at, tuple(_node(v, places) for entry in entries for n, v in entry if n in {3, 4}))
+            entries = [fields(value) for number, value in body if number == 2]
+            return Expression(at, tuple(_node(v, places) for entry in entries for n, v in entry if n in {3, 4}))
         case 9:
             names = tuple(of[number].decode() for number in (1, 8, 3) if number in of)
             return Loop(at, tuple(_node(of[number], places) for number in (2, 4, 5, 6, 7)), variables=names)
     return Unclear(at)
 
 
-def _number(part: tuple[int, Any]) -> int:
+def _number(part: Field) -> int:
     return part[0]
 
 
-def _constant(body: list[tuple[int, Any]]) -> Any:
+def _constant(body: list[Field]) -> Any:
     if len(body) != 1:
         return None
     number, value = body[0]
@@ -209,40 +205,5 @@ def _constant(body: list[tuple[int, Any]]) -> Any:
 
 
 def _position(entry: bytes) -> tuple[int, int]:
-    of = dict(_fields(entry))
+    of = dict(fields(entry))
     return of.get(1, 0), of.get(2, 0)
-
-
-def _fields(raw: bytes) -> list[tuple[int, Any]]:
-    """The fields of one message: numbers of varints as int, the others as bytes."""
-    found: list[tuple[int, Any]] = []
-    at = 0
-    while at < len(raw):
-        tag, at = _varint(raw, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value: Any
-            value, at = _varint(raw, at)
-        elif wire in {1, 5}:
-            size = 8 if wire == 1 else 4
-            value, at = raw[at : at + size], at + size
-        elif wire == 2:
-            size, at = _varint(raw, at)
-            value, at = raw[at : at + size], at + size
-        else:
-            raise ValueError(wire)
-        if at > len(raw):
-            raise ValueError("cut off")
-        found.append((number, value))
-    return found
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = raw[at]
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, at

@@ -3,12 +3,12 @@
 import difflib
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import UnionType
-from typing import Any
+from typing import TypeGuard, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from approvals.policy.yaml_nodes import Node
@@ -25,45 +25,68 @@ _WORDS = {
 
 MOST_KNOWN = 1_000
 """Names that a suggestion is looked for among."""
+MOST_TOLD = 200
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Place:
+class Diagnostic:
     """Something wrong; line and column count from 1."""
 
     line: int
     column: int
     message: str
     suggestion: str
+    excerpt: str = ""
+    """The line as it stands."""
+
+    def report(self, name: str = "policy") -> str:
+        """Three lines for a terminal or a log: what, where, what to do."""
+        first = max(0, self.column - 100)  # a line may be as long as the file
+        shown = self.excerpt[first : self.column + 100].replace("\t", " ")
+        shown = "".join(letter if letter.isprintable() else "�" for letter in shown)
+        lines = [
+            f"{name}:{self.line}:{self.column}: {self.message}",
+            f"    {shown}",
+            f"    {' ' * (self.column - 1 - first)}^ {self.suggestion}".rstrip(),
+        ]
+        return "\n".join(lines)
 
 
-class Places:
-    """Collects what is wrong."""
+def in_order(text: str, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The first MOST_TOLD of these, in the text's order, with their lines."""
+    lines = text.splitlines() or [""]
+    ordered = sorted(set(found), key=lambda one: (one.line, one.column))
+    return [replace(one, excerpt=lines[min(one.line, len(lines)) - 1]) for one in ordered[:MOST_TOLD]]
+
+
+class Diagnostics:
+    """All that is wrong with one text."""
 
     def __init__(self) -> None:
-        self.places: list[Place] = []
+        self.found: list[Diagnostic] = []
 
     def wrong(self, node: Node, message: str, suggestion: str) -> None:
-        """At a node."""
-        self.places.append(Place(node.line, node.column, message, suggestion))
+        """Say what is wrong at a node."""
+        self.found.append(Diagnostic(node.line, node.column, message, suggestion))
 
     def duplicates(self, root: Node) -> None:
-        """Keys that stand twice, anywhere in a tree."""
+        """Say which keys stand twice, anywhere in a tree."""
         for node in root.walk():
             for key in node.duplicates:
                 self.wrong(key, f"{key.value!r} stands here twice.", "Keep one of them.")
 
-    def validate(self, node: Node, adapter: Any, model: Any) -> Any:
-        """A node as what an adapter makes of it; None, and the places, if it does not fit. `model` has the keys."""
+    def validate(self, node: Node, adapter: TypeAdapter[T], model: type[BaseModel] | None) -> T | None:
+        """What an adapter makes of a node; None, and diagnostics, if it does not fit. `model` has the keys."""
         try:
             return adapter.validate_python(node.plain())
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 if not _other_branch(node, detail):
-                    self._misfit(node, detail, model)
+                    self._tell(node, detail, model)
             return None
 
-    def _misfit(self, node: Node, detail: ErrorDetails, model: Any) -> None:
+    def _tell(self, node: Node, detail: ErrorDetails, model: type[BaseModel] | None) -> None:
         path = _real(node, detail["loc"])
         kind, context = detail["type"], detail.get("ctx", {})
         if kind == "extra_forbidden":
@@ -85,7 +108,7 @@ class Places:
             self.wrong(node.at(*path), message, suggestion)
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """A suggestion: the known word that is meant, or all of them."""
     words = list(islice(known, MOST_KNOWN))
     close = difflib.get_close_matches(str(name), words, 1, 0.6)
@@ -95,7 +118,7 @@ def nearest(name: Any, known: Iterable[str]) -> str:
 
 
 def _other_branch(node: Node, detail: ErrorDetails) -> bool:
-    """Whether it is about the branch of a union that is not meant: a word where keys are given, or keys for a word."""
+    """Whether a problem is about the branch of a union that is not meant: a word for given keys, or keys for a word."""
     path = _real(node, detail["loc"])
     if len(path) == len(detail["loc"]):
         return False
@@ -103,8 +126,8 @@ def _other_branch(node: Node, detail: ErrorDetails) -> bool:
     return detail["type"] == ("literal_error" if given else "model_type")
 
 
-def _real(node: Node, path: tuple[Any, ...]) -> tuple[str | int, ...]:
-    """Without the steps that pydantic adds for the branches of a union."""
+def _real(node: Node, path: Iterable[str | int]) -> tuple[str | int, ...]:
+    """A path without the steps that pydantic adds for the branches of a union."""
     found: list[str | int] = []
     for step in path:
         if _exists(node.at(*found), step):
@@ -112,13 +135,13 @@ def _real(node: Node, path: tuple[Any, ...]) -> tuple[str | int, ...]:
     return tuple(found)
 
 
-def _exists(node: Node, step: Any) -> bool:
+def _exists(node: Node, step: str | int) -> bool:
     if isinstance(node.value, dict):
         return step in node.value
     return isinstance(node.value, list) and isinstance(step, int) and step < len(node.value)
 
 
-def _fields_at(model: Any, path: Iterable[str | int]) -> list[str]:
+def _fields_at(model: type[BaseModel] | None, path: Iterable[str | int]) -> list[str]:
     """The keys that there are at a path of a model."""
     for step in (step for step in path if isinstance(step, str)):
         fields = model.model_fields if _is_model(model) else {}
@@ -126,12 +149,12 @@ def _fields_at(model: Any, path: Iterable[str | int]) -> list[str]:
     return list(model.model_fields) if _is_model(model) else []
 
 
-def _model_in(kind: Any) -> Any:
+def _model_in(kind: object) -> type[BaseModel] | None:
     if _is_model(kind):
         return kind
     inside = typing.get_args(kind) if isinstance(kind, UnionType) or typing.get_origin(kind) else ()
     return next((found for option in inside if (found := _model_in(option)) is not None), None)
 
 
-def _is_model(kind: Any) -> bool:
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)

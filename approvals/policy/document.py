@@ -132,7 +132,7 @@ class NotifyPart(Part):
     """Whether those who may approve are written to, one by one."""
 
 
-class Terms(Part):
+class TermsPart(Part):
     """What both a rule and the defaults may say."""
 
     risk: Risk | None = None
@@ -150,14 +150,14 @@ class Terms(Part):
     notify: NotifyPart | None = None
 
 
-class DefaultsPart(Terms):
+class DefaultsPart(TermsPart):
     """What holds where a rule says nothing, and for calls that no rule is about."""
 
     action: Annotated[Action, Field(strict=False)] = Action.REQUIRE_APPROVAL
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
-class RulePart(Terms):
+class RulePart(TermsPart):
     """One rule. The first one that matches decides."""
 
     id: RuleId

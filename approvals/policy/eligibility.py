@@ -36,7 +36,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestFacts:
     """What matters of a request, and of whose it is."""
 
     risk: str
@@ -46,7 +46,7 @@ class Asked:
     """As the agent says."""
 
 
-def why_not(reviewers: Reviewers, asked: Asked, candidate: Candidate, act: Act, channel: str) -> str | None:
+def why_not(reviewers: Reviewers, asked: RequestFacts, candidate: Candidate, act: Act, channel: str) -> str | None:
     """Why this person may not do this here, said to them; None when they may."""
     if candidate.disabled:
         return "This account is disabled."

@@ -9,9 +9,9 @@ from pydantic import Field, TypeAdapter
 
 from approvals.errors import ApprovalsError
 from approvals.instant import Instant
-from approvals.policy.diagnostics import Place, Places
+from approvals.policy.diagnostics import Diagnostic, Diagnostics, in_order
 from approvals.policy.document import Name, Part
-from approvals.policy.loader import PolicyRefused, problems_at
+from approvals.policy.loader import PolicyRefused
 from approvals.policy.model import (
     CallFacts,
     Judgement,
@@ -52,7 +52,7 @@ class CallGiven(Part):
     annotations: HintsGiven | None = None
 
 
-class Expected(Part):
+class Expectation(Part):
     """What is looked at of the judgement; at least one."""
 
     action: Literal["allow", "require_approval", "deny"] | None = None
@@ -68,7 +68,7 @@ class Example(Part):
 
     name: Name
     call: CallGiven
-    expect: Expected
+    expect: Expectation
 
 
 class Examples(Part):
@@ -94,7 +94,7 @@ class Result:
     differences: tuple[str, ...]
 
 
-class _Reading(Places):
+class _Reading(Diagnostics):
     def examples(self, root: Node) -> list[Placed]:
         self.duplicates(root)
         made: Examples | None = self.validate(root, TypeAdapter(Examples), Examples)
@@ -117,10 +117,10 @@ def read_examples(text: str) -> list[Placed]:
     try:
         found = reading.examples(parse(text))
     except Unreadable as error:
-        place = Place(error.line, error.column, error.message, error.suggestion)
-        raise PolicyRefused(problems_at(text, [place])) from error
-    if reading.places:
-        raise PolicyRefused(problems_at(text, reading.places))
+        place = Diagnostic(error.line, error.column, error.message, error.suggestion)
+        raise PolicyRefused(in_order(text, [place])) from error
+    if reading.found:
+        raise PolicyRefused(in_order(text, reading.found))
     return found
 
 
@@ -186,7 +186,7 @@ def _hide(encoded: Any) -> Any:
     return encoded
 
 
-def _differences(expected: Expected, judgement: Judgement) -> tuple[str, ...]:
+def _differences(expected: Expectation, judgement: Judgement) -> tuple[str, ...]:
     found = {
         "action": judgement.action.value,
         "rule": judgement.rule,

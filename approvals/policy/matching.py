@@ -47,7 +47,7 @@ class Matcher:
     trusted: bool | None = None
     assurance: str | None = None
 
-    def misfit(self, tool: ToolFacts, action: Action) -> str:
+    def mismatch(self, tool: ToolFacts, action: Action) -> str:
         """Why no call of this tool is meant; empty if one may be."""
         for what, globs, name in (
             ("server", self.server, tool.server),
@@ -73,7 +73,7 @@ class Matcher:
         """Whether it depends on who calls."""
         return self.agent is not None or self.agent_group is not None
 
-    def stranger(self, call: CallFacts) -> str:
+    def caller_mismatch(self, call: CallFacts) -> str:
         """Why this caller is not meant; empty if it is."""
         if self.agent is not None and (call.agent is None or not self.agent.fit(call.agent)):
             return f"the agent is {call.agent or 'unidentified'}, not {self.agent}"

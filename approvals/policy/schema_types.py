@@ -28,19 +28,19 @@ _WORDS = {"int": "an integer", "number": "a number", "string": "text", "bool": "
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
-    """The type of a value as far as its schema tells. Shapes are a graph, as schemas are: one may lie within itself."""
+class Type:
+    """The type of a value as far as its schema tells. Types are a graph, as schemas are: one may lie within itself."""
 
     kind: str = "any"
     """any, int, number, string, bool, list or object."""
     nullable: bool = True
-    fields: Mapping[str, "Shape"] = field(default_factory=dict)
+    fields: Mapping[str, "Type"] = field(default_factory=dict)
     closed: bool = False
     """Whether `fields` are all there can be."""
-    items: "Callable[[], Shape] | None" = None
+    items: "Callable[[], Type] | None" = None
 
     @property
-    def item(self) -> "Shape | None":
+    def item(self) -> "Type | None":
         """Of a list's elements."""
         return self.items() if self.items is not None else None
 
@@ -49,23 +49,24 @@ class Shape:
         return _WORDS.get(self.kind, "an object")
 
 
-ANY = Shape()
+ANY = Type()
 
 
-def shape_of(schema: Any) -> Shape:
-    """Of a JSON Schema; what it says in other ways than type, properties, items, anyOf, oneOf and $ref is not used.
+def type_of(schema: object) -> Type:
+    """The type that a JSON Schema promises; what it says in other ways than type, properties, items, anyOf, oneOf and
+    $ref is not used.
 
     Nothing is read before somebody asks for it, and no place twice: it costs what is looked at, however large the
     schema is and however often it refers to itself.
     """
-    shape = _Reader(schema).shape(schema)
-    return shape if shape.kind == "object" else ANY
+    found = _Reader(schema).type_at(schema)
+    return found if found.kind == "object" else ANY
 
 
-def plain(encoded: Any, shape: Shape = ANY) -> tuple[Any, dict[Path, str]]:
+def plain(encoded: Any, declared: Type = ANY) -> tuple[Any, dict[Path, str]]:
     """Encoded arguments as plain values, without those that cannot be passed on; these by path, with why."""
     missing: dict[Path, str] = {}
-    value = _plain(encoded, shape, ("args",), missing, 0)
+    value = _plain(encoded, declared, ("args",), missing, 0)
     if not isinstance(value, dict) and ("args",) not in missing:
         missing[("args",)] = "is not an object"
     return (value if isinstance(value, dict) else {}), missing
@@ -93,10 +94,10 @@ class _Reader:
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        self._known: dict[int, Shape] = {}
+        self._known: dict[int, Type] = {}
         """By the identity of the place, which the root keeps alive."""
 
-    def shape(self, schema: Any) -> Shape:
+    def type_at(self, schema: Any) -> Type:
         known = self._known.get(id(schema))
         if known is None:
             self._known[id(schema)] = ANY  # for whoever asks for it on the way to itself
@@ -107,12 +108,12 @@ class _Reader:
             self._known[id(schema)] = known
         return known
 
-    def _read(self, schema: Any) -> Shape:
+    def _read(self, schema: Any) -> Type:
         if not isinstance(schema, Mapping):
             return ANY
         if "$ref" in schema:
             within, _, name = str(schema["$ref"]).partition("#/$defs/")
-            return ANY if within else self.shape(self._root["$defs"][name])
+            return ANY if within else self.type_at(self._root["$defs"][name])
         if options := schema.get("anyOf") or schema.get("oneOf"):
             return self._any_of(options)
         if "allOf" in schema or "not" in schema or "if" in schema:
@@ -124,32 +125,32 @@ class _Reader:
         if kind is None:
             return ANY
         if kind == "list":
-            return Shape(kind, nullable, items=partial(self.shape, schema.get("items")))
-        return self._object(schema, nullable) if kind == "object" else Shape(kind, nullable)
+            return Type(kind, nullable, items=partial(self.type_at, schema.get("items")))
+        return self._object(schema, nullable) if kind == "object" else Type(kind, nullable)
 
-    def _any_of(self, options: list[Any]) -> Shape:
+    def _any_of(self, options: list[Any]) -> Type:
         real = [option for option in options if option.get("type") != "null"]
         if len(real) != 1:
             return ANY
-        one = self.shape(real[0])
+        one = self.type_at(real[0])
         return replace(one, nullable=one.nullable or len(options) > 1)
 
-    def _object(self, schema: Mapping[str, Any], nullable: bool) -> Shape:
+    def _object(self, schema: Mapping[str, Any], nullable: bool) -> Type:
         properties = schema.get("properties") or {}
         free = not properties and schema is not self._root
         more = schema.get("additionalProperties", free) or schema.get("patternProperties")
-        return Shape("object", nullable, _Fields(self, properties), closed=not more)
+        return Type("object", nullable, _Fields(self, properties), closed=not more)
 
 
-class _Fields(Mapping[str, Shape]):
+class _Fields(Mapping[str, Type]):
     """An object's fields, each read when it is asked for."""
 
     def __init__(self, reader: _Reader, properties: Mapping[str, Any]) -> None:
         self._reader = reader
         self._properties = properties
 
-    def __getitem__(self, name: str) -> Shape:
-        return self._reader.shape(self._properties[name])
+    def __getitem__(self, name: str) -> Type:
+        return self._reader.type_at(self._properties[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._properties)
@@ -158,24 +159,24 @@ class _Fields(Mapping[str, Shape]):
         return len(self._properties)
 
 
-def _plain(value: Any, shape: Shape, path: Path, missing: dict[Path, str], depth: int) -> Any:
+def _plain(value: Any, declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
     """Called for a value that may be kept: the caller drops it again when its own path is in `missing`."""
     if depth > MAX_DEPTH:
         missing[path] = "is nested too deeply"
     elif isinstance(value, dict):
-        return _object(value, shape, path, missing, depth)
+        return _object(value, declared, path, missing, depth)
     elif isinstance(value, list):
-        if shape.kind not in {"list", "any"}:
-            missing[path] = f"is a list, and the tool declares {shape.words}"
+        if declared.kind not in {"list", "any"}:
+            missing[path] = f"is a list, and the tool declares {declared.words}"
             return None
-        item = shape.item or ANY
+        item = declared.item or ANY
         return [_plain(each, item, (*path, EACH), missing, depth + 1) for each in value]
     else:
-        _check(value, shape, path, missing)
+        _check(value, declared, path, missing)
     return value
 
 
-def _object(value: dict[Any, Any], shape: Shape, path: Path, missing: dict[Path, str], depth: int) -> Any:
+def _object(value: dict[Any, Any], declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
     if is_redacted(value) or "$redacted" in value:
         missing[path] = "is redacted"
         return None
@@ -184,19 +185,19 @@ def _object(value: dict[Any, Any], shape: Shape, path: Path, missing: dict[Path,
         if number is None:
             missing[path] = "cannot be read"
         else:
-            _check(number, shape, path, missing)
+            _check(number, declared, path, missing)
         return number
     if any(not isinstance(key, str) or (key.startswith("$") and not key.startswith("$$")) for key in value):
         missing[path] = "cannot be read"
         return None
-    if shape.kind not in {"object", "any"}:
-        missing[path] = f"is an object, and the tool declares {shape.words}"
+    if declared.kind not in {"object", "any"}:
+        missing[path] = f"is an object, and the tool declares {declared.words}"
         return None
     kept = {}
     for key, below in value.items():
         name = key[1:] if key.startswith("$$") else key
         here = (*path, name)
-        plain_value = _plain(below, shape.fields.get(name, ANY), here, missing, depth + 1)
+        plain_value = _plain(below, declared.fields.get(name, ANY), here, missing, depth + 1)
         if here not in missing:
             kept[name] = plain_value
     return kept
@@ -209,17 +210,17 @@ def _number(value: dict[str, Any]) -> Any:
         return None
 
 
-def _check(value: Any, shape: Shape, path: Path, missing: dict[Path, str]) -> None:
+def _check(value: Any, declared: Type, path: Path, missing: dict[Path, str]) -> None:
     kind = type(value)
     if value is None:
-        if not shape.nullable:
-            missing[path] = f"is null, and the tool declares {shape.words}"
+        if not declared.nullable:
+            missing[path] = f"is null, and the tool declares {declared.words}"
     elif kind not in {bool, int, float, str}:
         missing[path] = "cannot be read"
     elif kind is int and value not in INT64:
         missing[path] = "is an integer of more than 64 bits"
-    elif not _fits(kind, shape.kind):
-        missing[path] = f"is not what the tool declares: {shape.words}"
+    elif not _fits(kind, declared.kind):
+        missing[path] = f"is not what the tool declares: {declared.words}"
 
 
 def _fits(kind: type, declared: str) -> bool:

@@ -6,16 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select
 
 from approvals.errors import Forbidden, NotPossible
-from approvals.policy.eligibility import (
-    API,
-    Act,
-    Asked,
-    Candidate,
-    folded,
-    satisfied,
-    token_fault,
-    why_not,
-)
+from approvals.policy.eligibility import API, Act, Candidate, RequestFacts, folded, satisfied, token_fault, why_not
 from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
 from approvals.service.identity import credentials, roles, users
@@ -90,7 +81,7 @@ class Authority:
         if not self.enough(reader, row):
             raise NotPossible("Somebody who approved it may no longer do so.", state=row.state)
 
-    def _vote(self, wanted: Reviewers, about: Asked, given: Row, user: Row) -> Vote:
+    def _vote(self, wanted: Reviewers, about: RequestFacts, given: Row, user: Row) -> Vote:
         candidate = self._candidate(user)
         return Vote(given, user, candidate.groups, why_not(wanted, about, candidate, Act.APPROVE, given.channel))
 
@@ -116,10 +107,10 @@ def on_content(reader: Reader, row: Row) -> list[Row]:
     return reader.all(_OF_CONTENT, request_id=row.id, version=row.content_version)
 
 
-def asked(reader: Reader, row: Row) -> Asked:
+def asked(reader: Reader, row: Row) -> RequestFacts:
     """What matters of a request for who may decide it."""
     owners = reader.all(_OWNERS, agent_id=row.agent_id) if row.agent_id is not None else []
-    return Asked(row.risk, frozenset(owner.user_id for owner in owners), row.on_behalf_of)
+    return RequestFacts(row.risk, frozenset(owner.user_id for owner in owners), row.on_behalf_of)
 
 
 def groups_of(user: Row, named: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from approvals.policy.eligibility import (
     TOKEN_LIFE,
     Act,
-    Asked,
     Candidate,
+    RequestFacts,
     folded,
     satisfied,
     token_fault,
@@ -44,7 +44,7 @@ def ann(**changes):
 
 
 def may(reviewers=None, asked=None, candidate=None, act=Act.APPROVE, channel="web"):
-    return why_not(reviewers or Reviewers(), asked or Asked("low"), candidate or ann(), act, channel) is None
+    return why_not(reviewers or Reviewers(), asked or RequestFacts("low"), candidate or ann(), act, channel) is None
 
 
 ROLES = [frozenset(roles) for size in range(5) for roles in itertools.combinations(
@@ -69,15 +69,15 @@ NAMED = {
     "escalated to another": (Reviewers(people=("bob@example.com",), escalated_to=("oncall",)), False),
 }
 REQUESTERS = {
-    "nobody's": (Asked("low"), True),
-    "another's": (Asked("low", frozenset({"u-bob"}), "bob"), True),
-    "owned": (Asked("low", frozenset({"u-ann", "u-bob"})), False),
-    "for the handle": (Asked("low", on_behalf_of="ann@example.com"), False),
-    "for the name": (Asked("low", on_behalf_of="ann"), False),
-    "for the subject": (Asked("low", on_behalf_of="0a1b"), False),
-    "for them, written otherwise": (Asked("low", on_behalf_of=" ANN@example.COM\t"), False),
-    "for somebody whose name begins so": (Asked("low", on_behalf_of="anna"), True),
-    "owned by nobody, for nobody": (Asked("low", frozenset(), "   "), True),
+    "nobody's": (RequestFacts("low"), True),
+    "another's": (RequestFacts("low", frozenset({"u-bob"}), "bob"), True),
+    "owned": (RequestFacts("low", frozenset({"u-ann", "u-bob"})), False),
+    "for the handle": (RequestFacts("low", on_behalf_of="ann@example.com"), False),
+    "for the name": (RequestFacts("low", on_behalf_of="ann"), False),
+    "for the subject": (RequestFacts("low", on_behalf_of="0a1b"), False),
+    "for them, written otherwise": (RequestFacts("low", on_behalf_of=" ANN@example.COM\t"), False),
+    "for somebody whose name begins so": (RequestFacts("low", on_behalf_of="anna"), True),
+    "owned by nobody, for nobody": (RequestFacts("low", frozenset(), "   "), True),
 }
 
 
@@ -136,7 +136,7 @@ def test_p1_a_channel_decides_only_where_its_rule_and_the_table_let_it(risk, cha
     expected = risk in table.get(channel, {}).get(said, ())
     if act is Act.TEND:
         expected = channel == "web"
-    assert may(reviewers, Asked(risk), act=act, channel=channel) is expected
+    assert may(reviewers, RequestFacts(risk), act=act, channel=channel) is expected
 
 
 def test_the_table_of_channels_lets_a_rule_open_what_is_closed_but_not_beyond():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from approvals.policy import cel_ast
 from approvals.policy.cel import Cel, Unanswered
-from approvals.policy.engine import Outcome
+from approvals.policy.engine import RuleOutcome
 from approvals.policy.loader import PolicyRefused, read
 from approvals.policy.matching import Globs
 from approvals.policy.model import (
@@ -59,7 +59,7 @@ def policy(*rules, engine=None, **top):
     for rule in made:
         if rule["action"] == "deny":
             rule.setdefault("reason", "no")
-    return read(json.dumps({"version": 1, "rules": made} | top), engine=engine)
+    return read(json.dumps({"version": 1, "rules": made} | top), cel=engine)
 
 
 def judged(text_or_policy, made):
@@ -407,7 +407,7 @@ def test_p5_a_tree_that_cannot_be_read_touches_everything(serialized):
     tree = cel_ast.read(serialized)
     if isinstance(tree, cel_ast.Unclear):
         assert ("args",) in cel_ast.touched(tree)
-    assert ("args",) in cel_ast.touched(cel_ast.Node(0, (cel_ast.Unclear(0),)))
+    assert ("args",) in cel_ast.touched(cel_ast.Expression(0, (cel_ast.Unclear(0),)))
 
 
 def test_p5_an_expression_of_an_unknown_kind_touches_everything():
@@ -629,7 +629,7 @@ def test_a_rule_is_not_evaluated_over_a_tool_that_it_does_not_fit():
     rules = policy({"when": "args.amount == 5"})
     other = tool("other", schema={"type": "object", "properties": {"amount": {"type": "string"}}})
     held = rules.explain(call({"amount": "5"}, of=other))
-    assert held.steps[0].outcome is Outcome.NOT_EVALUATED
+    assert held.steps[0].outcome is RuleOutcome.NOT_EVALUATED
     assert "does not fit this tool" in held.judgement.reason
 
 
@@ -755,7 +755,7 @@ def agree(rules, calls):
             assert verdict is not Verdict.RUN or judgement.action is Action.ALLOW
         assert verdict is not Verdict.REFUSE or judgement.action is Action.DENY
         assert verdict is not Verdict.ASK or judgement.action is Action.REQUIRE_APPROVAL
-        failed = [step for step in explained.steps if step.outcome is Outcome.NOT_EVALUATED]
+        failed = [step for step in explained.steps if step.outcome is RuleOutcome.NOT_EVALUATED]
         if failed:
             assert judgement.action is not Action.ALLOW
             assert judgement.rule == failed[0].rule or judgement.action is Action.DENY

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from approvals.policy import schema_types
 from approvals.policy.loader import read
 from approvals.policy.model import Action, CallFacts, ToolFacts
-from approvals.policy.schema_types import ANY, Paths, shape_of
+from approvals.policy.schema_types import ANY, Paths, type_of
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations
 
@@ -64,7 +64,7 @@ def test_the_verdict_of_a_tool_reads_nothing_of_its_schema(reads):
 
 
 def test_an_honest_recursive_model_is_known_to_any_depth():
-    shape, steps = shape_of(bomb(2)), ["root", *["p0", "maybe", "p1"] * 20]
+    shape, steps = type_of(bomb(2)), ["root", *["p0", "maybe", "p1"] * 20]
     for step in steps:
         shape = shape.fields[step]
     assert shape.fields["size"].kind == "int"
@@ -94,7 +94,7 @@ def test_what_leads_only_to_itself_or_nowhere_may_be_anything(schema):
         "properties": {"a": schema},
         "$defs": {"A": {"$ref": "#/$defs/A"}, "B": {"anyOf": [{"$ref": "#/$defs/B"}]}},
     }
-    found = shape_of(whole).fields["a"]
+    found = type_of(whole).fields["a"]
     assert found is ANY or found.kind in {"any", "object"}
 
 
