@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from approvals.clock import boot_clock
-from approvals.errors import ApprovalsError, NotInAudience, Unauthenticated
+from approvals.errors import ApprovalsError, NotInAudience, Unauthenticated, Unavailable
 from approvals.gate.call import Caller
 from approvals.gate.client import ServiceClient
 from approvals.protocol import scopes
@@ -98,7 +98,9 @@ class KnownAgents:
         asked = boot_clock()
         try:
             verified = await self._client.verify_agent(key)
-        except Unauthenticated:
+        except Unauthenticated as error:
+            if error.extra.get("whose") == "sender":
+                raise own_key_is_dead() from error
             self._known.pop(name, None)  # nobody's any more
             raise
         until = asked + max(0.0, min(LONGEST, verified.expires_in - ASSERTION_MARGIN))
@@ -110,6 +112,14 @@ class KnownAgents:
             del self._asking[name]
         if not task.cancelled():
             task.exception()  # whoever asked has it, if they still wait
+
+
+def own_key_is_dead() -> Unavailable:
+    """It is this server's own key that the service does not know, and no fault of any agent's."""
+    return Unavailable(
+        "The approval service does not know this MCP server's own key.",
+        hint="Tell the person who runs it: it needs a new APPROVALS_SERVER_KEY.",
+    )
 
 
 def _hashed(key: str) -> str:

@@ -12,6 +12,7 @@ from approvals.gate.budgets import Budgets
 from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.session import Session
 from approvals.gate.settings import GateSettings
+from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.registration import ToolDefinition
@@ -21,7 +22,8 @@ T = TypeVar("T")
 
 class Gate:
     """One per server process. `definitions` gives the tools that it serves now, `code_versions` the code that runs
-    them as far as approvals bind it, `verifiers` the checks of those that can say themselves what came of a request."""
+    them as far as approvals bind it, `verifiers` the checks of those that can say themselves what came of a request,
+    `spellings` the names of a tool's arguments."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Gate:
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
         self.code_versions: Callable[[], Mapping[str, str]] = dict
         self.verifiers: Callable[[], Mapping[str, Verify]] = dict
+        self.spellings: Callable[[str], Spellings] = lambda tool: {}
         self._settings = settings
         self._code_version = code_version
         self._users = 0
@@ -70,6 +73,12 @@ class Gate:
         """Let a message that needs no approval through, on record; `free`, also for whom the server is not for."""
         async with self.running():
             return await self.session.observe(method, target, act, caller, free=free)
+
+    async def note_unknown(self, tool: str, caller: Caller) -> None:
+        """Put on record that a tool was called that there is not, if the gate is configured."""
+        async with self.running():
+            if self._session is not None:
+                self._session.note_unknown(tool, caller)
 
     async def agent_of(self, key: str) -> str | None:
         """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""

@@ -30,9 +30,11 @@ from approvals.gate.call import Answer, Call, Caller, Run
 from approvals.gate.callers import Callers
 from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate
+from approvals.gate.log_mask import install, mask_with
+from approvals.gate.masking import Mask
 from approvals.gate.runner import current_request_id
 from approvals.gate.settings import GateSettings
-from approvals.gate.spellings import spellings_of
+from approvals.gate.spellings import Spellings, spellings_of
 from approvals.gate.tools import (
     Approval,
     Verify,
@@ -69,6 +71,7 @@ class GatedServer(MCPServer[Any]):
     """
 
     def __init__(self, name: str, *, gate: Gate | None = None, bind_code: bool = True, **options: Any) -> None:
+        install()
         self.gate = gate or _gate_from_environment(name, options.get("version", ""))
         self._callers = Callers()
         self._approvals: dict[str, Approval] = {}
@@ -79,6 +82,7 @@ class GatedServer(MCPServer[Any]):
         if "request_state_security" not in options and self.gate.is_configured:
             options["request_state_security"] = rounds.security(self.gate.settings)
         self.gate.verifiers = self._verifiers
+        self.gate.spellings = self._spellings
         self.gate.code_versions = self._code
         options.setdefault("version", version("mcp-approvals"))
         options["lifespan"] = _within(self.gate, options.get("lifespan"))
@@ -140,14 +144,18 @@ class GatedServer(MCPServer[Any]):
             return await self._look(arguments, context)
         tool = self._tool_manager.get_tool(name)
         if tool is None:
+            await self.gate.note_unknown(name, self._caller(context))
             raise ToolError(f"Unknown tool: {name}")
         words, rest = self._split(tool, arguments)
         key = self._approval(name).idempotency
+        secret, spellings = tuple(self._approval(name).secret), spellings_of(tool.fn_metadata.arg_model)
+        mask_with(Mask(secret, (rest,), spellings))
         beats = mcp_context.Beats(context)
 
         async def run(values: dict[str, Any]) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
+            mask_with(Mask(secret, (rest, values), spellings))
             given = idempotency.filled(values, tool.fn_metadata.arg_model, key, current_request_id())
             try:
                 result = await ready(tool).run(given, self._for_tool(context, beats), convert_result=True)
@@ -270,6 +278,10 @@ class GatedServer(MCPServer[Any]):
         """What runs the tools that are served now; the same object while they are the same."""
         self._define()
         return self._code_versions
+
+    def _spellings(self, name: str) -> Spellings:
+        tool = self._tool_manager.get_tool(name)
+        return spellings_of(tool.fn_metadata.arg_model) if tool is not None else {}
 
     def _verifiers(self) -> dict[str, Verify]:
         tools = [tool.name for tool in self._tool_manager.list_tools()]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from mcp_types import CallToolResult
 
-from approvals.errors import ApprovalsError, Unauthenticated, Unavailable
+from approvals.errors import ApprovalsError, Unauthenticated
 from approvals.gate import answers
-from approvals.gate.agents import KnownAgents
+from approvals.gate.agents import KnownAgents, own_key_is_dead
 from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.client import ServiceClient
 from approvals.gate.events import EventStream
@@ -52,7 +52,13 @@ class Session:
         seal = Seal(gate.settings.server_key)
         self._runner = Runner(self._client, seal, self.id)
         self._verifier = Verifier(
-            self._client, seal, self.id, lambda: gate.verifiers(), self._runner.busy, self._lease.secret
+            self._client,
+            seal,
+            self.id,
+            lambda: gate.verifiers(),
+            self._runner.busy,
+            self._lease.secret,
+            lambda tool: gate.spellings(tool),
         )
         self._submissions = Submissions(gate.server, self.id, self._client, seal, self._lease, self._agents)
         self._turns = Turns()
@@ -125,6 +131,10 @@ class Session:
                 raise
         return await self._recorder.run(method, target, act, agent=self._agents.known(caller))
 
+    def note_unknown(self, tool: str, caller: Caller) -> None:
+        """Put on record that a tool was called that there is not."""
+        self._record_refusal("tools/call", tool, time.monotonic(), caller, "There is no such tool.")
+
     async def register(self) -> None:
         """Tell the service what this process serves."""
         await self._lease.register()
@@ -150,10 +160,7 @@ class Session:
         try:
             await self._lease.register()
         except Unauthenticated as error:
-            raise Unavailable(
-                "The approval service does not know this MCP server's own key.",
-                hint="Tell the person who runs it: it needs a new APPROVALS_SERVER_KEY.",
-            ) from error
+            raise own_key_is_dead() from error
 
     async def _run_now(self, call: Call, shown: str) -> CallToolResult:
         agent = self._agents.known(call.caller)

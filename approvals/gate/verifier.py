@@ -14,6 +14,7 @@ from approvals.errors import ApprovalsError
 from approvals.gate.client import ServiceClient
 from approvals.gate.masking import Mask, Masked
 from approvals.gate.seal import Seal
+from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
 from approvals.protocol.messages import Unsettled, Verification
 
@@ -37,6 +38,7 @@ class Verifier:
         verifiers: Callable[[], Mapping[str, Verify]],
         busy: Callable[[str], bool],
         secret: Callable[[str], tuple[str, ...]],
+        spellings: Callable[[str], Spellings],
     ) -> None:
         self._client = client
         self._seal = seal
@@ -44,6 +46,7 @@ class Verifier:
         self._verifiers = verifiers
         self._busy = busy
         self._secret = secret
+        self._spellings = spellings
         self._woken = asyncio.Event()
         self._said: dict[str, Verification] = {}
         """What was last said of requests that could not be told."""
@@ -88,7 +91,7 @@ class Verifier:
     async def _settle(self, tool: str, request: Unsettled, verify: Verify) -> None:
         exact = self._exact(request)
         outcome, note = await self._check(request.id, exact, verify)
-        mask = Mask(self._secret(tool), (exact or {},))
+        mask = Mask(self._secret(tool), (exact or {},), self._spellings(tool))
         found = mask.message(Verification, session=self._session, outcome=outcome, note=note)
         if self._busy(request.id) or self._said.get(request.id) == found.message:
             return

@@ -201,7 +201,9 @@ class CallRecord(Message):
     method: Short
     target: str = Field("", max_length=2_000)
     """Tool name, resource URI or prompt name."""
-    agent: str = Field("", max_length=200)
+    agent: str = Field(
+        "", max_length=200, description="Who called, in the gate's word: the service has not verified it."
+    )
     arguments: str = Field("", max_length=4_000)
     """Encoded, redacted, cut."""
     outcome: Literal["ok", "error", "refused"]

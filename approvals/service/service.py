@@ -6,7 +6,9 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from approvals.errors import (
     ApprovalsError,
@@ -104,6 +106,7 @@ class Service:
         self.policy = PolicyInForce(policy or DefaultPolicy())
         self.database = database
         self.keyring = keyring
+        self._registering: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.public_url = public_url.rstrip("/")
         self.metrics = Metrics(database)
         self.bus = Bus()
@@ -194,9 +197,11 @@ class Service:
     async def register(self, installation: Row, registration: Registration) -> Registered:
         """Take down what a gate process serves, or a part of it. Raises as `Registrations.take`."""
         part = await asyncio.to_thread(examine, registration)
-        await self.write(lambda tx: self.registrations.take(tx, installation, part))
-        session, complete = registration.session, registration.complete
-        return await self.leased(installation, session, refused=part.refused, complete=complete)
+        session = registration.session
+        async with self._registering.setdefault(session, asyncio.Lock()):  # one after the other, also if sent again
+            for piece in part.pieces():
+                await self.write(partial(self.registrations.take, installation=installation, part=piece))
+        return await self.leased(installation, session, refused=part.refused, complete=registration.complete)
 
     async def leased(
         self, installation: Row, session: str, *, refused: Mapping[str, str] | None = None, complete: bool = True

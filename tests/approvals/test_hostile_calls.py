@@ -249,3 +249,37 @@ def test_p5_no_text_makes_the_search_for_credentials_slow(piece):
     work(1000)
     small, large = work(20_000), work(80_000)
     assert large < max(10 * small, 0.05)
+
+
+async def test_p8_a_call_of_a_tool_that_there_is_not_is_on_record(served):
+    gate = served.gate()
+    async with Client(GatedServer("shop", gate=gate)) as agent:
+        for name in ("drop_everything", "x" * 100_000):
+            assert (await agent.call_tool(name, {})).is_error
+        await gate.session.register()
+        await gate.session._recorder.flush()
+    ((body,),) = served.house.rows(
+        "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
+    )
+    told = json.loads(body)
+    assert told["word_of"] == "the gate"
+    assert [(call["target"][:20], call["outcome"]) for call in told["calls"]] == [
+        ("drop_everything", "refused"),
+        ("… (cut off)", "refused"),
+    ]
+
+
+async def test_p8_what_a_failing_tool_says_is_logged_without_its_declared_secrets(served, caplog):
+    mcp = GatedServer("shop", gate=served.gate())
+
+    @mcp.tool(annotations=ToolAnnotations(read_only_hint=True), approval=Approval(secret=["pin"]))
+    def look(pin: str) -> str:
+        raise RuntimeError(f"no account with {pin}, postgres://ann:sesame-street@db/x")
+
+    async with Client(mcp) as agent:
+        await agent.call_tool("look", {"pin": "hush-hush-4711"})
+    said = caplog.text
+    assert "raised an unexpected exception" in said
+    assert "RuntimeError: no account with" in said
+    assert "hush-hush-4711" not in said
+    assert "sesame-street" not in said

@@ -1,5 +1,7 @@
 """What a gate serves is taken down in parts, each tool for itself, at a cost that grows with the bytes alone."""
 
+import asyncio
+
 import anyio
 import pytest
 from mcp import Client
@@ -197,3 +199,20 @@ def test_parts_fit_a_body_whatever_is_in_them():
     for part in enrolment._parts(tools):
         body = Registration(session="session-0001", tools=tuple(tool.definition for tool in part)).model_dump_json()
         assert len(body.encode()) < MAX_BODY
+
+
+async def test_p5_a_large_registration_leaves_the_writer_to_others_in_between(served, monkeypatch):
+    monkeypatch.setattr(registrations, "AT_ONCE", 3)
+    house, taken = served.house, []
+    take = house.service.registrations.take
+    monkeypatch.setattr(
+        house.service.registrations, "take", lambda tx, *args, **more: taken.append(take(tx, *args, **more))
+    )
+    tools = tuple(house.tool(name=f"tool{number}") for number in range(7))
+    told = Registration(session=house.session, tools=tools)
+    first, second = told, Registration(session=house.session, tools=tools[:4])
+    service, at = house.service, house.installation()
+    answers = await asyncio.gather(service.register(at, first), service.register(at, second))
+    assert [len(answer.tools) for answer in answers] in ([7, 4], [4, 4])
+    assert len(taken) == 5
+    assert set((await service.leased(at, house.session)).tools) == {tool.name for tool in tools[:4]}

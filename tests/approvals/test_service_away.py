@@ -70,6 +70,19 @@ async def test_p5_when_the_servers_own_key_is_dead_no_agent_is_told_that_its_key
     assert "own key" in answer.json()["detail"]
 
 
+async def test_p7_the_servers_key_dies_while_it_runs_and_no_agent_hears_401(served, log, monkeypatch):
+    monkeypatch.setattr(known_agents, "LONGEST", 0.0)
+    house = served.house
+    stranger = "mcpa_000000000000_" + "A" * 43
+    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+        assert (await posted(url, house.keys["agent"])).status_code not in {401, 503}
+        assert (await posted(url, stranger)).status_code == 401
+        house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
+        assert (await posted(url, house.keys["agent"])).status_code not in {401, 503}, "known: each call is told why"
+        refused = await posted(url, stranger)
+        assert (refused.status_code, "own key" in refused.json()["detail"]) == (503, True)
+
+
 async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_service_is_away(
     house, serve, log, monkeypatch
 ):

@@ -44,7 +44,12 @@ class Calls:
                 next_number=session.recorded + 1,
             )
         if new:
-            facts = {"first": numbers[0], "last": numbers[-1], "calls": [call.model_dump(mode="json") for call in new]}
+            facts = {
+                "word_of": "the gate",
+                "first": numbers[0],
+                "last": numbers[-1],
+                "calls": [call.model_dump(mode="json") for call in new],
+            }
             self._append(tx, installation, "calls.recorded", batch.session, facts)
         recorded = session.recorded + len(new)
         if batch.closed and session.closed_at is None:

@@ -1,6 +1,6 @@
 """What a gate process serves, taken down part by part; what is odd about one tool costs no other one its place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -15,6 +15,9 @@ from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow, table_of
 from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
 from approvals.service.tools.registry import DEFINITION, Registry
+
+AT_ONCE = 50
+"""Tools that are taken down in one transaction: whoever else writes waits for no more."""
 
 _sessions = table_of(GateSession)
 _served = table_of(SessionTool)
@@ -44,6 +47,15 @@ class Examined:
     tools: tuple[Checked, ...]
     refused: Mapping[str, str]
     """Those that cannot be gated, by name, with why."""
+
+    def pieces(self) -> Iterator["Examined"]:
+        """What is taken down in one transaction each, so that others write in between: parts of the same part."""
+        for start in range(0, max(1, len(self.tools)), AT_ONCE):
+            last = start + AT_ONCE >= len(self.tools)
+            told = self.registration
+            if not last:
+                told = told.model_copy(update={"complete": False})
+            yield Examined(told, self.tools[start : start + AT_ONCE], self.refused)
 
 
 def examine(registration: Registration) -> Examined:

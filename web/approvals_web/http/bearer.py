@@ -15,7 +15,10 @@ async def identify(request: Request) -> Principal:
     if known is None:
         service: Service = request.app.state.service
         token = _token(request)
-        known = await service.read(lambda reader: credentials.authenticate(reader, token))
+        try:
+            known = await service.read(lambda reader: credentials.authenticate(reader, token))
+        except Unauthenticated as error:  # of the sender's own key, not of one that it asks about
+            raise Unauthenticated(error.detail, hint=error.hint, whose="sender") from error
         request.state.bearer = known
         service.sightings.used(known.credential.id)
     return known
