@@ -206,7 +206,7 @@ async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_ol
         await until(lambda: house.waiting(request_id) == 0)
 
 
-async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, monkeypatch):
+async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, until, monkeypatch):
     balanced = partial(httpx2.AsyncClient, transport=RoundRobin(three.urls))
     monkeypatch.setattr("approvals.gate.client.httpx2.AsyncClient", balanced)
     gate = gate_to(three.urls[0])
@@ -214,8 +214,8 @@ async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path,
     with anyio.fail_after(60):
         async with Client(create(log, gate=gate)) as agent, asyncio.TaskGroup() as tasks:
             calls = [tasks.create_task(agent.call_tool("refund_order", {"order_id": n})) for n in range(5)]
-            while len(ids := [row for (row,) in three.house.rows("SELECT id FROM request")]) < 5:
-                await anyio.sleep(0.02)
+            await until(lambda: len(three.house.rows("SELECT id FROM request")) == 5)
+            ids = [row for (row,) in three.house.rows("SELECT id FROM request")]
             for number, request_id in enumerate(ids[:3]):
                 await three.restart(number)
                 await three.decide((number + 1) % 3, request_id)
