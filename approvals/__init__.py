@@ -4,23 +4,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from approvals.errors import ApprovalsError
+    from approvals.errors import ApprovalsError, Stale
     from approvals.gate.budgets import Budgets
     from approvals.gate.gate import Gate
-    from approvals.gate.runner import current_request_id
+    from approvals.gate.runner import current_preview, current_request_id
     from approvals.gate.server import GatedServer
     from approvals.gate.settings import GateSettings
     from approvals.gate.tools import Approval
+    from approvals.protocol.previews import Fact, Preview, View
 
-__all__ = ["Approval", "ApprovalsError", "Budgets", "Gate", "GateSettings", "GatedServer", "current_request_id"]
+__all__ = [
+    "Approval",
+    "ApprovalsError",
+    "Budgets",
+    "Fact",
+    "Gate",
+    "GateSettings",
+    "GatedServer",
+    "Preview",
+    "Stale",
+    "View",
+    "current_preview",
+    "current_request_id",
+]
 
 _HOMES = {
     "Approval": "gate.tools",
     "ApprovalsError": "errors",
     "Budgets": "gate.budgets",
+    "Fact": "protocol.previews",
     "Gate": "gate.gate",
     "GateSettings": "gate.settings",
     "GatedServer": "gate.server",
+    "Preview": "protocol.previews",
+    "Stale": "errors",
+    "View": "protocol.previews",
+    "current_preview": "gate.runner",
     "current_request_id": "gate.runner",
 }
 

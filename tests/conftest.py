@@ -87,6 +87,7 @@ BEHIND_HTTP = {
     "test_browser_values",
     "test_bursts",
     "test_card_of_a_run",
+    "test_effects",
     "test_clients",
     "test_gate_faults",
     "test_gated_server",

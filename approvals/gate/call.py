@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from mcp_types import CallToolResult, InputRequiredResult
 
@@ -11,6 +11,7 @@ from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.origin import Origin
+from approvals.gate.preview import Look, Looked, looked
 from approvals.gate.rounds import Round
 from approvals.gate.spellings import Spellings
 from approvals.protocol.messages import ClientInfo, RequestStatus
@@ -64,8 +65,16 @@ class Call:
     repeat_of: str | None = None
     read: Effective = field(default_factory=lambda: Effective({}))
     """What the gate goes on with, from `effective`."""
+    look: Look | None = None
+    """Looks up what it would do."""
+    looked: Looked = field(default_factory=Looked)
+    """What it would do, as it was found before it was filed."""
     unchanged: Callable[[], bool] = lambda: True
     """Whether what `run` would run is still what it was when the call came."""
+
+    async def foreseen(self) -> Self:
+        """The call with what it would do now."""
+        return replace(self, looked=await looked(self.look, self.read.values))
 
     @property
     def continues(self) -> str | None:

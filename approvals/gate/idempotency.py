@@ -52,6 +52,11 @@ def filled(
     return values | {parameter: kind.validate_python(request_id or str(uuid.uuid4()))}
 
 
+def parameter(model: type[ArgModelBase], name: str) -> str:
+    """What the tool's function calls the argument."""
+    return _argument(model, name)[0]
+
+
 @lru_cache(1024)
 def _argument(model: type[ArgModelBase], name: str) -> tuple[str, TypeAdapter[Any]]:
     """The function's own parameter, and its type."""

@@ -3,6 +3,8 @@
 The gate's client sends `Masked` messages and the gate's own words, nothing else; and only a mask makes a `Masked`.
 """
 
+import hashlib
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,18 +14,20 @@ from annotated_types import MaxLen
 
 from approvals.errors import ApprovalsError
 from approvals.gate.arguments import InvalidArguments
+from approvals.gate.preview_mask import masked_preview
 from approvals.gate.spellings import Spellings, spelled
 from approvals.protocol import redaction
 from approvals.protocol.declared import Declared
 from approvals.protocol.fields import Message
 from approvals.protocol.limits import MAX_RESULT
+from approvals.protocol.previews import Preview, dumped
 from approvals.protocol.secret_paths import declared_at
 
 M = TypeVar("M", bound=Message)
 
 _EXACT = (
     *("assertion", "call_id", "claim_id", "continues", "outcome", "sealed_arguments", "sealed_result"),
-    *("said", "session", "subject", "tool", "tool_hash", "trace_id"),
+    *("preview", "said", "session", "subject", "tool", "tool_hash", "trace_id"),
 )
 """Fields that no agent and no tool words: made by the gate or the service, sealed, or masked leaf by leaf before."""
 
@@ -70,6 +74,15 @@ class Mask:
             told["hidden"] = told.get("hidden", 0) + hidden
         return Masked(kind(**told))
 
+    def preview(self, preview: Preview, pepper: bytes) -> tuple[Preview, int]:
+        """A preview with masked words, and how many characters are hidden. Where any are, it says so by a name for
+        all that it said: previews that differ behind the mask are not equal."""
+        told, hidden = masked_preview(preview, self.declared)
+        if not hidden:
+            return preview, 0
+        name = hmac.new(pepper, b"preview\0" + dumped(preview), hashlib.sha256).hexdigest()
+        return Preview.model_validate(told | {"hidden": name}), hidden
+
     def of_error(self, error: ApprovalsError) -> str:
         """What may be said of an error: not what a tool's own validators say where a secret may be in it."""
         return error.kinds if self.secret and isinstance(error, InvalidArguments) else error.detail
@@ -79,10 +92,12 @@ class Mask:
         return {name: value for name, (value, _) in done.items()}, sum(hidden for _, hidden in done.values())
 
     def _field(self, kind: type[Message], name: str, value: Any) -> tuple[Any, int]:
+        if name in _EXACT:
+            return value, 0
         if isinstance(value, Message):
             told, hidden = self._told(type(value), dict(value))
             return type(value)(**told), hidden
-        if not isinstance(value, str) or name in _EXACT:
+        if not isinstance(value, str):
             return value, 0
         return redaction.told(value, _most(kind, name), self.declared)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,16 @@ from approvals.errors import (
     ApprovalsError,
     Invalid,
     NotFound,
+    NotPossible,
+    Stale,
     Unavailable,
 )
 from approvals.gate import answers
 from approvals.gate.arguments import Effective
+from approvals.gate.call import Call
 from approvals.gate.client import ServiceClient
 from approvals.gate.masking import NO_SECRETS, Mask, Masked
+from approvals.gate.preview import looked
 from approvals.gate.seal import Seal
 from approvals.protocol import redaction
 from approvals.protocol.messages import (
@@ -31,6 +35,8 @@ from approvals.protocol.messages import (
     Outcome,
     RequestStatus,
 )
+from approvals.protocol.preview_words import changed_words
+from approvals.protocol.previews import Preview, differs, preview_hash
 from approvals.protocol.states import State
 
 CLAIM_TRIES = 3
@@ -39,6 +45,7 @@ REPORT_PAUSE = 1.0
 REPORT_TRIES = 300
 
 _current: ContextVar[str | None] = ContextVar("approvals_request_id", default=None)
+_foreseen: ContextVar[Preview | None] = ContextVar("approvals_preview", default=None)
 
 
 def current_request_id() -> str | None:
@@ -47,14 +54,21 @@ def current_request_id() -> str | None:
     return _current.get()
 
 
+def current_preview() -> Preview | None:
+    """Inside a tool that runs on a permission: its preview as it was found just now, which is what was approved. A tool
+    that compares its `basis` in the transaction of its effect, and raises Stale where it is another, leaves no gap."""
+    return _foreseen.get()
+
+
 @contextlib.contextmanager
-def running(request_id: str | None) -> Iterator[None]:
+def running(request_id: str | None, preview: Preview | None = None) -> Iterator[None]:
     """Name the request that a tool runs for, or None when it runs without one."""
-    token = _current.set(request_id)
+    tokens = _current.set(request_id), _foreseen.set(preview)
     try:
         yield
     finally:
-        _current.reset(token)
+        _current.reset(tokens[0])
+        _foreseen.reset(tokens[1])
 
 
 class NotStarted(Exception):
@@ -68,10 +82,11 @@ class Lost(Exception):
 class Runner:
     """Claims, runs and reports for one gate process."""
 
-    def __init__(self, client: ServiceClient, seal: Seal, session: str) -> None:
+    def __init__(self, client: ServiceClient, seal: Seal, session: str, pepper: Callable[[], bytes]) -> None:
         self._client = client
         self._seal = seal
         self._session = session
+        self._pepper = pepper
         self._mine: set[str] = set()
         self._unreported: set[str] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -87,18 +102,15 @@ class Runner:
     async def claim_and_run(
         self,
         status: RequestStatus,
-        arguments: Effective,
-        run: Callable[[dict[str, Any]], Awaitable[Any]],
-        unchanged: Callable[[], bool],
+        call: Call,
         stopped: Callable[[], bool],
         starts: Callable[[], None],
-        mask: Mask = NO_SECRETS,
         *,
         other: str | None = None,
     ) -> CallToolResult:
         """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came; `starts`
         is called then. With `other`, another call was approved that said this: what it made is what runs. Raises
-        NotPossible when there is nothing (more) to claim."""
+        NotPossible when there is nothing (more) to claim, or its effect is another by now."""
         with self._hold(status.id):
             before = boot_clock()
             claim = Claim(
@@ -109,9 +121,15 @@ class Runner:
                 exact=other is not None,
             )
             claimed = await self._claim(status, claim)
-            approved = arguments.shown if other is None else self._opened(claimed, other)
-            values, why = _values(arguments, approved)
-            if claimed.request.digest != status.digest or not unchanged():
+            approved = call.read.shown if other is None else self._opened(claimed, other)
+            call = replace(call, mask=replace(call.mask, forms=(*call.mask.forms, *filter(None, [approved]))))
+            values, why = _values(call.read, approved)
+            changed, found = "", None
+            if claimed.request.digest != status.digest or not _is_shown(claimed, status):
+                why = "what would run is not what was approved any more"
+            elif not why and claimed.preview is not None:
+                found, changed, why = await self._look_again(call, values, claimed.preview)
+            if not call.unchanged():
                 why = "what would run is not what was approved any more"
             elif stopped():
                 why = "writes were frozen at the moment of starting"
@@ -121,8 +139,11 @@ class Runner:
             if why:
                 await self._report(status.id, _not_executed(claim.claim_id, why))
                 return answers.not_started(status, why)
-            mask = replace(mask, forms=(*mask.forms, *filter(None, [approved])))
-            return await self._run(status, claim.claim_id, claimed.lease_seconds, values, run, mask)
+            if changed:
+                await self._report(status.id, _stale(claim.claim_id, changed, call.mask))
+                raise NotPossible(changed)
+            with running(status.id, found):
+                return await self._run(status, claim.claim_id, claimed.lease_seconds, values, call)
 
     def stored(self, status: RequestStatus, *, replayed: bool) -> CallToolResult:
         """The result that was sealed when it ran."""
@@ -131,6 +152,16 @@ class Runner:
             return answers.without_result(status)
         result = CallToolResult.model_validate_json(raw)
         return answers.replayed(result, status) if replayed else result
+
+    async def _look_again(
+        self, call: Call, values: dict[str, Any], approved: Preview
+    ) -> tuple[Preview | None, str, str]:
+        """What it would do now; in what that is not what was approved; or why it cannot be known, so nothing runs."""
+        now = await looked(call.look, values)
+        if now.preview is None:
+            return None, "", f"its effect could not be looked up again: {now.why_not or 'it has no preview any more'}"
+        found, _ = call.mask.preview(now.preview, self._pepper())
+        return now.preview, changed_words(approved, found) if differs(approved, found) else "", ""
 
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
@@ -172,27 +203,28 @@ class Runner:
         claim_id: str,
         lease_seconds: float,
         values: dict[str, Any],
-        run: Callable[[dict[str, Any]], Awaitable[Any]],
-        mask: Mask,
+        call: Call,
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
         started = boot_clock()
         try:
-            with running(status.id):
-                result = await run(values)
+            result = await call.run(values)
         except NotStarted as error:
             await self._report(status.id, _not_executed(claim_id, str(error)))
             return answers.not_started(status, str(error))
         except Lost:
             return answers.of_status(status.model_copy(update={"state": State.UNKNOWN}))  # once its lease has run out
+        except Stale as error:
+            await self._report(status.id, _stale(claim_id, error.detail, call.mask))
+            raise NotPossible(error.detail) from error
         except Exception as error:
-            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, mask))
+            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, call.mask))
             raise
         finally:
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()
-        await self._report(status.id, self._outcome(status.id, claim_id, result, started, mask))
+        await self._report(status.id, self._outcome(status.id, claim_id, result, started, call.mask))
         return result
 
     def _outcome(
@@ -266,6 +298,11 @@ def _values(arguments: Effective, approved: dict[str, Any] | None) -> tuple[dict
         return {}, error.detail
 
 
+def _is_shown(claimed: Claimed, status: RequestStatus) -> bool:
+    """Whether the preview is the one that the digest covers."""
+    return preview_hash(claimed.preview) == status.preview_hash
+
+
 def _raised(error: Exception) -> CallToolResult:
     words = redaction.clean(str(error) or type(error).__name__)
     return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
@@ -273,6 +310,10 @@ def _raised(error: Exception) -> CallToolResult:
 
 def _not_executed(claim_id: str, why: str) -> Masked[Outcome]:
     return NO_SECRETS.message(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
+
+
+def _stale(claim_id: str, changed: str, mask: Mask) -> Masked[Outcome]:
+    return mask.message(Outcome, claim_id=claim_id, outcome="stale", error=changed)
 
 
 def _asks_for_more() -> CallToolResult:

@@ -22,7 +22,7 @@ from pydantic import Field
 from starlette.applications import Starlette
 
 from approvals import ids, setting_names
-from approvals.errors import ApprovalsError, NotConfigured
+from approvals.errors import ApprovalsError, NotConfigured, Stale
 from approvals.gate import answers, auth, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
@@ -160,6 +160,8 @@ class GatedServer(MCPServer[Any]):
             try:
                 result = await ready(tool).run(given, self._for_tool(context, beats), convert_result=True)
             except ToolError as error:
+                if current_request_id() is not None and isinstance(error.__cause__, Stale):
+                    raise error.__cause__ from error
                 if current_request_id() is None or context._request_context is None:
                     raise
                 result = _raised(name, error)
@@ -206,6 +208,7 @@ class GatedServer(MCPServer[Any]):
             arguments=given,
             effective=partial(effective, tool, given, self._approval(tool.name).idempotency),
             run=run,
+            look=self._approval(tool.name).look(tool),
             spellings=spellings_of(tool.fn_metadata.arg_model),
             caller=caller,
             budget=self.gate.budgets.for_call(

@@ -50,7 +50,7 @@ class Session:
         )
         self._stream = EventStream(self._client, self.id, self._lease)
         seal = Seal(gate.settings.server_key)
-        self._runner = Runner(self._client, seal, self.id)
+        self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper)
         self._verifier = Verifier(
             self._client,
             seal,
@@ -110,6 +110,7 @@ class Session:
             if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
                 return await self._run_now(call, canonical(shown).decode())
             call.read.settle()
+            call = await call.foreseen()
             submitted: Submitted
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 submitted = await self._submissions.submit(call, verdict)

@@ -17,6 +17,7 @@ from approvals.gate.seal import Seal
 from approvals.protocol.canonical import JsonObject, canonical, digest, encode, said_hash
 from approvals.protocol.limits import MAX_ARGUMENTS
 from approvals.protocol.messages import Filing, RequestStatus
+from approvals.protocol.previews import preview_hash
 from approvals.protocol.registration import ToolVerdict
 from approvals.protocol.states import State
 
@@ -60,8 +61,10 @@ class Submissions:
             raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
         return call.mask.arguments(encoded, self._lease.pepper)
 
-    async def submit(self, call: Call, verdict: ToolVerdict) -> Submitted:
-        """File the call; once more when what this process knew was stale."""
+    async def submit(self, call: Call, verdict: ToolVerdict, *, anew: bool = False) -> Submitted:
+        """File the call; once more when what this process knew was stale. What is asked `anew` goes on with no request
+        that it waited for before."""
+        call = replace(call, round=replace(call.round, continues=None)) if anew and call.round is not None else call
         try:
             return await self._file(call, verdict)
         except Stale:
@@ -81,7 +84,7 @@ class Submissions:
 
     def is_own(self, call: Call, status: RequestStatus) -> bool:
         """Whether what was approved is this very call, and not another one that said the same."""
-        return status.digest == self._digest(call, self.redacted(call)[0], status.tool_hash)
+        return status.digest == self._digest(call, self.redacted(call)[0], status.tool_hash, status.preview_hash)
 
     def is_callers(self, request_id: str, caller: Caller) -> bool:
         """Whether this caller's call was filed as this request here."""
@@ -92,7 +95,8 @@ class Submissions:
         filing = await self._filing(call, verdict.tool_hash, arguments, hidden)
         status = await self._client.file(filing)
         ended = status.state not in {State.PENDING, State.APPROVED}  # so it did as the tool was defined then
-        expected = self._digest(call, arguments, status.tool_hash if ended else verdict.tool_hash)
+        tool_hash = status.tool_hash if ended else verdict.tool_hash
+        expected = self._digest(call, arguments, tool_hash, status.preview_hash)
         if status.tool != call.tool or (status.digest != expected and not call.read.makes):
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
         self._remember(status.id, call.caller)
@@ -100,6 +104,10 @@ class Submissions:
 
     async def _filing(self, call: Call, tool_hash: str, arguments: JsonObject, hidden: int) -> Masked[Filing]:
         said = self.said(call)
+        preview, more = None, 0
+        if call.looked.preview is not None:
+            preview, more = call.mask.preview(call.looked.preview, self._lease.pepper)
+        content = self._digest(call, arguments, tool_hash, preview_hash(preview))
         exact = json.dumps({"shown": call.read.shown, "said": said}).encode()
         try:
             return call.mask.message(
@@ -110,8 +118,10 @@ class Submissions:
                 tool_hash=tool_hash,
                 arguments=arguments,
                 said=said,
-                hidden=hidden,
-                sealed_arguments=self._seal.seal(exact, f"arguments {self._digest(call, arguments, tool_hash)}"),
+                hidden=hidden + more,
+                sealed_arguments=self._seal.seal(exact, f"arguments {content}"),
+                preview=preview,
+                no_preview=call.looked.why_not,
                 assertion=await self._assertion(call.caller),
                 subject=call.caller.subject,
                 reason=call.reason or None,
@@ -129,8 +139,8 @@ class Submissions:
     async def _assertion(self, caller: Caller) -> str | None:
         return None if caller.agent_key is None else (await self._agents.of(caller.agent_key)).assertion
 
-    def _digest(self, call: Call, arguments: JsonObject, tool_hash: str) -> str:
-        return digest(server=self._server, tool=call.tool, tool_hash=tool_hash, arguments=arguments)
+    def _digest(self, call: Call, arguments: JsonObject, tool_hash: str, preview: str | None) -> str:
+        return digest(server=self._server, tool=call.tool, tool_hash=tool_hash, arguments=arguments, preview=preview)
 
     def _remember(self, request_id: str, caller: Caller) -> None:
         self._callers[request_id] = caller.identity

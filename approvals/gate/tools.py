@@ -11,6 +11,7 @@ from mcp_types import ToolAnnotations
 
 from approvals.errors import Invalid
 from approvals.gate import idempotency
+from approvals.gate.preview import PREVIEW_SECONDS, Look, PreviewFunction, unfit_preview
 from approvals.gate.said import unsayable
 from approvals.protocol.definitions import checked
 from approvals.protocol.registration import Annotations, ToolDefinition
@@ -31,12 +32,25 @@ class Approval:
     Two ways to settle by itself what a crash left unknown: `idempotency` names a string argument that the gate fills
     with the request's id when the call runs (callers neither see nor set it), and `verify` looks whether a request took
     effect.
+
+    `preview` looks up, reading only, what a call would do, within `preview_seconds`: the card shows it, it is part of
+    what is approved, and it is looked up again before the tool starts. It takes the tool's arguments by name and
+    returns a `Preview`.
     """
 
     summary: str | None = None
     secret: Sequence[str] = ()
     idempotency: str | None = None
     verify: Verify | None = None
+    preview: PreviewFunction | None = None
+    preview_seconds: float = PREVIEW_SECONDS
+
+    def look(self, tool: Tool) -> Look | None:
+        """Its preview as the gate uses it."""
+        if self.preview is None:
+            return None
+        key = None if self.idempotency is None else idempotency.parameter(tool.fn_metadata.arg_model, self.idempotency)
+        return Look(self.preview, self.preview_seconds, key)
 
 
 def definition_of(tool: Tool, approval: Approval) -> ToolDefinition:
@@ -66,6 +80,10 @@ def unfit(tool: Tool, approval: Approval) -> str:
         return f"its idempotency key {approval.idempotency!r} does not take a UUID"
     if approval.verify is not None and not _is_async(approval.verify):
         return "its verify is no async function"
+    if (look := approval.look(tool)) is not None:
+        names = [field.alias or name for name, field in tool.fn_metadata.arg_model.model_fields.items()]
+        if why := unfit_preview(look, [name for name in names if name != look.key]):
+            return why
     try:
         checked(definition_of(tool, approval))
     except Invalid as error:

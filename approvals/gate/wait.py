@@ -18,6 +18,7 @@ from approvals.gate.runner import Runner
 from approvals.gate.submission import Submissions, Submitted
 from approvals.gate.turns import Turn, Turns
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
 
 PRESENCE_SECONDS = 2.0
@@ -25,6 +26,8 @@ PRESENCE_SECONDS = 2.0
 STOPPED = 1.0
 """Seconds that a waiting call comes back late after which this process was stopped, and its news may be old."""
 LONG_POLL_SECONDS = 25.0
+MOST_ASKED_ANEW = 3
+"""Times that one call is asked again because its effect became another; then its caller is told."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,22 @@ class Waits:
     turns: Turns
 
     async def wait_and_run(self, submitted: Submitted) -> Answer:
-        """The answer to a call that was filed: its result, or where it stands when its time is up."""
+        """The answer to a call that was filed: its result, or where it stands when its time is up. One whose effect
+        became another is asked anew, and waits on."""
+        started, asked_anew = boot_clock(), 0
+        while (answer := await self._wait(submitted, started)) is None:
+            if asked_anew == MOST_ASKED_ANEW:
+                return answers.of_status(submitted.status.model_copy(update={"state": State.STALE, "expires_in": None}))
+            asked_anew += 1
+            verdict = await self.lease.verdict(submitted.call.tool)
+            if verdict.verdict is Verdict.REFUSE:
+                return answers.refused(verdict.reason)
+            call = await submitted.call.foreseen()
+            with anyio.CancelScope(shield=True):
+                submitted = await self.submissions.submit(call, verdict, anew=True)
+        return answer
+
+    async def _wait(self, submitted: Submitted, started: float) -> Answer | None:
         call, status = submitted.call, submitted.status
         if status.replayed:
             return self.runner.stored(status, replayed=True)
@@ -50,7 +68,7 @@ class Waits:
                 with contextlib.suppress(ApprovalsError):
                     await self.lease.register()
             with self.stream.waiting(status) as waiter, self.turns.turn(waiter.wake) as turn:
-                return await _Wait(self, call, waiter, turn).wait()
+                return await _Wait(self, call, waiter, turn, started).wait()
         finally:
             with anyio.move_on_after(1, shield=True), contextlib.suppress(ApprovalsError):
                 await self.submissions.leave(submitted)
@@ -59,22 +77,22 @@ class Waits:
 class _Wait:
     """One call's wait."""
 
-    def __init__(self, by: Waits, call: Call, waiter: Waiter, turn: Turn) -> None:
+    def __init__(self, by: Waits, call: Call, waiter: Waiter, turn: Turn, started: float) -> None:
         self._by = by
         self._call = call
         self._waiter = waiter
         self._turn = turn
-        self._started = boot_clock()
+        self._started = started
         self._deadline = self._started + call.hold(waiter.status)
-        self._beat = self._deadline if self._beat_seconds is None else self._started
+        self._beat = self._deadline if self._beat_seconds is None else boot_clock()
         """When the client hears next that it waits."""
 
     @property
     def _beat_seconds(self) -> float | None:
         return self._call.budget.beat if self._call.progress is not None else None
 
-    async def wait(self) -> Answer:
-        """The answer to the call, whatever comes first."""
+    async def wait(self) -> Answer | None:
+        """The answer to the call, whatever comes first; None where its effect became another."""
         due = boot_clock()
         while True:
             if boot_clock() > due + STOPPED:
@@ -86,6 +104,8 @@ class _Wait:
                 if (answer := await self._claim_and_run()) is not None:
                     return answer
                 continue
+            if status.state is State.STALE:
+                return None
             if (ended := await self._ended(status)) is not None:
                 return ended
             now = boot_clock()
@@ -164,12 +184,9 @@ class _Wait:
         call, submissions = self._call, self._by.submissions
         return await self._by.runner.claim_and_run(
             status,
-            call.read,
-            call.run,
-            call.unchanged,
+            call,
             lambda: self._by.lease.freeze(call.caller, "refuse", "hold") is not None,
             self._turn.end,
-            call.mask,
             other=None if submissions.is_own(call, status) else submissions.said(call),
         )
 

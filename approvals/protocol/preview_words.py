@@ -31,6 +31,13 @@ def differences(before: Preview, after: Preview) -> tuple[Difference, ...]:
     return (Difference("Computed from", before.basis, after.basis),)
 
 
+def changed_words(before: Preview, after: Preview) -> str:
+    """In what an effect is another than the one that was approved, in one sentence."""
+    first, *more = differences(before, after)
+    rest = f", and {len(more)} more" if more else ""
+    return f"its effect is another by now ({first.label}: {first.was or 'nothing'} → {first.now or 'nothing'}{rest})"
+
+
 def _texts(preview: Preview) -> tuple[str, ...]:
     undo = " ".join(filter(None, [REVERSIBLE.get(preview.reversible or ""), preview.until]))
     views = (plain_view(preview.before), plain_view(preview.after))
