@@ -628,7 +628,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("notifier", sa.String(), nullable=False),
         sa.Column("verb", sa.String(), nullable=False),
-        sa.Column("request_id", sa.String(), nullable=True),
+        sa.Column("request_id", sa.String(), nullable=False),
         sa.Column("target", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
         sa.Column("said", sa.String(), nullable=False),

@@ -12,8 +12,8 @@ from approvals.policy.reviewers import Reviewers
 from approvals.service.identity import credentials, roles, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import AgentOwner, DecisionRow, table_of
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import AgentOwner, DecisionRow, Request, User, table_of
 
 _decisions = table_of(DecisionRow)
 _owners = table_of(AgentOwner)
@@ -21,7 +21,8 @@ _owners = table_of(AgentOwner)
 _OF_CONTENT = Statement(
     select(_decisions)
     .where(_decisions.c.request_id == bindparam("request_id"), _decisions.c.content_version == bindparam("version"))
-    .order_by(_decisions.c.decided_at, _decisions.c.id)
+    .order_by(_decisions.c.decided_at, _decisions.c.id),
+    DecisionRow,
 )
 _OWNERS = Statement(select(_owners.c.user_id).where(_owners.c.agent_id == bindparam("agent_id")))
 
@@ -30,8 +31,8 @@ _OWNERS = Statement(select(_owners.c.user_id).where(_owners.c.agent_id == bindpa
 class Vote:
     """An approval, and whether it counts now."""
 
-    row: Row
-    user: Row
+    row: DecisionRow
+    user: User
     groups: frozenset[str]
     fault: str | None
     """Why it does not."""
@@ -43,14 +44,14 @@ class Authority:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def check_may_decide(self, reader: Reader, row: Row, person: Person, act: Act) -> None:
+    def check_may_decide(self, reader: Reader, row: Request, person: Person, act: Act) -> None:
         """Raises Forbidden unless this person may do this to this request, the way they came. The one place that says
         who may, for every channel."""
         fault = self.fault(reader, row, person, act)
         if fault is not None:
             raise Forbidden(fault, hint=f"Who may: {required(row)}.")
 
-    def fault(self, reader: Reader, row: Row, person: Person, act: Act) -> str | None:
+    def fault(self, reader: Reader, row: Request, person: Person, act: Act) -> str | None:
         """Why they may not; None when they may."""
         user = users.find(reader, person.id)
         if user is None:
@@ -59,7 +60,7 @@ class Authority:
             return wrong
         return why_not(required(row), asked(reader, row), self._candidate(user), act, person.channel)
 
-    def votes(self, reader: Reader, row: Row, grant_terms: str | None = None) -> list[Vote]:
+    def votes(self, reader: Reader, row: Request, grant_terms: str | None = None) -> list[Vote]:
         """The approvals of a request's present content, oldest first, each judged as of now; or of those only that came
         with the very terms of a standing grant."""
         wanted, about = required(row), asked(reader, row)
@@ -70,22 +71,22 @@ class Authority:
             if given.verdict == "approve" and user is not None and grant_terms in (None, given.grant_terms)
         ]
 
-    def enough(self, reader: Reader, row: Row, grant_terms: str | None = None) -> bool:
+    def enough(self, reader: Reader, row: Request, grant_terms: str | None = None) -> bool:
         """Whether the approvals that count now make a quorum; of the terms of a standing grant, if given."""
         votes = self.votes(reader, row, grant_terms)
         counted = {vote.row.user_id: vote.groups for vote in votes if vote.fault is None}
         return satisfied(required(row), counted)
 
-    def check_quorum(self, reader: Reader, row: Row) -> None:
+    def check_quorum(self, reader: Reader, row: Request) -> None:
         """Raises NotPossible unless enough of those who approved may still do so."""
         if not self.enough(reader, row):
             raise NotPossible("Somebody who approved it may no longer do so.", state=row.state)
 
-    def _vote(self, wanted: Reviewers, about: RequestFacts, given: Row, user: Row) -> Vote:
+    def _vote(self, wanted: Reviewers, about: RequestFacts, given: DecisionRow, user: User) -> Vote:
         candidate = self._candidate(user)
         return Vote(given, user, candidate.groups, why_not(wanted, about, candidate, Act.APPROVE, given.channel))
 
-    def _candidate(self, user: Row) -> Candidate:
+    def _candidate(self, user: User) -> Candidate:
         return Candidate(
             id=user.id,
             handle=user.handle or "",
@@ -96,24 +97,24 @@ class Authority:
         )
 
 
-def required(row: Row) -> Reviewers:
+def required(row: Request) -> Reviewers:
     """What a request needs: the larger of the two quorums that are kept with it, and one at least."""
     kept = Reviewers.parse(row.reviewers)
     return replace(kept, quorum=max(1, kept.quorum, row.quorum))
 
 
-def on_content(reader: Reader, row: Row) -> list[Row]:
+def on_content(reader: Reader, row: Request) -> list[DecisionRow]:
     """The decisions on a request's present content, oldest first."""
     return reader.all(_OF_CONTENT, request_id=row.id, version=row.content_version)
 
 
-def asked(reader: Reader, row: Row) -> RequestFacts:
+def asked(reader: Reader, row: Request) -> RequestFacts:
     """What matters of a request for who may decide it."""
     owners = reader.all(_OWNERS, agent_id=row.agent_id) if row.agent_id is not None else []
     return RequestFacts(row.risk, frozenset(owner.user_id for owner in owners), row.on_behalf_of)
 
 
-def groups_of(user: Row, named: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def groups_of(user: User, named: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The groups of a person: given by admins, claimed by the identity provider, and named by the policy (`named`,
     handles by group)."""
     by_policy = {

@@ -10,7 +10,7 @@ from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests.status import Statuses
 from approvals.service.storage.database import Database, Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Delivery
 
 logger = logging.getLogger("approvals")
 
@@ -42,7 +42,7 @@ class Sender:
         await asyncio.gather(*map(self._send, rows))
         return len(rows)
 
-    async def _send(self, row: Row) -> None:
+    async def _send(self, row: Delivery) -> None:
         try:
             sent = await self._deliver(row)
         except NotDelivered as error:
@@ -56,7 +56,7 @@ class Sender:
         else:
             await self._database.write(lambda tx: self._outbox.sent(tx, row, sent.said, sent.then(tx)))
 
-    async def _deliver(self, row: Row) -> Sent:
+    async def _deliver(self, row: Delivery) -> Sent:
         notifier = self._outbox.notifiers.get(row.notifier)
         if notifier is None:
             raise Undeliverable(f"{row.notifier} is not set up any more")
@@ -65,14 +65,14 @@ class Sender:
         async with asyncio.timeout(PATIENCE):
             return await verb[row.verb](notice)
 
-    def _notice(self, reader: Reader, row: Row) -> Notice:
+    def _notice(self, reader: Reader, row: Delivery) -> Notice:
         request = self._statuses.row(reader, row.request_id)
-        agent = credentials.principal(reader, "agent", request.agent_id) if request.agent_id else None
+        agent = credentials.agent(reader, request.agent_id) if request.agent_id else None
         status = self._statuses.of(request, reader.now)
         name = agent.name if agent else None
         return Notice(row.id, request, status, name, reader.now, row.target, outbox.last_said(reader, row))
 
-    async def _failed(self, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
+    async def _failed(self, row: Delivery, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         logger.warning("%s did not take message %s: %s", row.notifier, row.id, why)
         await self._database.write(lambda tx: self._outbox.failed(tx, row, why, after=after, dead=dead))
 

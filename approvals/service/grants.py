@@ -26,9 +26,10 @@ from approvals.service.authority import Authority
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Permission, StandingGrant, table_of
+from approvals.service.storage.statements import Statement, changed
+from approvals.service.storage.tables import DecisionRow, Installation, Permission, Request, StandingGrant, table_of
 from approvals.service.storage.tables.handles import REQUEST
+from approvals.service.storage.tables.rows import RequestRow
 
 BANNER = 20
 """Live grants that the queue shows; the page has all."""
@@ -41,28 +42,32 @@ _permissions = table_of(Permission)
 _is_live = (grants.c.revoked_at.is_(None), grants.c.expires_at > bindparam("now"))
 _has_uses = grants.c.used < grants.c.max_uses
 
-_BY_ID = Statement(select(grants).where(grants.c.id == bindparam("id")))
-_OF_REQUEST = Statement(select(grants).where(grants.c.request_id == bindparam("request_id")))
+_BY_ID = Statement(select(grants).where(grants.c.id == bindparam("id")), StandingGrant)
+_OF_REQUEST = Statement(select(grants).where(grants.c.request_id == bindparam("request_id")), StandingGrant)
 _BEHIND = Statement(
     select(grants)
     .join_from(_permissions, grants, grants.c.id == _permissions.c.grant_id)
-    .where(_permissions.c.request_id == bindparam("request_id"))
+    .where(_permissions.c.request_id == bindparam("request_id")),
+    StandingGrant,
 )
 _FOR_CALL = Statement(
     select(grants)
     .where(grants.c.server == bindparam("server"), grants.c.tool == bindparam("tool"))
     .where(grants.c.agent_id == bindparam("agent_id"), *_is_live, _has_uses)
     .order_by(grants.c.expires_at, grants.c.id)
-    .limit(MOST)
+    .limit(MOST),
+    StandingGrant,
 )
 _USE = Statement(
     update(grants).where(grants.c.id == bindparam("of"), *_is_live, _has_uses).values(used=grants.c.used + 1)
 )
 _LIVE = Statement(
-    select(grants).where(*_is_live, _has_uses).order_by(grants.c.expires_at, grants.c.id).limit(bindparam("limit"))
+    select(grants).where(*_is_live, _has_uses).order_by(grants.c.expires_at, grants.c.id).limit(bindparam("limit")),
+    StandingGrant,
 )
 _PAGE = Statement(
-    select(grants).where(grants.c.id < bindparam("before")).order_by(grants.c.id.desc()).limit(bindparam("limit"))
+    select(grants).where(grants.c.id < bindparam("before")).order_by(grants.c.id.desc()).limit(bindparam("limit")),
+    StandingGrant,
 )
 
 
@@ -71,9 +76,9 @@ def name_of(terms: str) -> str:
     return sha256(terms.encode()).hexdigest()
 
 
-def why_not(reader: Reader, row: Row) -> str:
+def why_not(reader: Reader, row: Request) -> str:
     """Why no further calls can be allowed from a request's card, in words; empty if they can."""
-    installation = credentials.principal(reader, "installation", row.installation_id)
+    installation = credentials.installation(reader, row.installation_id)
     if limits_of(row) is None:
         return "its rule does not allow it"
     if row.risk == "critical":
@@ -87,13 +92,13 @@ def why_not(reader: Reader, row: Row) -> str:
     return grant_terms.not_grantable(json.loads(row.arguments))
 
 
-def limits_of(row: Row) -> GrantLimits | None:
+def limits_of(row: Request) -> GrantLimits | None:
     """The most that may be granted from a request's card; None for nothing."""
     kept = json.loads(row.grants)
     return GrantLimits(**kept) if kept else None
 
 
-def check(reader: Reader, row: Row, person: Person, verdict: str, text: str, before: list[Row]) -> None:
+def check(reader: Reader, row: Request, person: Person, verdict: str, text: str, before: list[DecisionRow]) -> None:
     """Raises Forbidden or Invalid unless these terms may be granted from this card, and Conflict when those who
     approved before agreed to something else: then no quorum for these terms can come about."""
     if person.channel != "web" or verdict != "approve":
@@ -112,7 +117,7 @@ def check(reader: Reader, row: Row, person: Person, verdict: str, text: str, bef
         )
 
 
-def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person: Person, text: str) -> None:
+def make(tx: Transaction, log: AuditLog, authority: Authority, row: RequestRow, person: Person, text: str) -> None:
     """With the approval that `person` completed, the grant, if a full quorum agreed on these very terms."""
     if not text or why_not(tx, row) or not authority.enough(tx, row, text):
         return
@@ -143,8 +148,13 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: Row, person:
 
 
 def use(
-    tx: Transaction, log: AuditLog, authority: Authority, row: Row, installation: Row, judgement: Judgement
-) -> Row | None:
+    tx: Transaction,
+    log: AuditLog,
+    authority: Authority,
+    row: RequestRow,
+    installation: Installation,
+    judgement: Judgement,
+) -> StandingGrant | None:
     """Count a call just filed against a grant that covers it, the one that ends first; as it is afterwards."""
     found = tx.all(_FOR_CALL, server=row.server, tool=row.tool, agent_id=row.agent_id, now=tx.now)
     for grant in found:
@@ -152,7 +162,7 @@ def use(
             if tx.update(_USE, of=grant.id, now=tx.now) != 1:
                 continue  # revoked, or used up, at the same moment
             counted = find(tx, grant.id)  # its row is held by now, and but for the count as the use relied on it
-            relied_on = Touched(StandingGrant, Row(counted | {"used": counted.used - 1}), counted)
+            relied_on = Touched(StandingGrant, changed(counted, used=counted.used - 1), counted)
             facts = {"grant": grant.id, "request": row.id, "use": counted.used}
             log.append(tx, "grant.used", SYSTEM, grant.request_id, relied_on, **facts)
             return counted
@@ -160,7 +170,12 @@ def use(
 
 
 def check_again(
-    tx: Transaction, authority: Authority, row: Row, grant_id: str, installation: Row, judgement: Judgement
+    tx: Transaction,
+    authority: Authority,
+    row: RequestRow,
+    grant_id: str | None,
+    installation: Installation,
+    judgement: Judgement,
 ) -> None:
     """Before a call that a grant approved runs. Raises NotPossible unless the grant still stands behind it."""
     grant = find(tx, grant_id)
@@ -175,7 +190,7 @@ def check_again(
         raise NotPossible("By now its rule, or an admin, wants a person to look at it.", state=row.state)
 
 
-def find(reader: Reader, grant_id: str) -> Row:
+def find(reader: Reader, grant_id: str | None) -> StandingGrant:
     """Raises NotFound."""
     row = reader.one(_BY_ID, id=grant_id)
     if row is None:
@@ -183,42 +198,42 @@ def find(reader: Reader, grant_id: str) -> Row:
     return row
 
 
-def of_request(reader: Reader, request_id: str) -> Row | None:
+def of_request(reader: Reader, request_id: str) -> StandingGrant | None:
     """The grant that was made from a request's card."""
     return reader.one(_OF_REQUEST, request_id=request_id)
 
 
-def behind(reader: Reader, request_id: str) -> Row | None:
+def behind(reader: Reader, request_id: str) -> StandingGrant | None:
     """The grant that approved a request."""
     return reader.one(_BEHIND, request_id=request_id)
 
 
-def live(reader: Reader, *, limit: int = BANNER + 1) -> list[Row]:
+def live(reader: Reader, *, limit: int = BANNER + 1) -> list[StandingGrant]:
     """Grants that can still be used, the one that ends first first."""
     return reader.all(_LIVE, now=reader.now, limit=limit)
 
 
-def page(reader: Reader, *, before: str | None = None, limit: int = 50) -> list[Row]:
+def page(reader: Reader, *, before: str | None = None, limit: int = 50) -> list[StandingGrant]:
     """Up to `limit` grants older than `before`, newest first."""
     return reader.all(_PAGE, before=before or "~", limit=limit)
 
 
-def is_live(grant: Row, now: int) -> bool:
+def is_live(grant: StandingGrant, now: int) -> bool:
     """Whether it has neither been revoked nor run out; it may be used up."""
     return grant.revoked_at is None and now < grant.expires_at
 
 
-def _is_upheld(reader: Reader, authority: Authority, grant: Row, row: Row) -> bool:
+def _is_upheld(reader: Reader, authority: Authority, grant: StandingGrant, row: RequestRow) -> bool:
     """Whether those who granted it could still do so, and could approve this very call: nobody by a grant what is
     done, as the agent says, for themselves."""
     made_with = reader.one(REQUEST, id=grant.request_id)
     return made_with is not None and all(
-        authority.enough(reader, Row(made_with | {"on_behalf_of": named}), grant.terms)
+        authority.enough(reader, changed(made_with, on_behalf_of=named), grant.terms)
         for named in {made_with.on_behalf_of, row.on_behalf_of}
     )
 
 
-def _covers(grant: Row, row: Row, installation: Row, judgement: Judgement) -> bool:
+def _covers(grant: StandingGrant, row: RequestRow, installation: Installation, judgement: Judgement) -> bool:
     """Whether a call is one of those that were granted, under the very rule that they were granted under."""
     limits = judgement.grants
     if limits is None or judgement.action is not Action.REQUIRE_APPROVAL or judgement.risk == "critical":
@@ -236,7 +251,7 @@ def _covers(grant: Row, row: Row, installation: Row, judgement: Judgement) -> bo
     )
 
 
-def _lets(grant: Row, arguments: object) -> bool:
+def _lets(grant: StandingGrant, arguments: object) -> bool:
     try:
         return grant_terms.fits(grant_terms.parse(grant.terms), arguments)
     except Invalid:  # its terms were erased

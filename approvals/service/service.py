@@ -73,7 +73,7 @@ from approvals.service.retention.restore import Restorations
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage import facts
 from approvals.service.storage.database import Database, Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Installation
 from approvals.service.tools.registrations import Registrations, examine
 from approvals.service.tools.registry import Registry
 
@@ -184,7 +184,7 @@ class Service:
             raise result
         return result
 
-    async def file(self, installation: Row, filing: Filing) -> Filed:
+    async def file(self, installation: Installation, filing: Filing) -> Filed:
         """File a call, or attach it. Raises as `Filings.file`; of an agent that asks too much its owners are told."""
         try:
             return await self.write(lambda tx: self.filings.file(tx, installation, filing))
@@ -194,7 +194,7 @@ class Service:
                 await self.write(lambda tx: self.allowances.tell(tx, agent))
             raise
 
-    async def register(self, installation: Row, registration: Registration) -> Registered:
+    async def register(self, installation: Installation, registration: Registration) -> Registered:
         """Take down what a gate process serves, or a part of it. Raises as `Registrations.take`."""
         part = await asyncio.to_thread(examine, registration)
         session = registration.session
@@ -204,7 +204,12 @@ class Service:
         return await self.leased(installation, session, refused=part.refused, complete=registration.complete)
 
     async def leased(
-        self, installation: Row, session: str, *, refused: Mapping[str, str] | None = None, complete: bool = True
+        self,
+        installation: Installation,
+        session: str,
+        *,
+        refused: Mapping[str, str] | None = None,
+        complete: bool = True,
     ) -> Registered:
         """As `Registry.registered`. A gate may serve ten thousand tools: their verdicts are judged beside the loop."""
         registered = self.registry.registered

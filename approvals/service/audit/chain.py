@@ -34,8 +34,8 @@ _events = table_of(AuditEvent)
 _links = table_of(AuditLink)
 _payloads = table_of(AuditPayload)
 
-_LAST_LINK = Statement(select(_links).order_by(_links.c.seq.desc()).limit(1))
-_LINK_AT = Statement(select(_links).where(_links.c.seq == bindparam("seq")))
+_LAST_LINK = Statement(select(_links).order_by(_links.c.seq.desc()).limit(1), AuditLink)
+_LINK_AT = Statement(select(_links).where(_links.c.seq == bindparam("seq")), AuditLink)
 _LAST_EVENT = Statement(select(func.max(_links.c.event_id).label("id")))
 _others = _events.alias()
 _copied = exists(

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import AdminNotice, Meta, User, table_of
 
 PAGE = 50
@@ -59,7 +59,7 @@ _meta = table_of(Meta)
 _IN_ORDER = Statement(select(_meta.c.name).where(_meta.c.name == "audit_key_id").with_for_update())
 """Numbers are given in the order of the commits, so that "seen up to" passes nothing over."""
 _BEFORE = Statement(
-    select(_notices).where(_notices.c.id < bindparam("before")).order_by(_notices.c.id.desc()).limit(PAGE)
+    select(_notices).where(_notices.c.id < bindparam("before")).order_by(_notices.c.id.desc()).limit(PAGE), AdminNotice
 )
 _TOLD_UP_TO = select(_users.c.last_notice_id).where(_users.c.id == bindparam("user_id")).scalar_subquery()
 _NEW = Statement(
@@ -92,7 +92,7 @@ def words(kind: str, facts: Mapping[str, Any]) -> str:
     return TOLD[kind].format_map(_Facts({name: value for name, value in facts.items() if value != ""}))[:MAX_WORDS]
 
 
-def page(reader: Reader, before: int) -> list[Row]:
+def page(reader: Reader, before: int) -> list[AdminNotice]:
     """Up to PAGE notices with lower numbers, newest first."""
     return reader.all(_BEFORE, before=before)
 

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, String, Table, bindparam, case, func, lite
 from sqlmodel import SQLModel
 
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Row, Statement, columns
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
@@ -158,14 +158,15 @@ class Touched:
     """A row of a table, before and after a change; None where there was or is none."""
 
     model: type[SQLModel]
-    before: Row | None
-    after: Row | None
+    before: SQLModel | Row | None
+    after: SQLModel | Row | None
 
     def told(self, key: bytes) -> tuple[str, list[str | None]]:
         """As the event's payload says it."""
         under = SEALED[str(self.model.__tablename__)]
-        of = self.after if self.after is not None else self.before or Row()
-        return under.name(of), [None if row is None else under.seal(key, row) for row in (self.before, self.after)]
+        pair = [None if row is None else columns(row) for row in (self.before, self.after)]
+        of = pair[1] if pair[1] is not None else pair[0] or Row()
+        return under.name(of), [None if row is None else under.seal(key, row) for row in pair]
 
 
 class Watch:

@@ -11,7 +11,7 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.controls import state
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Agent, Server, table_of
 from approvals.service.storage.tables.handles import SERVER, servers
 
@@ -80,7 +80,7 @@ def name_of(audience: str) -> str:
     return hashlib.sha256(audience.encode()).hexdigest()[:16] if audience else ""
 
 
-def known_server(reader: Reader, name: str) -> Row:
+def known_server(reader: Reader, name: str) -> Server:
     """Raises NotFound."""
     row = reader.one(SERVER, name=name)
     if row is None:

@@ -12,14 +12,16 @@ from approvals.errors import Frozen
 from approvals.instant import SECOND
 from approvals.protocol.registration import StandingFreeze
 from approvals.protocol.states import State
-from approvals.service.controls.state import Controls
+from approvals.service.controls.state import Controls, FreezeInForce
 from approvals.service.identity import credentials, users
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Row, Statement, columns
 from approvals.service.storage.tables import (
+    Freeze,
     FreezeConfirmation,
     GateSession,
     Installation,
+    Request,
     table_of,
 )
 from approvals.service.storage.tables.handles import executions, freezes, requests
@@ -46,9 +48,11 @@ CONCERNED = exists(
     )
 )
 """Of a request: whether any freeze in force stops it."""
-_IN_FORCE = Statement(select(freezes).where(STANDS).order_by(freezes.c.made_at, freezes.c.id))
+_IN_FORCE = Statement(select(freezes).where(STANDS).order_by(freezes.c.made_at, freezes.c.id), Freeze)
 _COUNT = Statement(select(func.count().label("n")).select_from(freezes).where(STANDS))
-_LIFTED = Statement(select(freezes).where(freezes.c.lifted_at.is_not(None)).order_by(freezes.c.id.desc()).limit(20))
+_LIFTED = Statement(
+    select(freezes).where(freezes.c.lifted_at.is_not(None)).order_by(freezes.c.id.desc()).limit(20), Freeze
+)
 _RUNNING = Statement(
     select(requests, executions.c.claimed_at, executions.c.lease_until)
     .join_from(requests, executions, executions.c.request_id == requests.c.id)
@@ -76,19 +80,19 @@ _GATES = Statement(
 )
 
 
-def stopping(freezes: Iterable[Row], agent_id: str | None) -> Row | None:
+def stopping(freezes: Iterable[FreezeInForce], agent_id: str | None) -> FreezeInForce | None:
     """Of the freezes over a server, the one that stops this agent's writes: one that refuses before one that holds."""
     meant = [freeze for freeze in freezes if freeze.scope != "agent" or freeze.of == agent_id]
     return min(meant, key=lambda freeze: (freeze.mode != REFUSE, freeze.made_at, freeze.id), default=None)
 
 
-def concerning(freezes: Iterable[Row], request: Row) -> Row | None:
+def concerning(freezes: Iterable[FreezeInForce], request: Request) -> FreezeInForce | None:
     """Of all freezes in force, the one that stops a request."""
     of_server = [freeze for freeze in freezes if freeze.scope != "server" or freeze.of == request.server]
     return stopping(of_server, request.agent_id)
 
 
-def check(reader: Reader, standing: Controls, agent_id: str | None, *, filing: bool = False) -> Row | None:
+def check(reader: Reader, standing: Controls, agent_id: str | None, *, filing: bool = False) -> FreezeInForce | None:
     """The freeze that holds a call which is filed. Raises Frozen for what is not to be filed, approved or claimed."""
     freeze = stopping(standing.freezes, agent_id)
     if freeze is not None and not (filing and freeze.mode == HOLD):
@@ -100,14 +104,14 @@ def check(reader: Reader, standing: Controls, agent_id: str | None, *, filing: b
     return freeze
 
 
-def in_force(reader: Reader) -> list[Row]:
+def in_force(reader: Reader) -> list[Freeze]:
     """The freezes that stand, oldest first."""
     return reader.all(_IN_FORCE)
 
 
 def shown(reader: Reader) -> list[Row]:
     """As `in_force`, each with its sentence in `words`."""
-    return [Row(row | {"words": sentence(reader, row)}) for row in in_force(reader)]
+    return [Row(columns(freeze) | {"words": sentence(reader, freeze)}) for freeze in in_force(reader)]
 
 
 def number(reader: Reader) -> int:
@@ -116,7 +120,7 @@ def number(reader: Reader) -> int:
     return row.n if row is not None else 0
 
 
-def lifted(reader: Reader) -> list[Row]:
+def lifted(reader: Reader) -> list[Freeze]:
     """The last twenty that were lifted."""
     return reader.all(_LIFTED)
 
@@ -126,13 +130,13 @@ def running(reader: Reader) -> list[Row]:
     return reader.all(_RUNNING)
 
 
-def gates(reader: Reader, freeze: Row) -> list[Row]:
+def gates(reader: Reader, freeze: FreezeInForce) -> list[Row]:
     """The live gate processes that a freeze concerns, with when each confirmed it; None for not yet."""
     since = reader.now - round(LIVE_SECONDS * SECOND)
     return reader.all(_GATES, freeze_id=freeze.id, since=since, server=freeze.of if freeze.scope == "server" else "")
 
 
-def told(reader: Reader, freezes: Iterable[Row]) -> tuple[StandingFreeze, ...]:
+def told(reader: Reader, freezes: Iterable[FreezeInForce]) -> tuple[StandingFreeze, ...]:
     """As gates hear of them."""
     return tuple(
         StandingFreeze(
@@ -145,7 +149,7 @@ def told(reader: Reader, freezes: Iterable[Row]) -> tuple[StandingFreeze, ...]:
     )
 
 
-def sentence(reader: Reader, freeze: Row) -> str:
+def sentence(reader: Reader, freeze: FreezeInForce) -> str:
     """What is frozen, since when, by whom, and why."""
     minutes = max(0, reader.now - freeze.made_at) // (60 * SECOND)
     since = f"for {minutes} minutes" if minutes > 1 else "since just now"
@@ -153,21 +157,21 @@ def sentence(reader: Reader, freeze: Row) -> str:
     return f"{what(reader, freeze)} frozen {since}, by {by(reader, freeze.made_by)}{why}"
 
 
-def what(reader: Reader, freeze: Row) -> str:
+def what(reader: Reader, freeze: FreezeInForce) -> str:
     """The sentence's subject, and its verb."""
     if freeze.scope == "agent":
-        agent = credentials.principal(reader, "agent", freeze.of)
+        agent = credentials.agent(reader, freeze.of)
         return f"Writes by the agent {agent.name if agent is not None else freeze.of} are"
     return f"Writes to the server {freeze.of} are" if freeze.scope == "server" else "All writes are"
 
 
-def by(reader: Reader, actor: str) -> str:
-    """A person's name; an operator's as the machine has it."""
-    kind, _, name = actor.partition(":")
+def by(reader: Reader, actor: str | None) -> str:
+    """A person's name; an operator's as the machine has it; nothing for nobody."""
+    kind, _, name = (actor or "").partition(":")
     user = users.find(reader, name) if kind == "user" else None
-    return str(user.name) if user is not None else f"the operator {name}" if kind == "cli" else actor
+    return str(user.name) if user is not None else f"the operator {name}" if kind == "cli" else actor or ""
 
 
-def subject(freeze: Row) -> str:
+def subject(freeze: Freeze) -> str:
     """What the audit event is about."""
     return f"freeze:{freeze.scope}" + (f":{freeze.of}" if freeze.of else "")

@@ -14,8 +14,9 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.controls import audiences, state
+from approvals.service.controls.state import SetRollout
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Rollout, Tool, table_of
 from approvals.service.storage.tables.handles import requests, rollouts
 
@@ -35,7 +36,9 @@ _SET = Statement(
     )
 )
 _FORGET = Statement(delete(rollouts).where(*(rollouts.c[name] == bindparam(f"of_{name}") for name in _key)))
-_ALL = Statement(select(rollouts).order_by(rollouts.c.server, rollouts.c.tool, rollouts.c.audience).limit(MOST))
+_ALL = Statement(
+    select(rollouts).order_by(rollouts.c.server, rollouts.c.tool, rollouts.c.audience).limit(MOST), Rollout
+)
 _TOOL = Statement(
     select(_tools.c.name).where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name"))
 )
@@ -94,7 +97,7 @@ class Rollouts:
         state.notify_changed(tx, self._tell)
 
 
-def mode(rows: Iterable[Row], tool: str, agent: str | None, groups: Collection[str]) -> str:
+def mode(rows: Iterable[SetRollout], tool: str, agent: str | None, groups: Collection[str]) -> str:
     """The rollout of one call: a tool's before its server's, an agent's before a group's before everybody's, and of two
     groups' the strictest. Nothing set: enforce."""
     meant = [
@@ -113,12 +116,12 @@ def source(allowed: bool, rollout: str, hidden: int) -> str:
     return "rollout" if rollout != ENFORCE and not hidden else ""
 
 
-def relaxed(rows: Iterable[Row], tool: str) -> bool:
+def relaxed(rows: Iterable[SetRollout], tool: str) -> bool:
     """Whether anybody's calls of a tool may run without asking."""
     return any(row.mode != ENFORCE and row.tool in ("", tool) for row in rows)
 
 
-def listed(reader: Reader) -> list[Row]:
+def listed(reader: Reader) -> list[Rollout]:
     """Everything that is set, by server and tool."""
     return reader.all(_ALL)
 

@@ -6,12 +6,13 @@ what commits after a freeze has seen it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnClause, and_, bindparam, func, literal_column, or_, select, union_all
 
 from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import freezes, rollouts, servers
 
 _lock = func.hashtextextended("approvals controls", 0)
@@ -19,6 +20,19 @@ _LOCK_SHARED = Statement(select(func.pg_advisory_xact_lock_shared(_lock)))
 _LOCK_EXCLUSIVE = Statement(select(func.pg_advisory_xact_lock(_lock)))
 _nothing: ColumnClause[str] = literal_column("''")
 _zero: ColumnClause[int] = literal_column("0")
+
+
+class _Control:
+    control: str
+    id: str
+    scope: str
+    of: str
+    mode: str
+    reason: str
+    made_at: int
+    made_by: str
+
+
 _CONTROLS = Statement(
     union_all(
         select(
@@ -47,17 +61,38 @@ _CONTROLS = Statement(
         select(
             literal_column("'audience'"), _nothing, _nothing, servers.c.audience, _nothing, _nothing, _zero, _nothing
         ).where(servers.c.name == bindparam("server"), servers.c.audience != ""),
-    )
+    ),
+    _Control,
 )
+
+
+class FreezeInForce(Protocol):
+    """What matters of a freeze for the calls that it stops."""
+
+    id: str
+    scope: str
+    of: str
+    mode: str
+    reason: str
+    made_at: int
+    made_by: str
+
+
+class SetRollout(NamedTuple):
+    """A rollout that is set: for a tool (empty for all) and an audience (empty for everybody)."""
+
+    tool: str
+    audience: str
+    mode: str
 
 
 @dataclass(frozen=True)
 class Controls:
     """How the controls are set for one server."""
 
-    freezes: tuple[Row, ...]
+    freezes: tuple[FreezeInForce, ...]
     """Those in force over everything, this server, or any one agent."""
-    rollouts: tuple[Row, ...]
+    rollouts: tuple[SetRollout, ...]
     audience: str
     """`agent:NAME` and `group:NAME`, with spaces between; empty for everybody."""
 
@@ -78,7 +113,7 @@ def load(reader: Reader, server: str) -> Controls:
     by = {kind: [row for row in rows if row.control == kind] for kind in ("freeze", "rollout", "audience")}
     return Controls(
         tuple(by["freeze"]),
-        tuple(Row(tool=row.scope, audience=row.of, mode=row.mode) for row in by["rollout"]),
+        tuple(SetRollout(row.scope, row.of, row.mode) for row in by["rollout"]),
         by["audience"][0].of if by["audience"] else "",
     )
 

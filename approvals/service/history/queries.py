@@ -8,6 +8,7 @@ from approvals.protocol.states import State
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, executions, requests
+from approvals.service.storage.tables.rows import RequestRun
 
 _WAITING = (State.PENDING, State.APPROVED, State.EXECUTING, State.UNKNOWN)
 LONGEST_QUEUE = 200
@@ -34,7 +35,7 @@ def page(
     trace_id: str | None = None,
     before: str | None = None,
     limit: int = 50,
-) -> list[Row]:
+) -> list[RequestRun]:
     """Up to `limit` requests older than `before`, newest first, joined with their executions."""
     given = {"state": state, "server": server, "tool": tool}
     given |= {"on_behalf_of": on_behalf_of, "agent_session": agent_session, "trace_id": trace_id}
@@ -43,7 +44,7 @@ def page(
     return reader.all(_page(tuple(filters), before is not None), **filters, **start, limit=limit)
 
 
-def queue(reader: Reader) -> list[Row]:
+def queue(reader: Reader) -> list[RequestRun]:
     """What is not ended: the longest waiting first, up to LONGEST_QUEUE of each state."""
     return [row for state in _WAITING for row in reader.all(_open(), state=state.value, limit=LONGEST_QUEUE)]
 
@@ -54,16 +55,16 @@ def contradicted(reader: Reader) -> list[Row]:
 
 
 @cache
-def _page(filters: tuple[str, ...], continued: bool) -> Statement[Row]:
+def _page(filters: tuple[str, ...], continued: bool) -> Statement[RequestRun]:
     statement = WITH_EXECUTION.order_by(requests.c.id.desc()).limit(bindparam("limit"))
     for name in filters:
         statement = statement.where(requests.c[name] == bindparam(name))
         if name in ORIGIN:
             statement = statement.where(requests.c[name] != literal_column("''"))  # else its index does not serve
-    return Statement(statement.where(requests.c.id < bindparam("before")) if continued else statement)
+    return Statement(statement.where(requests.c.id < bindparam("before")) if continued else statement, RequestRun)
 
 
 @cache
-def _open() -> Statement[Row]:
+def _open() -> Statement[RequestRun]:
     of_state = WITH_EXECUTION.where(requests.c.state == bindparam("state"))
-    return Statement(of_state.order_by(requests.c.id).limit(bindparam("limit")))
+    return Statement(of_state.order_by(requests.c.id).limit(bindparam("limit")), RequestRun)

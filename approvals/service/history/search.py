@@ -15,6 +15,7 @@ from approvals.service.history import fulltext
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
+from approvals.service.storage.tables.rows import FoundRequest
 
 WINDOW = 10_000
 ORIGIN = ("on_behalf_of", "agent_session", "trace_id")
@@ -45,7 +46,7 @@ class Sought:
 class Found:
     """A page: newest first. `after` is where the next look goes on, to be given back as it is; None at the end."""
 
-    rows: list[Row]
+    rows: list[FoundRequest]
     after: str | None
     exhausted: bool
     """Whether the look ended at WINDOW, not because the page was full."""
@@ -81,7 +82,7 @@ def _edge(words: int, walked: tuple[str, ...], continued: bool) -> Statement[Row
 
 
 @cache
-def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement[Row]:
+def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) -> Statement[FoundRequest]:
     statement = WITH_EXECUTION.add_columns(_place(words).label("place"))
     if words:
         kept = fulltext.words
@@ -90,7 +91,7 @@ def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) ->
     statement = _before(_only(statement, given), words, continued)
     if bounded:
         statement = statement.where(_place(words) >= bindparam("edge"))
-    return Statement(statement.limit(bindparam("limit")), varies=True)
+    return Statement(statement.limit(bindparam("limit")), FoundRequest, varies=True)
 
 
 def _place(words: int) -> ColumnElement[Any]:

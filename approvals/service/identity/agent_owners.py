@@ -14,7 +14,7 @@ MOST = 20
 _owners = table_of(AgentOwner)
 _users = table_of(User)
 
-_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")))
+_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")), User)
 _OF_AGENT = Statement(
     select(_users.c.id, _users.c.handle, _users.c.name)
     .join_from(_owners, _users, _users.c.id == _owners.c.user_id)

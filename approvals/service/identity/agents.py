@@ -13,7 +13,7 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
@@ -58,7 +58,8 @@ _PAGE_KEYS = Statement(
     select(_credentials)
     .join_from(_some, _credentials, _credentials.c.agent_id == _some.c.id)
     .where(_credentials.c.revoked_at.is_(None))
-    .order_by(_credentials.c.created_at, _credentials.c.id)
+    .order_by(_credentials.c.created_at, _credentials.c.id),
+    Credential,
 )
 _PAGE_PENDING = Statement(
     select(requests.c.agent_id, func.count().label("pending"))
@@ -74,7 +75,7 @@ class Agents:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    def set_owners(self, tx: Transaction, actor: str, agent: Row, handles: Iterable[str]) -> list[str]:
+    def set_owners(self, tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]) -> list[str]:
         """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
         self._hold(tx, agent)
         known = agent_owners.accounts(tx, handles)
@@ -84,7 +85,7 @@ class Agents:
         return list(known)
 
     def change_owners(
-        self, tx: Transaction, actor: str, agent: Row, *, add: Iterable[str], remove: Iterable[str]
+        self, tx: Transaction, actor: str, agent: Agent, *, add: Iterable[str], remove: Iterable[str]
     ) -> list[str]:
         """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
         self._hold(tx, agent)
@@ -94,7 +95,7 @@ class Agents:
             raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")
         return self.set_owners(tx, actor, agent, {*now, *add} - gone)
 
-    def set_groups(self, tx: Transaction, actor: str, agent: Row, names: Iterable[str]) -> list[str]:
+    def set_groups(self, tx: Transaction, actor: str, agent: Agent, names: Iterable[str]) -> list[str]:
         """Put it into these groups and no others; their names. Raises Invalid."""
         self._hold(tx, agent)
         groups = sorted(set(names))
@@ -108,7 +109,7 @@ class Agents:
         self._append(tx, "agent.groups_set", actor, agent, watch, groups=groups)
         return groups
 
-    def set_limits(self, tx: Transaction, actor: str, agent: Row, *, pending: int | None, minute: int | None) -> None:
+    def set_limits(self, tx: Transaction, actor: str, agent: Agent, *, pending: int | None, minute: int | None) -> None:
         """How many of its requests may wait at once, and how many it may file a minute; None for the service's own
         limit, 0 for none at all. Raises Invalid."""
         self._hold(tx, agent)
@@ -118,7 +119,7 @@ class Agents:
         tx.execute(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
         self._append(tx, "agent.limits_set", actor, agent, watch, pending=pending, minute=minute)
 
-    def set_scopes(self, tx: Transaction, actor: str, agent: Row, credential_id: str, wanted: str) -> str:
+    def set_scopes(self, tx: Transaction, actor: str, agent: Agent, credential_id: str, wanted: str) -> str:
         """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
         self._hold(tx, agent)
         kept = scopes.check(wanted)
@@ -129,13 +130,13 @@ class Agents:
         self._append(tx, "agent.scopes_set", actor, agent, watch, credential=credential_id, scopes=kept)
         return kept
 
-    def _hold(self, tx: Transaction, agent: Row) -> None:
+    def _hold(self, tx: Transaction, agent: Agent) -> None:
         credentials.lock(tx, "agent", agent.id)
-        row = credentials.principal(tx, "agent", agent.id)
+        row = credentials.agent(tx, agent.id)
         if row is None or row.disabled_at is not None:
             raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
 
-    def _append(self, tx: Transaction, kind: str, actor: str, agent: Row, watch: Watch, **facts: Any) -> None:
+    def _append(self, tx: Transaction, kind: str, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
         self._log.append(tx, kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 
@@ -145,8 +146,8 @@ def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, 
     owners, keys = defaultdict(list), defaultdict(list)
     for row in reader.all(_PAGE_OWNERS, **given):
         owners[row.agent_id].append(row.handle)
-    for row in reader.all(_PAGE_KEYS, **given):
-        keys[row.agent_id].append(row)
+    for key in reader.all(_PAGE_KEYS, **given):
+        keys[key.agent_id].append(key)
     pending = {row.agent_id: row.pending for row in reader.all(_PAGE_PENDING, **given)}
     return [
         {"row": row, "owners": owners[row.id], "keys": keys[row.id], "pending": pending.get(row.id, 0)}

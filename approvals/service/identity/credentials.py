@@ -4,12 +4,13 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Forbidden, NotFound, Unauthenticated
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Agent,
     Credential,
@@ -26,12 +27,10 @@ _installations = table_of(Installation)
 _agents = table_of(Agent)
 _users = table_of(User)
 
-_BY_ID = Statement(select(_credentials).where(_credentials.c.id == bindparam("id")))
-_PRINCIPALS = {
-    "installation": Statement(select(_installations).where(_installations.c.id == bindparam("id"))),
-    "agent": Statement(select(_agents).where(_agents.c.id == bindparam("id"))),
-    "user": Statement(select(_users).where(_users.c.id == bindparam("id"))),
-}
+_BY_ID = Statement(select(_credentials).where(_credentials.c.id == bindparam("id")), Credential)
+_INSTALLATION = Statement(select(_installations).where(_installations.c.id == bindparam("id")), Installation)
+_AGENT = Statement(select(_agents).where(_agents.c.id == bindparam("id")), Agent)
+_USER = Statement(select(_users).where(_users.c.id == bindparam("id")), User)
 _LOCK = {
     kind: Statement(select(table.c.id).where(table.c.id == bindparam("id")).with_for_update(key_share=True))
     for kind, table in (("installation", _installations), ("agent", _agents), ("user", _users))
@@ -44,7 +43,8 @@ _LIVE = {
     kind: Statement(
         select(_credentials)
         .where(_credentials.c[f"{kind}_id"] == bindparam("id"), _credentials.c.revoked_at.is_(None))
-        .order_by(_credentials.c.created_at, _credentials.c.id)
+        .order_by(_credentials.c.created_at, _credentials.c.id),
+        Credential,
     )
     for kind in PREFIXES
 }
@@ -53,7 +53,8 @@ _NEWEST = {
         select(_credentials)
         .where(_credentials.c[f"{kind}_id"] == bindparam("id"))
         .order_by(_credentials.c.created_at.desc(), _credentials.c.id.desc())
-        .limit(1)
+        .limit(1),
+        Credential,
     )
     for kind in PREFIXES
 }
@@ -90,13 +91,25 @@ class Principal:
     """Who a live key belongs to."""
 
     kind: str
-    credential: Row
-    row: Row
+    credential: Credential
+    row: Installation | Agent | User
     """The installation, agent or user."""
 
     @property
     def id(self) -> str:
         return str(self.row.id)
+
+    @property
+    def installation(self) -> Installation:
+        return cast(Installation, self.row)
+
+    @property
+    def agent(self) -> Agent:
+        return cast(Agent, self.row)
+
+    @property
+    def user(self) -> User:
+        return cast(User, self.row)
 
 
 def authenticate(reader: Reader, token: str, *kinds: str) -> Principal:
@@ -107,7 +120,7 @@ def authenticate(reader: Reader, token: str, *kinds: str) -> Principal:
     offered = hashlib.sha256(secret.encode()).hexdigest()
     if credential is None or not hmac.compare_digest(credential.secret_sha256, offered) or credential.kind != kind:
         raise Unauthenticated("This key is not known here.", hint="Check the key, or make a new one.")
-    row = reader.one(_PRINCIPALS[kind], id=credential[f"{kind}_id"])
+    row = principal(reader, kind, getattr(credential, f"{kind}_id"))
     if not is_live(credential, reader.now) or row is None or row.disabled_at is not None:
         raise Unauthenticated("This key was revoked or has run out.", hint="Ask for a new one.")
     check_kind(kind, kinds)
@@ -123,14 +136,14 @@ def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
         )
 
 
-def still_counts(reader: Reader, principal: Principal) -> bool:
+def still_counts(reader: Reader, known: Principal) -> bool:
     """Whether an authenticated principal's key is still live, after a wait."""
-    credential = reader.one(_BY_ID, id=principal.credential.id)
-    row = reader.one(_PRINCIPALS[principal.kind], id=principal.id)
+    credential = reader.one(_BY_ID, id=known.credential.id)
+    row = principal(reader, known.kind, known.id)
     return credential is not None and is_live(credential, reader.now) and row is not None and row.disabled_at is None
 
 
-def is_live(credential: Row, now: int) -> bool:
+def is_live(credential: Credential, now: int) -> bool:
     """Whether a key counts at `now`."""
     return credential.revoked_at is None and (credential.expires_at is None or now < credential.expires_at)
 
@@ -194,12 +207,12 @@ def lock(tx: Transaction, kind: str, of: str) -> None:
     tx.lock(_LOCK[kind], id=of)
 
 
-def newest(reader: Reader, kind: str, principal_id: str) -> Row | None:
+def newest(reader: Reader, kind: str, principal_id: str) -> Credential | None:
     """The key that was made last, whether or not it still counts."""
     return reader.one(_NEWEST[kind], id=principal_id)
 
 
-def live(reader: Reader, kind: str, principal_id: str) -> list[Row]:
+def live(reader: Reader, kind: str, principal_id: str) -> list[Credential]:
     """The unrevoked keys of a principal, oldest first."""
     return reader.all(_LIVE[kind], id=principal_id)
 
@@ -209,12 +222,23 @@ def used(tx: Transaction, credential_id: str) -> None:
     tx.execute(_USED, of=credential_id, last_used_at=tx.now)
 
 
-def find(reader: Reader, credential_id: str) -> Row | None:
+def find(reader: Reader, credential_id: str) -> Credential | None:
     return reader.one(_BY_ID, id=credential_id)
 
 
-def principal(reader: Reader, kind: str, principal_id: str) -> Row | None:
-    return reader.one(_PRINCIPALS[kind], id=principal_id)
+def installation(reader: Reader, installation_id: str) -> Installation | None:
+    return reader.one(_INSTALLATION, id=installation_id)
+
+
+def agent(reader: Reader, agent_id: str) -> Agent | None:
+    return reader.one(_AGENT, id=agent_id)
+
+
+def principal(reader: Reader, kind: str, principal_id: str) -> Installation | Agent | User | None:
+    """Who a key of this kind belongs to."""
+    if kind == "installation":
+        return installation(reader, principal_id)
+    return agent(reader, principal_id) if kind == "agent" else reader.one(_USER, id=principal_id)
 
 
 def _parse(token: str) -> tuple[str, str, str]:

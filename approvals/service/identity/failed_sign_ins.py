@@ -26,7 +26,7 @@ _attempts = table_of(SignInAttempts)
 _KNOW = Statement(
     insert(_attempts).values(key=bindparam("key"), failures=0, since_at=bindparam("since_at")).on_conflict_do_nothing()
 )
-_LOCK = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")).with_for_update())
+_LOCK = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")).with_for_update(), SignInAttempts)
 _COUNT = Statement(
     update(_attempts)
     .where(_attempts.c.key == bindparam("of"))

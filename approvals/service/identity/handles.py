@@ -8,7 +8,7 @@ from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Handle, table_of
 
 _handles = table_of(Handle)
-_BY_NAME = Statement(select(_handles).where(_handles.c.name == bindparam("name")))
+_BY_NAME = Statement(select(_handles).where(_handles.c.name == bindparam("name")), Handle)
 _TAKE = Statement(
     insert(_handles)
     .values(name=bindparam("name"), user_id=bindparam("user_id"), since_at=bindparam("since_at"))

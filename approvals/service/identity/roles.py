@@ -29,7 +29,7 @@ _sessions = table_of(WebSession)
 _owners = table_of(AgentOwner)
 _agents = table_of(Agent)
 
-_AFTER = Statement(select(_users).where(_users.c.id > bindparam("after")).order_by(_users.c.id).limit(PAGE))
+_AFTER = Statement(select(_users).where(_users.c.id > bindparam("after")).order_by(_users.c.id).limit(PAGE), User)
 _SET = {
     column: Statement(update(_users).where(_users.c.id == bindparam("of")).values({column: bindparam("to")}))
     for column in ("roles", "groups", "disabled_at")
@@ -55,7 +55,7 @@ class Roster:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    def set_roles(self, tx: Transaction, user: Row, roles: str, actor: str) -> None:
+    def set_roles(self, tx: Transaction, user: User, roles: str, actor: str) -> None:
         """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
         when this would leave no admin."""
         users.check_roles(roles)
@@ -69,7 +69,7 @@ class Roster:
         facts = {"roles": wanted, "before": before, "tokens": ended}
         self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", *watches, **facts)
 
-    def set_groups(self, tx: Transaction, user: Row, groups: list[str], actor: str) -> None:
+    def set_groups(self, tx: Transaction, user: User, groups: list[str], actor: str) -> None:
         """Raises Invalid for what cannot name a group, and for too many."""
         wanted = " ".join(sorted(set(groups)))
         check_groups(wanted.split())
@@ -78,13 +78,13 @@ class Roster:
         tx.execute(_SET["groups"], of=user.id, to=wanted)
         self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
-    def enable(self, tx: Transaction, user: Row, actor: str) -> None:
+    def enable(self, tx: Transaction, user: User, actor: str) -> None:
         """Let a disabled account in again; its old sessions and tokens stay ended."""
         watch = Watch(tx, User, id=user.id)
         tx.execute(_SET["disabled_at"], of=user.id, to=None)
         self._log.append(tx, "user.enabled", actor, f"user:{user.id}", watch)
 
-    def sign_out_everywhere(self, tx: Transaction, user: Row, actor: str) -> None:
+    def sign_out_everywhere(self, tx: Transaction, user: User, actor: str) -> None:
         """End all of a person's sessions and personal tokens."""
         watch = Watch(tx, Credential, user_id=user.id)
         sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
@@ -92,7 +92,7 @@ class Roster:
         facts = {"sessions": sessions, "tokens": ended}
         self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", watch, **facts)
 
-    def _now(self, tx: Transaction, user: Row) -> Row:
+    def _now(self, tx: Transaction, user: User) -> User:
         tx.lock(_LOCK, id=user.id)
         found = users.find(tx, user.id)
         if found is None:
@@ -100,7 +100,7 @@ class Roster:
         return found
 
 
-def page(reader: Reader, after: str = "") -> list[Row]:
+def page(reader: Reader, after: str = "") -> list[User]:
     """Up to PAGE people, oldest first."""
     return reader.all(_AFTER, after=after)
 
@@ -110,7 +110,7 @@ def agents_of(reader: Reader, user_id: str) -> list[Row]:
     return reader.all(_OWNED, user_id=user_id)
 
 
-def groups_of(user: Row) -> frozenset[str]:
+def groups_of(user: User) -> frozenset[str]:
     """All of a person's groups: those that admins gave, and those that the identity provider claims."""
     return frozenset({*user.groups.split(), *user.claimed_groups.splitlines()})
 

@@ -22,7 +22,7 @@ from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
@@ -37,17 +37,20 @@ _agents = table_of(Agent)
 _installations = table_of(Installation)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_INSTALLATIONS = Statement(select(_installations).order_by(_installations.c.server, _installations.c.created_at))
+_INSTALLATIONS = Statement(
+    select(_installations).order_by(_installations.c.server, _installations.c.created_at), Installation
+)
 _OF_SERVER = Statement(
     select(_installations)
     .where(_installations.c.server == bindparam("server"), _installations.c.label == bindparam("label"))
-    .where(_installations.c.disabled_at.is_(None))
+    .where(_installations.c.disabled_at.is_(None)),
+    Installation,
 )
 _ALLOW_GRANTS = Statement(
     update(_installations).where(_installations.c.id == bindparam("of")).values(may_grant=bindparam("may_grant"))
 )
-_AGENTS = Statement(select(_agents).order_by(_agents.c.name))
-_AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")))
+_AGENTS = Statement(select(_agents).order_by(_agents.c.name), Agent)
+_AGENT = Statement(select(_agents).where(_agents.c.name == bindparam("name")), Agent)
 _MODELS: dict[str, type[SQLModel]] = {"installation": Installation, "agent": Agent}
 _DISABLE = {
     "installation": Statement(
@@ -96,7 +99,7 @@ class Principals:
         self._log.append(tx, "server.added", actor, f"installation:{installation}", *watches, server=name, **facts)
         return key
 
-    def allow_grants(self, tx: Transaction, actor: str, installation: Row, *, allowed: bool) -> None:
+    def allow_grants(self, tx: Transaction, actor: str, installation: Installation, *, allowed: bool) -> None:
         """Whether standing grants may be made and used for an installation's calls, from now on."""
         watch = Watch(tx, Installation, id=installation.id)
         tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
@@ -136,7 +139,7 @@ class Principals:
         tx: Transaction,
         actor: str,
         kind: str,
-        principal: Row,
+        principal: Installation | Agent,
         *,
         covers: str | None = None,
         life: int | None = None,
@@ -159,7 +162,9 @@ class Principals:
         self._tell(tx)
         return key
 
-    def revoke(self, tx: Transaction, actor: str, kind: str, principal: Row, credential_id: str | None = None) -> int:
+    def revoke(
+        self, tx: Transaction, actor: str, kind: str, principal: Installation | Agent, credential_id: str | None = None
+    ) -> int:
         """Revoke one key, or all and the principal with them; how many keys there were."""
         credentials.lock(tx, kind, principal.id)
         whole = credential_id is None
@@ -178,15 +183,15 @@ class Principals:
         tx.notify(TAKEN_BACK)
 
 
-def installations(reader: Reader) -> list[Row]:
+def installations(reader: Reader) -> list[Installation]:
     return reader.all(_INSTALLATIONS)
 
 
-def agents(reader: Reader) -> list[Row]:
+def agents(reader: Reader) -> list[Agent]:
     return reader.all(_AGENTS)
 
 
-def agent_named(reader: Reader, name: str) -> Row:
+def agent_named(reader: Reader, name: str) -> Agent:
     """Raises NotFound."""
     row = reader.one(_AGENT, name=name)
     if row is None:
@@ -194,7 +199,7 @@ def agent_named(reader: Reader, name: str) -> Row:
     return row
 
 
-def installation_named(reader: Reader, server: str, label: str) -> Row:
+def installation_named(reader: Reader, server: str, label: str) -> Installation:
     """The live installation of a server under a label. Raises NotFound."""
     row = reader.one(_OF_SERVER, server=server, label=label)
     if row is None:

@@ -7,7 +7,7 @@ from approvals.instant import SECOND
 from approvals.service.audit.log import AuditLog
 from approvals.service.identity.users import SESSION_IDLE, Person
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import WebSession, table_of
 
 PAGE = 50
@@ -22,7 +22,8 @@ _LIVE = Statement(
         _sessions.c.last_seen_at > bindparam("since"),
     )
     .order_by(_sessions.c.last_seen_at.desc())
-    .limit(PAGE)
+    .limit(PAGE),
+    WebSession,
 )
 _END_ONE = Statement(
     update(_sessions)
@@ -62,7 +63,7 @@ class WebSessions:
         self._log.append(tx, "web_session.revoked", person.actor, person.actor, sessions=ended)
 
 
-def live(reader: Reader, user_id: str) -> list[Row]:
+def live(reader: Reader, user_id: str) -> list[WebSession]:
     """A person's sessions that count now, the last seen first."""
     since = reader.now - SESSION_IDLE * SECOND
     return reader.all(_LIVE, user_id=user_id, now=reader.now, since=since)

@@ -33,7 +33,7 @@ _LOCK = Statement(
     .order_by(_attempts.c.key)
     .with_for_update()
 )
-_BY_KEY = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")))
+_BY_KEY = Statement(select(_attempts).where(_attempts.c.key == bindparam("key")), SignInAttempts)
 _COUNT = Statement(
     update(_attempts)
     .where(_attempts.c.key == bindparam("of"))

@@ -14,7 +14,7 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import users
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SignInLink, User, table_of
 
 LIFE = 15 * 60
@@ -24,11 +24,12 @@ PAGE = 100
 _links = table_of(SignInLink)
 _users = table_of(User)
 
-_BY_ID = Statement(select(_links).where(_links.c.id == bindparam("id")))
+_BY_ID = Statement(select(_links).where(_links.c.id == bindparam("id")), SignInLink)
 _OPEN = (_links.c.spent_at.is_(None), _links.c.revoked_at.is_(None), _links.c.expires_at > bindparam("now"))
 _SPEND = Statement(update(_links).where(_links.c.id == bindparam("of"), *_OPEN).values(spent_at=bindparam("now")))
 _INVITATIONS = Statement(
-    select(_links).where(_links.c.purpose == "invite", *_OPEN).order_by(_links.c.created_at.desc()).limit(PAGE)
+    select(_links).where(_links.c.purpose == "invite", *_OPEN).order_by(_links.c.created_at.desc()).limit(PAGE),
+    SignInLink,
 )
 _REVOKE = Statement(
     update(_links)
@@ -68,7 +69,7 @@ class SignInLinks:
         self._log.append(tx, "link.made", actor, subject(link), touched, purpose=purpose, roles=roles)
         return token
 
-    def spend(self, tx: Transaction, token: str) -> Row:
+    def spend(self, tx: Transaction, token: str) -> SignInLink:
         """Spend a link, once. Raises Unauthenticated when it is unknown, spent, revoked, too old, or pointless."""
         link = self.look_at(tx, token)
         if link.purpose == "setup":
@@ -82,7 +83,7 @@ class SignInLinks:
         self._log.append(tx, "link.spent", subject(link), subject(link), watch, **facts)
         return link
 
-    def look_at(self, reader: Reader, token: str) -> Row:
+    def look_at(self, reader: Reader, token: str) -> SignInLink:
         """A link that could be spent now. Raises Unauthenticated."""
         link = reader.one(_BY_ID, id=_hash(token))
         if link is None or link.spent_at is not None or link.revoked_at is not None or reader.now >= link.expires_at:
@@ -103,17 +104,17 @@ class SignInLinks:
         self._log.append(tx, "link.revoked", actor, f"user:{name}", watch, purpose="invite")
 
 
-def subject(link: Row) -> str:
+def subject(link: SignInLink) -> str:
     """Of the events about a link: whose account it is for, by id or by name."""
     return f"user:{link.user_id or link.name or 'first'}"
 
 
-def invitations(reader: Reader) -> list[Row]:
+def invitations(reader: Reader) -> list[SignInLink]:
     """Those that nobody has spent yet, newest first; also such as count no longer."""
     return reader.all(_INVITATIONS, now=reader.now)
 
 
-def counts(reader: Reader, link: Row) -> bool:
+def counts(reader: Reader, link: SignInLink) -> bool:
     """Whether its maker could still make it: an operator always, a person as long as they are an admin."""
     if not _maker(link):
         return True
@@ -121,7 +122,7 @@ def counts(reader: Reader, link: Row) -> bool:
     return maker is not None and maker.disabled_at is None and "admin" in maker.roles.split()
 
 
-def _maker(link: Row) -> str:
+def _maker(link: SignInLink) -> str:
     """The id of the person who made it; nothing for an operator."""
     kind, _, user_id = link.made_by.partition(":")
     return user_id if kind == "user" else ""

@@ -15,7 +15,7 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import handles, tokens, users
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, Handle, User, table_of
 
 NEWCOMER = "viewer"
@@ -25,7 +25,8 @@ _users = table_of(User)
 _BY_IDENTITY = Statement(
     select(_users)
     .where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
-    .with_for_update()
+    .with_for_update(),
+    User,
 )
 _RENEW = Statement(
     update(_users)
@@ -71,7 +72,7 @@ class Admissions:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    def admit(self, tx: Transaction, who: Identity, admission: Admission) -> Row | Forbidden:
+    def admit(self, tx: Transaction, who: Identity, admission: Admission) -> User | Forbidden:
         """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
         them stays taken."""
         user = tx.one(_BY_IDENTITY, issuer=who.issuer, subject=who.subject)
@@ -83,8 +84,9 @@ class Admissions:
         self._renew(tx, user, who, roles)
         return _kept_out(who) if not roles else users.find(tx, user.id) or _kept_out(who)
 
-    def _add(self, tx: Transaction, who: Identity, roles: str) -> Row:
-        user = Row(
+    def _add(self, tx: Transaction, who: Identity, roles: str) -> User:
+        user = tx.insert(
+            User,
             id=ids.new(tx.now),
             issuer=who.issuer,
             subject=who.subject,
@@ -96,13 +98,13 @@ class Admissions:
             created_at=tx.now,
             disabled_at=None,
         )
-        touched = Touched(User, None, tx.insert(User, **user))
+        touched = Touched(User, None, user)
         facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
         self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
         self._follow(tx, user, who)
         return users.find(tx, user.id) or user
 
-    def _renew(self, tx: Transaction, user: Row, who: Identity, roles: str) -> None:
+    def _renew(self, tx: Transaction, user: User, who: Identity, roles: str) -> None:
         groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"
         watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
         tx.execute(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
@@ -121,7 +123,7 @@ class Admissions:
             self._log.append(tx, "user.renewed", actor, subject, *touched)
         self._follow(tx, user, who)
 
-    def _follow(self, tx: Transaction, user: Row, who: Identity) -> None:
+    def _follow(self, tx: Transaction, user: User, who: Identity) -> None:
         """Rules call them by their verified address of now. What they were called before stays theirs."""
         watches = Watch(tx, User, id=user.id), Watch(tx, Handle, user_id=user.id)
         if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):

@@ -9,7 +9,7 @@ from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, User, table_of
 
 READ, DECIDE = "read", "read decide"
@@ -65,7 +65,7 @@ def end_beyond(tx: Transaction, user_id: str, roles: str) -> int:
     return 0 if "reviewer" in roles.split() else credentials.revoke_covering(tx, "user", user_id, DECIDE)
 
 
-def live(reader: Reader, user_id: str) -> list[Row]:
+def live(reader: Reader, user_id: str) -> list[Credential]:
     """A person's tokens that count now, oldest first."""
     return [row for row in credentials.live(reader, "user", user_id) if credentials.is_live(row, reader.now)]
 

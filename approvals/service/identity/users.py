@@ -20,7 +20,7 @@ from approvals.service.audit.seals import Touched, Watch
 from approvals.service.identity import credentials, handles
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Credential,
     DecisionRow,
@@ -44,13 +44,13 @@ _users = table_of(User)
 _sessions = table_of(WebSession)
 _decisions = table_of(DecisionRow)
 
-_BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")))
+_BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")), User)
 _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(read=True))
 _BY_SUBJECT = Statement(
-    select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject"))
+    select(_users).where(_users.c.issuer == bindparam("issuer"), _users.c.subject == bindparam("subject")), User
 )
-_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")))
-_ALL = Statement(select(_users).order_by(_users.c.created_at))
+_BY_HANDLE = Statement(select(_users).where(_users.c.handle == bindparam("handle")), User)
+_ALL = Statement(select(_users).order_by(_users.c.created_at), User)
 _ADMINS = (
     select(_users.c.id, _users.c.roles)
     .where(_users.c.disabled_at.is_(None), _users.c.roles.contains("admin"))
@@ -65,7 +65,7 @@ _LOCK_VOTERS = Statement(
     .order_by(_users.c.id)
     .with_for_update(read=True)
 )
-_SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+_SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")), WebSession)
 _TOUCH = Statement(
     update(_sessions).where(_sessions.c.id == bindparam("of")).values(last_seen_at=bindparam("last_seen_at"))
 )
@@ -155,7 +155,7 @@ class People:
     def sign_in(
         self,
         tx: Transaction,
-        user: Row,
+        user: User,
         method: str,
         address: str,
         user_agent: str,
@@ -169,7 +169,7 @@ class People:
         proved it."""
         tx.lock(_LOCK, id=user.id)
         now = find(tx, user.id)
-        if now is None or any(now[name] != user[name] for name in PROVED_BY):
+        if now is None or any(getattr(now, name) != getattr(user, name) for name in PROVED_BY):
             raise Unauthenticated("This account was just changed.", hint="Sign in again.")
         if now.disabled_at is not None:
             raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
@@ -229,19 +229,19 @@ def touch(tx: Transaction, session_id: str) -> None:
     tx.execute(_TOUCH, of=session_id, last_seen_at=tx.now)
 
 
-def find(reader: Reader, user_id: str) -> Row | None:
+def find(reader: Reader, user_id: str) -> User | None:
     return reader.one(_BY_ID, id=user_id)
 
 
-def by_sign_in_name(reader: Reader, subject: str) -> Row | None:
+def by_sign_in_name(reader: Reader, subject: str) -> User | None:
     return reader.one(_BY_SUBJECT, issuer=LOCAL, subject=subject)
 
 
-def by_handle(reader: Reader, handle: str) -> Row | None:
+def by_handle(reader: Reader, handle: str) -> User | None:
     return reader.one(_BY_HANDLE, handle=handle)
 
 
-def everyone(reader: Reader) -> list[Row]:
+def everyone(reader: Reader) -> list[User]:
     return reader.all(_ALL)
 
 
@@ -255,7 +255,7 @@ def lock_voters(tx: Transaction, request_id: str) -> None:
     tx.lock(_LOCK_VOTERS, request_id=request_id)
 
 
-def may_review(user: Row | None) -> bool:
+def may_review(user: User | None) -> bool:
     """Whether a person's vote counts now."""
     return user is not None and user.disabled_at is None and "reviewer" in user.roles.split()
 
@@ -298,7 +298,7 @@ def check_an_admin_remains(tx: Transaction, without: str) -> None:
         raise NotPossible("This is the last admin.", hint="Make somebody else an admin first.")
 
 
-def require_user(reader: Reader, name: str) -> Row:
+def require_user(reader: Reader, name: str) -> User:
     """The person with that handle, or that id. Raises NotFound."""
     user = by_handle(reader, name) or find(reader, name)
     if user is None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from approvals.instant import Instant
 from approvals.protocol.messages import RequestStatus
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRun
 
 ANNOUNCE, UPDATE, REPLY = "announce", "update", "reply"
 
@@ -23,7 +23,7 @@ class Notice:
 
     id: str
     """The same at every attempt: receivers may drop what they have seen."""
-    row: Row
+    row: RequestRun
     """The request with its execution."""
     status: RequestStatus
     agent: str | None

@@ -19,7 +19,7 @@ from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import AuditLog
 from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, Notifier, Step
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Delivery, table_of
 from approvals.service.storage.tables.handles import requests
 
@@ -53,7 +53,8 @@ _DUE = Statement(
     select(_deliveries)
     .where(_waits, _deliveries.c.due_at <= bindparam("now"), _free, _first)
     .order_by(_deliveries.c.due_at)
-    .limit(BATCH)
+    .limit(BATCH),
+    Delivery,
 )
 _TAKE = Statement(
     update(_deliveries)
@@ -169,12 +170,12 @@ class Outbox:
             tx.insert(Delivery, id=ids.new(tx.now), lane=lane, created_at=tx.now, due_at=tx.now, **same)
         tx.after_commit.append(self._ring)
 
-    def take(self, tx: Transaction) -> list[Row]:
+    def take(self, tx: Transaction) -> list[Delivery]:
         """Up to BATCH messages that are due, leased to this process."""
         due = tx.all(_DUE, now=tx.now)
         until = tx.now + LEASE
         return [
-            Row(row | {"attempts": row.attempts + 1})
+            changed(row, attempts=row.attempts + 1)
             for row in due
             if tx.update(_TAKE, of=row.id, was=row.attempts, until=until, now=tx.now) == 1
         ]
@@ -183,7 +184,7 @@ class Outbox:
         """Take back every lease: whoever held one is gone. For a process that knows itself alone."""
         tx.execute(_RECLAIM)
 
-    def sent(self, tx: Transaction, row: Row, said: str, steps: Iterable[Step]) -> None:
+    def sent(self, tx: Transaction, row: Delivery, said: str, steps: Iterable[Step]) -> None:
         """It arrived, and these steps remain."""
         tx.execute(_DONE, of=row.id, attempt=row.attempts, at=tx.now, words=said)
         if row.verb == UPDATE:
@@ -191,7 +192,7 @@ class Outbox:
         for step in steps:
             self.add(tx, row.notifier, step.request_id or row.request_id, step.verb, step.target)
 
-    def failed(self, tx: Transaction, row: Row, why: str, *, after: float = 0.0, dead: bool = False) -> None:
+    def failed(self, tx: Transaction, row: Delivery, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         """It did not arrive: later, or never. `after` is how many seconds the receiver asked to be left alone."""
         over = dead or tx.now - row.created_at >= GIVE_UP
         at = tx.now + round(max(after, wait(row.attempts)) * SECOND)
@@ -212,7 +213,7 @@ def wait(attempts: int) -> float:
     return longest * (0.5 + random.random() / 2)  # noqa: S311
 
 
-def last_said(reader: Reader, row: Row) -> str:
+def last_said(reader: Reader, row: Delivery) -> str:
     """What the last message about the whole of a request said; nothing where there was none."""
     found = reader.one(_SAID, request_id=row.request_id, notifier=row.notifier)
     return "" if found is None else str(found.said)

@@ -6,22 +6,24 @@ from approvals.policy.model import Policy, policy_hash
 from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Watch
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import PolicyLoad, PolicyVersion, table_of
 
 _versions = table_of(PolicyVersion)
 _loads = table_of(PolicyLoad)
 
-_VERSION = Statement(select(_versions).where(_versions.c.hash == bindparam("hash")))
+_VERSION = Statement(select(_versions).where(_versions.c.hash == bindparam("hash")), PolicyVersion)
 _KNOWN = Statement(select(_versions.c.hash).where(_versions.c.hash == bindparam("hash")))
 _ONE_AT_A_TIME = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended("policy load", 0))))
 """Held while a policy comes into force: replicas compare with what came into force last, one after the other."""
-_LAST = Statement(select(_loads).order_by(_loads.c.id.desc()).limit(1))
+_LAST = Statement(select(_loads).order_by(_loads.c.id.desc()).limit(1), PolicyLoad)
 _LOADS = Statement(
-    select(_loads).where(_loads.c.id < bindparam("before")).order_by(_loads.c.id.desc()).limit(bindparam("limit"))
+    select(_loads).where(_loads.c.id < bindparam("before")).order_by(_loads.c.id.desc()).limit(bindparam("limit")),
+    PolicyLoad,
 )
 _LOADS_OF = Statement(
-    select(_loads).where(_loads.c.hash == bindparam("hash")).order_by(_loads.c.id.desc()).limit(bindparam("limit"))
+    select(_loads).where(_loads.c.hash == bindparam("hash")).order_by(_loads.c.id.desc()).limit(bindparam("limit")),
+    PolicyLoad,
 )
 NEWEST = 2**62
 
@@ -48,21 +50,21 @@ def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
     return True
 
 
-def last(reader: Reader) -> Row | None:
+def last(reader: Reader) -> PolicyLoad | None:
     """What came into force last, on whichever replica."""
     return reader.one(_LAST)
 
 
-def loads(reader: Reader, before: int = NEWEST, limit: int = 20) -> list[Row]:
+def loads(reader: Reader, before: int = NEWEST, limit: int = 20) -> list[PolicyLoad]:
     """What came into force before the load of that number, newest first."""
     return reader.all(_LOADS, before=before, limit=limit)
 
 
-def loads_of(reader: Reader, name: str, limit: int = 20) -> list[Row]:
+def loads_of(reader: Reader, name: str, limit: int = 20) -> list[PolicyLoad]:
     """When that version came into force, newest first."""
     return reader.all(_LOADS_OF, hash=name, limit=limit)
 
 
-def version(reader: Reader, name: str) -> Row | None:
+def version(reader: Reader, name: str) -> PolicyVersion | None:
     """A version by its hash."""
     return reader.one(_VERSION, hash=name)

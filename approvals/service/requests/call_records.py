@@ -6,8 +6,8 @@ from approvals.errors import Conflict, NotFound
 from approvals.protocol.messages import CallRecords, Recorded
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import GateSession, table_of
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import GateSession, Installation, table_of
 from approvals.service.storage.tables.handles import LOCK_SESSION, SESSION
 
 _sessions = table_of(GateSession)
@@ -28,7 +28,7 @@ class Calls:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    def record(self, tx: Transaction, installation: Row, batch: CallRecords) -> Recorded:
+    def record(self, tx: Transaction, installation: Installation, batch: CallRecords) -> Recorded:
         """Keep what is new in a batch. Raises Conflict with `next_number` when numbers are missing or out of order."""
         tx.lock(LOCK_SESSION, id=batch.session)  # the same batch may come twice at once, by way of two replicas
         session = tx.one(SESSION, id=batch.session)
@@ -65,5 +65,7 @@ class Calls:
         )
         return Recorded(next_number=recorded + 1)
 
-    def _append(self, tx: Transaction, installation: Row, kind: str, session: str, facts: dict[str, object]) -> None:
+    def _append(
+        self, tx: Transaction, installation: Installation, kind: str, session: str, facts: dict[str, object]
+    ) -> None:
         self._log.append(tx, kind, f"installation:{installation.id}", installation.server, session=session, **facts)

@@ -10,7 +10,7 @@ from approvals.service.controls import audiences
 from approvals.service.identity import credentials
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Agent, Credential, Installation
 
 LIFE_SECONDS = 300
 
@@ -27,31 +27,32 @@ class Caller:
     agent_groups: tuple[str, ...] = ()
     scopes: str = ""
     """What the key that it came with covers."""
-    agent: Row | None = None
+    agent: Agent | None = None
 
 
-def assert_agent(reader: Reader, keyring: Keyring, installation: Row, key: str) -> VerifiedAgent:
+def assert_agent(reader: Reader, keyring: Keyring, installation: Installation, key: str) -> VerifiedAgent:
     """Whose key is this, and what of this installation's server does it cover? Raises Unauthenticated unless it is a
     live agent's, NotInAudience for one that the server is not for."""
-    agent = credentials.authenticate(reader, key, "agent")
-    audiences.check_server(reader, installation.server, agent.row.name, agent.row.groups.split())
+    found = credentials.authenticate(reader, key, "agent")
+    agent = found.agent
+    audiences.check_server(reader, installation.server, agent.name, agent.groups.split())
     claims = {
         "agent": agent.id,
-        "credential": agent.credential.id,
+        "credential": found.credential.id,
         "installation": installation.id,
         "until": reader.now + LIFE_SECONDS * SECOND,
     }
     return VerifiedAgent(
-        agent=agent.row.name,
+        agent=agent.name,
         agent_id=agent.id,
         assertion=keyring.sign(claims),
         expires_in=LIFE_SECONDS,
-        tools=scopes.tools_of(agent.credential.scopes, installation.server),
+        tools=scopes.tools_of(found.credential.scopes, installation.server),
     )
 
 
 def caller_of(
-    reader: Reader, keyring: Keyring, installation: Row, session: str, assertion: str | None, subject: str
+    reader: Reader, keyring: Keyring, installation: Installation, session: str, assertion: str | None, subject: str
 ) -> Caller:
     """The caller behind a filing. Raises Unauthenticated for an assertion that is forged, another installation's, or
     has run out, and for an agent or key that no longer counts."""
@@ -65,10 +66,10 @@ def caller_of(
     return Caller(f"{installation.id}/{agent.id}", agent.id, key.id, agent.name, groups, key.scopes, agent)
 
 
-def live_agent(reader: Reader, agent_id: str, credential_id: str) -> tuple[Row, Row]:
+def live_agent(reader: Reader, agent_id: str, credential_id: str | None) -> tuple[Agent, Credential]:
     """The agent and the key that it came with, if both still count. Raises Unauthenticated."""
-    agent = credentials.principal(reader, "agent", agent_id)
-    credential = credentials.find(reader, credential_id)
+    agent = credentials.agent(reader, agent_id)
+    credential = credentials.find(reader, credential_id) if credential_id is not None else None
     if agent is None or agent.disabled_at is not None or credential is None:
         raise Unauthenticated("This agent is not, or no longer, known here.", hint="Ask for a new key.")
     if not credentials.is_live(credential, reader.now):

@@ -32,9 +32,10 @@ from approvals.service.identity import credentials, users
 from approvals.service.requests import callers
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Execution, Permission, table_of
+from approvals.service.storage.statements import Row, Statement, changed
+from approvals.service.storage.tables import Execution, Installation, Permission, table_of
 from approvals.service.storage.tables.handles import EXECUTION, executions
+from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.registry import CHANGED_DEFINITION, Registry, facts_of
 
 logger = logging.getLogger("approvals")
@@ -44,7 +45,7 @@ LEASE_SECONDS = 30.0
 
 _permissions = table_of(Permission)
 
-_PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")))
+_PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")), Permission)
 _RENEW = Statement(
     update(executions).where(executions.c.id == bindparam("of")).values(lease_until=bindparam("lease_until"))
 )
@@ -70,7 +71,9 @@ class Claims:
         self._policy = policy
         self._authority = authority
 
-    def claim(self, tx: Transaction, installation: Row, request_id: str, claim: Claim) -> ApprovalsError | None:
+    def claim(
+        self, tx: Transaction, installation: Installation, request_id: str, claim: Claim
+    ) -> ApprovalsError | None:
         """Consume the permission for `claim.claim_id`; the same claim_id again changes nothing.
 
         What no longer holds is *returned*, because refusing it also revokes the approval, and that must be kept.
@@ -95,14 +98,14 @@ class Claims:
         self._start(tx, installation, row, permission, claim)
         return None
 
-    def renew(self, tx: Transaction, installation: Row, request_id: str, claim_id: str) -> None:
+    def renew(self, tx: Transaction, installation: Installation, request_id: str, claim_id: str) -> None:
         """Hold the lease for LEASE_SECONDS more. Raises NotPossible once it has run out."""
         row, execution = self._held(tx, installation, request_id, claim_id)
         if self._transitions.apply_due(tx, row).state != State.EXECUTING:
             raise NotPossible(f"The lease is over: the request is {row.state}.", state=row.state)
         tx.execute(_RENEW, of=execution.id, lease_until=tx.now + round(LEASE_SECONDS * SECOND))
 
-    def report(self, tx: Transaction, installation: Row, request_id: str, outcome: Outcome) -> None:
+    def report(self, tx: Transaction, installation: Installation, request_id: str, outcome: Outcome) -> None:
         """Keep what came of it. The same outcome again changes nothing; one that contradicts a settlement is an
         incident. Raises NotFound for a claim_id that does not hold this request."""
         row, execution = self._held(tx, installation, request_id, outcome.claim_id)
@@ -114,28 +117,30 @@ class Claims:
         elif execution.duration_ms is None and row.erased_at is None:
             self._complete(tx, installation, row, execution, outcome)
 
-    def _own(self, tx: Transaction, installation: Row, request_id: str) -> Row:
+    def _own(self, tx: Transaction, installation: Installation, request_id: str) -> RequestRow:
         row = self._transitions.lock(tx, request_id)
         if row.installation_id != installation.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
 
-    def _held(self, tx: Transaction, installation: Row, request_id: str, claim_id: str) -> tuple[Row, Row]:
+    def _held(
+        self, tx: Transaction, installation: Installation, request_id: str, claim_id: str
+    ) -> tuple[RequestRow, Execution]:
         row = self._own(tx, installation, request_id)
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is None or execution.claim_id != claim_id:
             raise NotFound("This claim does not hold the request.")
         return row, execution
 
-    def _check_again(self, tx: Transaction, installation: Row, row: Row, claim: Claim) -> Row:
+    def _check_again(self, tx: Transaction, installation: Installation, row: RequestRow, claim: Claim) -> Permission:
         """Everything that may have changed since the approval, and the gate itself since its key was looked at."""
-        known = credentials.principal(tx, "installation", installation.id)
+        known = credentials.installation(tx, installation.id)
         if known is None or known.disabled_at is not None:
             raise Unauthenticated("This installation was revoked.", hint="Ask for a new key.")
         tool = self._registry.standing(tx, installation, claim.session, row.tool)
-        changed = tool.changed_since(row) or (CHANGED_DEFINITION if claim.tool_hash != row.tool_hash else "")
-        if changed:
-            raise Stale(f"{changed} after it was approved.", hint="Call again: it is asked anew.")
+        other = tool.changed_since(row) or (CHANGED_DEFINITION if claim.tool_hash != row.tool_hash else "")
+        if other:
+            raise Stale(f"{other} after it was approved.", hint="Call again: it is asked anew.")
         agent = None
         if row.agent_id is not None:
             agent, key = callers.live_agent(tx, row.agent_id, row.agent_credential_id)
@@ -156,7 +161,9 @@ class Claims:
             grants.check_again(tx, self._authority, row, permission.grant_id, known, judgement)
         return permission
 
-    def _start(self, tx: Transaction, installation: Row, row: Row, permission: Row, claim: Claim) -> None:
+    def _start(
+        self, tx: Transaction, installation: Installation, row: RequestRow, permission: Permission, claim: Claim
+    ) -> None:
         execution = tx.insert(
             Execution,
             id=ids.new(tx.now),
@@ -170,22 +177,28 @@ class Claims:
         touched = Touched(Execution, None, execution)
         self._transitions.move(tx, row, Move.CLAIM, f"installation:{installation.id}", touched)
 
-    def _finish(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+    def _finish(
+        self, tx: Transaction, installation: Installation, row: RequestRow, execution: Execution, outcome: Outcome
+    ) -> None:
         kept = _kept(outcome, tx.now + row.replay_window * SECOND)
         touched = _changed(tx, _FINISH, execution, finished_at=tx.now, outcome=outcome.outcome, **kept)
         actor = f"installation:{installation.id}"
         because = (outcome.error or "")[:500]
         self._transitions.move(tx, row, OUTCOMES[outcome.outcome], actor, touched, because=because)
 
-    def _complete(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+    def _complete(
+        self, tx: Transaction, installation: Installation, row: RequestRow, execution: Execution, outcome: Outcome
+    ) -> None:
         """The gate says late what was settled already: what it adds is the result."""
-        kept = _kept(outcome, row.ended_at + row.replay_window * SECOND)
+        kept = _kept(outcome, (row.ended_at or tx.now) + row.replay_window * SECOND)
         as_settled = {"finished_at": execution.finished_at, "outcome": execution.outcome}
         touched = _changed(tx, _FINISH, execution, **as_settled, **kept)
         self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id, touched)
         self._transitions.notify_waiters(tx, row.id)
 
-    def _contradict(self, tx: Transaction, installation: Row, row: Row, execution: Row, outcome: Outcome) -> None:
+    def _contradict(
+        self, tx: Transaction, installation: Installation, row: RequestRow, execution: Execution, outcome: Outcome
+    ) -> None:
         if execution.contradiction == outcome.outcome:
             return
         touched = _changed(
@@ -205,12 +218,14 @@ class Claims:
         self._transitions.notify_waiters(tx, row.id)
 
 
-def _changed(tx: Transaction, statement: Statement[Row], execution: Row, **changes: Any) -> Touched:
+def _changed(tx: Transaction, statement: Statement[Row], execution: Execution, **changes: Any) -> Touched:
     tx.execute(statement, of=execution.id, **changes)
-    return Touched(Execution, execution, Row(execution | changes))
+    return Touched(Execution, execution, changed(execution, **changes))
 
 
-def _check_controls(reader: Reader, row: Row, permission: Row, agent: str | None, groups: tuple[str, ...]) -> None:
+def _check_controls(
+    reader: Reader, row: RequestRow, permission: Permission, agent: str | None, groups: tuple[str, ...]
+) -> None:
     """Raises Frozen, NotInAudience, or NotPossible when the rollout no longer lets it run unasked."""
     standing = state.load(reader, row.server)
     freezes.check(reader, standing, row.agent_id)
@@ -221,11 +236,12 @@ def _check_controls(reader: Reader, row: Row, permission: Row, agent: str | None
             raise NotPossible("It needs an approval by now: its rollout was changed.", state=row.state)
 
 
-def _keep(tx: Transaction, row: Row) -> None:
+def _keep(tx: Transaction, row: RequestRow) -> None:
     """What a claim rests on stands until it is done: nothing runs for whom, or by whom, was revoked before."""
     credentials.lock_shared(tx, "installation", row.installation_id)
     if row.agent_id is not None:
         credentials.lock_shared(tx, "agent", row.agent_id)
+    if row.agent_credential_id is not None:
         credentials.lock_shared(tx, "key", row.agent_credential_id)
     users.lock_voters(tx, row.id)
 

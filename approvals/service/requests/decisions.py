@@ -22,8 +22,8 @@ from approvals.service.identity.users import Person
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
 from approvals.service.storage.tables import DecisionRow
+from approvals.service.storage.tables.rows import RequestRow
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Decisions:
 
     def decide(
         self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen, grant: str = ""
-    ) -> Row:
+    ) -> RequestRow:
         """Record a verdict and make the move it leads to; the request's row afterwards. With the verdict to approve may
         come the terms of a standing grant (`approvals.policy.grant_terms`), which a quorum has to agree on.
 
@@ -64,7 +64,7 @@ class Decisions:
         self._transitions.notify_waiters(tx, row.id)
         return row
 
-    def _deny(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> Row:
+    def _deny(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision) -> RequestRow:
         """One denial denies."""
         return self._transitions.move(
             tx,
@@ -78,7 +78,7 @@ class Decisions:
             may_ask_again=decision.may_ask_again,
         )
 
-    def _check(self, tx: Transaction, row: Row, person: Person, decision: Decision) -> None:
+    def _check(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision) -> None:
         self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
         current = seen_state(row, tx.now)
         if current is not State.PENDING:
@@ -97,7 +97,9 @@ class Decisions:
         if decision.verdict == "approve":
             freezes.check(tx, state.load(tx, row.server), row.agent_id)
 
-    def _write(self, tx: Transaction, row: Row, person: Person, decision: Decision, seen: Seen, grant: str) -> None:
+    def _write(
+        self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, seen: Seen, grant: str
+    ) -> None:
         written = tx.insert(
             DecisionRow,
             id=ids.new(tx.now),
@@ -134,7 +136,7 @@ class Decisions:
             **({"grant": grants.name_of(grant)} if grant else {}),
         )
 
-    def _approve(self, tx: Transaction, row: Row, person: Person, decision: Decision, grant: str) -> Row:
+    def _approve(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, grant: str) -> RequestRow:
         permission = grant_permission(tx, row, "quorum")
         grants.make(tx, self._transitions.log, self._authority, row, person, grant)
         return self._transitions.move(

@@ -47,7 +47,8 @@ _NEXT = {
 _SILENT = Statement(
     select(_sessions).where(
         _sessions.c.closed_at.is_(None), _sessions.c.lost_at.is_(None), _sessions.c.last_seen_at <= bindparam("before")
-    )
+    ),
+    GateSession,
 )
 _LOST = Statement(
     update(_sessions)

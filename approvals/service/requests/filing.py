@@ -44,9 +44,10 @@ from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Permission, Request
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Installation, Permission, Request
 from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
+from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools import summary
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.registry import Registry, Standing, facts_of
@@ -58,7 +59,9 @@ _NOT_STARTED = frozenset({State.PENDING, State.APPROVED})
 _TWINS = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key"), 0))))
 """Held while a call is filed, so that its twins are filed one after the other."""
 _OPEN = Statement(_joined.where(requests.c.attach_key == bindparam("key")))
-_LATEST = Statement(_joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1))
+_LATEST = Statement(
+    _joined.where(requests.c.call_key == bindparam("key")).order_by(requests.c.id.desc()).limit(1), RequestRow
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class _Call:
     """A filing, checked and fingerprinted."""
 
     filing: Filing
-    installation: Row
+    installation: Installation
     caller: Caller
     tool: Standing
     key: str
@@ -118,7 +121,7 @@ class Filings:
         self._kept = ""
         """The hash of a policy that is known to be on record."""
 
-    def file(self, tx: Transaction, installation: Row, filing: Filing) -> Filed:
+    def file(self, tx: Transaction, installation: Installation, filing: Filing) -> Filed:
         """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, NotInAudience,
         Stale (register again); and Frozen or TooMany for what would have been filed anew."""
         state.lock_shared(tx)
@@ -139,7 +142,7 @@ class Filings:
         tx.notify(f"{FOLLOW} {filing.session} {filed.request_id}")
         return filed
 
-    def _examine(self, tx: Transaction, installation: Row, filing: Filing) -> _Call:
+    def _examine(self, tx: Transaction, installation: Installation, filing: Filing) -> _Call:
         check_encoded(filing.arguments)
         size = len(canonical(filing.arguments))
         if size > MAX_ARGUMENTS:
@@ -160,7 +163,6 @@ class Filings:
         standing = state.load(tx, installation.server)
         audiences.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
         rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
-        of_call = {"server": installation.server, "tool": filing.tool, "arguments": filing.arguments}
         return _Call(
             filing,
             installation,
@@ -172,7 +174,13 @@ class Filings:
                 tool=filing.tool,
                 said=filing.said or filing.arguments,
             ),
-            digest(tool_hash=tool.tool_hash, preview=preview_hash(filing.preview), **of_call),
+            digest(
+                server=installation.server,
+                tool=filing.tool,
+                tool_hash=tool.tool_hash,
+                arguments=filing.arguments,
+                preview=preview_hash(filing.preview),
+            ),
             policy.judge(known),
             policy,
             known,
@@ -197,7 +205,7 @@ class Filings:
         row = self._transitions.apply_due(tx, self._transitions.lock(tx, open_one.id))
         return self._join(tx, row, call) if row.state in (_NOT_STARTED if call.reads else OPEN) else None
 
-    def _join(self, tx: Transaction, row: Row, call: _Call) -> Filed | None:
+    def _join(self, tx: Transaction, row: RequestRow, call: _Call) -> Filed | None:
         changed = call.tool.changed_since(row)
         if row.state == State.PENDING and changed:
             self._revise(tx, row, call, _in_a_sentence(changed))
@@ -209,7 +217,7 @@ class Filings:
             return None
         return Filed(row.id, created=False)
 
-    def _revise(self, tx: Transaction, row: Row, call: _Call, because: str) -> None:
+    def _revise(self, tx: Transaction, row: RequestRow, call: _Call, because: str) -> None:
         """The content changed while it waited: earlier votes are void."""
         words, reviewed = self._summary(call)
         self._transitions.change(
@@ -237,7 +245,7 @@ class Filings:
             **_asked_of(call.judgement, row.created_at),
         )
 
-    def _file_anew(self, tx: Transaction, call: _Call, before: Row | None) -> Filed:
+    def _file_anew(self, tx: Transaction, call: _Call, before: RequestRow | None) -> Filed:
         holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
         request_id = ids.new(tx.now)
         judgement, filing = call.judgement, call.filing
@@ -360,7 +368,7 @@ class Filings:
         return name
 
 
-def _known(tx: Transaction, installation: Row, caller: Caller, tool: Standing, filing: Filing) -> CallFacts:
+def _known(tx: Transaction, installation: Installation, caller: Caller, tool: Standing, filing: Filing) -> CallFacts:
     """What the policy may know of the call."""
     facts = facts_of(installation, tool)
     return CallFacts(
@@ -374,7 +382,7 @@ def _attach_key(tx: Transaction, call: _Call, request_id: str) -> str:
     return f"{call.key} {request_id}" if taken else call.key
 
 
-def _repeat(tx: Transaction, row: Row | None, call: _Call) -> Filed | None:
+def _repeat(tx: Transaction, row: RequestRow | None, call: _Call) -> Filed | None:
     """The stored outcome or denial of the same call, if it still answers for it."""
     if row is None or row.ended_at is None:
         return None
@@ -413,7 +421,7 @@ def _previewed(filing: Filing, now: Instant) -> dict[str, Any]:
     }
 
 
-def _shows_another(row: Row, filing: Filing) -> bool:
+def _shows_another(row: RequestRow, filing: Filing) -> bool:
     """Whether the same call, made again, would do something else; what cannot be looked up says nothing of that."""
     shown = stored(row.preview)
     return filing.preview is not None and (shown is None or differs(shown, filing.preview))
@@ -423,7 +431,7 @@ def _dumped(limits: GrantLimits | None) -> str:
     return canonical({} if limits is None else asdict(limits)).decode()
 
 
-def grant_permission(tx: Transaction, row: Row, source: str, *, grant_id: str | None = None) -> Touched:
+def grant_permission(tx: Transaction, row: RequestRow, source: str, *, grant_id: str | None = None) -> Touched:
     """Write down what a claim will consume: bound to this content, once per request."""
     permission = tx.insert(
         Permission,

@@ -17,8 +17,9 @@ from approvals.service.requests import callers
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import requests
+from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.registry import Registry, facts_of
 
 BATCH = 200
@@ -49,7 +50,7 @@ class Releases:
                 self._release(tx, row)
         return len(ids)
 
-    def _release(self, tx: Transaction, row: Row) -> None:
+    def _release(self, tx: Transaction, row: RequestRow) -> None:
         try:
             source = self._source(tx, row)
         except ApprovalsError as error:
@@ -67,10 +68,10 @@ class Releases:
             tx, row, Move.APPROVE, SYSTEM, permission, decided_at=tx.now, decided_by=by, execute_by=until
         )
 
-    def _source(self, tx: Transaction, row: Row) -> str:
+    def _source(self, tx: Transaction, row: RequestRow) -> str:
         """What permits it now, without asking anybody; nothing if nothing does. Raises Stale, Unauthenticated,
         NotInAudience, OutOfScope."""
-        installation = credentials.principal(tx, "installation", row.installation_id)
+        installation = credentials.installation(tx, row.installation_id)
         if installation is None or installation.disabled_at is not None:
             raise Unauthenticated("Its installation was revoked.")
         tool = self._registry.standing(tx, installation, row.session_id, row.tool)

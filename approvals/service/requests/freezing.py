@@ -28,8 +28,8 @@ from approvals.service.controls.freezes import (
 from approvals.service.identity import credentials
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession, table_of
+from approvals.service.storage.statements import Statement, changed
+from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession, Installation, table_of
 from approvals.service.storage.tables.handles import freezes, requests
 
 BATCH = 200
@@ -38,7 +38,9 @@ BATCH = 200
 _confirmations = table_of(FreezeConfirmation)
 _sessions = table_of(GateSession)
 
-_ONE = Statement(select(freezes).where(STANDS, freezes.c.scope == bindparam("scope"), freezes.c.of == bindparam("of")))
+_ONE = Statement(
+    select(freezes).where(STANDS, freezes.c.scope == bindparam("scope"), freezes.c.of == bindparam("of")), Freeze
+)
 _LIFT = Statement(
     update(freezes)
     .where(freezes.c.id == bindparam("freeze_id"))
@@ -63,7 +65,7 @@ _CONFIRM = Statement(
 class Made:
     """What came of asking for a freeze."""
 
-    freeze: Row
+    freeze: Freeze
     new: bool
     """Else it stood already."""
     revoked: int
@@ -91,7 +93,7 @@ class Freezes:
         if before is not None and before.mode == mode:
             if reason and reason != before.reason:
                 self._explain(tx, actor, before, reason)
-            return Made(Row(before | {"reason": reason or before.reason}), new=False, revoked=self._revoke(tx))
+            return Made(changed(before, reason=reason or before.reason), new=False, revoked=self._revoke(tx))
         if before is not None:
             reason = reason or before.reason
             self._end(tx, actor, before)
@@ -103,7 +105,7 @@ class Freezes:
         state.notify_changed(tx, self._tell)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
-    def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Row:
+    def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Freeze:
         """Lift one freeze; others stay. Raises NotFound when it does not stand."""
         state.lock_exclusive(tx)
         freeze = tx.one(_ONE, scope=scope, of=of)
@@ -112,7 +114,7 @@ class Freezes:
         self._end(tx, actor, freeze)
         return freeze
 
-    def lift_all(self, tx: Transaction, actor: str) -> list[Row]:
+    def lift_all(self, tx: Transaction, actor: str) -> list[Freeze]:
         """Lift whatever stands."""
         state.lock_exclusive(tx)
         standing = in_force(tx)
@@ -126,7 +128,7 @@ class Freezes:
         state.lock_shared(tx)
         return self._revoke(tx)
 
-    def confirm(self, tx: Transaction, installation: Row, session_id: str, heard: Iterable[str]) -> None:
+    def confirm(self, tx: Transaction, installation: Installation, session_id: str, heard: Iterable[str]) -> None:
         """A gate process has heard of these. Raises NotFound for another's session."""
         session = tx.one(_SESSION, id=session_id)
         if session is None or session.installation_id != installation.id:
@@ -135,16 +137,16 @@ class Freezes:
         for freeze_id in sorted(standing.intersection(heard)):
             tx.execute(_CONFIRM, freeze_id=freeze_id, session_id=session_id, confirmed_at=tx.now)
 
-    def _explain(self, tx: Transaction, actor: str, freeze: Row, reason: str) -> None:
+    def _explain(self, tx: Transaction, actor: str, freeze: Freeze, reason: str) -> None:
         tx.execute(_EXPLAIN, freeze_id=freeze.id, why=reason)
-        touched = Touched(Freeze, freeze, Row(freeze | {"reason": reason}))
+        touched = Touched(Freeze, freeze, changed(freeze, reason=reason))
         facts = {"freeze": freeze.id, "because": reason}
         self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), touched, **facts)
         state.notify_changed(tx, self._tell)
 
-    def _end(self, tx: Transaction, actor: str, freeze: Row) -> None:
+    def _end(self, tx: Transaction, actor: str, freeze: Freeze) -> None:
         tx.execute(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
-        touched = Touched(Freeze, freeze, Row(freeze | {"lifted_at": tx.now, "lifted_by": actor}))
+        touched = Touched(Freeze, freeze, changed(freeze, lifted_at=tx.now, lifted_by=actor))
         self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), touched, freeze=freeze.id)
         state.notify_changed(tx, self._tell)
 
@@ -166,7 +168,7 @@ def unclaimed(reader: Reader) -> bool:
 def _check_of(reader: Reader, scope: str, of: str) -> None:
     if scope == "server":
         audiences.known_server(reader, of)
-    elif scope == "agent" and credentials.principal(reader, "agent", of) is None:
+    elif scope == "agent" and credentials.agent(reader, of) is None:
         raise NotFound("There is no such agent.", hint="List them: approvals agent list")
     elif scope == "all" and of:
         raise Invalid("A freeze of all writes names nobody.")

@@ -11,7 +11,7 @@ from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Permission, StandingGrant, table_of
 from approvals.service.storage.tables.handles import requests
 
@@ -51,7 +51,7 @@ class GrantRevocations:
         """Raises NotFound, or NotPossible when it was revoked before."""
         self._revoke(tx, grants.find(tx, grant_id), actor, actor)
 
-    def _revoke(self, tx: Transaction, grant: Row, actor: str, name: str) -> None:
+    def _revoke(self, tx: Transaction, grant: StandingGrant, actor: str, name: str) -> None:
         watch = Watch(tx, StandingGrant, id=grant.id)
         if tx.update(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
             raise NotPossible("This grant was revoked before.", hint="There is nothing left to do.")

@@ -13,6 +13,7 @@ from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import DecisionRow, table_of
 from approvals.service.storage.tables.handles import executions, requests
 from approvals.service.storage.tables.requests import PEOPLE_ASKED
+from approvals.service.storage.tables.rows import RequestRow
 
 LOOKED_AT = 200
 """Decided calls of a tool that one look goes back."""
@@ -60,7 +61,7 @@ class Count:
     """Whether there may be more than were looked at."""
 
 
-def decided(reader: Reader, row: Row) -> list[Row]:
+def decided(reader: Reader, row: RequestRow) -> list[Row]:
     """What people decided about other calls of this request's tool, newest first; LOOKED_AT at most. What a cooperative
     installation filed is no precedent for any other."""
     whose = {"assurance": row.assurance, "installation_id": row.installation_id}
@@ -74,11 +75,11 @@ def count(found: Iterable[Row], now: Instant) -> Count:
     return Count(len(recent) - denied, denied, len(recent) == LOOKED_AT)
 
 
-def refused(found: Iterable[Row], row: Row) -> Row | None:
+def refused(found: Iterable[Row], row: RequestRow) -> Row | None:
     """The latest earlier attempt of the same caller that was denied."""
     return next((one for one in found if one.state == State.DENIED and one.caller == row.caller), None)
 
 
-def ran(reader: Reader, row: Row) -> Row | None:
+def ran(reader: Reader, row: RequestRow) -> Row | None:
     """The last earlier run of the same call (caller, server, tool, arguments), and how it came out."""
     return reader.one(_RAN, key=row.call_key, but=row.id)

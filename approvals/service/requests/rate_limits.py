@@ -18,7 +18,7 @@ from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.requests.callers import Caller
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Agent, AgentOwner, table_of
+from approvals.service.storage.tables import Agent, AgentOwner, Installation, table_of
 from approvals.service.storage.tables.handles import requests
 
 logger = logging.getLogger("approvals")
@@ -92,7 +92,7 @@ class Allowances:
         self._log = log
         self._allowance = allowance
 
-    def check(self, tx: Transaction, caller: Caller, installation: Row, *, waits: bool) -> None:
+    def check(self, tx: Transaction, caller: Caller, installation: Installation, *, waits: bool) -> None:
         """Raises TooMany when this caller has asked enough; `waits` says whether a person would have to look at it."""
         pending, minute = self.limits(caller.agent)
         kind, of = ("agent", caller.agent.id) if caller.agent is not None else ("installation", installation.id)
@@ -105,7 +105,7 @@ class Allowances:
             words = f"{pending} of its requests wait for people already, which is the most"
             raise self._refusal(tx, caller, kind, of, words, "Wait until some are decided.", 60)
 
-    def limits(self, agent: Row | None) -> tuple[int | None, int | None]:
+    def limits(self, agent: Agent | None) -> tuple[int | None, int | None]:
         """The pending and the minute limit that count for this agent; None for unidentified callers."""
         own = (None, None) if agent is None else (agent.pending_limit, agent.minute_limit)
         service = (self._allowance.pending, self._allowance.minute)

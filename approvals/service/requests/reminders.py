@@ -14,8 +14,9 @@ from approvals.protocol.states import State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import requests
+from approvals.service.storage.tables.rows import RequestRow
 
 BATCH = 100
 
@@ -43,7 +44,7 @@ class Reminders:
             self._remind(tx, self._transitions.lock(tx, row.id))
         return len(due)
 
-    def _remind(self, tx: Transaction, row: Row) -> None:
+    def _remind(self, tx: Transaction, row: RequestRow) -> None:
         row = self._transitions.apply_due(tx, row)
         if row.remind_at is None or row.remind_at > tx.now:
             return  # decided, ended or reminded meanwhile
@@ -56,7 +57,7 @@ class Reminders:
         if row.remind_at is not None and row.remind_at <= tx.now:
             tx.execute(_CLEAR, of=row.id)
 
-    def _one(self, tx: Transaction, row: Row, reminder: Reminder, left: tuple[Reminder, ...]) -> Row:
+    def _one(self, tx: Transaction, row: RequestRow, reminder: Reminder, left: tuple[Reminder, ...]) -> RequestRow:
         """One reminder: one change of the request, one audit event."""
         changes = {"reminders": dump(left), "remind_at": next_at(left, row.created_at)}
         kind, because = "request.reminded", f"nobody had decided after {reminder.after} seconds"

@@ -13,9 +13,10 @@ from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution
 from approvals.service.storage.tables.handles import EXECUTION, executions
+from approvals.service.storage.tables.rows import RequestRow
 
 MARGIN_SECONDS = 60.0
 """After the lease, before anyone may say "it did not run": a gate that was only slow reports by then."""
@@ -41,7 +42,7 @@ class Settlements:
         self._transitions = transitions
         self._authority = authority
 
-    def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> Row:
+    def settle(self, tx: Transaction, request_id: str, person: Person, truth: Truth, note: str) -> RequestRow:
         """Record what a person found out. Raises Forbidden, Invalid (no note), NotPossible (not unknown, or too early
         to say that it did not run)."""
         row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
@@ -57,7 +58,7 @@ class Settlements:
             check_over(execution, tx.now)
         said = {"finished_at": tx.now, "outcome": truth, "settled_by": person.id, "settled_note": note}
         tx.execute(_SETTLE, of=execution.id, **said)
-        settled = Touched(Execution, execution, Row(execution | said))
+        settled = Touched(Execution, execution, changed(execution, **said))
         return self._transitions.move(tx, row, OUTCOMES[truth], person.actor, settled, because=note)
 
     def acknowledge(self, tx: Transaction, request_id: str, person: Person) -> None:
@@ -72,12 +73,12 @@ class Settlements:
         if tx.update(_SEEN, of=execution.id, at=tx.now, by=person.id) == 1:
             facts = {"kept": execution.outcome, "reported": execution.contradiction}
             seen = {"contradiction_seen_at": tx.now, "contradiction_seen_by": person.id}
-            touched = Touched(Execution, execution, Row(execution | seen))
+            touched = Touched(Execution, execution, changed(execution, **seen))
             self._transitions.log.append(tx, "incident.acknowledged", person.actor, row.id, touched, **facts)
             self._transitions.notify_waiters(tx, row.id)
 
 
-def check_over(execution: Row, now: int) -> None:
+def check_over(execution: Execution, now: int) -> None:
     """Raises NotPossible while a gate that is only slow may still be running it."""
     early = seconds_until(execution.lease_until + round(MARGIN_SECONDS * SECOND), now)
     if early:

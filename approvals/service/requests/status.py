@@ -9,10 +9,12 @@ from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State, due
 from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Request
 from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
+from approvals.service.storage.tables.rows import RequestRun
 
-_ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")))
+_ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")), RequestRun)
 
 
 class Statuses:
@@ -28,18 +30,18 @@ class Statuses:
         """The present status. Raises NotFound."""
         return self.of(self.row(reader, request_id), reader.now, replayed=replayed)
 
-    def row(self, reader: Reader, request_id: str) -> Row:
+    def row(self, reader: Reader, request_id: str) -> RequestRun:
         """The request's row, joined with its execution. Raises NotFound."""
         row = self.find(reader, request_id)
         if row is None:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
 
-    def find(self, reader: Reader, request_id: str) -> Row | None:
+    def find(self, reader: Reader, request_id: str) -> RequestRun | None:
         """As `row`; None when there is no such request."""
         return reader.one(_ROW, id=request_id)
 
-    def of(self, row: Row, now: int, *, replayed: bool = False) -> RequestStatus:
+    def of(self, row: RequestRun, now: int, *, replayed: bool = False) -> RequestStatus:
         """From a row joined with its execution, as of `now`: what time has moved shows as moved. The values are ours,
         so they are not validated again."""
         state = seen_state(row, now)
@@ -72,8 +74,8 @@ class Statuses:
         )
 
 
-def ask_again_in(row: Row, now: int) -> float | None:
+def ask_again_in(row: Request, now: int) -> float | None:
     """After a denial: seconds until the same call is filed anew; None in any other state."""
-    if row.state != State.DENIED:
+    if row.state != State.DENIED or row.ended_at is None:
         return None
     return 0.0 if row.may_ask_again else seconds_until(row.ended_at + row.cool_down * SECOND, now)

@@ -15,9 +15,10 @@ from approvals.service.audit.seals import Touched
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.channels import WAKE
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement, changed, columns
 from approvals.service.storage.tables import Request
 from approvals.service.storage.tables.handles import REQUEST, requests
+from approvals.service.storage.tables.rows import RequestRow
 
 _CHANGEABLE = (
     "state",
@@ -77,7 +78,7 @@ class Moved:
 
     move: Move
     was: State
-    row: Row
+    row: RequestRow
     actor: str
 
 
@@ -96,14 +97,14 @@ class Transitions:
         self._wake = wake
         self._moved = moved or (lambda _: None)
 
-    def get(self, reader: Reader, request_id: str) -> Row:
+    def get(self, reader: Reader, request_id: str) -> RequestRow:
         """The request's row, with its execution's `lease_until`. Raises NotFound."""
         row = reader.one(REQUEST, id=request_id)
         if row is None:
             raise NotFound("There is no such request.", hint="Check the id.")
         return row
 
-    def lock(self, tx: Transaction, request_id: str) -> Row:
+    def lock(self, tx: Transaction, request_id: str) -> RequestRow:
         """Get it, locked: until this transaction ends, no other one changes it. `now` is not before its last change,
         whatever clock that had. Raises NotFound."""
         tx.lock(_LOCK, id=request_id)
@@ -112,8 +113,15 @@ class Transitions:
         return row
 
     def move(
-        self, tx: Transaction, row: Row, move: Move, actor: str, *touched: Touched, because: str = "", **changes: Any
-    ) -> Row:
+        self,
+        tx: Transaction,
+        row: RequestRow,
+        move: Move,
+        actor: str,
+        *touched: Touched,
+        because: str = "",
+        **changes: Any,
+    ) -> RequestRow:
         """Make one move, and put on record what else it `touched`; the row as it is afterwards. Raises NotPossible when
         the state has no such move, or the row has changed under us."""
         to = states.after(State(row.state), move)
@@ -126,16 +134,23 @@ class Transitions:
         return after
 
     def change(
-        self, tx: Transaction, row: Row, kind: str, actor: str, *touched: Touched, because: str = "", **changes: Any
-    ) -> Row:
+        self,
+        tx: Transaction,
+        row: RequestRow,
+        kind: str,
+        actor: str,
+        *touched: Touched,
+        because: str = "",
+        **changes: Any,
+    ) -> RequestRow:
         """Change a request's own columns under compare-and-swap, with its audit event."""
-        after = Row(row | changes | {"changed_at": tx.now})
+        after = changed(row, **changes, changed_at=tx.now)
         swapped = tx.update(
             _UPDATE,
             of=row.id,
             was=row.state,
             version=row.content_version,
-            **{name: after[name] for name in _CHANGEABLE},
+            **{name: columns(after)[name] for name in _CHANGEABLE},
         )
         if swapped != 1:
             raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
@@ -153,7 +168,7 @@ class Transitions:
         tx.after_commit.append(lambda: self._wake(request_id))
         tx.notify(f"{WAKE} {request_id}")
 
-    def apply_due(self, tx: Transaction, row: Row) -> Row:
+    def apply_due(self, tx: Transaction, row: RequestRow) -> RequestRow:
         """The row after the moves that time has made by now."""
         due = states.due(State(row.state), deadlines(row), tx.now)
         return row if due is None else self.move(tx, row, due, SYSTEM, because=BECAUSE[due])
@@ -166,12 +181,12 @@ BECAUSE = {
 }
 
 
-def deadlines(row: Row) -> Deadlines:
+def deadlines(row: RequestRow) -> Deadlines:
     """The instants at which time moves this request."""
     return Deadlines(row.expires_at, row.execute_by, row.lease_until)
 
 
-def seen_state(row: Row, now: int) -> State:
+def seen_state(row: RequestRow, now: int) -> State:
     """The state as of `now`, whether or not the timer has come round."""
     due = states.due(State(row.state), deadlines(row), now)
     return State(row.state) if due is None else states.after(State(row.state), due)

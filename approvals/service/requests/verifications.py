@@ -17,9 +17,10 @@ from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Execution, GateSession, table_of
+from approvals.service.storage.statements import Statement, changed
+from approvals.service.storage.tables import Execution, GateSession, Installation, table_of
 from approvals.service.storage.tables.handles import EXECUTION, SESSION, executions, requests
+from approvals.service.storage.tables.rows import RequestRow
 
 PAGE = 10
 
@@ -59,7 +60,7 @@ class Verifications:
         self._transitions = transitions
 
     def unsettled(
-        self, reader: Reader, installation: Row, session: str, tool: str, after: str
+        self, reader: Reader, installation: Installation, session: str, tool: str, after: str
     ) -> tuple[Unsettled, ...]:
         """The next PAGE requests of this tool that this gate process may verify, by id."""
         rows = reader.all(
@@ -73,7 +74,7 @@ class Verifications:
         )
         return tuple(Unsettled.model_construct(**row) for row in rows)
 
-    def verify(self, tx: Transaction, installation: Row, request_id: str, found: Verification) -> None:
+    def verify(self, tx: Transaction, installation: Installation, request_id: str, found: Verification) -> None:
         """Settle what was unknown; the same finding again changes nothing. Raises NotFound (not this installation's),
         NotPossible (settled otherwise, too early, or the gate that claimed it is still there)."""
         row = self._transitions.lock(tx, request_id)
@@ -97,7 +98,7 @@ class Verifications:
         because = f"the tool's own check found it{': ' if found.note else ''}{found.note}"
         self._transitions.move(tx, row, OUTCOMES[found.outcome], actor, touched, because=because)
 
-    def _keep(self, tx: Transaction, row: Row, execution: Row, found: Verification, actor: str) -> None:
+    def _keep(self, tx: Transaction, row: RequestRow, execution: Execution, found: Verification, actor: str) -> None:
         """It cannot tell: shown to whoever settles it, and on record when it says something new."""
         if (execution.checked, execution.checked_note) == (found.outcome, found.note):
             return
@@ -107,20 +108,20 @@ class Verifications:
         self._transitions.notify_waiters(tx, row.id)
 
 
-def _checked(tx: Transaction, execution: Row, found: Verification, **ended: Any) -> Touched:
+def _checked(tx: Transaction, execution: Execution, found: Verification, **ended: Any) -> Touched:
     said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note} | ended
     tx.execute(_CHECKED, of=execution.id, **said)
-    return Touched(Execution, execution, Row(execution | said))
+    return Touched(Execution, execution, changed(execution, **said))
 
 
-def _check_alone(tx: Transaction, row: Row, execution: Row, found: Verification) -> None:
+def _check_alone(tx: Transaction, row: RequestRow, execution: Execution, found: Verification) -> None:
     """Raises NotPossible while the gate process that holds the claim is there to say it itself."""
     claimer = tx.one(SESSION, id=execution.session_id)
     if claimer is not None and claimer.id != found.session and is_there(claimer, tx.now):
         raise NotPossible("The gate process that claimed it is still there.", hint="Ask later.", state=row.state)
 
 
-def is_there(session: Row, now: int) -> bool:
+def is_there(session: GateSession, now: int) -> bool:
     """Whether a gate process gave a sign of life lately and did not say goodbye."""
     silent = session.last_seen_at <= now - round(SILENCE_SECONDS * SECOND)
     return session.closed_at is None and session.lost_at is None and not silent

@@ -8,7 +8,8 @@ from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Agent
+from approvals.service.storage.tables.rows import RequestRow
 
 
 class Withdrawals:
@@ -18,24 +19,24 @@ class Withdrawals:
         self._transitions = transitions
         self._authority = authority
 
-    def by_agent(self, tx: Transaction, request_id: str, agent: Row, comment: str) -> Row:
+    def by_agent(self, tx: Transaction, request_id: str, agent: Agent, comment: str) -> RequestRow:
         """Raises NotFound for another's request, NotPossible once it was claimed or ended."""
         row = self._transitions.lock(tx, request_id)
         if row.agent_id != agent.id:
             raise NotFound("There is no such request.", hint="Check the id.")
         return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
 
-    def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> Row:
+    def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> RequestRow:
         """Raises NotFound, Forbidden (no admin), Invalid, or NotPossible once it was claimed or ended."""
         if "admin" not in admin.roles:
             raise Forbidden("Only admins may withdraw a request.", hint="Ask an admin.")
         return self._taken_back(tx, request_id, admin.actor, admin.name, comment)
 
-    def by_operator(self, tx: Transaction, request_id: str, actor: str, comment: str) -> Row:
+    def by_operator(self, tx: Transaction, request_id: str, actor: str, comment: str) -> RequestRow:
         """From the command line. Raises NotFound, Invalid, or NotPossible once it was claimed or ended."""
         return self._taken_back(tx, request_id, actor, "an operator", comment)
 
-    def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> Row:
+    def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> RequestRow:
         """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
         NotPossible (not approved, or claimed)."""
         row = self._transitions.lock(tx, request_id)
@@ -45,11 +46,11 @@ class Withdrawals:
             tx, self._transitions.apply_due(tx, row), Move.REVOKE, person.actor, because=because
         )
 
-    def _taken_back(self, tx: Transaction, request_id: str, actor: str, name: str, comment: str) -> Row:
+    def _taken_back(self, tx: Transaction, request_id: str, actor: str, name: str, comment: str) -> RequestRow:
         because = _because(f"{name} took it back", comment)
         return self._withdraw(tx, self._transitions.lock(tx, request_id), actor, because)
 
-    def _withdraw(self, tx: Transaction, row: Row, actor: str, because: str) -> Row:
+    def _withdraw(self, tx: Transaction, row: RequestRow, actor: str, because: str) -> RequestRow:
         row = self._transitions.apply_due(tx, row)
         return self._transitions.move(tx, row, Move.WITHDRAW, actor, because=because)
 

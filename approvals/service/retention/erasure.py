@@ -16,7 +16,7 @@ from approvals.service.history import fulltext
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     AuditEvent,
     AuditPayload,
@@ -59,11 +59,12 @@ _UNSEAL = Statement(
 )
 _is_live = (_grants.c.revoked_at.is_(None), _grants.c.expires_at > bindparam("now"))
 _OLD = Statement(
-    select(requests.c.id, requests.c.server, requests.c.tool)
+    select(requests)
     .where(requests.c.ended_at <= bindparam("before"), requests.c.ended_at.is_not(None), requests.c.erased_at.is_(None))
     .where(~exists().where(_grants.c.request_id == requests.c.id, *_is_live))
     .order_by(requests.c.ended_at)
-    .limit(BATCH)
+    .limit(BATCH),
+    Request,
 )
 _EMPTY = (
     {"arguments": "{}", "facts": "{}", "preview": "", "no_preview": ""}
@@ -89,7 +90,7 @@ _with_payload = select(_events.c.id, _events.c.at, _events.c.kind, _events.c.pay
 _ABOUT = Statement(_with_payload.where(_events.c.subject == bindparam("subject")).order_by(_events.c.id))
 _AFTER = Statement(_with_payload.where(_events.c.id > bindparam("after")).order_by(_events.c.id).limit(WALK))
 _NEXT = Statement(select(_events.c.at).where(_events.c.id > bindparam("after")).order_by(_events.c.id).limit(1))
-_BOOKMARK = Statement(select(_meta).where(_meta.c.name == "calls_erased_to"))
+_BOOKMARK = Statement(select(_meta).where(_meta.c.name == "calls_erased_to"), Meta)
 _MOVE_BOOKMARK = Statement(update(_meta).where(_meta.c.name == "calls_erased_to").values(value=bindparam("to")))
 _FORGET = {
     name: Statement(
@@ -160,7 +161,7 @@ class Erasures:
             self._erase(tx, row, SYSTEM, "it was kept long enough")
         return len(rows)
 
-    def _erase(self, tx: Transaction, row: Row, actor: str, because: str) -> bool:
+    def _erase(self, tx: Transaction, row: Request, actor: str, because: str) -> bool:
         words = f"{row.server}.{row.tool} (contents erased)"
         watches = [Watch(tx, Request, id=row.id)]
         watches += [Watch(tx, model, request_id=row.id) for model in (Execution, DecisionRow, StandingGrant)]

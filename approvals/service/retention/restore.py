@@ -38,7 +38,8 @@ _UNSURE = Statement(
 )
 _SIGN_OUT = Statement(update(_sessions).where(_sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now")))
 _OPEN_LINKS = Statement(
-    select(_links).where(_links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now")).order_by(_links.c.id)
+    select(_links).where(_links.c.spent_at.is_(None), _links.c.expires_at > bindparam("now")).order_by(_links.c.id),
+    SignInLink,
 )
 _SPEND = Statement(update(_links).where(_links.c.id == bindparam("of")).values(spent_at=bindparam("now")))
 _WITH_TOKENS = Statement(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from approvals.errors import Forbidden, Stale
 from approvals.service.keyring import Keyring
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Request
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,18 @@ class Buttons:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
-    def of(self, row: Row) -> str:
+    def of(self, row: Request) -> str:
         """The id of a button about this content."""
         return f"{row.id}.{row.content_version}.{self._mac(row)}"
 
-    def check(self, pressed: Pressed, row: Row) -> None:
+    def check(self, pressed: Pressed, row: Request) -> None:
         """Raises Stale when the content is another by now, Forbidden for a button that this service did not make."""
         if pressed.content_version != row.content_version:
             raise Stale("What would run has changed since this message.", hint="Look at it again before you decide.")
         if not hmac.compare_digest(pressed.mac, self._mac(row)):
             raise Forbidden("This button was not made by this service.", hint="Open the request in the web app.")
 
-    def _mac(self, row: Row) -> str:
+    def _mac(self, row: Request) -> str:
         return self._keyring.pressed(row.id, str(row.content_version), row.digest)
 
 

@@ -11,17 +11,19 @@ from approvals.service.identity import users
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import SlackLink, table_of
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import Request, SlackLink, table_of
 
 PEOPLE = 50
 """So many are written to directly, at most."""
 
 _links = table_of(SlackLink)
-_LINKED = Statement(select(_links).where(_links.c.team_id == bindparam("team_id")).order_by(_links.c.linked_at))
+_LINKED = Statement(
+    select(_links).where(_links.c.team_id == bindparam("team_id")).order_by(_links.c.linked_at), SlackLink
+)
 
 
-def places(service: Service, reader: Reader, row: Row, usual: str, team_id: str) -> list[str]:
+def places(service: Service, reader: Reader, row: Request, usual: str, team_id: str) -> list[str]:
     """Channels as they are called, and Slack users as `@U…`; none where the rule wants nothing said in Slack."""
     if required(row).channels.slack == OFF:
         return []
@@ -30,7 +32,7 @@ def places(service: Service, reader: Reader, row: Row, usual: str, team_id: str)
     return [wanted.get("slack") or usual, *(f"@{slack_user}" for slack_user in direct)]
 
 
-def awaited(service: Service, reader: Reader, row: Row, team_id: str) -> list[str]:
+def awaited(service: Service, reader: Reader, row: Request, team_id: str) -> list[str]:
     """The Slack users of those who may approve it, on whatever channel they may, and have not."""
     voted = {vote.user_id for vote in on_content(reader, row)}
     found = []
@@ -43,7 +45,7 @@ def awaited(service: Service, reader: Reader, row: Row, team_id: str) -> list[st
     return found[:PEOPLE]
 
 
-def mentions(reader: Reader, row: Row, team_id: str) -> tuple[str, ...]:
+def mentions(reader: Reader, row: Request, team_id: str) -> tuple[str, ...]:
     """Whom the rule calls, as Slack writes them: user groups by Slack's id, and linked people by their handle unless
     they have voted."""
     wanted = json.loads(row.notify or "{}").get("mention") or ()

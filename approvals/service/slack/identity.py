@@ -12,7 +12,7 @@ from approvals.service.slack.client import SlackApi, Team
 from approvals.service.slack.links import Links, SlackUser
 from approvals.service.slack.payloads import Sender
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 
 KNOWN_SECONDS = 60.0
 """So long it is remembered what Slack said of a user: a deactivated one is refused after that."""
@@ -73,11 +73,11 @@ class Identities:
             session_id=f"slack:{who.team_id}/{who.id}",
         )
 
-    async def _linked_by_email(self, who: SlackUser) -> Row | None:
+    async def _linked_by_email(self, who: SlackUser) -> User | None:
         profile = await self._profile(who.id)
         email = str(profile.get("profile", {}).get("email", "")) if profile.get("is_email_confirmed") else ""
 
-        def link(tx: Transaction) -> Row | None:
+        def link(tx: Transaction) -> User | None:
             return links.user_of(tx, who) or self._links.by_email(tx, who, email)
 
         return await self._service.write(link)

@@ -26,7 +26,7 @@ from approvals.service.slack.message import request_message
 from approvals.service.slack.payloads import Action, Command, Container, Event, Interaction, Place, View
 from approvals.service.slack.request_view import view_request
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRun
 
 logger = logging.getLogger("approvals")
 
@@ -152,7 +152,7 @@ class Interactions:
         if place.channel_id and place.message_ts:
             message_log.posted(tx, request_id, place.channel_id, place.message_ts, asked="")
 
-    def _named(self, reader: Reader, pressed: Pressed) -> Row:
+    def _named(self, reader: Reader, pressed: Pressed) -> RequestRun:
         row = self._service.statuses.row(reader, pressed.request_id)
         self._buttons.check(pressed, row)
         return row
@@ -179,7 +179,7 @@ class Interactions:
             logger.warning("a refusal could not be told in Slack: %s", error.why)
 
 
-def _check_open(service: Service, reader: Reader, row: Row) -> None:
+def _check_open(service: Service, reader: Reader, row: RequestRun) -> None:
     """Raises NotPossible once there is nothing left to decide."""
     status = service.statuses.of(row, reader.now)
     if status.state is not State.PENDING:
@@ -187,7 +187,7 @@ def _check_open(service: Service, reader: Reader, row: Row) -> None:
         raise NotPossible(f"This request is already {status.state}{by}.", hint="There is nothing left to decide.")
 
 
-def _check_first(service: Service, reader: Reader, row: Row, person: Person) -> None:
+def _check_first(service: Service, reader: Reader, row: RequestRun, person: Person) -> None:
     """Raises Conflict for a second press, whichever and however late: it changes nothing, and they are told what
     counts."""
     mine = next((vote for vote in on_content(reader, row) if vote.user_id == person.id), None)

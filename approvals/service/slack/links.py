@@ -20,7 +20,7 @@ from approvals.service.identity import users
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SlackCode, SlackLink, User, table_of
 
 CODE_LIFE = 10 * 60
@@ -32,15 +32,18 @@ _links = table_of(SlackLink)
 _codes = table_of(SlackCode)
 _users = table_of(User)
 _who = (_links.c.team_id == bindparam("team_id"), _links.c.slack_user_id == bindparam("slack_user_id"))
-_LINK = Statement(select(_links).where(*_who))
-_OF_USER = Statement(select(_links).where(_links.c.user_id == bindparam("user_id")).order_by(_links.c.linked_at))
+_LINK = Statement(select(_links).where(*_who), SlackLink)
+_OF_USER = Statement(
+    select(_links).where(_links.c.user_id == bindparam("user_id")).order_by(_links.c.linked_at), SlackLink
+)
 _UNLINK = Statement(delete(_links).where(*_who, _links.c.user_id == bindparam("user_id")))
 _open = (_codes.c.ended_at.is_(None), _codes.c.expires_at > bindparam("now"))
-_CODE = Statement(select(_codes).where(_codes.c.id == bindparam("id"), *_open))
+_CODE = Statement(select(_codes).where(_codes.c.id == bindparam("id"), *_open), SlackCode)
 _TYPED = Statement(
     select(_codes).where(
         _codes.c.user_id == bindparam("user_id"), _codes.c.session_id == bindparam("session_id"), *_open
-    )
+    ),
+    SlackCode,
 )
 _TYPE = Statement(
     update(_codes)
@@ -57,7 +60,9 @@ _END = Statement(
     .where(_codes.c.user_id == bindparam("of"), _codes.c.ended_at.is_(None))
     .values(ended_at=bindparam("at"))
 )
-_BY_EMAIL = Statement(select(_users).where(func.lower(_users.c.email) == bindparam("email"), _users.c.email != ""))
+_BY_EMAIL = Statement(
+    select(_users).where(func.lower(_users.c.email) == bindparam("email"), _users.c.email != ""), User
+)
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,9 @@ class Links:
         """The person says in the web app that they are that Slack user: linked. Raises NotPossible when nobody typed
         their code in this session, Duplicate when the Slack user is somebody else's."""
         row = typed(tx, person)
-        if row is None or row.slack_user_id != slack_user_id:
+        if row is None or row.team_id is None or row.slack_user_id != slack_user_id:
             raise NotPossible("Nobody typed your code in Slack.", hint="Make a new code.")
-        who = SlackUser(row.team_id, row.slack_user_id, row.slack_name)
+        who = SlackUser(row.team_id, slack_user_id, row.slack_name or "")
         known = tx.one(_LINK, team_id=who.team_id, slack_user_id=who.id)
         if known is not None and known.user_id != person.id:
             raise Duplicate(
@@ -115,7 +120,7 @@ class Links:
         if known is None:
             self._link(tx, who, person.id, "code", person.actor)
 
-    def by_email(self, tx: Transaction, who: SlackUser, email: str) -> Row | None:
+    def by_email(self, tx: Transaction, who: SlackUser, email: str) -> User | None:
         """Link the one account with this verified address; None when there is none, or more than one."""
         found = tx.all(_BY_EMAIL, email=email.lower()) if email else []
         if len(found) != 1 or found[0].disabled_at is not None:
@@ -136,25 +141,25 @@ class Links:
         self._log.append(tx, "slack.linked", actor, f"user:{user_id}", link, slack=f"{who.team_id}/{who.id}", by=by)
 
 
-def user_of(reader: Reader, who: SlackUser) -> Row | None:
+def user_of(reader: Reader, who: SlackUser) -> User | None:
     """The person whom a Slack user stands for; None for a stranger, or a disabled account."""
     link = reader.one(_LINK, team_id=who.team_id, slack_user_id=who.id)
     user = users.find(reader, link.user_id) if link is not None else None
     return None if user is None or user.disabled_at is not None else user
 
 
-def of_person(reader: Reader, user_id: str) -> list[Row]:
+def of_person(reader: Reader, user_id: str) -> list[SlackLink]:
     """A person's Slack users."""
     return reader.all(_OF_USER, user_id=user_id)
 
 
-def typed(reader: Reader, person: Person) -> Row | None:
+def typed(reader: Reader, person: Person) -> SlackCode | None:
     """Who typed the code that this session made; None while nobody has."""
     row = pending(reader, person)
     return None if row is None or row.typed_at is None else row
 
 
-def pending(reader: Reader, person: Person) -> Row | None:
+def pending(reader: Reader, person: Person) -> SlackCode | None:
     """The code that this session made, while it counts."""
     return reader.one(_TYPED, user_id=person.id, session_id=person.session_id, now=reader.now)
 

@@ -3,15 +3,15 @@
 from sqlalchemy import bindparam, select, true, update
 
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SlackMessage, table_of
 
 _messages = table_of(SlackMessage)
 _place = (_messages.c.channel == bindparam("channel"), _messages.c.ts == bindparam("ts"))
 _OF_REQUEST = Statement(
-    select(_messages).where(_messages.c.request_id == bindparam("request_id")).order_by(_messages.c.ts)
+    select(_messages).where(_messages.c.request_id == bindparam("request_id")).order_by(_messages.c.ts), SlackMessage
 )
-_AT = Statement(select(_messages).where(*_place).order_by(_messages.c.request_id))
+_AT = Statement(select(_messages).where(*_place).order_by(_messages.c.request_id), SlackMessage)
 _SHOW = Statement(
     update(_messages)
     .where(_messages.c.channel == bindparam("at_channel"), _messages.c.ts == bindparam("at_ts"))
@@ -23,12 +23,12 @@ _TELL = Statement(
 _LOSE = Statement(update(_messages).where(*_place).values(gone=true()))
 
 
-def standing(reader: Reader, request_id: str) -> list[Row]:
+def standing(reader: Reader, request_id: str) -> list[SlackMessage]:
     """Every message that shows a request, and those that somebody deleted."""
     return reader.all(_OF_REQUEST, request_id=request_id)
 
 
-def shown_at(reader: Reader, channel: str, ts: str) -> list[Row]:
+def shown_at(reader: Reader, channel: str, ts: str) -> list[SlackMessage]:
     """The requests that one message shows; none once it is gone."""
     return [row for row in reader.all(_AT, channel=channel, ts=ts) if not row.gone]
 

@@ -29,7 +29,7 @@ from approvals.service.slack.message import RAN, Message, request_message
 from approvals.service.slack.rate_limit import TOGETHER, Gathering, RateLimit
 from approvals.service.slack.request_view import RequestView, view_request
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import SlackMessage
 
 QUIET: dict[str, Any] = {"unfurl_links": "false", "unfurl_media": "false", "parse": "none", "link_names": "false"}
 """Nothing in a message fetches an address, and nobody is mentioned by what somebody else wrote."""
@@ -214,7 +214,7 @@ class SlackNotifier:
 
         return Sent(then=write)
 
-    def _lost(self, copies: list[Row], error: Refused) -> Sent:
+    def _lost(self, copies: list[SlackMessage], error: Refused) -> Sent:
         """A deleted message comes back once, while there is something to decide."""
         if error.error in NO_CHANNEL:
             raise Undeliverable(f"{copies[0].channel}: {error.error}") from None
@@ -243,7 +243,7 @@ class SlackNotifier:
             return self._lost(copies, error)
         return NOTHING if view.pending else Sent(then=partial(_told, mine, state))
 
-    async def _remind(self, copy: Row, view: RequestView) -> None:
+    async def _remind(self, copy: SlackMessage, view: RequestView) -> None:
         """In the channel as well when it is the last reminder, or others have approved, and to people always: nobody
         is told of what stands in a thread alone."""
         team_id = (await self._api.team()).team_id
@@ -253,14 +253,14 @@ class SlackNotifier:
         await self._say(copy.channel, said, thread_ts=copy.ts, **({"reply_broadcast": "true"} if visible else {}))
 
 
-def _standing(reader: Reader, request_id: str) -> list[Row]:
+def _standing(reader: Reader, request_id: str) -> list[SlackMessage]:
     return [copy for copy in message_log.standing(reader, request_id) if not copy.gone]
 
 
-def _name(copy: Row) -> str:
+def _name(copy: SlackMessage) -> str:
     return f"{copy.channel} {copy.ts}"
 
 
-def _told(copy: Row, state: State, tx: Transaction) -> Iterable[Step]:
+def _told(copy: SlackMessage, state: State, tx: Transaction) -> Iterable[Step]:
     message_log.told(tx, copy.request_id, copy.channel, copy.ts, state)
     return ()

@@ -9,12 +9,13 @@ from approvals.protocol.previews import Preview, stored
 from approvals.protocol.states import State
 from approvals.service.authority import on_content, required
 from approvals.service.controls import freezes, state
+from approvals.service.controls.state import FreezeInForce
 from approvals.service.identity import credentials
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.text import one_line
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRun
 from approvals.service.tools.layout import Layout
 
 
@@ -22,7 +23,7 @@ from approvals.service.tools.layout import Layout
 class RequestView:
     """All text is as it was given: whoever shows it, escapes it."""
 
-    row: Row
+    row: RequestRun
     """The request, with its execution."""
     status: RequestStatus
     now: Instant
@@ -67,8 +68,8 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
     """The request as of now. Raises NotFound."""
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
-    agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
-    place = credentials.principal(reader, "installation", row.installation_id)
+    agent = credentials.agent(reader, row.agent_id) if row.agent_id else None
+    place = credentials.installation(reader, row.installation_id)
     votes = on_content(reader, row)
     counted = [vote for vote in service.authority.votes(reader, row) if vote.fault is None]
     pending = status.state is State.PENDING
@@ -93,7 +94,7 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
     )
 
 
-def _frozen(reader: Reader, freeze: Row) -> str:
+def _frozen(reader: Reader, freeze: FreezeInForce) -> str:
     """Without how long ago: the message stays as it is while time goes on."""
     why = f": {freeze.reason}" if freeze.reason else ""
     return f"{freezes.what(reader, freeze)} frozen by {freezes.by(reader, freeze.made_by)}{why}"

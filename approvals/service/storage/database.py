@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
@@ -18,6 +18,7 @@ from approvals.errors import Invalid
 from approvals.instant import Clock, Instant
 from approvals.service.storage.statements import Row, Statement, table_of
 
+M = TypeVar("M", bound=SQLModel)
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -61,12 +62,12 @@ class Transaction(Reader):
     def notify(self, message: str) -> None:
         """Tell the other processes over this database, once it is durable."""
 
-    def insert(self, table: type[SQLModel], **values: Any) -> Row:
+    def insert(self, table: type[M], **values: Any) -> M:
         """Insert one row, model defaults filled in; as it is then, but for a number that the database gave it."""
         statement, defaults = _insert(table, frozenset(values))
         row = Row(defaults | values)
         self.execute(statement, **row)
-        return row
+        return cast(M, row)
 
 
 @cache

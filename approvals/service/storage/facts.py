@@ -7,7 +7,7 @@ from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Meta, table_of
 
 _meta = table_of(Meta)
-_FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")))
+_FACT = Statement(select(_meta).where(_meta.c.name == bindparam("name")), Meta)
 _CHANGE = Statement(update(_meta).where(_meta.c.name == bindparam("of")).values(value=bindparam("value")))
 
 KEY_ID = "audit_key_id"

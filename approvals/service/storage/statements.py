@@ -24,9 +24,14 @@ class Row(dict[str, Any]):
             raise AttributeError(column) from None
 
 
+def columns(row: object) -> Row:
+    """The columns of a row by their names."""
+    return cast(Row, row)
+
+
 def changed(row: R, **changes: Any) -> R:
     """The row as it is after a change of some columns."""
-    return cast(R, Row(cast(Row, row) | changes))
+    return cast(R, Row(columns(row) | changes))
 
 
 class Compiled:

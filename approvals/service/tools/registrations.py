@@ -11,8 +11,8 @@ from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
 from approvals.protocol.registration import Registration
 from approvals.service.audit.log import AuditLog
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import GateSession, SessionTool, ToolDefinitionRow, table_of
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import GateSession, Installation, SessionTool, ToolDefinitionRow, table_of
 from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
 from approvals.service.tools.registry import DEFINITION, Registry
 
@@ -27,7 +27,9 @@ _SEEN = Statement(
     .where(_sessions.c.id == bindparam("of"))
     .values(last_seen_at=bindparam("last_seen_at"), code_version=bindparam("code_version"))
 )
-_ONE = Statement(select(_served).where(_served.c.session_id == bindparam("of"), _served.c.name == bindparam("name")))
+_ONE = Statement(
+    select(_served).where(_served.c.session_id == bindparam("of"), _served.c.name == bindparam("name")), SessionTool
+)
 _FORGET = Statement(delete(_served).where(_served.c.session_id == bindparam("of"), _served.c.name == bindparam("name")))
 _FORGET_OTHERS = Statement(
     delete(_served).where(_served.c.session_id == bindparam("of"), _served.c.part_of != bindparam("part_of"))
@@ -77,7 +79,7 @@ class Registrations:
         self._log = log
         self._registry = registry
 
-    def take(self, tx: Transaction, installation: Row, part: Examined) -> None:
+    def take(self, tx: Transaction, installation: Installation, part: Examined) -> None:
         """Raises Invalid for a name given twice, and for more than one process may serve; Conflict when the session is
         another's or has ended."""
         told = part.registration
@@ -94,7 +96,7 @@ class Registrations:
         if told.complete:
             tx.execute(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
 
-    def _take(self, tx: Transaction, installation: Row, told: Registration, tool: Checked) -> None:
+    def _take(self, tx: Transaction, installation: Installation, told: Registration, tool: Checked) -> None:
         before = tx.one(_ONE, of=told.session, name=tool.definition.name)
         if before is not None and before.part_of == told.part_of:
             raise _twice(tool.definition.name)
@@ -116,7 +118,7 @@ class Registrations:
             row = {"server": server, "tool_hash": tool.tool_hash, "name": tool.definition.name}
             tx.insert(ToolDefinitionRow, **row, body=tool.body, first_seen_at=tx.now)
 
-    def _open_session(self, tx: Transaction, installation: Row, told: Registration) -> None:
+    def _open_session(self, tx: Transaction, installation: Installation, told: Registration) -> None:
         session = tx.one(SESSION, id=told.session)
         if session is None:
             facts = {"code_version": told.code_version}

@@ -24,16 +24,18 @@ from approvals.service.audit.log import AuditLog
 from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row, Statement
+from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import (
     GateSession,
     Installation,
+    Server,
     SessionTool,
     Tool,
     ToolDefinitionRow,
     table_of,
 )
 from approvals.service.storage.tables.handles import LOCK_SERVER, SERVER
+from approvals.service.storage.tables.rows import RequestRow
 
 LEASE_SECONDS = 15.0
 REMEMBERED = 33_554_432
@@ -65,24 +67,27 @@ _SERVED_ONE = Statement(_served.where(_session_tools.c.name == bindparam("name")
 DEFINITION = Statement(
     select(_definitions).where(
         _definitions.c.server == bindparam("server"), _definitions.c.tool_hash == bindparam("tool_hash")
-    )
+    ),
+    ToolDefinitionRow,
 )
 _TOOL = Statement(
     select(_tools).where(
         _tools.c.server == bindparam("server"),
         _tools.c.installation_id == bindparam("installation_id"),
         _tools.c.name == bindparam("name"),
-    )
+    ),
+    Tool,
 )
 _ACCEPTED = Statement(
     select(_tools)
     .where(_tools.c.server == bindparam("server"), _tools.c.name == bindparam("name"))
     .where(_tools.c.accepted_hash == bindparam("tool_hash"), _tools.c.accepted_by.not_like("installation:%"))
-    .limit(1)
+    .limit(1),
+    Tool,
 )
 """Wherever at a server a person accepted this very definition."""
-_INSTALLATIONS = Statement(select(_installations))
-_TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name, _tools.c.installation_id))
+_INSTALLATIONS = Statement(select(_installations), Installation)
+_TOOLS = Statement(select(_tools).order_by(_tools.c.server, _tools.c.name, _tools.c.installation_id), Tool)
 _SET_TOOL = Statement(
     update(_tools)
     .where(
@@ -115,7 +120,7 @@ class Standing:
     code_version: str = ""
     """The code that runs it there, if approvals bind that."""
 
-    def changed_since(self, row: Row) -> str:
+    def changed_since(self, row: RequestRow) -> str:
         """What a request was filed under and is no more, in words; nothing if all of it still is."""
         if self.tool_hash != row.tool_hash:
             return CHANGED_DEFINITION
@@ -159,7 +164,7 @@ class Registry:
     def registered(
         self,
         reader: Reader,
-        installation: Row,
+        installation: Installation,
         session: str,
         *,
         refused: Mapping[str, str] | None = None,
@@ -187,7 +192,7 @@ class Registry:
             audience=audiences.name_of(moved.audience),
         )
 
-    def standing(self, reader: Reader, installation: Row, session: str, name: str) -> Standing:
+    def standing(self, reader: Reader, installation: Installation, session: str, name: str) -> Standing:
         """The definition that a session of an installation serves under a name. Raises Stale when it serves none."""
         where = {"server": installation.server, "installation_id": _place(installation)}
         served = reader.one(_SERVED_ONE, session_id=session, name=name, **where)
@@ -218,11 +223,11 @@ class Registry:
         self._definitions.keep((server, tool_hash), definition, len(row.body))
         return definition
 
-    def tool(self, reader: Reader, installation: Row, name: str) -> Row | None:
+    def tool(self, reader: Reader, installation: Installation, name: str) -> Tool | None:
         """Which definition of a tool stands at an installation, since when and by whom."""
         return reader.one(_TOOL, server=installation.server, installation_id=_place(installation), name=name)
 
-    def tools(self, reader: Reader) -> list[Row]:
+    def tools(self, reader: Reader) -> list[Tool]:
         return reader.all(_TOOLS)
 
     def known_tools(self, reader: Reader) -> list[ToolFacts]:
@@ -234,15 +239,16 @@ class Registry:
             if row.disabled_at is None
         }
         return [
-            self._known(reader, row, *kind)
+            self._known(reader, row, tool_hash, trusted, assurance, environment)
             for row in self.tools(reader)
-            for server, place, *kind in sorted(kinds)
+            for server, place, trusted, assurance, environment in sorted(kinds)
             if (server, place) == (row.server, row.installation_id)
-            and (row.accepted_hash or (row.offered_hash and not place))
+            and (tool_hash := row.accepted_hash or (row.offered_hash if not place else None))
         ]
 
-    def _known(self, reader: Reader, row: Row, trusted: bool, assurance: str, environment: str) -> ToolFacts:
-        tool_hash = row.accepted_hash or row.offered_hash
+    def _known(
+        self, reader: Reader, row: Tool, tool_hash: str, trusted: bool, assurance: str, environment: str
+    ) -> ToolFacts:
         definition = self.definition(reader, row.server, tool_hash)
         return ToolFacts(
             server=row.server,
@@ -269,7 +275,7 @@ class Registry:
         touched = Touched(Tool, row, self._stand(tx, row, tool_hash, actor))
         self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", touched, **facts)
 
-    def offer(self, tx: Transaction, installation: Row, definition: ToolDefinition, tool_hash: str) -> None:
+    def offer(self, tx: Transaction, installation: Installation, definition: ToolDefinition, tool_hash: str) -> None:
         """Let a registered definition stand, or let it wait for a person when it loosens."""
         server, name = installation.server, definition.name
         known = self.tool(tx, installation, name)
@@ -287,7 +293,7 @@ class Registry:
             facts = {"hash": tool_hash, "loosens": loosens} | _at(installation)
             self._log.append(tx, "tool.offered", actor, of, touched, **facts)
 
-    def _lets_stand(self, tx: Transaction, installation: Row, name: str, tool_hash: str) -> str:
+    def _lets_stand(self, tx: Transaction, installation: Installation, name: str, tool_hash: str) -> str:
         """Who accepted this very definition elsewhere at the server, if that counts here: people are not asked about
         one definition for every cooperative installation. Enforced ones have what was accepted for them alone."""
         if not _place(installation):
@@ -295,7 +301,7 @@ class Registry:
         accepted = tx.one(_ACCEPTED, server=installation.server, name=name, tool_hash=tool_hash)
         return accepted.accepted_by if accepted is not None else ""
 
-    def _loosens(self, tx: Transaction, installation: Row, row: Row, definition: ToolDefinition) -> list[str]:
+    def _loosens(self, tx: Transaction, installation: Installation, row: Tool, definition: ToolDefinition) -> list[str]:
         if not installation.trusted:
             return ["a definition from a server whose annotations are not trusted"]
         kept = row.accepted_hash
@@ -303,19 +309,19 @@ class Registry:
         loose = [] if before is None else loosened(before, definition)
         return loose + (_words(before, definition) if _place(installation) else [])
 
-    def _offer(self, tx: Transaction, row: Row, tool_hash: str, loosens: list[str]) -> Row:
-        kept = {name: row[name] for name in ("accepted_hash", "accepted_at", "accepted_by")}
+    def _offer(self, tx: Transaction, row: Tool, tool_hash: str, loosens: list[str]) -> Tool:
+        kept = {name: getattr(row, name) for name in ("accepted_hash", "accepted_at", "accepted_by")}
         return self._set(tx, row, **kept, offered_hash=tool_hash, offered_at=tx.now, loosens="\n".join(loosens))
 
-    def _stand(self, tx: Transaction, row: Row, tool_hash: str, actor: str) -> Row:
+    def _stand(self, tx: Transaction, row: Tool, tool_hash: str, actor: str) -> Tool:
         accepted = {"accepted_hash": tool_hash, "accepted_at": tx.now, "accepted_by": actor}
         return self._set(tx, row, **accepted, offered_hash=None, offered_at=None, loosens="")
 
-    def _set(self, tx: Transaction, row: Row, **values: Any) -> Row:
+    def _set(self, tx: Transaction, row: Tool, **values: Any) -> Tool:
         tx.execute(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
-        return Row(row | values)
+        return changed(row, **values)
 
-    def _verdict(self, installation: Row, tool: Standing, moved: state.Controls) -> ToolVerdict:
+    def _verdict(self, installation: Installation, tool: Standing, moved: state.Controls) -> ToolVerdict:
         facts = facts_of(installation, tool)
         verdict = self._policy.verdict(facts)
         reason = "" if tool.accepted else "a person has yet to accept this definition"
@@ -328,18 +334,18 @@ class Registry:
         return ToolVerdict(verdict=verdict, tool_hash=tool.tool_hash, secret=tool.secret, reason=reason)
 
 
-def _place(installation: Row) -> str:
+def _place(installation: Installation) -> str:
     """Where a definition stands: at the server's enforced installations (empty), or at one cooperative installation.
     Whatever that one registers is nobody else's."""
     return "" if installation.assurance == Assurance.ENFORCED else installation.id
 
 
-def _at(installation: Row) -> dict[str, str]:
+def _at(installation: Installation) -> dict[str, str]:
     place = _place(installation)
     return {"at": place} if place else {}
 
 
-def _pepper(server: Row, installation: Row) -> str:
+def _pepper(server: Server, installation: Installation) -> str:
     """Of the server; a cooperative installation's tells nothing of the others' secrets."""
     place = _place(installation)
     return hmac.new(bytes.fromhex(server.pepper), place.encode(), sha256_hash).hexdigest() if place else server.pepper
@@ -351,7 +357,7 @@ def _words(before: ToolDefinition | None, after: ToolDefinition) -> list[str]:
     return [f"says on its cards: {after.summary}"] if new else []
 
 
-def facts_of(installation: Row, tool: Standing) -> ToolFacts:
+def facts_of(installation: Installation, tool: Standing) -> ToolFacts:
     """What a policy may know of a standing tool."""
     return ToolFacts(
         server=installation.server,

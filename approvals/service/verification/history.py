@@ -9,6 +9,7 @@ from typing import Any
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.log import ROWS
 from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import DecisionRow
 
 CROSSING = 60 * SECOND
 """A change of roles and a decision may be under way at once, and be written in either order."""
@@ -48,7 +49,7 @@ class History:
         elif event.kind in FREEZES:
             _turn(self.freezes[event.subject], event, on=FREEZES[event.kind])
 
-    def let_in(self, vote: Row) -> bool:
+    def let_in(self, vote: DecisionRow) -> bool:
         """Whether a vote came by a way in that its person had: one that is not on record was put in for a moment."""
         way = f"{WAYS[vote.channel]} {vote.session_id.removeprefix('slack:')}"
         return not vote.session_id or (f"user:{vote.user_id}", way) in self.ways_in

@@ -8,7 +8,7 @@ from approvals.errors import Invalid
 from approvals.policy import grant_terms
 from approvals.protocol.canonical import digest, hash_of
 from approvals.service.authority import required
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import DecisionRow, Execution, Permission, Request, StandingGrant
 from approvals.service.verification.history import History
 from approvals.service.verification.told import Act
 
@@ -17,12 +17,12 @@ from approvals.service.verification.told import Act
 class Life:
     """One request: its rows, what happened to it, and what was so around it."""
 
-    row: Row
-    permission: Row | None
-    execution: Row | None
-    grant: Row | None
+    row: Request
+    permission: Permission | None
+    execution: Execution | None
+    grant: StandingGrant | None
     """That approved it."""
-    decisions: list[Row]
+    decisions: list[DecisionRow]
     acts: list[Act]
     history: History
 
@@ -84,7 +84,7 @@ def _unfrozen(life: Life) -> Iterator[str]:
 CHECKS: tuple[Check, ...] = (_digested, _permitted, _executed, _unfrozen)
 
 
-def _of_quorum(life: Life, permission: Row, approved: Act) -> str | None:
+def _of_quorum(life: Life, permission: Permission, approved: Act) -> str | None:
     of_content = permission.content_version, permission.digest
     voters = {
         act.actor
@@ -99,18 +99,18 @@ def _of_quorum(life: Life, permission: Row, approved: Act) -> str | None:
     return f"it needed the approval of {needed}, and {len(able)} who could give it are on record"
 
 
-def _of_policy(life: Life, permission: Row, approved: Act) -> str | None:
+def _of_policy(life: Life, permission: Permission, approved: Act) -> str | None:
     return None if life.row.action == "allow" else "its permission names its rule, which does not allow it"
 
 
-def _of_rollout(life: Life, permission: Row, approved: Act) -> str | None:
+def _of_rollout(life: Life, permission: Permission, approved: Act) -> str | None:
     return None if life.row.rollout != "enforce" else "its permission names the rollout, which asks"
 
 
-def _of_grant(life: Life, permission: Row, approved: Act) -> str | None:
+def _of_grant(life: Life, permission: Permission, approved: Act) -> str | None:
     grant, row = life.grant, life.row
     names = ("server", "tool", "tool_hash", "agent_id", "installation_id")
-    if grant is None or any(grant[name] != row[name] for name in names):
+    if grant is None or any(getattr(grant, name) != getattr(row, name) for name in names):
         return "its permission names a grant that is none for this call"
     ended = grant.expires_at if grant.revoked_at is None else min(grant.revoked_at, grant.expires_at)
     if not grant.created_at <= permission.created_at <= ended:
@@ -118,7 +118,7 @@ def _of_grant(life: Life, permission: Row, approved: Act) -> str | None:
     return None if _covered(grant, row) else f"the grant {grant.id} does not cover its arguments"
 
 
-def _covered(grant: Row, row: Row) -> bool:
+def _covered(grant: StandingGrant, row: Request) -> bool:
     if row.erased_at is not None or grant.terms == "{}":
         return True  # the words of either are gone
     try:
@@ -127,7 +127,7 @@ def _covered(grant: Row, row: Row) -> bool:
         return False
 
 
-SOURCES: dict[str, Callable[[Life, Row, Act], str | None]] = {
+SOURCES: dict[str, Callable[[Life, Permission, Act], str | None]] = {
     "quorum": _of_quorum,
     "policy": _of_policy,
     "rollout": _of_rollout,

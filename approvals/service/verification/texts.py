@@ -20,14 +20,15 @@ _loads = table_of(PolicyLoad)
 _requests = table_of(Request)
 _tools = table_of(Tool)
 _VERSIONS = Statement(
-    select(_versions).where(_versions.c.hash > bindparam("after")).order_by(_versions.c.hash).limit(PAGE)
+    select(_versions).where(_versions.c.hash > bindparam("after")).order_by(_versions.c.hash).limit(PAGE), PolicyVersion
 )
 _key = _definitions.c.server, _definitions.c.tool_hash
 _DEFINITIONS = Statement(
     select(_definitions)
     .where(tuple_(*_key) > tuple_(bindparam("server"), bindparam("tool_hash")))
     .order_by(*_key)
-    .limit(PAGE)
+    .limit(PAGE),
+    ToolDefinitionRow,
 )
 
 
@@ -53,16 +54,16 @@ def faults(reader: Reader) -> Iterator[str]:
         yield from (f"the text of the policy {row.hash} was changed" for row in rows if not _is_hashed(row))
         after = rows[-1].hash
     server, tool_hash = "", ""
-    while rows := reader.all(_DEFINITIONS, server=server, tool_hash=tool_hash):
+    while kept := reader.all(_DEFINITIONS, server=server, tool_hash=tool_hash):
         yield from (
-            f"the definition {row.tool_hash} of {row.server}.{row.name} was changed" for row in rows if _is_other(row)
+            f"the definition {row.tool_hash} of {row.server}.{row.name} was changed" for row in kept if _is_other(row)
         )
-        server, tool_hash = rows[-1].server, rows[-1].tool_hash
+        server, tool_hash = kept[-1].server, kept[-1].tool_hash
     for what, lacking in _LACKING:
         yield from (f"the {what} {row.name}, which is named on record, is missing" for row in reader.all(lacking))
 
 
-def _is_other(row: Row) -> bool:
+def _is_other(row: ToolDefinitionRow) -> bool:
     """Its body keeps the order that its author gave it; its name is of the canonical form."""
     try:
         body = json.loads(row.body)
@@ -71,7 +72,7 @@ def _is_other(row: Row) -> bool:
         return True
 
 
-def _is_hashed(row: Row) -> bool:
+def _is_hashed(row: PolicyVersion) -> bool:
     try:
         return hashlib.sha256(row.text.encode()).hexdigest() == str(row.hash)
     except UNREADABLE:

@@ -6,6 +6,7 @@ One instant of the database, read in pages: linear in what is on record, and bou
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import cast
 
 from sqlalchemy import bindparam, func, select
 
@@ -13,8 +14,8 @@ from approvals.service.audit import chain as links
 from approvals.service.audit.seals import SEALED
 from approvals.service.audit.unreadable import UNREADABLE
 from approvals.service.storage.database import Database, Reader
-from approvals.service.storage.statements import Row, Statement
-from approvals.service.storage.tables import Permission, StandingGrant, table_of
+from approvals.service.storage.statements import Statement
+from approvals.service.storage.tables import DecisionRow, Execution, Permission, Request, StandingGrant, table_of
 from approvals.service.verification import held, life, texts, told
 from approvals.service.verification.held import Held
 from approvals.service.verification.history import History
@@ -25,7 +26,7 @@ MOST = 20
 
 _grants = table_of(StandingGrant)
 _permissions = table_of(Permission)
-_GRANT = Statement(select(_grants).where(_grants.c.id == bindparam("id")))
+_GRANT = Statement(select(_grants).where(_grants.c.id == bindparam("id")), StandingGrant)
 _USES = Statement(
     select(func.count().label("n")).select_from(_permissions).where(_permissions.c.grant_id == bindparam("grant_id"))
 )
@@ -100,16 +101,17 @@ def compared(one: Told, has: Held, key: bytes) -> Iterator[str]:
 
 def _of_request(reader: Reader, one: Told, has: Held, history: History) -> Iterator[str]:
     by_table = {under.table.name: row for under, row in has.values()}
-    decisions = [row for under, row in has.values() if under is SEALED["decision"]]
-    row = by_table.get("request")
+    decisions = [cast(DecisionRow, row) for under, row in has.values() if under is SEALED["decision"]]
+    row = cast(Request | None, by_table.get("request"))
     if row is None:
         return
-    permission = by_table.get("permission")
+    permission = cast(Permission | None, by_table.get("permission"))
+    execution = cast(Execution | None, by_table.get("execution"))
     grant = _grant(reader, permission) if permission is not None else None
-    yield from life.faults(life.Life(row, permission, by_table.get("execution"), grant, decisions, one.acts, history))
+    yield from life.faults(life.Life(row, permission, execution, grant, decisions, one.acts, history))
 
 
-def _grant(reader: Reader, permission: Row) -> Row | None:
+def _grant(reader: Reader, permission: Permission) -> StandingGrant | None:
     return reader.one(_GRANT, id=permission.grant_id) if permission.grant_id is not None else None
 
 

@@ -29,8 +29,8 @@ def _person(user: Principal, request: Request) -> Person:
     """Whoever's token it is; whether it decides is for `Authority` to say."""
     return Person(
         id=user.id,
-        name=user.row.name,
-        roles=frozenset(user.row.roles.split()),
+        name=user.user.name,
+        roles=frozenset(user.user.roles.split()),
         channel="api",
         method="token",
         authenticated_at=user.credential.created_at,

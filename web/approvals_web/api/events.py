@@ -15,7 +15,7 @@ from approvals.service.realtime.gate_streams import GateStream
 from approvals.service.requests import presence
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Installation
 from approvals.service.storage.tables.handles import SESSION
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import GateKey, TheService
@@ -34,7 +34,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 @router.post("/requests/events", response_class=StreamingResponse, responses=problems(404, 426, 429) | _STREAM)
 async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
     """Subscribe first, then send the present state of each request named."""
-    await _check_session(service, gate.row, body.session)
+    await _check_session(service, gate.installation, body.session)
     service.gate_places.check(gate.id)
     stream = GateStream(body.session, gate.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -47,7 +47,7 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
         for request_id in {*body.waiting, *awaited}:
             service.gates.follow(stream.session, request_id)
             stream.poke(request_id)
-        yield await _lease(service, gate.row, stream.session)
+        yield await _lease(service, gate.installation, stream.session)
         now = asyncio.get_running_loop().time
         renew_at = now() + RENEW_SECONDS
         while not (service.stopping.is_set() or stream.ended):
@@ -64,7 +64,7 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
                 lambda r: credentials.still_counts(r, gate)
             ):
                 renew_at = now() + RENEW_SECONDS
-                yield await _lease(service, gate.row, stream.session)
+                yield await _lease(service, gate.installation, stream.session)
     yield "event: bye\ndata: {}\n\n"
 
 
@@ -74,7 +74,7 @@ def _opened(tx: Transaction, stream: GateStream) -> list[str]:
     return presence.awaited(tx, stream.session)
 
 
-async def _lease(service: Service, installation: Row, session: str) -> str:
+async def _lease(service: Service, installation: Installation, session: str) -> str:
     lease = await service.leased(installation, session)
     return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
 
@@ -87,7 +87,7 @@ def _news(reader: Reader, service: Service, gate: Principal, changed: list[str])
     return [service.statuses.of(row, reader.now) for row in rows if row.installation_id == gate.id]
 
 
-async def _check_session(service: Service, installation: Row, session: str) -> None:
+async def _check_session(service: Service, installation: Installation, session: str) -> None:
     row = await service.read(lambda reader: reader.one(SESSION, id=session))
     if row is None or row.installation_id != installation.id:
         raise NotFound("This gate process is not registered.", hint="Register the tools first.")

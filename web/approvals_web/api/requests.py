@@ -15,8 +15,9 @@ from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests import presence
 from approvals.service.service import Service
+from approvals.service.storage import tables
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRow
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import (
     AnyKey,
@@ -126,13 +127,13 @@ async def caller_left(
 async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus | RequestView:
     row = await service.read(lambda reader: service.transitions.get(reader, request_id))
     if principal.kind == "installation":
-        _check_filed_by(row, principal.row)
+        _check_filed_by(row, principal.installation)
     elif principal.kind == "agent" and row.agent_id != principal.id:
         raise NotFound("There is no such request.", hint="Check the id.")
     status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return status if principal.kind == "installation" else status.view()
 
 
-def _check_filed_by(row: Row, installation: Row) -> None:
+def _check_filed_by(row: RequestRow, installation: tables.Installation) -> None:
     if row.installation_id != installation.id:
         raise NotFound("There is no such request.", hint="Check the id.")

@@ -26,7 +26,7 @@ NAMES = {True: "__Host-approvals-pending", False: "approvals-pending"}
 LIFE = 10 * 60
 
 _spent = table_of(SpentLogin)
-_BY_ID = Statement(select(_spent).where(_spent.c.id == bindparam("id")))
+_BY_ID = Statement(select(_spent).where(_spent.c.id == bindparam("id")), SpentLogin)
 _TIDY = Statement(delete(_spent).where(_spent.c.expires_at <= bindparam("now")))
 
 

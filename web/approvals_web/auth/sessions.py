@@ -7,7 +7,7 @@ from approvals.errors import Unauthenticated
 from approvals.instant import Instant
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 from approvals_web.auth import known_browsers
 from approvals_web.http.cookies import session_token, set_session
 from approvals_web.http.redirects import local_path
@@ -16,7 +16,7 @@ from approvals_web.http.redirects import local_path
 async def begin(
     request: Request,
     service: Service,
-    user: Row | None,
+    user: User | None,
     method: str,
     following: str,
     proved_at: Instant | None = None,

@@ -14,7 +14,7 @@ from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Installation
 
 SERVER, LABEL = "approvals-test", "built-in"
 TOOL = ToolDefinition(
@@ -60,7 +60,7 @@ class Rehearsals:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _installation(self, tx: Transaction, person: Person) -> Row:
+    def _installation(self, tx: Transaction, person: Person) -> Installation:
         known = [row for row in servers.installations(tx) if (row.server, row.label) == (SERVER, LABEL)]
         if not known:
             self._service.principals.add_server(
@@ -68,7 +68,7 @@ class Rehearsals:
             )
         return servers.installation_named(tx, SERVER, LABEL)
 
-    async def _see_through(self, at: Row, session: str, request_id: str) -> None:
+    async def _see_through(self, at: Installation, session: str, request_id: str) -> None:
         """Wait as a gate does, claim what is approved, greet, and report."""
         service, bell = self._service, Bell()
         listener = lambda _: bell.ring()  # noqa: E731 — the same object is taken off again
@@ -90,7 +90,7 @@ class Rehearsals:
         closing = CallRecords(session=session, high_water=0, closed=True)
         await service.write(lambda tx: service.calls.record(tx, at, closing))
 
-    async def _greet(self, at: Row, session: str, status: RequestStatus) -> None:
+    async def _greet(self, at: Installation, session: str, status: RequestStatus) -> None:
         service, claim_id = self._service, uuid.uuid4().hex
         claim = Claim(claim_id=claim_id, session=session, tool_hash=status.tool_hash, digest=status.digest)
         await service.write(lambda tx: service.claims.claim(tx, at, status.id, claim))

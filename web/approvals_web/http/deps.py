@@ -12,7 +12,7 @@ from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person, person_of
 from approvals.service.service import Service
-from approvals.service.storage.statements import Row
+from approvals.service.storage import tables
 from approvals_web.http.bearer import identify
 from approvals_web.http.cookies import session_token
 
@@ -46,14 +46,14 @@ async def gate(request: Request, bearer: _Bearer, wire: _Wire = "") -> Principal
     return found
 
 
-async def installation(found: Annotated[Principal, Depends(gate)]) -> Row:
+async def installation(found: Annotated[Principal, Depends(gate)]) -> tables.Installation:
     """The gate whose key this is. Raises as `gate`."""
-    return found.row
+    return found.installation
 
 
-async def agent(request: Request, bearer: _Bearer) -> Row:
+async def agent(request: Request, bearer: _Bearer) -> tables.Agent:
     """The agent whose key this is."""
-    return (await _principal(request, "agent")).row
+    return (await _principal(request, "agent")).agent
 
 
 async def user_token(request: Request, bearer: _Bearer) -> Principal:
@@ -110,8 +110,8 @@ def _check_wire(spoken: str) -> None:
 
 
 GateKey = Annotated[Principal, Depends(gate)]
-Installation = Annotated[Row, Depends(installation)]
-Agent = Annotated[Row, Depends(agent)]
+Installation = Annotated[tables.Installation, Depends(installation)]
+Agent = Annotated[tables.Agent, Depends(agent)]
 UserToken = Annotated[Principal, Depends(user_token)]
 AnyKey = Annotated[Principal, Depends(any_key)]
 SignedIn = Annotated[Person, Depends(signed_in)]

@@ -7,7 +7,7 @@ from approvals.instant import Instant, to_datetime
 from approvals.service.identity import agents, credentials, key_lifetimes, servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Credential
 
 PAGE = 200
 
@@ -100,7 +100,7 @@ def _shown(s: Service, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _key(key: Row, now: Instant) -> dict[str, Any]:
+def _key(key: Credential, now: Instant) -> dict[str, Any]:
     return {
         "key": key.id,
         "since": _when(key.created_at),

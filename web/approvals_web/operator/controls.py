@@ -9,7 +9,7 @@ from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity.servers import agent_named
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Freeze
 
 
 def freeze(
@@ -75,7 +75,7 @@ def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, 
     return ("agent", agent_named(tx, agent).id) if agent is not None else ("all", "")
 
 
-def _frozen(tx: Transaction, row: Row) -> dict[str, Any]:
+def _frozen(tx: Transaction, row: Freeze) -> dict[str, Any]:
     gates = freezes.gates(tx, row)
     return {
         "what": freezes.what(tx, row).rpartition(" ")[0],

@@ -30,7 +30,7 @@ from approvals.service.identity import credentials, key_lifetimes, servers, user
 from approvals.service.service import Service
 from approvals.service.storage.database import Database, Transaction
 from approvals.service.storage.sqlite import Sqlite
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Installation, User
 from approvals_web.operator import controls, grants
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS
@@ -266,14 +266,14 @@ def _link(service: Service, token: str) -> str:
     return f"{address_of(service)}/setup?t={token}"
 
 
-def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+def _listed(tx: Transaction, row: Installation) -> dict[str, Any]:
     names = ("server", "label", "assurance")
     keys = credentials.live(tx, "installation", row.id)
     used = [key.last_used_at for key in keys if key.last_used_at]
     last = to_datetime(max(used)).isoformat(timespec="seconds") if used else ""
-    return {name: row[name] for name in names} | {"keys": len(keys), "last used": last} | _times(row)
+    return {name: getattr(row, name) for name in names} | {"keys": len(keys), "last used": last} | _times(row)
 
 
-def _times(row: Row) -> dict[str, Any]:
+def _times(row: User | Installation) -> dict[str, Any]:
     since = to_datetime(row.created_at).isoformat(timespec="seconds")
     return {"since": since, "state": "disabled" if row.disabled_at else "live"}

@@ -22,7 +22,7 @@ from approvals.service.service import Service
 from approvals.service.slack import links
 from approvals.service.slack.links import Links
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 from approvals_web.auth import passwords
 from approvals_web.auth import sessions as browser_session
 from approvals_web.http.deps import SignedIn, TheService
@@ -136,7 +136,7 @@ async def unlink_slack(team_id: SlackId, slack_user_id: SlackId, person: SignedI
     return RedirectResponse("/account", status_code=303)
 
 
-async def _prove(request: Request, service: Service, person: Person, present: str) -> Row:
+async def _prove(request: Request, service: Service, person: Person, present: str) -> User:
     """The account as it was proved. Raises Unauthenticated, TooMany, or NotPossible for somebody without a password."""
     user = await service.read(lambda reader: users.find(reader, person.id))
     if user is None or user.issuer != LOCAL or user.password_hash is None:
@@ -144,7 +144,7 @@ async def _prove(request: Request, service: Service, person: Person, present: st
     return await by_password(request, service, user.subject, present)
 
 
-def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> Row | None:
+def _set(service: Service, tx: Transaction, person: Person, password_hash: str) -> User | None:
     user = users.find(tx, person.id)
     if user is None or user.issuer != LOCAL:
         raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")

@@ -66,7 +66,10 @@ def _check(confirm: str) -> None:
 
 def _shown(reader: Reader) -> dict[str, Any]:
     return {
-        "standing": [{"row": row, "gates": freezes.gates(reader, row)} for row in freezes.shown(reader)],
+        "standing": [
+            {"row": row, "words": freezes.sentence(reader, row), "gates": freezes.gates(reader, row)}
+            for row in freezes.in_force(reader)
+        ],
         "running": freezes.running(reader),
         "ended": [
             {

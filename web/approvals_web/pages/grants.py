@@ -104,7 +104,7 @@ def _form(
         "minutes": given.get("minutes", str(min(grant_forms.FEW["minutes"], limits.max_minutes))),
     }
     fields = grant_forms.fields(json.loads(row.arguments), given)
-    agent = credentials.principal(reader, "agent", row.agent_id)
+    agent = credentials.agent(reader, row.agent_id) if row.agent_id is not None else None
     shown = {"person": person, "status": status, "agent": agent, "limits": limits, "fields": fields}
     return (
         what(service, reader, row)

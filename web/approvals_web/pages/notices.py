@@ -6,9 +6,8 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.service.audit import notices
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, users
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
 from approvals_web.http.deps import Admin, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -36,7 +35,7 @@ async def seen(admin: Admin, service: TheService, up_to: Annotated[int, Form(ge=
 
 def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
     rows = notices.page(reader, before)
-    user = credentials.principal(reader, "user", user_id)
+    user = users.find(reader, user_id)
     names = {text: named(reader, text) for row in rows for text in (row.actor, row.subject)}
     return {
         "rows": rows,
@@ -50,9 +49,9 @@ def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
 def named(reader: Reader, text: str) -> str:
     """`user:ID` and its like, as people know them."""
     kind, _, principal_id = text.partition(":")
-    row: Row | None = None
-    if kind in credentials.PREFIXES:
-        row = credentials.principal(reader, kind, principal_id)
-    if row is None:
-        return text
-    return f"{row.server} ({row.label})" if kind == "installation" else str(row.name)
+    if kind == "installation":
+        installation = credentials.installation(reader, principal_id)
+        return text if installation is None else f"{installation.server} ({installation.label})"
+    found = {"agent": credentials.agent, "user": users.find}.get(kind)
+    row = found(reader, principal_id) if found is not None else None
+    return text if row is None else row.name

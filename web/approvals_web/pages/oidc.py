@@ -14,6 +14,7 @@ from approvals.errors import (
 )
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 from approvals.service.text import visible
 from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider
@@ -80,7 +81,7 @@ async def _admitted(
         raise Unauthenticated(f"The identity provider said no: {visible(error) or 'no code'}.", hint="Sign in again.")
     who, proved_at = await provider.identify(begun, code, iss, service.public_url + CALLBACK)
 
-    def admit(tx: Transaction) -> Row | ApprovalsError:
+    def admit(tx: Transaction) -> User | ApprovalsError:
         return service.admissions.admit(tx, who, provider.client.admission)
 
     user = await service.write(admit)

@@ -23,7 +23,9 @@ PAGE = 100
 LAST = 2**62
 
 _events = table_of(AuditEvent)
-_BEFORE = Statement(select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE))
+_BEFORE = Statement(
+    select(_events).where(_events.c.id < bindparam("before")).order_by(_events.c.id.desc()).limit(PAGE), AuditEvent
+)
 
 router = PageRouter()
 _one_at_a_time = asyncio.Semaphore(1)

@@ -20,7 +20,7 @@ from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRow, RequestRun
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -61,7 +61,7 @@ async def decide(
     return page(request, "selection_done.html", {"person": person, "told": told, "verdict": verdict})
 
 
-def check_together(rows: Iterable[Row], *, ended: bool = False) -> None:
+def check_together(rows: Iterable[RequestRow], *, ended: bool = False) -> None:
     """Raises Invalid unless one look can be enough: one rule, one tool, nothing critical."""
     found = list(rows)
     if not found:
@@ -99,7 +99,7 @@ class _Posted:
             raise Invalid("This form cannot be read.", hint="Select again.") from None
 
 
-def _shown(service: Service, reader: Reader, person: Person, row: Row) -> dict[str, Any]:
+def _shown(service: Service, reader: Reader, person: Person, row: RequestRun) -> dict[str, Any]:
     content = what(service, reader, row)
     seen = seen_token(service, person, row.id, row.content_version, row.digest, content["card_hash"])
     line = json.dumps([row.id, row.content_version, row.digest, content["card_hash"], seen])
@@ -107,7 +107,12 @@ def _shown(service: Service, reader: Reader, person: Person, row: Row) -> dict[s
 
 
 async def _one(
-    service: Service, person: Person, posted: _Posted, row: Row, verdict: Literal["approve", "deny"], comment: str
+    service: Service,
+    person: Person,
+    posted: _Posted,
+    row: RequestRun,
+    verdict: Literal["approve", "deny"],
+    comment: str,
 ) -> dict[str, Any]:
     expected = seen_token(service, person, posted.request_id, posted.version, posted.digest, posted.card_hash)
     try:

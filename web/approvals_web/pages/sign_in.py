@@ -15,7 +15,7 @@ from approvals.errors import (
 from approvals.service.identity import sign_in_limit, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 from approvals_web.auth import known_browsers, passwords, sessions
 from approvals_web.auth.sessions import address_of
 from approvals_web.http.cookies import clear_session
@@ -84,7 +84,7 @@ async def logout(request: Request, person: SignedIn, service: TheService) -> Res
     return response
 
 
-async def by_password(request: Request, service: Service, name: str, password: str) -> Row:
+async def by_password(request: Request, service: Service, name: str, password: str) -> User:
     """The local account with this name and password. Raises TooMany, or Unauthenticated, which does not say which of
     them was wrong."""
     user = await service.read(lambda reader: users.by_sign_in_name(reader, name))
@@ -114,7 +114,7 @@ def form(request: Request, following: str, name: str = "", error: ApprovalsError
     return page(request, "login.html", shown, status=error.status if error else 200)
 
 
-def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> Row | None:
+def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> User | None:
     """Whose link it is. Only the very first person chooses their name: rules call people by it."""
     link = service.sign_in_links.spend(tx, token)
     if link.user_id is not None:
@@ -133,7 +133,8 @@ def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
     link = await service.read(lambda reader: service.sign_in_links.look_at(reader, token))
-    user = await service.read(lambda reader: users.find(reader, link.user_id)) if link.user_id else None
+    of = link.user_id
+    user = await service.read(lambda reader: users.find(reader, of)) if of else None
     notice = f"{error.detail} {error.hint}" if error else ""
     shown = {"link": link, "user": user, "token": token, "name": name, "notice": notice}
     return page(request, "setup.html", shown, status=error.status if error else 200)

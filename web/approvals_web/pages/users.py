@@ -17,7 +17,7 @@ from approvals.service.identity import sessions, sign_in_links, tokens, users
 from approvals.service.identity.users import ROLES, Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import User
 from approvals_web.http.deps import Admin, Overseer, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -206,7 +206,7 @@ def _shown(reader: Reader, user_id: str) -> dict[str, Any]:
     }
 
 
-def _found(reader: Reader, user_id: str) -> Row:
+def _found(reader: Reader, user_id: str) -> User:
     user = users.find(reader, user_id)
     if user is None:
         raise NotFound("There is no such user.", hint="Look at the list of users.")

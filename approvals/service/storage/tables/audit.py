@@ -13,7 +13,7 @@ class AuditEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "audit_event"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
+    id: int = Field(default=None, primary_key=True, sa_type=NUMBER)
     at: int = instant()
     kind: str
     actor: str

@@ -12,6 +12,7 @@ from approvals.service.storage.tables import (
     Server,
     table_of,
 )
+from approvals.service.storage.tables.rows import RequestRow
 
 requests = table_of(Request)
 executions = table_of(Execution)
@@ -23,7 +24,8 @@ _sessions = table_of(GateSession)
 REQUEST = Statement(
     select(requests, executions.c.lease_until)
     .join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
-    .where(requests.c.id == bindparam("id"))
+    .where(requests.c.id == bindparam("id")),
+    RequestRow,
 )
 WITH_EXECUTION = select(
     requests,
@@ -35,13 +37,13 @@ WITH_EXECUTION = select(
     executions.c.sealed_result,
     executions.c.finished_at,
 ).join_from(requests, executions, executions.c.request_id == requests.c.id, isouter=True)
-EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")))
-SERVER = Statement(select(servers).where(servers.c.name == bindparam("name")))
+EXECUTION = Statement(select(executions).where(executions.c.request_id == bindparam("request_id")), Execution)
+SERVER = Statement(select(servers).where(servers.c.name == bindparam("name")), Server)
 LOCK_SERVER = Statement(
     select(servers.c.name).where(servers.c.name == bindparam("name")).with_for_update(key_share=True)
 )
 """Held by whoever compares with what stands at a server: the next one compares with what came of it."""
-SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")))
+SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")), GateSession)
 LOCK_SESSION = Statement(
     select(_sessions.c.id).where(_sessions.c.id == bindparam("id")).with_for_update(key_share=True)
 )

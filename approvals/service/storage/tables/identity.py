@@ -201,7 +201,7 @@ class AdminNotice(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "admin_notice"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
+    id: int = Field(default=None, primary_key=True, sa_type=NUMBER)
     at: int = instant()
     kind: str
     """Of the audit event that it repeats."""

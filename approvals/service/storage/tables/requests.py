@@ -128,7 +128,7 @@ class RequestWords(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "request_words"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    number: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
+    number: int = Field(default=None, primary_key=True, sa_type=NUMBER)
     request_id: str = Field(foreign_key="request.id", unique=True)
     words: str = long_text()
 
@@ -237,7 +237,7 @@ class Delivery(SQLModel, table=True):
     id: str = Field(primary_key=True)
     notifier: str
     verb: str
-    request_id: str | None = Field(default=None, foreign_key="request.id", index=True)
+    request_id: str = Field(foreign_key="request.id", index=True)
     target: str = ""
     """Which of the notifier's copies it is about, as the notifier calls it; empty for all of them."""
     lane: str = ""

@@ -28,7 +28,7 @@ class PolicyLoad(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "policy_load"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: int | None = Field(default=None, primary_key=True, sa_type=NUMBER)
+    id: int = Field(default=None, primary_key=True, sa_type=NUMBER)
     at: int = instant()
     hash: str = Field(foreign_key="policy_version.hash", index=True)
     by: str

@@ -8,7 +8,7 @@ from approvals.service.authority import Vote, required
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Request
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Deciding:
         return [vote for vote in self.votes if vote.fault is None]
 
 
-def deciding(service: Service, reader: Reader, row: Row, person: Person) -> Deciding:
+def deciding(service: Service, reader: Reader, row: Request, person: Person) -> Deciding:
     """What the card says of who decides, and which of its forms it has."""
     votes = service.authority.votes(reader, row)
     faults = {act: service.authority.fault(reader, row, person, act) for act in Act}

@@ -3,7 +3,7 @@
 from approvals.service.identity import credentials, users
 from approvals.service.requests.verifications import is_there
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Execution, GateSession
 from approvals.service.storage.tables.handles import SESSION
 from approvals_web.http.rendering import when
 
@@ -17,7 +17,7 @@ _FOUND = {
 }
 
 
-def lines(reader: Reader, execution: Row) -> list[Line]:
+def lines(reader: Reader, execution: Execution) -> list[Line]:
     """Names and what is known under each."""
     session = reader.one(SESSION, id=execution.session_id)
     return [
@@ -30,13 +30,13 @@ def lines(reader: Reader, execution: Row) -> list[Line]:
     ]
 
 
-def _gate(reader: Reader, session: Row) -> str:
-    installation = credentials.principal(reader, "installation", session.installation_id)
+def _gate(reader: Reader, session: GateSession) -> str:
+    installation = credentials.installation(reader, session.installation_id)
     label = f"{installation.server} at {installation.label}" if installation else session.installation_id
     return f"{label}, process {session.id}"
 
 
-def _process(session: Row, now: int) -> str:
+def _process(session: GateSession, now: int) -> str:
     if session.closed_at is not None:
         return f"ended in order, {when(session.closed_at)}"
     if session.lost_at is not None:
@@ -46,16 +46,16 @@ def _process(session: Row, now: int) -> str:
     return f"there, last heard {when(session.last_seen_at)}"
 
 
-def _check(execution: Row) -> str:
+def _check(execution: Execution) -> str:
     note = f": {execution.checked_note}" if execution.checked_note else ""
-    return f"{_FOUND[execution.checked]}{note} ({when(execution.checked_at)})"
+    return f"{_FOUND[execution.checked or '']}{note} ({when(execution.checked_at)})"
 
 
-def _was_settled(execution: Row) -> bool:
+def _was_settled(execution: Execution) -> bool:
     return execution.settled_by is not None or execution.checked not in {None, "unclear"}
 
 
-def _settled(reader: Reader, execution: Row) -> str:
+def _settled(reader: Reader, execution: Execution) -> str:
     if execution.settled_by is None:
         return "by the tool's own check, no person"
     user = users.find(reader, execution.settled_by)

@@ -45,9 +45,12 @@ def who(reader: Reader, actor: str) -> str:
     """A name for an actor, where there is one."""
     kind, _, name = actor.partition(":")
     if kind == "user":
-        row = users.find(reader, name)
-    elif kind in {"agent", "installation"}:
-        row = credentials.principal(reader, kind, name)
-    else:
-        return actor
-    return actor if row is None else f"{kind} {row.get('name') or row.get('server')}"
+        user = users.find(reader, name)
+        return actor if user is None else f"user {user.name}"
+    if kind == "agent":
+        agent = credentials.agent(reader, name)
+        return actor if agent is None else f"agent {agent.name}"
+    if kind == "installation":
+        installation = credentials.installation(reader, name)
+        return actor if installation is None else f"installation {installation.server}"
+    return actor

@@ -22,7 +22,9 @@ from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Agent, DecisionRow
 from approvals.service.storage.tables.handles import EXECUTION
+from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
 from approvals_web.http.rendering import fragment, when
@@ -58,7 +60,7 @@ def seen_token(
     return service.keyring.seen(person.session_id, person.id, *shown)
 
 
-def what(service: Service, reader: Reader, row: Row) -> dict[str, Any]:
+def what(service: Service, reader: Reader, row: RequestRow) -> dict[str, Any]:
     """What `_what.html` needs, and the hash of what it shows."""
     definition = service.registry.definition(reader, row.server, row.tool_hash)
     layout = Layout(definition.input_schema)
@@ -70,7 +72,7 @@ def what(service: Service, reader: Reader, row: Row) -> dict[str, Any]:
     return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
 
 
-def name_to_type(service: Service, reader: Reader, row: Row) -> str:
+def name_to_type(service: Service, reader: Reader, row: RequestRow) -> str:
     """What must be typed to approve this; nothing unless it is critical."""
     summary = service.registry.definition(reader, row.server, row.tool_hash).summary if row.reviewed else None
     return to_type(row.risk, summary, row.tool, json.loads(row.arguments))
@@ -89,7 +91,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
     content = what(service, reader, row)
     card_hash, arguments = content["card_hash"], json.loads(row.arguments)
     votes = on_content(reader, row)
-    agent = credentials.principal(reader, "agent", row.agent_id) if row.agent_id else None
+    agent = credentials.agent(reader, row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
     history = precedents.decided(reader, row)
     return content | {
@@ -109,7 +111,7 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
         "now": reader.now,
         "agent": agent,
         "owners": agent_owners.owners(reader, row.agent_id) if row.agent_id else [],
-        "installation": credentials.principal(reader, "installation", row.installation_id),
+        "installation": credentials.installation(reader, row.installation_id),
         "client": json.loads(row.client),
         "facts": json.loads(row.facts),
         "passage": _passage(reader, row),
@@ -129,7 +131,13 @@ def _context(service: Service, reader: Reader, request_id: str, person: Person) 
 
 
 def further(
-    service: Service, reader: Reader, row: Row, person: Person, votes: list[Row], agent: Row | None, card_hash: str
+    service: Service,
+    reader: Reader,
+    row: RequestRow,
+    person: Person,
+    votes: list[DecisionRow],
+    agent: Agent | None,
+    card_hash: str,
 ) -> dict[str, str]:
     """What this card offers beside the approval of its call alone: further calls to allow (`offered`), those that
     others want to allow (`sentence`, `terms`, `names`, `seen`), or why none can be (`why_not`)."""
@@ -150,13 +158,13 @@ def further(
     return {"sentence": words, "terms": text, "names": names, "seen": seen}
 
 
-def _passage(reader: Reader, row: Row) -> diff.Passage | None:
+def _passage(reader: Reader, row: RequestRow) -> diff.Passage | None:
     """The rule as it stood in the version that judged this request; None where no rule of the file did."""
     version = versions.version(reader, row.policy_hash)
     return diff.passages(version.text).get(row.rule) if version is not None else None
 
 
-def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) -> Iterator[str]:
+def _of_history(service: Service, reader: Reader, row: RequestRow, history: list[Row]) -> Iterator[str]:
     if (before := precedents.ran(reader, row)) is not None:
         how = f", and {before.outcome.replace('_', ' ')}" if before.outcome else ""
         yield f"The same call ran before: {when(before.claimed_at)}{how} (request {before.id})."
@@ -164,9 +172,9 @@ def _of_history(service: Service, reader: Reader, row: Row, history: list[Row]) 
         yield from warnings.of_refusal(row, service.statuses.row(reader, refused.id))
 
 
-def _acceptance(service: Service, reader: Reader, row: Row) -> str:
+def _acceptance(service: Service, reader: Reader, row: RequestRow) -> str:
     """Of the tool's definition that this request was filed under."""
-    installation = credentials.principal(reader, "installation", row.installation_id)
+    installation = credentials.installation(reader, row.installation_id)
     tool = service.registry.tool(reader, installation, row.tool) if installation is not None else None
     if tool is None or tool.accepted_hash != row.tool_hash:
         return "not the one that stands"

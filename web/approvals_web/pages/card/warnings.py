@@ -7,7 +7,8 @@ from typing import Any
 from approvals.protocol.canonical import is_redacted
 from approvals.protocol.states import State
 from approvals.service.history.argument_rows import leaf, odd, values
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Execution, Request
+from approvals.service.storage.tables.rows import RequestRow
 from approvals_web.pages.card.views import View
 from approvals_web.pages.card.views.sql import Sql
 
@@ -15,7 +16,7 @@ MOST = 8
 """Warnings of one kind; the rest is counted."""
 
 
-def of_request(row: Row, state: State, execution: Row | None) -> Iterator[str]:
+def of_request(row: RequestRow, state: State, execution: Execution | None) -> Iterator[str]:
     """By the record of the request itself."""
     said = {
         "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
@@ -47,7 +48,7 @@ def differing(now: Any, then: Any) -> list[str]:
     return [*(_difference(path, mine, theirs) for path in paths[:MOST]), *_uncounted(paths)]
 
 
-def of_refusal(row: Row, denied: Row) -> Iterator[str]:
+def of_refusal(row: Request, denied: Request) -> Iterator[str]:
     """What an earlier denied attempt had otherwise."""
     differences = differing(json.loads(row.arguments), json.loads(denied.arguments)) if not denied.erased_at else []
     if differences:

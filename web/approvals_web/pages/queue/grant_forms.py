@@ -25,7 +25,7 @@ from approvals.protocol.canonical import decode, encode
 from approvals.service import grants
 from approvals.service.identity.servers import agents
 from approvals.service.storage.database import Reader
-from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import StandingGrant
 
 EXACTLY = "exactly this call's value"
 ANY = "any value at all"
@@ -63,13 +63,13 @@ def terms_of(arguments: Mapping[str, Any], given: Mapping[str, str]) -> GrantTer
     return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen)
 
 
-def listed(reader: Reader, rows: list[Row]) -> list[dict[str, Any]]:
+def listed(reader: Reader, rows: list[StandingGrant]) -> list[dict[str, Any]]:
     """Grants with what pages and commands show of them."""
     names = {row.id: row.name for row in agents(reader)} if rows else {}
     return [_listed(row, names.get(row.agent_id, "an agent"), reader.now) for row in rows]
 
 
-def _listed(row: Row, agent: str, now: int) -> dict[str, Any]:
+def _listed(row: StandingGrant, agent: str, now: int) -> dict[str, Any]:
     live = grants.is_live(row, now)
     states = {"revoked": row.revoked_at is not None, "run out": not live, "used up": row.used >= row.max_uses}
     return {
@@ -91,7 +91,7 @@ def _listed(row: Row, agent: str, now: int) -> dict[str, Any]:
     }
 
 
-def _sentence(row: Row, agent: str) -> str:
+def _sentence(row: StandingGrant, agent: str) -> str:
     try:
         return sentence(parse(row.terms), agent, row.server, row.tool)
     except Invalid:
