@@ -7,13 +7,20 @@ import logging
 import sys
 from importlib.metadata import version
 
+import httpx2
+import uvicorn
+
 from approvals.errors import NotConfigured
+from approvals.gate.auth import ServiceAway
 from approvals.gate.gate import Gate
 from approvals.gate.settings import GateSettings
 from approvals_server.proxy import stdio
 from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.front import Front
 from approvals_server.proxy.link import Connect
 from approvals_server.proxy.process import UpstreamProcess
+from approvals_server.proxy.remote import TIMEOUT, ParamHeaders, UpstreamHttp, credentials
+from approvals_server.proxy.upstream import Gone, Receive, Upstream
 
 _USAGE = "approvals-proxy --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)"
 
@@ -27,13 +34,44 @@ def main() -> None:
         settings = GateSettings.from_environment()
     except NotConfigured as error:
         logging.warning("%s %s Until then every call of a tool is refused.", error.detail, error.hint)
-    desk = Desk(Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}"), asked.upstream)
+    gate = Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(stdio.serve(desk, _connect(asked.upstream)))
+        asyncio.run(_serve(gate, asked))
 
 
-def _connect(upstream: list[str]) -> Connect:
-    return lambda receive, ended: UpstreamProcess.start(upstream, receive, ended)
+async def _serve(gate: Gate, asked: argparse.Namespace) -> None:
+    desk = Desk(gate, asked.upstream)
+    async with httpx2.AsyncClient(timeout=TIMEOUT, headers=credentials(), limits=httpx2.Limits()) as http:
+        connect = over_http(http, asked.url) if asked.url else _of_command(asked.upstream)
+        if asked.http is None:
+            await stdio.serve(desk, connect)
+            return
+        host, port = asked.http
+        front = Front(desk, connect, host)
+        async with front.open():
+            config = uvicorn.Config(
+                ServiceAway(front),
+                host=host,
+                port=port,
+                log_level="warning",
+                lifespan="off",
+                timeout_graceful_shutdown=5,
+            )
+            await uvicorn.Server(config).serve()
+
+
+def _of_command(command: list[str]) -> Connect:
+    return lambda receive, gone: UpstreamProcess.start(command, receive, gone)
+
+
+def over_http(http: httpx2.AsyncClient, url: str) -> Connect:
+    """Sessions with one server over HTTP."""
+    params: ParamHeaders = {}
+
+    async def connect(receive: Receive, gone: Gone) -> Upstream:
+        return UpstreamHttp(http, url, params, receive, gone)
+
+    return connect
 
 
 def _arguments(words: list[str]) -> argparse.Namespace:
@@ -41,13 +79,25 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     own, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     parser = argparse.ArgumentParser(prog="approvals-proxy", usage=_USAGE, description=__doc__)
     parser.add_argument("--name", required=True, help="the server's name at the approval service")
+    parser.add_argument(
+        "--http", metavar="HOST:PORT", type=_address, help="serve streamable HTTP at /mcp instead of stdio"
+    )
     parser.add_argument("url", nargs="?", metavar="UPSTREAM_URL", help="a server that is reached over streamable HTTP")
     parser.add_argument("--version", action="version", version=version("mcp-approvals"))
     asked = parser.parse_args(own)
     if bool(asked.url) == bool(command):
         parser.error("name one upstream: a command after --, or an http(s) address")
+    if asked.url and httpx2.URL(asked.url).scheme not in {"http", "https"}:
+        parser.error(f"{asked.url!r} is no http(s) address; a command stands after --")
     asked.upstream = command or [asked.url]
     return asked
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, like 127.0.0.1:8702")
+    return host.strip("[]"), int(port)
 
 
 if __name__ == "__main__":

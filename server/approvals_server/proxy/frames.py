@@ -40,6 +40,8 @@ class Frame:
 
     raw: bytes
     members: Mapping[str, Any]
+    where: slice | None = None
+    """Where the id stands, in the characters of a message that was read."""
 
     @property
     def id(self) -> RequestId | None:
@@ -83,42 +85,48 @@ def read(raw: bytes) -> Frame:
     """Raises Unreadable."""
     if len(raw) > MAX_MESSAGE:
         raise Unreadable(INVALID_REQUEST, f"This message is {len(raw):,} bytes; {MAX_MESSAGE:,} is the most.")
-    text = _text(raw)
-    if text.lstrip()[:1] == "[":
+    text = _line(_text(raw))
+    if text[:1] == "[":
         raise Unreadable(INVALID_REQUEST, "Batches are not passed on: send each message by itself.")
     members, spans = _members(text, _ENVELOPE)
     _check(members)
     if members.get("method") == "tools/call" and "params" in members:
         _members(text[spans["params"]], _CALL, members.get("id"))
-    return Frame(_line(raw), members)
+    return Frame(text.encode(), members, spans.get("id"))
 
 
 def request(id: RequestId, method: str, params: Mapping[str, Any]) -> Frame:
     """A request of the proxy's own, or one that it words anew."""
-    return _made({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+    return made({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 
 
 def notification(method: str, params: Mapping[str, Any]) -> Frame:
     """A notification."""
-    return _made({"jsonrpc": "2.0", "method": method, "params": params})
+    return made({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def result(id: RequestId | None, value: Mapping[str, Any]) -> Frame:
     """The answer to a request."""
-    return _made({"jsonrpc": "2.0", "id": id, "result": value})
+    return made({"jsonrpc": "2.0", "id": id, "result": value})
 
 
 def error(id: RequestId | None, code: int, words: str) -> Frame:
     """The refusal of a request, which may be of no id that could be read."""
-    return _made({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": words}})
+    return made({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": words}})
 
 
-def answering(response: Frame, id: RequestId | None) -> Frame:
-    """A response as the answer to a request of another id."""
-    return _made({**response.members, "id": id})
+def with_id(frame: Frame, id: RequestId | None) -> Frame:
+    """A request, or a response, under another id; all else as it came."""
+    members = {**frame.members, "id": id}
+    if frame.where is None:
+        return made(members)
+    text, start, end = frame.raw.decode(), frame.where.start, frame.where.stop
+    other = json.dumps(id)
+    return Frame(f"{text[:start]}{other}{text[end:]}".encode(), members, slice(start, start + len(other)))
 
 
-def _made(members: Mapping[str, Any]) -> Frame:
+def made(members: Mapping[str, Any]) -> Frame:
+    """A message of the proxy's own."""
     return Frame(json.dumps(members, separators=(",", ":")).encode(), members)
 
 
@@ -129,9 +137,9 @@ def _text(raw: bytes) -> str:
         raise Unreadable(PARSE_ERROR, "This message is not UTF-8.") from error
 
 
-def _line(raw: bytes) -> bytes:
+def _line(text: str) -> str:
     """Without line ends, which are only white space in JSON: for some upstreams the next message begins there."""
-    return raw.strip().replace(b"\r", b" ").replace(b"\n", b" ")
+    return text.strip(" \t\r\n").replace("\r", " ").replace("\n", " ")
 
 
 def _check(members: Mapping[str, Any]) -> None:

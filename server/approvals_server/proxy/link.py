@@ -11,10 +11,10 @@ from typing import Any
 from approvals.clock import boot_clock
 from approvals_server.proxy import frames
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.upstream import Receive, Upstream, UpstreamLost
+from approvals_server.proxy.upstream import Gone, Receive, Upstream, UpstreamLost
 
-Connect = Callable[[Receive, Callable[[str], Awaitable[None]]], Awaitable[Upstream]]
-"""Makes a connection, which hands over what it hears, and says in words when it is gone."""
+Connect = Callable[[Receive, Gone], Awaitable[Upstream]]
+"""Makes a connection, which hands over what it hears, and says when it is gone."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before an upstream is started again that ended soon after its last start; each time twice as long."""
@@ -55,13 +55,12 @@ class Link:
 
     async def request(self, frame: Frame, *, through: bool) -> Frame:
         """The upstream's answer to a request of the client's. Raises UpstreamLost."""
-        upstream = await self._connected(is_handshake=frame.method == "initialize")
-        if frame.method == "initialize":
-            self.handshake = frame
         assert frame.id is not None  # noqa: S101 — it is a request
-        answer = await self._answer(upstream, frame, frame.id, through)
         if frame.method == "initialize":
-            self.answered = answer.result
+            self.handshake = None
+        answer = await self._answer(frame, frame.id, through)
+        if frame.method == "initialize":
+            self.handshake, self.answered = frame, answer.result
         return answer
 
     async def ask(
@@ -72,14 +71,13 @@ class Link:
     ) -> Frame:
         """The upstream's answer to a request of the proxy's own; `progress` hears of it meanwhile. Raises
         UpstreamLost."""
-        upstream = await self._connected()
         self._count += 1
         id = f"{self._name}-{self._count}"
         if progress is not None:
             self._progress[id] = progress
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": id}}
         try:
-            return await self._answer(upstream, frames.request(id, method, params), id, through=False)
+            return await self._answer(frames.request(id, method, params), id, through=False)
         finally:
             self._progress.pop(id, None)
 
@@ -124,17 +122,34 @@ class Link:
         if not awaited.answer.done():
             awaited.answer.set_result(frame)
 
-    async def _ended(self, words: str) -> None:
+    async def _gone(self, lost: UpstreamLost, id: RequestId | None) -> None:
+        if id is not None:
+            self._fail(id, lost)
+            return
         self._upstream = None
         self.lists_changed += 1
         now = boot_clock()
         self._pause = FIRST_PAUSE if now - self._since > LONG_ENOUGH else min(self._pause * 2, LONGEST_PAUSE)
         self._not_before = now + self._pause if now - self._since <= LONG_ENOUGH else now
-        for awaited in self._awaited.values():
-            if not awaited.answer.done():
-                awaited.answer.set_exception(UpstreamLost(f"{words}, before it answered."))
+        for awaited in tuple(self._awaited):
+            self._fail(awaited, lost)
 
-    async def _answer(self, upstream: Upstream, frame: Frame, id: RequestId, through: bool) -> Frame:
+    def _fail(self, id: RequestId, lost: UpstreamLost) -> None:
+        awaited = self._awaited.get(id)
+        if awaited is not None and not awaited.answer.done():
+            awaited.answer.set_exception(UpstreamLost(str(lost), sent=lost.sent))
+
+    async def _answer(self, frame: Frame, id: RequestId, through: bool) -> Frame:
+        """What is certain not to have arrived is sent once more, by a new connection."""
+        upstream = await self._connected()
+        try:
+            return await self._answer_of(upstream, frame, id, through)
+        except UpstreamLost as lost:
+            if lost.sent or self._upstream is upstream:
+                raise
+        return await self._answer_of(await self._connected(), frame, id, through)
+
+    async def _answer_of(self, upstream: Upstream, frame: Frame, id: RequestId, through: bool) -> Frame:
         with self._awaiting(id, through) as answer:
             await upstream.send(frame)
             return await answer
@@ -150,27 +165,30 @@ class Link:
             if awaited.answer.done() and not awaited.answer.cancelled():
                 awaited.answer.exception()
 
-    async def _connected(self, *, is_handshake: bool = False) -> Upstream:
+    async def _connected(self) -> Upstream:
         if self._upstream is not None:
             return self._upstream
         async with self._connecting:
             if self._upstream is None:
                 left = self._not_before - boot_clock()
                 if left > BEARABLE:
-                    raise UpstreamLost(f"The upstream MCP server ended. It is started again in {left:.0f} seconds.")
+                    words = f"The upstream MCP server ended. It is started again in {left:.0f} seconds."
+                    raise UpstreamLost(words, sent=False)
                 await asyncio.sleep(max(0.0, left))
                 self._since = boot_clock()
-                self._upstream = await self._connect(self.receive, self._ended)
-                if self.handshake is not None and not is_handshake:
-                    await self._shake_hands(self._upstream, self.handshake)
+                self._upstream = upstream = await self._connect(self.receive, self._gone)
+                if self.handshake is not None:
+                    await self._shake_hands(upstream, self.handshake)
+                return upstream
             return self._upstream
 
     async def _shake_hands(self, upstream: Upstream, before: Frame) -> None:
         """As the client did with the upstream that died. Raises UpstreamLost for one that is another now."""
         id = f"{self._name}-again"
-        answer = await self._answer(upstream, frames.request(id, "initialize", before.params), id, through=False)
+        answer = await self._answer_of(upstream, frames.request(id, "initialize", before.params), id, through=False)
         if any(answer.result.get(name) != self.answered.get(name) for name in ("protocolVersion", "capabilities")):
             await upstream.close()
             self._upstream = None
-            raise UpstreamLost("The upstream MCP server was started again, and offers other things now: reconnect.")
+            words = "The upstream MCP server was started again, and offers other things now: connect anew."
+            raise UpstreamLost(words, sent=False)
         await upstream.send(frames.notification("notifications/initialized", {}))

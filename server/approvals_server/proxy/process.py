@@ -5,11 +5,11 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from approvals_server.proxy import frames
 from approvals_server.proxy.frames import Frame
-from approvals_server.proxy.upstream import Receive, UpstreamLost
+from approvals_server.proxy.upstream import Gone, Receive, UpstreamLost
 
 logger = logging.getLogger("approvals.proxy")
 
@@ -20,17 +20,15 @@ GRACE = 3.0
 class UpstreamProcess:
     """A process, from its start to its end. Its standard error is the proxy's."""
 
-    def __init__(self, process: asyncio.subprocess.Process, receive: Receive, ended: Callable[[str], Awaitable[None]]):
+    def __init__(self, process: asyncio.subprocess.Process, receive: Receive, gone: Gone) -> None:
         self._process = process
         self._receive = receive
-        self._ended = ended
+        self._gone = gone
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(
-        cls, command: Sequence[str], receive: Receive, ended: Callable[[str], Awaitable[None]]
-    ) -> "UpstreamProcess":
-        """`ended` is told, in words, when the process is gone by itself. Raises UpstreamLost when it cannot start."""
+    async def start(cls, command: Sequence[str], receive: Receive, gone: Gone) -> "UpstreamProcess":
+        """`gone` is told when the process ended by itself. Raises UpstreamLost when it cannot start."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -41,16 +39,15 @@ class UpstreamProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise UpstreamLost(
-                f"The upstream MCP server {command[0]!r} cannot be started: {error.strerror}."
-            ) from error
-        return cls(process, receive, ended)
+            words = f"The upstream MCP server {command[0]!r} cannot be started: {error.strerror}."
+            raise UpstreamLost(words, sent=False) from error
+        return cls(process, receive, gone)
 
     async def send(self, frame: Frame) -> None:
         stdin = self._process.stdin
+        if stdin is None or self._process.returncode is not None:
+            raise UpstreamLost("The upstream MCP server has ended.", sent=False)
         try:
-            if stdin is None or self._process.returncode is not None:
-                raise BrokenPipeError
             stdin.write(frame.raw + b"\n")
             await stdin.drain()
         except (ConnectionError, RuntimeError) as error:
@@ -84,7 +81,7 @@ class UpstreamProcess:
         except ValueError:
             words = f"The upstream MCP server said more than {frames.MAX_MESSAGE:,} bytes at once, and was ended"
             self._signal(signal.SIGKILL)
-        await self._ended(words)
+        await self._gone(UpstreamLost(f"{words}, before it answered."), None)
 
     async def _take(self, line: bytes) -> None:
         if not line.strip():

@@ -2,6 +2,7 @@
 tools pass the gate, and everything that a client asks for is on record."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
 
@@ -39,15 +40,15 @@ class Relay:
         self._tools = Tools(desk, self._link)
         self._open: dict[RequestId, asyncio.Task[None]] = {}
 
-    def take(self, raw: bytes, sender: Sender) -> Awaitable[None]:
+    def take(self, frame: Frame, sender: Sender) -> Awaitable[None]:
         """Whatever the client says. Done when it is answered, or passed on."""
-        try:
-            frame = frames.read(raw)
-        except frames.Unreadable as error:
-            return self._tell(frames.error(error.of, error.code, str(error)), error.of)
         if frame.is_request:
             return self._start(frame, sender)
         return self._pass(frame)
+
+    async def hang_up(self, id: RequestId) -> None:
+        """The client waits no longer for this answer, and will not come for it."""
+        await self._cancel(frames.notification("notifications/cancelled", {"requestId": id}))
 
     async def close(self) -> None:
         """Cancel what waits, let what runs on a permission come to its end, and leave the upstream."""
@@ -88,7 +89,8 @@ class Relay:
         if not isinstance(id, str | int | float) or self._link.is_own(id):
             return
         if self._link.carries(id):
-            await self._link.send(frame)
+            with contextlib.suppress(UpstreamLost):
+                await self._link.send(frame)
         if id in self._open:
             self._open[id].cancel()
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import uuid
+from collections.abc import Awaitable
 
 from approvals_server.proxy import frames
 from approvals_server.proxy.desk import Desk
@@ -11,6 +12,7 @@ from approvals_server.proxy.frames import Frame, RequestId
 from approvals_server.proxy.link import Connect
 from approvals_server.proxy.peer import Sender
 from approvals_server.proxy.relay import Relay
+from approvals_server.proxy.upstream import Receive
 
 
 async def serve(desk: Desk, connect: Connect) -> None:
@@ -29,11 +31,19 @@ async def serve(desk: Desk, connect: Connect) -> None:
         try:
             while line := await reader.readline():
                 if line.strip():
-                    task = asyncio.ensure_future(relay.take(line, sender))
+                    task = asyncio.ensure_future(taken(line, relay, sender, tell))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
         finally:
             await relay.close()
+
+
+def taken(line: bytes, relay: Relay, sender: Sender, tell: Receive) -> Awaitable[None]:
+    """One line of the client's: answered, or passed on."""
+    try:
+        return relay.take(frames.read(line), sender)
+    except frames.Unreadable as error:
+        return tell(frames.error(error.of, error.code, str(error)), error.of)
 
 
 async def _streams() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -70,7 +70,7 @@ class ToolCall:
             answer = await self._desk.gate.call(call)
         except UpstreamError as error:
             if not error.told:
-                await self._tell(frames.answering(error.answer, self._frame.id), self._frame.id)
+                await self._tell(frames.with_id(error.answer, self._frame.id), self._frame.id)
             return
         if not isinstance(answer, Passed):
             await self._tell(frames.result(self._frame.id, self._on_the_wire(answer)), self._frame.id)
@@ -131,7 +131,7 @@ class ToolCall:
         try:
             answer = await self._link.ask("tools/call", params, self._progress if self._token is not None else None)
         except UpstreamLost as error:
-            raise Lost(str(error)) from error
+            raise (Lost if error.sent else NotStarted)(str(error)) from error
         if answer.error is not None:
             raise UpstreamError(answer)
         return _result(answer)

@@ -10,14 +10,23 @@ Receive = Callable[[Frame, RequestId | None], Awaitable[None]]
 
 
 class UpstreamLost(Exception):
-    """The upstream went away, in words for whoever waits for its answer."""
+    """The upstream went away, in words for whoever waits for its answer. `sent` unless it is certain that the request
+    did not arrive."""
+
+    def __init__(self, words: str, *, sent: bool = True) -> None:
+        super().__init__(words)
+        self.sent = sent
+
+
+Gone = Callable[[UpstreamLost, RequestId | None], Awaitable[None]]
+"""Hears that one request gets no answer, or, without its id, that the connection is gone."""
 
 
 class Upstream(Protocol):
     """One connection."""
 
     async def send(self, frame: Frame) -> None:
-        """Pass a message on. Raises UpstreamLost when it cannot have arrived."""
+        """Pass a message on. Raises UpstreamLost."""
 
     async def close(self) -> None:
         """End it, and what was started for it."""

@@ -10,19 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
+from listening import listening
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
+from notes_server import notes
 from processes import clean_environment
 
+from approvals.gate.auth import ServiceAway
+from approvals_server.proxy.cli import over_http
 from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.front import Front
 from approvals_server.proxy.peer import Sender
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.relay import Relay
+from approvals_server.proxy.remote import TIMEOUT
+from approvals_server.proxy.stdio import taken
 
-HERE = Path(__file__).parent
+PARTS = Path(__file__).parents[2] / "parts"
 
 
 class Wire:
@@ -46,7 +55,7 @@ class Wire:
             await self.send_to.send(message)
 
     def say(self, raw: bytes) -> Any:
-        return self.relay.take(raw, self._sender)
+        return taken(raw, self.relay, self._sender, self._tell)
 
     async def hear(self, id: object) -> dict[str, Any]:
         """The answer of this id, once it is there."""
@@ -83,11 +92,11 @@ class Proxied:
 
     @property
     def plain(self) -> list[str]:
-        return [sys.executable, "-S", str(HERE / "plain.py"), str(self.log)]
+        return [sys.executable, "-S", str(PARTS / "plain_server.py"), str(self.log)]
 
     @property
     def modern(self) -> list[str]:
-        return [sys.executable, str(HERE / "upstream.py"), str(self.log)]
+        return [sys.executable, str(PARTS / "notes_server.py"), str(self.log)]
 
     def command(self, *upstream: str) -> StdioServerParameters:
         """The proxy as a process."""
@@ -112,6 +121,33 @@ class Proxied:
                 yield wire
             finally:
                 await wire.relay.close()
+
+    @contextlib.asynccontextmanager
+    async def front(self, upstream: str | None = None) -> AsyncIterator[str]:
+        """The proxy over HTTP, before a URL or the plain server; its own URL."""
+        desk = Desk(self.served.gate("notes", agent=None), [upstream] if upstream else self.plain)
+        async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
+            connect = over_http(http, upstream) if upstream else partial(UpstreamProcess.start, self.plain)
+            front = Front(desk, connect, "127.0.0.1")
+            async with front.open(), listening(ServiceAway(front)) as url:
+                yield f"{url}/mcp"
+
+    @contextlib.asynccontextmanager
+    async def behind(self) -> AsyncIterator[str]:
+        """An upstream over HTTP; its URL."""
+        app = notes(self.log).streamable_http_app()
+        async with listening(app, "on") as url:
+            yield f"{url}/mcp"
+
+    @contextlib.asynccontextmanager
+    async def http(self, url: str, key: str = "agent", **options: Any) -> AsyncIterator[Client]:
+        """A client over HTTP with an agent's key."""
+        headers = {"Authorization": f"Bearer {self.served.house.keys[key]}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http), cache=None, **options) as client,
+        ):
+            yield client
 
     @contextlib.asynccontextmanager
     async def client(self, *upstream: str, **options: Any) -> AsyncIterator[Client]:
