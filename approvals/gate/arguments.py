@@ -5,6 +5,7 @@ and what is digested; and what the caller said, without what the call made by it
 """
 
 import copy
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -173,7 +174,16 @@ def _merged(words: Any, own: Any, approved: Any) -> Any:
         return words | {name: item for name, item in named.items() if item is not _ABSENT}
     if all(isinstance(form, list) for form in forms) and len(words) == len(own) == len(approved):
         return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]
+    if isinstance(words, str) and isinstance(own, dict | list):  # Json[…], inside something else
+        return json.dumps(_merged(_parsed(words), own, approved))
     return approved
+
+
+def _parsed(words: str) -> Any:
+    try:
+        return json.loads(words)
+    except (ValueError, RecursionError):
+        return _ABSENT
 
 
 def _at(value: Any, place: Any) -> Any:

@@ -185,6 +185,7 @@ class GatedServer(MCPServer[Any]):
         """As MCPServer's."""
         app = self._answering(super().sse_app(**options))
         app.state.posts_end_early = True  # a call goes on after its POST; the end of the stream cancels it
+        app.router.lifespan_context = lambda _: self.gate.running()  # else its callers' names end with the last stream
         return app
 
     def _answering(self, app: Starlette) -> Starlette:

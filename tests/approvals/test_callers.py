@@ -7,10 +7,11 @@ import effects
 import pytest
 from answer_table import facts
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp_types import InputRequiredResult
-from over_http import bearing, http_server
+from over_http import bearing, http_server, listening
 
 from approvals import Budgets
 from approvals.protocol.messages import Decision
@@ -233,3 +234,29 @@ async def test_over_stdio_and_in_process_the_one_client_is_one_caller(served, lo
             assert text(await approved(served, client)) == "wrote 7"
             assert text(await client.call_tool("sync_write", CALL)).startswith("[replayed]")
     assert lines(log) == ["sync 7"]
+
+
+def by_stream(token: str | None, base: str) -> Client:
+    """A client over the older SSE transport."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return Client(sse_client(f"{base}/sse", headers=headers), mode="legacy")
+
+
+@pytest.mark.parametrize(
+    ("auth", "tokens", "shared"),
+    [(True, ("ann@one.a", "ann@one.b"), True), (True, (".a", ".b"), False), (False, (None, None), False)],
+    ids=["one subject", "two tokens", "two sessions"],
+)
+async def test_p1_over_sse_a_caller_is_its_subject_else_its_token_else_its_session(served, log, auth, tokens, shared):
+    with anyio.fail_after(40):
+        async with listening(server(served, log, auth=auth).sse_app()) as base:
+            async with by_stream(tokens[0], base) as one:
+                assert text(await approved(served, one)) == "wrote 7"
+            async with by_stream(tokens[1], base) as other:
+                if shared:
+                    assert text(await other.call_tool("sync_write", CALL)).startswith("[replayed]")
+                else:
+                    seen = await other.call_tool("get_approval", {"request_id": filed(served)[0]})
+                    assert facts(seen)["status"] == "not_found"
+                    assert text(await approved(served, other)) == "wrote 7"
+    assert len(lines(log)) == (1 if shared else 2)

@@ -22,10 +22,12 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    Json,
     PrivateAttr,
     PydanticDeprecatedSince20,
     RootModel,
     StringConstraints,
+    TypeAdapter,
     create_model,
     field_validator,
     model_validator,
@@ -361,3 +363,23 @@ def test_p7_an_integer_that_nobody_writes_is_refused_in_words():
     with pytest.raises(Invalid, match="3,900 digits"):
         encode({"x": 10**4100})
     assert encode(10**3890) == {"$int": str(10**3890)}
+
+
+class Numbered(BaseModel):
+    cents: int
+    key: str = Field(default_factory=lambda: f"key-{next(_count)}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(list[Json[Numbered]], ['{"cents": 5}']), (dict[str, Json[Numbered]], {"a": '{"cents": 5}'})],
+    ids=["in a list", "in a mapping"],
+)
+def test_p2_what_json_in_text_makes_by_itself_is_what_was_approved(kind, words):
+    a_tool = tool(kind)
+    first, repeat = effective(a_tool, {"x": words}), effective(a_tool, {"x": words})
+    first.settle()
+    assert first.shown != repeat.shown
+    assert first.said == repeat.said
+    runs = repeat.as_approved(first.shown)["x"]
+    assert TypeAdapter(kind).dump_python(runs) == first.shown["x"]
