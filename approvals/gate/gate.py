@@ -1,11 +1,16 @@
 """The engine that suspends a call until it may run: used by GatedServer, and by whatever else stands before tools."""
 
 import contextlib
+import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
 from typing import TypeVar
 
 import anyio
 
+from approvals import setting_names
 from approvals.errors import ApprovalsError, NotConfigured, Unavailable
 from approvals.gate import answers
 from approvals.gate.budgets import Budgets
@@ -14,10 +19,16 @@ from approvals.gate.session import Session
 from approvals.gate.settings import GateSettings
 from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.registration import ToolDefinition
 
+logger = logging.getLogger("approvals.gate.gate")
+
+S = TypeVar("S")
+L = TypeVar("L")
 T = TypeVar("T")
+Lifespan = Callable[[S], AbstractAsyncContextManager[L]]
 
 
 class Gate:
@@ -58,6 +69,20 @@ class Gate:
                 session, self._session = self._session, None
                 with anyio.CancelScope(shield=True):
                     await session.close()
+
+    def lifespan(self, inner: Lifespan[S, L] | None) -> Lifespan[S, L | JsonObject]:
+        """The lifespan of an MCP server, with the gate running around it."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(server: S) -> AsyncIterator[L | JsonObject]:
+            async with self.running():
+                if inner is None:
+                    yield {}
+                else:
+                    async with inner(server) as state:
+                        yield state
+
+        return lifespan
 
     async def call(self, call: Call) -> Answer:
         """Run it now, or when a person approves; or say why not (P5, P7). Raises only what the tool raises."""
@@ -113,3 +138,14 @@ class Gate:
             _ = self.settings
             raise Unavailable("The gate is not running.")
         return self._session
+
+
+def gate_from_environment(name: str, code_version: str) -> Gate:
+    """The gate of a server by the settings in the environment; without them it refuses every gated call."""
+    for words in setting_names.misspelt(os.environ):
+        logger.warning(words)
+    try:
+        settings: GateSettings | None = GateSettings.from_environment()
+    except NotConfigured:
+        settings = None
+    return Gate(name, settings, code_version=code_version or f"mcp-approvals {version('mcp-approvals')}")

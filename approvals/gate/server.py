@@ -1,11 +1,8 @@
 """`MCPServer` whose writes wait for a person."""
 
-import contextlib
 import inspect
 import logging
-import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -21,19 +18,18 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from starlette.applications import Starlette
 
-from approvals import ids, setting_names
-from approvals.errors import ApprovalsError, NotConfigured, Stale
-from approvals.gate import answers, auth, hosts, idempotency, rounds
+from approvals.errors import ApprovalsError, Stale
+from approvals.gate import answers, auth, extras, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
 from approvals.gate.arguments import effective
 from approvals.gate.call import Answer, Call, Caller, Run
 from approvals.gate.callers import Callers
 from approvals.gate.code_version import code_version
-from approvals.gate.gate import Gate
+from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, REASON, REPEAT
+from approvals.gate.gate import Gate, gate_from_environment
 from approvals.gate.log_mask import install, mask_with
 from approvals.gate.masking import Mask
 from approvals.gate.runner import current_request_id
-from approvals.gate.settings import GateSettings
 from approvals.gate.spellings import Spellings, spellings_of
 from approvals.gate.tools import (
     Approval,
@@ -47,18 +43,12 @@ from approvals.protocol.registration import ToolDefinition
 
 logger = logging.getLogger("approvals.gate.gate")
 
-GET_APPROVAL = "get_approval"
-REASON = "approval_reason"
-REPEAT = "approval_repeat"
-_EXTRA = {
-    REASON: "Why you want this, in a sentence or two, for the person who has to approve it.",
-    REPEAT: "Only to run an identical call again on purpose: the id of the request that already ran.",
-}
 _UNRECORDED = {"initialize", "ping", "tools/call", "server/discover"}
 """tools/call is recorded by the gate itself; the others carry nothing of the agent's doing."""
 
 _LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
 """What a client may see of a server that has no gate yet, on no record: so that it can ask, and be told why not."""
+_WaitSeconds = Annotated[float, Field(ge=0, le=LONGEST_LOOK, description="How long to wait for a decision.")]
 
 
 class GatedServer(MCPServer[Any]):
@@ -72,7 +62,7 @@ class GatedServer(MCPServer[Any]):
 
     def __init__(self, name: str, *, gate: Gate | None = None, bind_code: bool = True, **options: Any) -> None:
         install()
-        self.gate = gate or _gate_from_environment(name, options.get("version", ""))
+        self.gate = gate or gate_from_environment(name, options.get("version", ""))
         self._callers = Callers()
         self._approvals: dict[str, Approval] = {}
         self._definitions: tuple[ToolDefinition, ...] | None = None
@@ -85,7 +75,7 @@ class GatedServer(MCPServer[Any]):
         self.gate.spellings = self._spellings
         self.gate.code_versions = self._code
         options.setdefault("version", version("mcp-approvals"))
-        options["lifespan"] = _within(self.gate, options.get("lifespan"))
+        options["lifespan"] = self.gate.lifespan(options.get("lifespan"))
         options["middleware"] = [self._record, *options.get("middleware", ())]
         if "auth" not in options and self.gate.is_configured:
             options["auth"] = auth.settings(self.gate.settings.url)
@@ -146,7 +136,7 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             await self.gate.note_unknown(name, self._caller(context))
             raise ToolError(f"Unknown tool: {name}")
-        words, rest = self._split(tool, arguments)
+        words, rest = extras.split(tool.parameters, arguments)
         key = self._approval(name).idempotency
         secret, spellings = tuple(self._approval(name).secret), spellings_of(tool.fn_metadata.arg_model)
         mask_with(Mask(secret, (rest,), spellings))
@@ -244,13 +234,6 @@ class GatedServer(MCPServer[Any]):
     def _caller(self, context: Context[Any, Any]) -> Caller:
         return self._callers.of(context, self.gate.settings.agent_key if self.gate.is_configured else None)
 
-    def _split(self, tool: Tool, arguments: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-        """The words for the reviewer apart from the tool's own arguments."""
-        extras = self._extras(tool.parameters)
-        words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
-        words[REPEAT] = ids.parsed(words.get(REPEAT, "")) or ""  # "none", "n/a": models write what they must
-        return words, {name: value for name, value in arguments.items() if name not in extras}
-
     def _approval(self, name: str) -> Approval:
         return self._approvals.get(name) or Approval()
 
@@ -259,13 +242,7 @@ class GatedServer(MCPServer[Any]):
         tool = tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
-        extras = {name: _optional(_EXTRA[name]) for name in self._extras(tool.input_schema)}
-        schema = tool.input_schema | {"properties": tool.input_schema.get("properties", {}) | extras}
-        return tool.model_copy(update={"input_schema": schema})
-
-    def _extras(self, schema: dict[str, Any]) -> list[str]:
-        """The argument names that are the gate's: those the tool has not taken itself."""
-        return [name for name in _EXTRA if name not in schema.get("properties", {})]
+        return tool.model_copy(update={"input_schema": extras.added_to(tool.input_schema)})
 
     def _define(self) -> tuple[ToolDefinition, ...]:
         if self._definitions is None:
@@ -310,23 +287,11 @@ class GatedServer(MCPServer[Any]):
         self,
         request_id: Annotated[str, Field(description="The request id from an earlier answer.", max_length=64)],
         context: Context[Any, Any],
-        wait_seconds: Annotated[float, Field(ge=0, le=25, description="How long to wait for a decision.")] = 0,
+        wait_seconds: _WaitSeconds = 0,
     ) -> CallToolResult:
         """Look at one of your own approval requests: whether a person has decided, and what to do next. Executes
         nothing: after an approval, call the original tool again with identical arguments."""
-        caller = self._caller(context)
-        try:
-            status = await self.gate.status(request_id, wait_seconds, caller)
-        except ApprovalsError as error:
-            return answers.of_error(error)
-        if status is None:
-            return answers.not_yours(request_id, nameless=caller.nameless)
-        return answers.of_status(status).model_copy(update={"is_error": False})
-
-
-def _optional(description: str) -> dict[str, Any]:
-    """A schema for words that may be left out, also where a host demands a value for every argument."""
-    return {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "description": description}
+        return await extras.look(self.gate, request_id, wait_seconds, self._caller(context))
 
 
 def _shown(answer: Answer, output_schema: JsonObject | None) -> Answer:
@@ -338,29 +303,6 @@ def _raised(name: str, error: ToolError) -> CallToolResult:
     if isinstance(error, UnexpectedToolError):
         logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
     return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
-
-
-def _gate_from_environment(name: str, code_version: str) -> Gate:
-    for words in setting_names.misspelt(os.environ):
-        logger.warning(words)
-    try:
-        settings: GateSettings | None = GateSettings.from_environment()
-    except NotConfigured:
-        settings = None
-    return Gate(name, settings, code_version=code_version or f"mcp-approvals {version('mcp-approvals')}")
-
-
-def _within(gate: Gate, inner: Callable[[Any], AbstractAsyncContextManager[Any]] | None) -> Any:
-    @contextlib.asynccontextmanager
-    async def lifespan(server: Any) -> AsyncIterator[Any]:
-        async with gate.running():
-            if inner is None:
-                yield {}
-            else:
-                async with inner(server) as state:
-                    yield state
-
-    return lifespan
 
 
 def _protocol_error(error: ApprovalsError) -> Exception:

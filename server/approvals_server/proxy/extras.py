@@ -3,17 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from approvals import ids as identifier
 from approvals.gate import hosts
+from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, added_to
 
-GET_APPROVAL = "get_approval"
-LONGEST_LOOK = 25
-REASON = "approval_reason"
-REPEAT = "approval_repeat"
-_WORDS = {
-    REASON: "Why you want this, in a sentence or two, for the person who has to approve it.",
-    REPEAT: "Only to run an identical call again on purpose: the id of the request that already ran.",
-}
 LOOK = {
     "name": GET_APPROVAL,
     "title": "Look at an approval request",
@@ -51,36 +43,13 @@ def listed(tool: Any) -> Any:
         told["outputSchema"] = hosts.listed(tool["outputSchema"])
     if _only_reads(tool) or schema.get("type", "object") != "object":
         return told
-    extras = {name: _optional(_WORDS[name]) for name in _mine(schema)}
-    told["inputSchema"] = schema | {"properties": _properties(schema) | extras}
+    told["inputSchema"] = added_to(schema)
     execution = tool.get("execution")
     if isinstance(execution, dict) and "taskSupport" in execution:
         told["execution"] = execution | {"taskSupport": "forbidden"}  # what waits for a person is answered itself
     return told
 
 
-def split(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """The words for the reviewer apart from the tool's own arguments."""
-    mine = _mine(schema)
-    words = {name: str(arguments[name]) for name in mine if arguments.get(name)}
-    words[REPEAT] = identifier.parsed(words.get(REPEAT, "")) or ""  # "none", "n/a": models write what they must
-    return words, {name: value for name, value in arguments.items() if name not in mine}
-
-
 def _only_reads(tool: Mapping[str, Any]) -> bool:
     hints = tool.get("annotations")
     return isinstance(hints, dict) and hints.get("readOnlyHint") is True
-
-
-def _mine(schema: Mapping[str, Any]) -> list[str]:
-    """The names that the tool has not taken itself."""
-    return [name for name in _WORDS if name not in _properties(schema)]
-
-
-def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
-    found = schema.get("properties")
-    return found if isinstance(found, dict) else {}
-
-
-def _optional(description: str) -> dict[str, Any]:
-    return {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "description": description}

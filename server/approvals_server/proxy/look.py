@@ -7,10 +7,10 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from approvals.errors import ApprovalsError, Invalid
-from approvals.gate import answers, hosts
+from approvals.gate import answers, extras, hosts
 from approvals.gate.call import Caller
+from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK
 from approvals.gate.gate import Gate
-from approvals_server.proxy.extras import GET_APPROVAL, LONGEST_LOOK
 
 
 async def look(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> CallToolResult:
@@ -25,15 +25,9 @@ async def look(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> Call
 
 async def _look(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> CallToolResult:
     request_id, seconds = arguments.get("request_id"), arguments.get("wait_seconds", 0)
-    try:
-        if not isinstance(request_id, str) or len(request_id) > 64 or not _is_wait(seconds):
-            raise Invalid(f"It takes a request_id, and wait_seconds from 0 to {LONGEST_LOOK}.")
-        status = await gate.status(request_id, seconds, caller)
-    except ApprovalsError as error:
-        return answers.of_error(error)
-    if status is None:
-        return answers.not_yours(request_id, nameless=caller.nameless)
-    return answers.of_status(status).model_copy(update={"is_error": False})
+    if not isinstance(request_id, str) or len(request_id) > 64 or not _is_wait(seconds):
+        return answers.of_error(Invalid(f"It takes a request_id, and wait_seconds from 0 to {LONGEST_LOOK}."))
+    return await extras.look(gate, request_id, seconds, caller)
 
 
 def _is_wait(seconds: Any) -> bool:

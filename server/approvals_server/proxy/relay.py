@@ -10,6 +10,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from approvals.errors import ApprovalsError
 from approvals.gate.call import Caller
+from approvals.gate.extras import GET_APPROVAL
 from approvals_server.proxy import extras, frames, peer
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.frames import Frame, RequestId
@@ -133,7 +134,7 @@ class Relay:
         tool = await self._tools.get(name, frame)
         if tool is not None:
             await ToolCall(self._desk, self._link, self._tools, self._tell, frame, tool, sender).answer()
-        elif name == extras.GET_APPROVAL:
+        elif name == GET_APPROVAL:
             result = on_the_wire(await look(self._desk.gate, arguments, caller), frame)
             await self._tell(frames.result(frame.id, result), frame.id)
         else:
@@ -151,6 +152,6 @@ def _listed(answer: Frame, asked: Frame) -> Frame:
         return answer
     told = [extras.listed(tool) for tool in tools]
     names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
-    if "cursor" not in asked.params and extras.GET_APPROVAL not in names:
+    if "cursor" not in asked.params and GET_APPROVAL not in names:
         told.append(extras.LOOK)
     return frames.result(answer.id, {**answer.result, "tools": told})

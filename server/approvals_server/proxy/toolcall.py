@@ -7,14 +7,14 @@ from typing import Any
 from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import Field, ValidationError
 
-from approvals.gate import answers, hosts
+from approvals.gate import answers, extras, hosts
 from approvals.gate.call import Answer, Call
 from approvals.gate.origin import Origin
 from approvals.gate.rounds import Round
 from approvals.gate.runner import Lost, NotStarted, current_request_id
 from approvals.protocol.canonical import canonical, encode
 from approvals.protocol.registration import ToolDefinition
-from approvals_server.proxy import extras, frames, peer
+from approvals_server.proxy import frames, peer
 from approvals_server.proxy.arguments import SchemaArguments
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.frames import Frame
