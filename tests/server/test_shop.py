@@ -10,8 +10,11 @@ from answer_table import facts
 from mcp import Client
 
 from approvals import GatedServer
+from approvals.protocol.preview_words import differences, said
+from approvals.protocol.previews import stored
+from approvals_server.shop import previews
 from approvals_server.shop import shop as shop_module
-from approvals_server.shop.data import Shop
+from approvals_server.shop.data import Changed, Shop
 from approvals_server.shop.shop import create_shop
 
 
@@ -107,6 +110,48 @@ def test_p3_the_same_request_never_refunds_twice_even_when_the_tool_runs_again(s
     shop.refund(1042, 2000, "request-1")
     shop.refund(1042, 2000, "request-1")
     assert shop.order(1042)["refunded_cents"] == 2000
+
+
+async def test_p2_the_card_says_to_whom_a_refund_goes_and_what_is_left_and_that_is_what_happens(served, agent, shop):
+    row, result = await approved(served, agent, "refund_order", order_id=1042, amount_cents=2000)
+    shown = stored(row.preview)
+    assert shown.effect == f"Refunds $20.00 to {shop.order(1042)['customer']} for order 1042 (standing desk)"
+    assert {fact.name: said(fact) for fact in shown.facts}["left"] == "$100.00"
+    assert result.structured_content["left_cents"] == 10000
+
+
+async def test_p2_a_refund_made_beside_an_approved_one_sends_that_back_to_people_with_the_difference(
+    served, agent, shop
+):
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("refund_order", {"order_id": 1042, "amount_cents": 2000}))
+        first = await served.pending()
+        shop.refund(1042, 5000, "somebody else")
+        await served.decide()
+        second = await served.pending()
+        (left,) = differences(stored(first.preview), stored(second.preview))
+        assert (left.label, left.was, left.now) == ("Left to refund afterwards", "$100.00", "$50.00")
+        assert shop.order(1042)["refunded_cents"] == 5000
+        await served.decide()
+        assert not (await call).is_error
+    assert shop.order(1042)["refunded_cents"] == 7000
+
+
+def test_p2_the_shop_itself_refuses_an_effect_that_was_approved_for_other_circumstances(shop):
+    before = previews.refund(shop, 1042, 2000)
+    shop.refund(1042, 5000, "somebody else")
+    with pytest.raises(Changed, match=r"0 of 12000 refunded; by now it is .* 5000 of 12000"):
+        shop.refund(1042, 2000, "request-1", before.basis)
+    assert shop.order(1042)["refunded_cents"] == 5000
+
+
+async def test_a_refund_that_would_fail_says_so_on_its_card(served, agent):
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("refund_order", {"order_id": 1042, "amount_cents": 12001}))
+        row = await served.pending()
+        assert (row.preview, row.no_preview) == ("", "Order 1042 has 12000 cents left to refund; 12001 is too much.")
+        await served.decide("deny", comment="too much")
+        await call
 
 
 async def test_a_missing_order_is_told_in_the_shops_words(agent):

@@ -1,9 +1,11 @@
 """The shop's sample database: customers, orders and refunds in SQLite, made on first use, always the same."""
 
+import hashlib
 import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -67,6 +69,21 @@ class ShopError(Exception):
     """What the shop cannot do, in words for whoever asked."""
 
 
+class Changed(ShopError):
+    """What was approved was looked up before something else happened; nothing was done."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A customer, and the orders that would go as well."""
+
+    id: int
+    name: str
+    email: str
+    since: str
+    orders: list[dict[str, Any]]
+
+
 class Shop:
     """The database at a `sqlite:///path` URL."""
 
@@ -103,49 +120,50 @@ class Shop:
                 (after, query, query, limit),
             ).fetchall()
 
-    def refund(self, order_id: int, amount_cents: int, request_id: str | None) -> dict[str, Any]:
-        """Give money back, once per `request_id`; the order afterwards. Raises ShopError."""
+    def refund(
+        self, order_id: int, amount_cents: int, request_id: str | None, basis: str | None = None
+    ) -> dict[str, Any]:
+        """Give money back, once per `request_id`; the order afterwards. Raises ShopError, Changed."""
         with self._connect() as connection:
             done = connection.execute("SELECT 1 FROM refund WHERE request_id = ?", (request_id,)).fetchone()
             if not done:
+                _check_basis(basis, refund_basis(_find(connection, order_id)))
                 self._refund(connection, order_id, amount_cents, request_id)
             return _find(connection, order_id)
 
-    def delete_customer(self, customer_id: int) -> str:
-        """Delete a customer, and the orders that came to nothing; the name. Raises ShopError while others exist."""
+    def refundable(self, order_id: int, amount_cents: int) -> dict[str, Any]:
+        """An order of which so much can be refunded now. Raises ShopError."""
+        with self._connect("DEFERRED") as connection:
+            return _refundable(connection, order_id, amount_cents)
+
+    def delete_customer(self, customer_id: int, basis: str | None = None) -> str:
+        """Delete a customer, and the orders that came to nothing; the name. Raises ShopError while others exist, and
+        Changed."""
         with self._connect() as connection:
-            found = connection.execute("SELECT name FROM customer WHERE id = ?", (customer_id,)).fetchone()
-            if found is None:
-                raise ShopError(f"There is no customer {customer_id}.")
-            count = connection.execute(
-                "SELECT COUNT(*) AS n FROM orders WHERE customer_id = ? AND status <> 'cancelled'", (customer_id,)
-            ).fetchone()["n"]
-            if count:
-                raise ShopError(
-                    f"Customer {customer_id} has {count} orders that the books need; only cancelled ones may go."
-                )
+            going = _deletable(connection, customer_id)
+            _check_basis(basis, deletion_basis(going))
             connection.execute("DELETE FROM orders WHERE customer_id = ?", (customer_id,))
             connection.execute("DELETE FROM customer WHERE id = ?", (customer_id,))
-            return str(found["name"])
+            return going.name
+
+    def deletable(self, customer_id: int) -> Deletion:
+        """What would go with a customer now. Raises ShopError."""
+        with self._connect("DEFERRED") as connection:
+            return _deletable(connection, customer_id)
 
     def _refund(self, connection: sqlite3.Connection, order_id: int, amount_cents: int, request_id: str | None) -> None:
-        order = _find(connection, order_id)
-        left = order["total_cents"] - order["refunded_cents"]
-        if order["status"] == "cancelled" or left <= 0:
-            raise ShopError(f"Order {order_id} is {order['status']}: there is nothing to refund.")
-        if amount_cents > left:
-            raise ShopError(f"Order {order_id} has {left} cents left to refund; {amount_cents} is too much.")
+        order = _refundable(connection, order_id, amount_cents)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         connection.execute(
             "INSERT INTO refund (order_id, amount_cents, request_id, refunded_at) VALUES (?, ?, ?, ?)",
             (order_id, amount_cents, request_id, at),
         )
-        if amount_cents == left:
+        if amount_cents == order["total_cents"] - order["refunded_cents"]:
             connection.execute("UPDATE orders SET status = 'refunded' WHERE id = ?", (order_id,))
 
     @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed when the block ends well."""
+    def _connect(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """One transaction: committed when the block ends well. DEFERRED for what only reads."""
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
         connection.row_factory = lambda cursor, row: {
             column[0]: value for column, value in zip(cursor.description, row, strict=True)
@@ -153,11 +171,48 @@ class Shop:
         try:
             for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"BEGIN {kind}")
             yield connection
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+
+def refund_basis(order: dict[str, Any]) -> str:
+    """Names what the effect of a refund hangs on."""
+    return f"order {order['id']} {order['status']}, {order['refunded_cents']} of {order['total_cents']} refunded"
+
+
+def deletion_basis(going: Deletion) -> str:
+    """Names what goes with a customer."""
+    orders = ",".join(str(order["id"]) for order in going.orders)
+    return f"customer {going.id}, orders {hashlib.sha256(orders.encode()).hexdigest()[:16]}"
+
+
+def _check_basis(approved: str | None, present: str) -> None:
+    if approved is not None and approved != present:
+        raise Changed(f"It was approved for {approved}; by now it is {present}.")
+
+
+def _refundable(connection: sqlite3.Connection, order_id: int, amount_cents: int) -> dict[str, Any]:
+    order = _find(connection, order_id)
+    left = order["total_cents"] - order["refunded_cents"]
+    if order["status"] == "cancelled" or left <= 0:
+        raise ShopError(f"Order {order_id} is {order['status']}: there is nothing to refund.")
+    if amount_cents > left:
+        raise ShopError(f"Order {order_id} has {left} cents left to refund; {amount_cents} is too much.")
+    return order
+
+
+def _deletable(connection: sqlite3.Connection, customer_id: int) -> Deletion:
+    found = connection.execute("SELECT * FROM customer WHERE id = ?", (customer_id,)).fetchone()
+    if found is None:
+        raise ShopError(f"There is no customer {customer_id}.")
+    orders = connection.execute("SELECT * FROM orders WHERE customer_id = ? ORDER BY id", (customer_id,)).fetchall()
+    needed = sum(order["status"] != "cancelled" for order in orders)
+    if needed:
+        raise ShopError(f"Customer {customer_id} has {needed} orders that the books need; only cancelled ones may go.")
+    return Deletion(customer_id, found["name"], found["email"], found["since"], orders)
 
 
 def _find(connection: sqlite3.Connection, order_id: int) -> dict[str, Any]:

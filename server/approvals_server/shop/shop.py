@@ -7,8 +7,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from approvals import Approval, GatedServer, current_request_id
-from approvals_server.shop.data import Shop, ShopError
+from approvals import Approval, GatedServer, Preview, Stale, current_preview, current_request_id
+from approvals_server.shop import previews
+from approvals_server.shop.data import Changed, Shop, ShopError
 
 T = TypeVar("T")
 
@@ -114,28 +115,47 @@ def create_shop(shop: Shop, name: str = "shop") -> GatedServer:
         following = rows[-1]["id"] if len(rows) == limit else None
         return Customers(customers=[Customer(**row) for row in rows], next_cursor=following)
 
-    @mcp.tool(annotations=DESTROYS, approval=Approval(summary="Refund {amount_cents:usd} of order {order_id}"))
+    def refund(order_id: int, amount_cents: int) -> Preview:
+        return _asked(lambda: previews.refund(shop, order_id, amount_cents))
+
+    @mcp.tool(
+        annotations=DESTROYS,
+        approval=Approval(summary="Refund {amount_cents:usd} of order {order_id}", preview=refund),
+    )
     def refund_order(order_id: OrderId, amount_cents: Cents) -> Refund:
         """Give a customer money back for an order, in whole or in part. Waits until a person approves, which may take a
         while; say why in approval_reason. Look at the order first: a refund beyond what is left, or of a cancelled
         order, fails and says what is left. Returns the order afterwards. The same approved call never refunds twice."""
-        order = Order(**_asked(lambda: shop.refund(order_id, amount_cents, current_request_id())))
+        order = Order(**_asked(lambda: shop.refund(order_id, amount_cents, current_request_id(), _basis())))
         left = order.total_cents - order.refunded_cents
         return Refund(order=order, refunded_now_cents=amount_cents, left_cents=left)
 
-    @mcp.tool(annotations=DESTROYS, approval=Approval(summary="Delete customer {customer_id} for good"))
+    def deletion(customer_id: int) -> Preview:
+        return _asked(lambda: previews.deletion(shop, customer_id))
+
+    @mcp.tool(
+        annotations=DESTROYS, approval=Approval(summary="Delete customer {customer_id} for good", preview=deletion)
+    )
     def delete_customer(customer_id: CustomerId) -> Deleted:
         """Delete a customer and their cancelled orders for good; there is no way back. Waits until a person approves;
         say why in approval_reason. Fails while the customer has orders that the books need, and says how many. Returns
         the name of who is gone."""
-        return Deleted(customer_id=customer_id, name=_asked(lambda: shop.delete_customer(customer_id)))
+        return Deleted(customer_id=customer_id, name=_asked(lambda: shop.delete_customer(customer_id, _basis())))
 
     return mcp
+
+
+def _basis() -> str | None:
+    """What the approved effect was computed from: the shop compares it in the transaction that brings it about."""
+    foreseen = current_preview()
+    return foreseen.basis if foreseen is not None else None
 
 
 def _asked(act: Callable[[], T]) -> T:
     """The shop's own words to the agent when it cannot be done."""
     try:
         return act()
+    except Changed as error:
+        raise Stale(str(error)) from error
     except ShopError as error:
         raise ToolError(str(error)) from error
