@@ -5,7 +5,6 @@ stand in `structured_content` as well is up to the tool's output schema (`hosts`
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
@@ -23,6 +22,7 @@ from approvals.errors import (
     Unauthenticated,
     WireTooOld,
 )
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 
@@ -57,7 +57,7 @@ def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) 
         following = NAMELESS
     if held:
         words = f"{words} {held}: nobody can approve it until the freeze is lifted."
-    facts: dict[str, Any] = {
+    facts: JsonObject = {
         "status": status.state.value,
         "request_id": status.id,
         "review_url": status.review_url,
@@ -86,7 +86,7 @@ def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
         f"[replayed] This exact call already ran {ago} seconds ago (request {status.id}); this is its stored "
         f"result, nothing ran again. {following}"
     )
-    facts: dict[str, Any] = {"status": status.state.value, "executed": True, "request_id": status.id, "next": following}
+    facts: JsonObject = {"status": status.state.value, "executed": True, "request_id": status.id, "next": following}
     facts |= {"replayed": words, "ran_seconds_ago": ago}
     return _with(result.model_copy(update={"content": [block(words), *result.content]}), facts)
 
@@ -149,7 +149,7 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
     detail = failure.detail if len(failure.detail) <= MAX_DETAIL else f"{failure.detail[:MAX_DETAIL]}…"
     words = f"NOT EXECUTED{'' if looked_up else ' NOW'}: {detail} {hint}".rstrip()
     executed = False if looked_up else None
-    facts: dict[str, Any] = {"status": status, "executed": executed, "reason": detail, "next": following}
+    facts: JsonObject = {"status": status, "executed": executed, "reason": detail, "next": following}
     if request_id is not None:
         facts["request_id"] = request_id
     if isinstance(failure, Frozen):
@@ -249,7 +249,7 @@ _TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
 }
 
 
-def error(words: str, facts: dict[str, Any]) -> CallToolResult:
+def error(words: str, facts: JsonObject) -> CallToolResult:
     """An error result that ends with what to do next."""
     return _with(CallToolResult(content=[block(f"{words}\n{facts['next']}")], is_error=True), facts)
 
@@ -259,11 +259,11 @@ def block(words: str) -> TextContent:
     return TextContent(type="text", text=words)
 
 
-def facts_of(result: CallToolResult) -> dict[str, Any] | None:
+def facts_of(result: CallToolResult) -> JsonObject | None:
     """None for what is a tool's own and nothing else."""
-    facts: dict[str, Any] | None = (result.meta or {}).get(FACTS)
+    facts: JsonObject | None = (result.meta or {}).get(FACTS)
     return facts
 
 
-def _with(result: CallToolResult, facts: dict[str, Any]) -> CallToolResult:
+def _with(result: CallToolResult, facts: JsonObject) -> CallToolResult:
     return result.model_copy(update={"meta": (result.meta or {}) | {FACTS: facts}})

@@ -20,7 +20,7 @@ from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
 from approvals.gate.said import makes, said
 from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, shown, synonyms_of
-from approvals.protocol.canonical import canonical, encode
+from approvals.protocol.canonical import JsonObject, canonical, encode
 
 _ABSENT = object()
 
@@ -45,7 +45,7 @@ class InvalidArguments(Invalid):
 class Effective:
     """Arguments that are plain JSON, and that nothing changes: as they are said they are shown, and run."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
+    def __init__(self, arguments: JsonObject) -> None:
         self.shown = arguments
         """Plain JSON; what people see and what is digested."""
         self.values = arguments
@@ -64,7 +64,7 @@ class Effective:
     def settle(self) -> None:
         """Raise Invalid unless a repetition of the call can run what was approved of this one."""
 
-    def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
+    def as_approved(self, approved: JsonObject) -> JsonObject:
         """What runs when `approved` was shown, of a call that says the same. Raises Invalid where that cannot be."""
         if not _same(approved, self.shown):
             raise _restless()
@@ -87,7 +87,7 @@ def _honestly() -> Iterator[None]:
 class ToolArguments(Effective):
     """Arguments as a tool's model reads them. `key` is the idempotency argument, which is the gate's to fill."""
 
-    def __init__(self, model: type[ArgModelBase], words: dict[str, Any], key: str | None) -> None:
+    def __init__(self, model: type[ArgModelBase], words: JsonObject, key: str | None) -> None:
         self._model, self._words, self._key = model, words, key
         self.read = _read(model, words)
         self.values = self.read.model_dump_one_level()
@@ -112,7 +112,7 @@ class ToolArguments(Effective):
         other.as_approved(self.shown)
 
     @_honestly()
-    def as_approved(self, approved: dict[str, Any]) -> dict[str, Any]:
+    def as_approved(self, approved: JsonObject) -> JsonObject:
         if _same(approved, self.shown):
             return self._unchanged()
         try:
@@ -123,18 +123,18 @@ class ToolArguments(Effective):
             raise _restless()
         return made.values
 
-    def _unchanged(self) -> dict[str, Any]:
+    def _unchanged(self) -> JsonObject:
         """They may have waited for days beside code that holds them, too."""
         if not _same(self._without_key(_shown(self.read)), self.shown):
             raise _restless()
         return self.values
 
-    def _without_key(self, form: dict[str, Any]) -> dict[str, Any]:
+    def _without_key(self, form: JsonObject) -> JsonObject:
         return {name: value for name, value in form.items() if name != self._key}
 
 
 @_honestly()
-def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> Effective:
+def effective(tool: Tool, arguments: JsonObject, key: str | None = None) -> Effective:
     """Raises Invalid, in words that the agent can act on."""
     given = tool.fn_metadata.pre_parse_json(copy.deepcopy(arguments))
     if key is not None:
@@ -148,7 +148,7 @@ def effective(tool: Tool, arguments: dict[str, Any], key: str | None = None) -> 
     return read
 
 
-def _read(model: type[ArgModelBase], words: dict[str, Any]) -> ArgModelBase:
+def _read(model: type[ArgModelBase], words: JsonObject) -> ArgModelBase:
     """By a copy: validators may change what they are given."""
     try:
         return model.model_validate(copy.deepcopy(words))
@@ -156,9 +156,9 @@ def _read(model: type[ArgModelBase], words: dict[str, Any]) -> ArgModelBase:
         raise InvalidArguments(error) from error
 
 
-def _shown(read: ArgModelBase) -> dict[str, Any]:
+def _shown(read: ArgModelBase) -> JsonObject:
     try:
-        form: dict[str, Any] = shown(read)
+        form: JsonObject = shown(read)
     except RecursionError as error:
         raise Invalid("These arguments are nested too deeply.", hint="Send less at once.") from error
     return form
@@ -223,7 +223,7 @@ def _undeclared(words: Any, read: Any, path: str) -> Iterator[str]:
             yield from _undeclared(one, other, f"{path}[{i}]")
 
 
-def _of_object(words: dict[str, Any], read: Any, path: str) -> Iterator[str]:
+def _of_object(words: JsonObject, read: Any, path: str) -> Iterator[str]:
     known = _found(words, read)
     if known is None:
         return
@@ -236,7 +236,7 @@ def _of_object(words: dict[str, Any], read: Any, path: str) -> Iterator[str]:
             yield from _undeclared(value, known[key], place)
 
 
-def _found(words: dict[str, Any], read: Any) -> dict[str, Any] | None:
+def _found(words: JsonObject, read: Any) -> JsonObject | None:
     """A mapping keeps the order of its keys, which are data: it may spell them in another way."""
     known = known_by(read)
     if not isinstance(read, Mapping) or isinstance(read, Nest) or known is None or words.keys() <= known.keys():
@@ -244,7 +244,7 @@ def _found(words: dict[str, Any], read: Any) -> dict[str, Any] | None:
     return dict(zip(words, read.values(), strict=True)) if len(words) == len(read) else known
 
 
-def _surplus(words: dict[str, Any], kind: type) -> set[str]:
+def _surplus(words: JsonObject, kind: type) -> set[str]:
     """Names of fields that stand there under another name, too, which is the one that was read."""
     return {name for names in synonyms_of(kind) for name in [name for name in names if name in words][1:]}
 

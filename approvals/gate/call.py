@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 from mcp_types import CallToolResult, InputRequiredResult
 
@@ -14,11 +14,12 @@ from approvals.gate.origin import Origin
 from approvals.gate.preview import Look, Looked, looked
 from approvals.gate.rounds import Round
 from approvals.gate.spellings import Spellings
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import ClientInfo, RequestStatus
 
 Answer = CallToolResult | InputRequiredResult
 """A result; or that the client is to come back (never to one that speaks an older protocol)."""
-Run = Callable[[dict[str, Any]], Awaitable[CallToolResult]]
+Run = Callable[[JsonObject], Awaitable[CallToolResult]]
 """Runs the tool with exactly these values."""
 Progress = Callable[[float, str], Awaitable[None]]
 
@@ -44,7 +45,7 @@ class Call:
     """One call of a tool."""
 
     tool: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
     """As they came."""
     effective: Callable[[], Effective]
     """Reads its arguments: validated, defaulted, nothing undeclared. Raises Invalid."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from approvals.errors import PROBLEM, NotConfigured, Unavailable, Unreachable, from_document
 from approvals.gate.masking import Masked
 from approvals.gate.settings import GateSettings
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
@@ -175,7 +176,7 @@ class ServiceClient:
         return response
 
 
-def _body(body: Body | None) -> dict[str, Any]:
+def _body(body: Body | None) -> JsonObject:
     if body is None:
         return {}
     message = body.message if isinstance(body, Masked) else body

@@ -82,7 +82,7 @@ class AfterBeats(Context[Any, Any]):
         await super().report_progress(before + progress, None if total is None else before + total, message)
 
 
-def presence(request: Any) -> Callable[[], Any] | None:
+def presence(request: object) -> Callable[[], Any] | None:
     """Over HTTP: whether the connection still stands, where one carries the call."""
     if not isinstance(request, Request) or getattr(request.app.state, "posts_end_early", False):
         return None

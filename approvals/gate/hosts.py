@@ -5,18 +5,17 @@ Some hosts show a result's text, others only its `structuredContent`; TypeScript
 one, and a replay is told in a property of its own, which the listed schema has.
 """
 
-from typing import Any
-
 from jsonschema.validators import validator_for
 from mcp_types import CallToolResult, TextContent
 
 from approvals.gate import answers
+from approvals.protocol.canonical import JsonObject
 
 REPLAYED = "approval_replayed"
 _ABOUT = "Only when nothing ran: the same call ran before, and this is its stored result. Says when, and what to do."
 
 
-def listed(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+def listed(schema: JsonObject | None) -> JsonObject | None:
     """A tool's output schema as its clients see it: it has a place for the words of a replay."""
     if schema is None or schema.get("type") != "object" or REPLAYED in schema.get("properties", {}):
         return schema
@@ -24,7 +23,7 @@ def listed(schema: dict[str, Any] | None) -> dict[str, Any] | None:
     return schema | {"properties": schema.get("properties", {}) | place}
 
 
-def shown(result: CallToolResult, schema: dict[str, Any] | None) -> CallToolResult:
+def shown(result: CallToolResult, schema: JsonObject | None) -> CallToolResult:
     """An answer of a tool with this output schema; what is the tool's own stays as it is."""
     facts = answers.facts_of(result)
     if facts is None:
@@ -43,7 +42,7 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
 
 
-def _marked(result: CallToolResult, words: str, schema: dict[str, Any] | None) -> CallToolResult:
+def _marked(result: CallToolResult, words: str, schema: JsonObject | None) -> CallToolResult:
     """Where the schema has no place for them, the words stand in the text alone."""
     own = result.structured_content
     if not isinstance(own, dict) or REPLAYED in own:

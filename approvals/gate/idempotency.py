@@ -12,12 +12,13 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import TypeAdapter, ValidationError
 
 from approvals.gate.shown import names_of
+from approvals.protocol.canonical import JsonObject
 
 STAND_IN = "00000000-0000-7000-8000-000000000000"
 """What the tool's model sees while its arguments are examined."""
 
 
-def without(schema: dict[str, Any], name: str | None) -> dict[str, Any]:
+def without(schema: JsonObject, name: str | None) -> JsonObject:
     """A tool's input schema as its callers may know it."""
     if name is None or name not in schema.get("properties", {}):
         return schema
@@ -27,7 +28,7 @@ def without(schema: dict[str, Any], name: str | None) -> dict[str, Any]:
     return rest | {"properties": properties} | ({"required": required} if required else {})
 
 
-def fits(schema: dict[str, Any], name: str) -> bool:
+def fits(schema: JsonObject, name: str) -> bool:
     """Whether a tool's input schema has a string argument of this name."""
     argument = schema.get("properties", {}).get(name, {})
     return "string" in {argument.get("type"), *(one.get("type") for one in argument.get("anyOf", ()))}
@@ -42,9 +43,7 @@ def takes_ids(model: type[ArgModelBase], name: str) -> bool:
     return True
 
 
-def filled(
-    values: dict[str, Any], model: type[ArgModelBase], name: str | None, request_id: str | None
-) -> dict[str, Any]:
+def filled(values: JsonObject, model: type[ArgModelBase], name: str | None, request_id: str | None) -> JsonObject:
     """The values that the tool is called with; a call without a request has a key of its own."""
     if name is None:
         return values

@@ -17,6 +17,7 @@ from approvals.gate.arguments import InvalidArguments
 from approvals.gate.preview_mask import masked_preview
 from approvals.gate.spellings import Spellings, spelled
 from approvals.protocol import redaction
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.declared import Declared
 from approvals.protocol.fields import Message
 from approvals.protocol.limits import MAX_RESULT
@@ -45,7 +46,7 @@ class Mask:
 
     secret: tuple[str, ...] = ()
     """Paths of the leaves."""
-    forms: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    forms: tuple[JsonObject, ...] = field(default=(), repr=False)
     """The arguments in each form that they have had: as they came, and as they run."""
     spellings: Spellings = field(default_factory=dict, repr=False)
     """The names under which they may have come."""
@@ -61,13 +62,13 @@ class Mask:
         """What anybody can read in the tool's schema is no secret, whatever a caller sends as one."""
         return frozenset(self.spellings)
 
-    def arguments(self, encoded: Any, pepper: bytes) -> tuple[dict[str, Any], int]:
+    def arguments(self, encoded: object, pepper: bytes) -> tuple[JsonObject, int]:
         """Encoded arguments with stand-ins, and how many characters are hidden beyond the declared leaves."""
         kept = redaction.leaves(encoded, self.secret, pepper)
         shown, hidden = redaction.looks_secret(kept, pepper, self.declared, self._names)
         return shown, hidden
 
-    def message(self, kind: type[M], **fields: Any) -> Masked[M]:
+    def message(self, kind: type[M], **fields: object) -> Masked[M]:
         """A message with masked words, cut to what it holds; where it counts what is hidden, those count, too."""
         told, hidden = self._told(kind, fields)
         if "hidden" in kind.model_fields:
@@ -87,11 +88,11 @@ class Mask:
         """What may be said of an error: not what a tool's own validators say where a secret may be in it."""
         return error.kinds if self.secret and isinstance(error, InvalidArguments) else error.detail
 
-    def _told(self, kind: type[Message], fields: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    def _told(self, kind: type[Message], fields: JsonObject) -> tuple[JsonObject, int]:
         done = {name: self._field(kind, name, value) for name, value in fields.items()}
         return {name: value for name, (value, _) in done.items()}, sum(hidden for _, hidden in done.values())
 
-    def _field(self, kind: type[Message], name: str, value: Any) -> tuple[Any, int]:
+    def _field(self, kind: type[Message], name: str, value: object) -> tuple[Any, int]:
         if name in _EXACT:
             return value, 0
         if isinstance(value, Message):

@@ -31,7 +31,7 @@ class Origin:
         return cls(_line(meta.get(ON_BEHALF_OF)), _line(meta.get(SESSION)), _trace_id(parent))
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
@@ -39,7 +39,7 @@ def _line(value: Any) -> str:
     return value.strip()
 
 
-def _trace_id(parent: Any) -> str:
+def _trace_id(parent: object) -> str:
     """Of a W3C traceparent (SEP-414 in `_meta`)."""
     if parent is None or parent == "":
         return ""

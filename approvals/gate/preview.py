@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.previews import Preview
 
 PreviewFunction = Callable[..., Preview | Awaitable[Preview]]
@@ -36,7 +36,7 @@ class Look:
     seconds: float = PREVIEW_SECONDS
     key: str | None = None
 
-    async def __call__(self, values: dict[str, Any]) -> Preview:
+    async def __call__(self, values: JsonObject) -> Preview:
         """The effect of a call with these values, of which it gets a copy. Raises NoPreview."""
         try:
             given = copy.deepcopy({name: value for name, value in values.items() if name != self.key})
@@ -56,7 +56,7 @@ class Looked:
     why_not: str = ""
 
 
-async def looked(look: Look | None, values: dict[str, Any]) -> Looked:
+async def looked(look: Look | None, values: JsonObject) -> Looked:
     """Look; what fails is said, and blocks nothing."""
     if look is None:
         return Looked()
@@ -94,7 +94,7 @@ async def _within(seconds: float, look: Callable[[], Awaitable[object]]) -> obje
     return task.result()
 
 
-async def _called(function: PreviewFunction, given: dict[str, Any]) -> object:
+async def _called(function: PreviewFunction, given: JsonObject) -> object:
     if _is_async(function):
         found = function(**given)
     else:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from approvals.protocol import redaction
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.declared import Declared
 from approvals.protocol.previews import Preview
 
@@ -15,12 +16,12 @@ _COINCIDENCE = 6
 """Digits below which a number that is a declared secret, too, is shown: 42 is many things."""
 
 
-def masked_preview(preview: Preview, declared: Declared) -> tuple[dict[str, Any], int]:
+def masked_preview(preview: Preview, declared: Declared) -> tuple[JsonObject, int]:
     """The fields of a preview, masked, and how many characters that hides."""
     return _object(preview.model_dump(mode="json", exclude_defaults=True), declared)
 
 
-def _object(fields: dict[str, Any], declared: Declared) -> tuple[dict[str, Any], int]:
+def _object(fields: JsonObject, declared: Declared) -> tuple[JsonObject, int]:
     done = {name: _field(name, value, declared) for name, value in fields.items()}
     told = {name: value for name, (value, _) in done.items()}
     if isinstance(told.get("value"), str) and not isinstance(fields["value"], str):  # no number any more
@@ -28,7 +29,7 @@ def _object(fields: dict[str, Any], declared: Declared) -> tuple[dict[str, Any],
     return told, sum(hidden for _, hidden in done.values())
 
 
-def _field(name: str, value: Any, declared: Declared) -> tuple[Any, int]:
+def _field(name: str, value: object, declared: Declared) -> tuple[Any, int]:
     if name in _NO_WORDS or value is None or isinstance(value, bool):
         return value, 0
     if isinstance(value, dict):

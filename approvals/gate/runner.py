@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 from pydantic_core import PydanticSerializationError
@@ -29,6 +28,7 @@ from approvals.gate.masking import NO_SECRETS, Mask, Masked
 from approvals.gate.preview import looked
 from approvals.gate.seal import Seal
 from approvals.protocol import redaction
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import (
     Claim,
     Claimed,
@@ -153,9 +153,7 @@ class Runner:
         result = CallToolResult.model_validate_json(raw)
         return answers.replayed(result, status) if replayed else result
 
-    async def _look_again(
-        self, call: Call, values: dict[str, Any], approved: Preview
-    ) -> tuple[Preview | None, str, str]:
+    async def _look_again(self, call: Call, values: JsonObject, approved: Preview) -> tuple[Preview | None, str, str]:
         """What it would do now; in what that is not what was approved; or why it cannot be known, so nothing runs."""
         now = await looked(call.look, values)
         if now.preview is None:
@@ -171,7 +169,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._reports, return_exceptions=True)
 
-    def _opened(self, claimed: Claimed, said: str) -> dict[str, Any] | None:
+    def _opened(self, claimed: Claimed, said: str) -> JsonObject | None:
         """What was approved of another call, as its gate sealed it; nothing of a call that said something else."""
         sealed = claimed.sealed_arguments
         exact = self._seal.open(sealed, f"arguments {claimed.request.digest}") if sealed else None
@@ -202,7 +200,7 @@ class Runner:
         status: RequestStatus,
         claim_id: str,
         lease_seconds: float,
-        values: dict[str, Any],
+        values: JsonObject,
         call: Call,
     ) -> CallToolResult:
         lease = asyncio.create_task(self._renew(status.id, claim_id, lease_seconds))
@@ -288,7 +286,7 @@ def _shown(result: CallToolResult) -> str:
     return words or (json.dumps(result.structured_content, ensure_ascii=False) if result.structured_content else "")
 
 
-def _values(arguments: Effective, approved: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+def _values(arguments: Effective, approved: JsonObject | None) -> tuple[JsonObject, str]:
     """What runs when this was approved; or why it cannot run."""
     if approved is None:
         return {}, "what was approved is not kept, sealed under another key of this server, or no call that says this"

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from approvals.gate.shown import classes, names_of, spellings_of
+from approvals.protocol.canonical import JsonObject
 
-Node = dict[str, Any]
+Node = JsonObject
 
 _NO_SCHEMA = {"serialization", "metadata", "default", "config", "function", "expected", "members", "cls"}
 """What a schema holds beside its parts."""
@@ -29,7 +30,7 @@ _WRAPPERS = "pydantic._internal._decorators_v1"
 """But these call an author's."""
 
 
-def said(read: BaseModel, words: dict[str, Any], shown: dict[str, Any]) -> Any:
+def said(read: BaseModel, words: JsonObject, shown: JsonObject) -> Any:
     """JSON that is equal for calls that say the same, and for no others: of arguments that are read, and shown, so."""
     model = type(read)
     authors = authored(model)
@@ -82,7 +83,7 @@ def _is_authors(node: Node) -> bool:
     return makes_anew or hooked or node["type"] == "call" or callable(node.get("discriminator"))
 
 
-def _is_pydantics(function: Any) -> bool:
+def _is_pydantics(function: object) -> bool:
     function = getattr(function, "func", function)
     owner = getattr(function, "__self__", None)
     if owner is not None and not isinstance(owner, type):

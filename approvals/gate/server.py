@@ -126,7 +126,7 @@ class GatedServer(MCPServer[Any]):
         """As MCPServer's; tools that do not only read take the words for the reviewer as well."""
         return [self._with_extras(tool) for tool in await super().list_tools()]
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Answer:
+    async def call_tool(self, name: str, arguments: JsonObject, context: Context[Any, Any] | None = None) -> Answer:
         """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the values
         that were shown: MCPServer would read the arguments once more."""
         context = context or Context(mcp_server=self, subscriptions=self._subscriptions)
@@ -142,7 +142,7 @@ class GatedServer(MCPServer[Any]):
         mask_with(Mask(secret, (rest,), spellings))
         beats = mcp_context.Beats(context)
 
-        async def run(values: dict[str, Any]) -> Any:
+        async def run(values: JsonObject) -> Any:
             if self._tool_manager.get_tool(name) is not tool:
                 raise ToolError(f"The tool {name} was replaced while it was called.")
             mask_with(Mask(secret, (rest, values), spellings))
@@ -185,7 +185,7 @@ class GatedServer(MCPServer[Any]):
     def _call(
         self,
         tool: Tool,
-        given: dict[str, Any],
+        given: JsonObject,
         run: Run,
         context: Context[Any, Any],
         words: dict[str, str],
@@ -223,7 +223,7 @@ class GatedServer(MCPServer[Any]):
             beats, request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions
         )
 
-    async def _look(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Answer:
+    async def _look(self, arguments: JsonObject, context: Context[Any, Any]) -> Answer:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
         try:
             result = await self.gate.observe("tools/call", GET_APPROVAL, look, self._caller(context), free=True)

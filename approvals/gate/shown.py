@@ -17,13 +17,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from approvals.errors import Invalid
-from approvals.protocol.canonical import canonical, encode
+from approvals.protocol.canonical import JsonObject, canonical, encode
 
 _JSON = (str, int, float, bool, type(None))
 _BINARY = "base64:"
 
 
-def shown(value: Any) -> Any:
+def shown(value: object) -> Any:
     """Plain JSON for a value that a validator made. Raises Invalid for one that JSON would hide or blur."""
     value = bare(value)
     if type(value) in _JSON:
@@ -39,14 +39,14 @@ def shown(value: Any) -> Any:
     return _leaf(value)
 
 
-def bare(value: Any) -> Any:
+def bare(value: object) -> Any:
     """What a model without names of its own stands for."""
     while isinstance(value, RootModel):
         value = value.root
     return value
 
 
-def classes(value: Any) -> list[Any]:
+def classes(value: object) -> list[Any]:
     """The classes of a value and of all that is in it, which JSON does not tell."""
     if has_fields(value):
         inside: Iterable[Any] = [item for _, item in _parts(value)]
@@ -60,7 +60,7 @@ def classes(value: Any) -> list[Any]:
     return [f"{kind.__module__}.{kind.__qualname__}", *map(classes, inside)]
 
 
-def known_by(value: Any) -> dict[str, Any] | None:
+def known_by(value: object) -> JsonObject | None:
     """What an object found in its input, under every name that its input may have had for it; None for what is no
     object."""
     if isinstance(value, Mapping):
@@ -68,18 +68,18 @@ def known_by(value: Any) -> dict[str, Any] | None:
     if not has_fields(value):
         return None
     kind: Any = type(value)
-    found: dict[str, Any] = dict(getattr(value, "model_extra", None) or {})
+    found: JsonObject = dict(getattr(value, "model_extra", None) or {})
     for name, paths in _spellings(kind).items():
         for path in paths:
             _put(found, path, getattr(value, name, None))
     return found
 
 
-class Nest(dict[str, Any]):
+class Nest(JsonObject):
     """What an input has around values that were taken out of its depth."""
 
 
-def _put(found: dict[str, Any], path: list[str | int], item: Any) -> None:
+def _put(found: JsonObject, path: list[str | int], item: object) -> None:
     """At its path; in a list, where places have no names, nothing is known."""
     first, *rest = path
     if not rest:
@@ -92,7 +92,7 @@ def _put(found: dict[str, Any], path: list[str | int], item: Any) -> None:
             _put(nest, rest, item)
 
 
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+def _parts(value: object) -> Iterator[tuple[str, Any]]:
     """The fields of a model or dataclass, under the names that its input schema gives them."""
     kind: Any = type(value)
     for name, spoken in names_of(kind).items():
@@ -101,11 +101,11 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     yield from (getattr(value, "model_extra", None) or {}).items()
 
 
-def has_fields(value: Any) -> bool:
+def has_fields(value: object) -> bool:
     return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 
-def _object(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _object(items: Iterable[tuple[str, Any]]) -> JsonObject:
     given = list(items)
     made = {name: shown(item) for name, item in given}
     if len(made) != len(given):
@@ -113,7 +113,7 @@ def _object(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     if type(key) is str:
         return key
     try:
@@ -123,7 +123,7 @@ def _key(key: Any) -> str:
     return str(name)
 
 
-def _leaf(value: Any) -> Any:
+def _leaf(value: object) -> Any:
     """As its class writes it, if that is read back as the very same."""
     if isinstance(value, bytes | bytearray):
         return _text(bytes(value))

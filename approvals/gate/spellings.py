@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.secret_paths import Steps, steps_of
 
 Spellings = Mapping[str, frozenset[Steps]]
@@ -40,7 +41,7 @@ def _fields(node: Any) -> Iterator[list[Steps]]:
         yield from _fields(item)
 
 
-def _named(fields: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _named(fields: Any) -> Iterator[tuple[str, JsonObject]]:
     """As pydantic keeps them: models and typed dicts by name, dataclasses in a list, and dicts of other things."""
     unnamed = (field for field in fields or () if isinstance(field, dict))
     listed = fields.items() if isinstance(fields, dict) else ((str(field.get("name")), field) for field in unnamed)
@@ -49,7 +50,7 @@ def _named(fields: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, field
 
 
-def _places(name: str, field: dict[str, Any]) -> list[Steps]:
+def _places(name: str, field: JsonObject) -> list[Steps]:
     alias = field.get("validation_alias", name)
     choices: list[Any] = [[alias]] if isinstance(alias, str) else alias
     paths = choices if isinstance(choices[0], list) else [choices]

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
@@ -13,10 +12,11 @@ from approvals.errors import Invalid
 from approvals.gate import idempotency
 from approvals.gate.preview import PREVIEW_SECONDS, Look, PreviewFunction, unfit_preview
 from approvals.gate.said import unsayable
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.definitions import checked
 from approvals.protocol.registration import Annotations, ToolDefinition
 
-Verify = Callable[[str, dict[str, Any]], Awaitable[str | tuple[str, str] | None]]
+Verify = Callable[[str, JsonObject], Awaitable[str | tuple[str, str] | None]]
 """Finds out, reading only, what came of a request: "succeeded", "failed", "not_executed", or None when it cannot tell;
 with a note for the reviewer as a second item if it likes. Called with the request's id and the tool's arguments."""
 
@@ -102,12 +102,12 @@ class _ReadAlready:
     def __init__(self, metadata: FuncMetadata) -> None:
         self.call_fn, self.convert_result = metadata.call_fn, metadata.convert_result
 
-    def validate_arguments(self, values: dict[str, Any]) -> dict[str, Any]:
+    def validate_arguments(self, values: JsonObject) -> JsonObject:
         """They are."""
         return values
 
 
-def _is_async(function: Any) -> bool:
+def _is_async(function: object) -> bool:
     return any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
 
 

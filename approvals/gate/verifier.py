@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from approvals.errors import ApprovalsError
 from approvals.gate.client import ServiceClient
@@ -16,6 +15,7 @@ from approvals.gate.masking import Mask, Masked
 from approvals.gate.seal import Seal
 from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import Unsettled, Verification
 
 logger = logging.getLogger("approvals.gate.gate")
@@ -114,13 +114,13 @@ class Verifier:
             self._said.pop(request_id, None)
             logger.warning("request %s had no known outcome; its tool's check found: %s", request_id, found.outcome)
 
-    def _exact(self, request: Unsettled) -> dict[str, Any] | None:
+    def _exact(self, request: Unsettled) -> JsonObject | None:
         """The tool's arguments, as they were sealed; None when they are not kept, or under another key."""
         sealed = request.sealed_arguments
         raw = self._seal.open(sealed, f"arguments {request.digest}") if sealed else None
         return None if raw is None else dict(json.loads(raw)["shown"])
 
-    async def _check(self, request_id: str, exact: dict[str, Any] | None, verify: Verify) -> tuple[str, str]:
+    async def _check(self, request_id: str, exact: JsonObject | None, verify: Verify) -> tuple[str, str]:
         """What the check says, in the service's words. Never raises."""
         if exact is None:
             return "unclear", "its exact arguments are not kept, or were sealed under another key"

@@ -17,7 +17,7 @@ MAX_SPAN = 90 * 86_400
 _SPAN = re.compile(r"(?=\d)(?:(\d{1,3})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?\Z", re.ASCII)
 
 
-def seconds(value: Any) -> int:
+def seconds(value: object) -> int:
     """Of a duration as it is written: 90s, 15m, 1h30m, 2d."""
     match = _SPAN.match(value) if isinstance(value, str) else None
     if match is None:
@@ -30,7 +30,7 @@ def seconds(value: Any) -> int:
     return total
 
 
-def positive(value: Any) -> int:
+def positive(value: object) -> int:
     """The same, and not nothing."""
     if (total := seconds(value)) == 0:
         raise PydanticCustomError("duration", "This is no time at all.", {"suggestion": "Write at least 1s."})
@@ -49,7 +49,7 @@ Channel = Literal["decide", "notify_only", "off"]
 Groups = dict[Name, Annotated[list[Name], Field(max_length=500)]]
 
 
-def _one_or_many(value: Any) -> Any:
+def _one_or_many(value: object) -> Any:
     return [value] if isinstance(value, str) else value
 
 

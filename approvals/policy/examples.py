@@ -176,7 +176,7 @@ def _instant(text: str) -> Instant:
     return round(moment.timestamp() * 1_000_000)
 
 
-def _hide(encoded: Any) -> Any:
+def _hide(encoded: object) -> Any:
     if encoded == REDACTED:
         return _STAND_IN
     if isinstance(encoded, list):

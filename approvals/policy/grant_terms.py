@@ -17,6 +17,7 @@ from typing import Any
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import (
+    JsonObject,
     canonical,
     check_encoded,
     decode,
@@ -40,10 +41,10 @@ class Equal:
 
     value: Any
 
-    def admits(self, value: Any) -> bool:
+    def admits(self, value: object) -> bool:
         return canonical(value) == canonical(self.value)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         return {"is": "equal", "value": self.value}
 
     def words(self) -> str:
@@ -57,7 +58,7 @@ class Between:
     least: Any
     most: Any
 
-    def admits(self, value: Any) -> bool:
+    def admits(self, value: object) -> bool:
         bounds = [bound for bound in (self.least, self.most) if bound is not None]
         if number_type(value) is None or any(number_type(bound) != number_type(value) for bound in bounds):
             return False
@@ -65,7 +66,7 @@ class Between:
         above = self.least is None or decode(self.least) <= number
         return bool(bounds) and above and (self.most is None or number <= decode(self.most))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         return {"is": "between", "least": self.least, "most": self.most}
 
     def words(self) -> str:
@@ -83,10 +84,10 @@ class OneOf:
 
     values: tuple[Any, ...]
 
-    def admits(self, value: Any) -> bool:
+    def admits(self, value: object) -> bool:
         return canonical(value) in {canonical(known) for known in self.values}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         return {"is": "one_of", "values": list(self.values)}
 
     def words(self) -> str:
@@ -97,10 +98,10 @@ class OneOf:
 class Anything:
     """Any value at all: somebody chose so."""
 
-    def admits(self, value: Any) -> bool:
+    def admits(self, value: object) -> bool:
         return True
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         return {"is": "any"}
 
     def words(self) -> str:
@@ -151,7 +152,7 @@ def fits(terms: GrantTerms, arguments: Any) -> bool:
     return all(constraint.admits(arguments[name]) for name, constraint in terms.arguments.items())
 
 
-def check_of_call(terms: GrantTerms, arguments: dict[str, Any]) -> None:
+def check_of_call(terms: GrantTerms, arguments: JsonObject) -> None:
     """Raises Invalid unless the terms are about such a call as this one: its arguments, their types, and for `equal`
     its own values."""
     if terms.arguments.keys() != arguments.keys():
@@ -163,7 +164,7 @@ def check_of_call(terms: GrantTerms, arguments: dict[str, Any]) -> None:
             raise Invalid(f"The condition on {name_words(name)} is not about a value like this call's.")
 
 
-def not_grantable(arguments: dict[str, Any]) -> str:
+def not_grantable(arguments: JsonObject) -> str:
     """Why no terms can be made of such arguments, in words; empty if they can."""
     if has_redacted(arguments):
         return "a secret argument cannot be shown, nor compared"
@@ -173,7 +174,7 @@ def not_grantable(arguments: dict[str, Any]) -> str:
     return ""
 
 
-def has_redacted(value: Any) -> bool:
+def has_redacted(value: object) -> bool:
     """Whether an encoded value holds a stand-in anywhere."""
     if is_redacted(value):
         return True
@@ -195,7 +196,7 @@ def conditions(terms: GrantTerms) -> list[str]:
     return [f"{name_words(name)} {constraint.words()}" for name, constraint in sorted(terms.arguments.items())]
 
 
-def number_type(value: Any) -> str | None:
+def number_type(value: object) -> str | None:
     """What an encoded number is called; None for what is no number."""
     if isinstance(value, dict):
         return {("$int",): "whole number", ("$float",): "decimal number"}.get(tuple(value))
@@ -203,7 +204,7 @@ def number_type(value: Any) -> str | None:
     return kinds.get(type(value))
 
 
-def value_words(value: Any) -> str:
+def value_words(value: object) -> str:
     """An encoded value as JSON that reads one way only: text in quotes, hidden characters as escapes."""
     return _escaped(json.dumps(decode(value), ensure_ascii=False, sort_keys=True))
 
@@ -225,13 +226,13 @@ def _escape(character: str) -> str:
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     if type(value) is not int or value < 1:
         raise ValueError("not a count")
     return value
 
 
-def _constraint(given: dict[str, Any]) -> Constraint:
+def _constraint(given: JsonObject) -> Constraint:
     match given:
         case {"is": "equal", "value": value, **rest} if not rest:
             return Equal(_shown(value))
@@ -246,7 +247,7 @@ def _constraint(given: dict[str, Any]) -> Constraint:
     raise ValueError("no such condition")
 
 
-def _between(least: Any, most: Any) -> Between:
+def _between(least: object, most: object) -> Between:
     bounds = [_shown(bound) for bound in (least, most) if bound is not None]
     types = {number_type(bound) for bound in bounds}
     if len(types) != 1 or None in types or (len(bounds) == 2 and decode(least) > decode(most)):
@@ -254,14 +255,14 @@ def _between(least: Any, most: Any) -> Between:
     return Between(least, most)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> Any:
     check_encoded(value)
     if has_redacted(value):
         raise ValueError("a secret")
     return value
 
 
-def _is_about(constraint: Constraint, value: Any) -> bool:
+def _is_about(constraint: Constraint, value: object) -> bool:
     if isinstance(constraint, Equal):
         return constraint.admits(value)
     if isinstance(constraint, Between):
@@ -270,5 +271,5 @@ def _is_about(constraint: Constraint, value: Any) -> bool:
     return not isinstance(constraint, OneOf) or all(_type(known) == _type(value) for known in constraint.values)
 
 
-def _type(value: Any) -> str:
+def _type(value: object) -> str:
     return number_type(value) or type(value).__name__

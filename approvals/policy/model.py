@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from approvals.instant import Instant
 from approvals.policy.reviewers import Reviewers
-from approvals.protocol.canonical import canonical
+from approvals.protocol.canonical import JsonObject, canonical
 from approvals.protocol.registration import Annotations, Verdict
 
 
@@ -88,7 +88,7 @@ class Judgement:
 
     action: Action
     rule: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
     reason: str = ""
     risk: str = "medium"
     reviewers: Reviewers = field(default_factory=Reviewers)

@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
-from approvals.protocol.canonical import canonical
+from approvals.protocol.canonical import JsonObject, canonical
 
 DECIDE, NOTIFY_ONLY, OFF = "decide", "notify_only", "off"
 BY_RISK = "by_risk"
@@ -58,7 +57,7 @@ class Reviewers:
     @classmethod
     def parse(cls, text: str) -> "Reviewers":
         """From what `dump` made; of nothing, the default."""
-        kept: dict[str, Any] = json.loads(text or "{}")
+        kept: JsonObject = json.loads(text or "{}")
         channels = Channels(**kept.pop("channels", {}))
         kept |= {name: tuple(kept[name]) for name in ("people", "groups", "escalated_to") if name in kept}
         return cls(**kept, channels=channels)

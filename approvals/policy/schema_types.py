@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from approvals.protocol.canonical import MAX_DEPTH, is_redacted
+from approvals.protocol.canonical import MAX_DEPTH, JsonObject, is_redacted
 
 Path = tuple[str, ...]
 EACH = "[]"
@@ -63,7 +63,7 @@ def type_of(schema: object) -> Type:
     return found if found.kind == "object" else ANY
 
 
-def plain(encoded: Any, declared: Type = ANY) -> tuple[Any, dict[Path, str]]:
+def plain(encoded: object, declared: Type = ANY) -> tuple[Any, dict[Path, str]]:
     """Encoded arguments as plain values, without those that cannot be passed on; these by path, with why."""
     missing: dict[Path, str] = {}
     value = _plain(encoded, declared, ("args",), missing, 0)
@@ -159,7 +159,7 @@ class _Fields(Mapping[str, Type]):
         return len(self._properties)
 
 
-def _plain(value: Any, declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
+def _plain(value: object, declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
     """Called for a value that may be kept: the caller drops it again when its own path is in `missing`."""
     if depth > MAX_DEPTH:
         missing[path] = "is nested too deeply"
@@ -203,14 +203,14 @@ def _object(value: dict[Any, Any], declared: Type, path: Path, missing: dict[Pat
     return kept
 
 
-def _number(value: dict[str, Any]) -> Any:
+def _number(value: JsonObject) -> Any:
     try:
         return int(value["$int"]) if "$int" in value else float(value["$float"])
     except (TypeError, ValueError):
         return None
 
 
-def _check(value: Any, declared: Type, path: Path, missing: dict[Path, str]) -> None:
+def _check(value: object, declared: Type, path: Path, missing: dict[Path, str]) -> None:
     kind = type(value)
     if value is None:
         if not declared.nullable:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import rfc8785
 
@@ -31,7 +31,7 @@ Place = tuple["Place", str | int] | None
 """Where in a value: the place around it, and the name or number there."""
 
 
-def encode(value: Any) -> Any:
+def encode(value: object) -> Any:
     """JSON-like Python data (dict, list, str, int, float, bool, None) in its encoded form.
 
     Raises Invalid for NaN, infinities, lone surrogates, non-string keys, other types, and nesting over MAX_DEPTH.
@@ -39,7 +39,7 @@ def encode(value: Any) -> Any:
     return _encode(value, None, 0)
 
 
-def decode(value: Any) -> Any:
+def decode(value: object) -> Any:
     """The inverse of `encode`; a redacted leaf stays the object it is."""
     if isinstance(value, list):
         return [decode(item) for item in value]
@@ -54,18 +54,18 @@ def decode(value: Any) -> Any:
     return {_unescape(key): decode(item) for key, item in value.items()}
 
 
-def check_encoded(value: Any) -> None:
+def check_encoded(value: object) -> None:
     """Raise Invalid unless `value` is exactly what `encode` (and redaction) can produce: what a gate sends is checked,
     so that two gates cannot write one call in two ways."""
     _check(value, None, 0)
 
 
-def is_object(value: Any) -> bool:
+def is_object(value: object) -> TypeGuard[JsonObject]:
     """Whether an encoded value is an object, and not a number or a stand-in in an object's clothes."""
     return isinstance(value, dict) and not any(key.startswith("$") and not key.startswith("$$") for key in value)
 
 
-def is_redacted(value: Any) -> bool:
+def is_redacted(value: object) -> TypeGuard[JsonObject]:
     """Whether an encoded value is a redacted leaf."""
     return isinstance(value, dict) and value.keys() == {"$redacted", "length"}
 
@@ -83,7 +83,7 @@ def canonical(value: Any) -> bytes:
         raise Invalid(f"This cannot be written as canonical JSON: {error}") from error
 
 
-def sha256(value: Any) -> str:
+def sha256(value: object) -> str:
     """Hex SHA-256 over the canonical bytes."""
     return hash_of(canonical(value))
 
@@ -99,12 +99,12 @@ def digest(*, server: str, tool: str, tool_hash: str, arguments: Any, preview: s
     return sha256(content if preview is None else content | {"preview": preview})
 
 
-def said_hash(pepper: bytes, said: Any) -> str:
+def said_hash(pepper: bytes, said: object) -> str:
     """Names what a caller said; nobody without the pepper can try guesses."""
     return hmac.new(pepper, b"said\0" + canonical(encode(said)), hashlib.sha256).hexdigest()
 
 
-def attach_key(*, caller: str, server: str, tool: str, said: Any) -> str:
+def attach_key(*, caller: str, server: str, tool: str, said: object) -> str:
     """What makes two calls the same call: who asks, and for what: the name of what the caller said, or the arguments.
     The tool's definition is left out on purpose: a changed definition meets the old request and voids its votes."""
     return sha256(
@@ -118,14 +118,14 @@ def attach_key(*, caller: str, server: str, tool: str, said: Any) -> str:
     )
 
 
-def redacted(pepper: bytes, path: str, value: Any) -> dict[str, Any]:
+def redacted(pepper: bytes, path: str, value: object) -> dict[str, Any]:
     """The stand-in for a secret part of encoded data: equal values at equal paths of one server have equal stand-ins,
     and nobody without the pepper can try guesses. `length` counts characters of a string, else of its JSON."""
     mac = hmac.new(pepper, path.encode() + b"\0" + canonical(value), hashlib.sha256).hexdigest()
     return {"$redacted": mac, "length": len(value) if isinstance(value, str) else _length(value)}
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     """Characters of the JSON that encoded data stands for; of what is a stand-in already, those that it hides."""
     if isinstance(value, list):
         return 2 + sum(map(_length, value)) + max(0, len(value) - 1)
@@ -156,7 +156,7 @@ def _named(place: Place) -> str:
     return "".join(["$", *reversed(steps)])[:1000]
 
 
-def _encode(value: Any, path: Place, depth: int) -> Any:
+def _encode(value: object, path: Place, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
     if value is None or isinstance(value, bool):
@@ -182,7 +182,7 @@ def _long(value: int, path: Place) -> dict[str, str]:
     return {"$int": str(value)}
 
 
-def _escape(key: Any, path: Place) -> str:
+def _escape(key: object, path: Place) -> str:
     if not isinstance(key, str):
         raise Invalid(f"{_named(path)} has the key {key!r}, which is not text.")
     return f"${_text(key, path)}" if key.startswith("$") else _text(key, path)
@@ -201,7 +201,7 @@ def _text(value: str, path: Place) -> str:
     return value
 
 
-def _check(value: Any, path: Place, depth: int) -> None:
+def _check(value: object, path: Place, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
     match value:

@@ -59,7 +59,7 @@ class Declared:
         return found
 
 
-def _texts(value: Any, names: frozenset[str]) -> Iterator[str]:
+def _texts(value: object, names: frozenset[str]) -> Iterator[str]:
     """Every text, number and key in a value, and all of it as one; what a text holds as JSON, too."""
     if isinstance(value, str):
         yield from (text for text in (value, value.strip()) if len(text) >= SHORTEST)

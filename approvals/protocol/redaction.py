@@ -90,7 +90,7 @@ def _pieces(words: str, hidden: list[tuple[int, int]]) -> Iterator[str]:
     yield words[shown_to:]
 
 
-def _masked(value: Any, path: str, looks: Looks, looks_key: Looks, pepper: bytes) -> tuple[Any, int]:
+def _masked(value: object, path: str, looks: Looks, looks_key: Looks, pepper: bytes) -> tuple[Any, int]:
     if is_redacted(value) or value is None or isinstance(value, bool):
         return value, 0
     if isinstance(value, list):
@@ -104,13 +104,13 @@ def _masked(value: Any, path: str, looks: Looks, looks_key: Looks, pepper: bytes
     return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
 
 
-def _hidden(value: Any, path: str, pepper: bytes) -> tuple[Any, int]:
+def _hidden(value: object, path: str, pepper: bytes) -> tuple[Any, int]:
     """A stand-in, and what it hides beyond the stand-ins that are in it."""
     stand_in = redacted(pepper, path, value)
     return stand_in, stand_in["length"] - sum(_lengths(value))
 
 
-def _lengths(value: Any) -> Iterator[int]:
+def _lengths(value: object) -> Iterator[int]:
     if is_redacted(value):
         yield value["length"]
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.secret_paths import Steps, declared_at, steps_of
 
 MOST = 20_000
@@ -53,7 +54,7 @@ class SchemaPaths:
         for place in self._places(at):
             yield from _items(place) if step == "[]" else _named(place, step)
 
-    def _places(self, at: list[Any]) -> Iterator[dict[str, Any]]:
+    def _places(self, at: list[Any]) -> Iterator[JsonObject]:
         """The schemas that may hold at a place, each once: behind references, and every alternative."""
         waiting, seen = list(at), set[int]()
         while waiting:
@@ -90,7 +91,7 @@ class SchemaPaths:
         return f"there is nothing below {here}" if where else f"the tool has no {step!r}"
 
 
-def _named(place: dict[str, Any], name: str) -> Iterator[Any]:
+def _named(place: JsonObject, name: str) -> Iterator[Any]:
     properties = _dict(place, "properties")
     if name in properties:
         yield properties[name] if isinstance(properties[name], dict) else {}
@@ -101,7 +102,7 @@ def _named(place: dict[str, Any], name: str) -> Iterator[Any]:
         yield more if isinstance(more, dict) else {}
 
 
-def _items(place: dict[str, Any]) -> Iterator[Any]:
+def _items(place: JsonObject) -> Iterator[Any]:
     if not _is_list(place):
         return
     listed = place.get("prefixItems")
@@ -111,21 +112,21 @@ def _items(place: dict[str, Any]) -> Iterator[Any]:
         yield items if isinstance(items, dict) else {}
 
 
-def _is_list(place: dict[str, Any]) -> bool:
+def _is_list(place: JsonObject) -> bool:
     return "array" in _types(place) or "items" in place or "prefixItems" in place
 
 
-def _is_open(place: dict[str, Any]) -> bool:
+def _is_open(place: JsonObject) -> bool:
     """Whether it leaves open of what kind a value is."""
     said = place.keys() & {"$ref", "anyOf", "oneOf", "allOf", "properties", "enum", "const"}
     return not said and not _types(place)
 
 
-def _types(place: dict[str, Any]) -> list[Any]:
+def _types(place: JsonObject) -> list[Any]:
     kinds = place.get("type")
     return kinds if isinstance(kinds, list) else [] if kinds is None else [kinds]
 
 
-def _dict(place: dict[str, Any], name: str) -> dict[str, Any]:
+def _dict(place: JsonObject, name: str) -> JsonObject:
     found = place.get(name)
     return found if isinstance(found, dict) else {}

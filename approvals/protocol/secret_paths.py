@@ -7,9 +7,9 @@ object was meant hides nothing less by it.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
-from approvals.protocol.canonical import is_object, is_redacted
+from approvals.protocol.canonical import JsonObject, is_object, is_redacted
 
 StandIn = Callable[[str, Any], Any]
 """Makes what stands there instead, of the place's name and its value."""
@@ -75,7 +75,7 @@ class _Walk:
     stand_in: StandIn
     encoded: bool
 
-    def through(self, value: Any, branch: Branch, where: str) -> Any:
+    def through(self, value: object, branch: Branch, where: str) -> Any:
         if value is None or not (branch.whole or branch.below or branch.each):
             return value
         if branch.whole:
@@ -86,10 +86,10 @@ class _Walk:
             return {key: self._below(key, item, branch, where) for key, item in value.items()}
         return self.stand_in(where, value)
 
-    def _below(self, key: Any, value: Any, branch: Branch, where: str) -> Any:
+    def _below(self, key: str, value: object, branch: Branch, where: str) -> Any:
         name = key[1:] if self.encoded and isinstance(key, str) and key.startswith("$$") else key
         inner = branch.below.get(name)
         return value if inner is None else self.through(value, inner, f"{where}.{name}" if where else str(name))
 
-    def _is_object(self, value: Any) -> bool:
+    def _is_object(self, value: object) -> TypeGuard[JsonObject]:
         return is_object(value) if self.encoded else isinstance(value, dict)
