@@ -37,8 +37,8 @@ class KnownAgents:
         self._asking: dict[str, asyncio.Task[Known]] = {}
 
     async def of(self, key: str) -> Known:
-        """Who it is, with a live assertion; asked once, however many calls wait for the answer. Raises Unauthenticated
-        for a key that is nobody's."""
+        """The agent whose key this is, with a live assertion; asked once, however many calls wait for the answer.
+        Raises Unauthenticated for a key that is nobody's."""
         name = _hashed(key)
         known = self._known.get(name)
         if known is not None and boot_clock() < known.until:
@@ -60,15 +60,15 @@ class KnownAgents:
         self._known = {name: replace(known, until=0.0) for name, known in self._known.items()}
 
     async def close(self) -> None:
-        """Nobody waits any more."""
+        """Cancel what is still asked."""
         asking = tuple(self._asking.values())
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
     async def name_of(self, key: str) -> str | None:
-        """None for a key that is nobody's. Raises Unavailable for one that was never known, while nobody can be asked:
-        calls with one that was are each told why they are refused."""
+        """The name of the agent whose key this is; None if it is nobody's. Raises Unavailable for one that was never
+        known, while nobody can be asked: calls with one that was are each told why they are refused."""
         try:
             return (await self.of(key)).name
         except NotInAudience as error:  # it is somebody's: each of its calls is told why it is refused
@@ -115,7 +115,7 @@ class KnownAgents:
 
 
 def own_key_is_dead() -> Unavailable:
-    """It is this server's own key that the service does not know, and no fault of any agent's."""
+    """The service does not know this server's own key, and no fault of any agent's."""
     return Unavailable(
         "The approval service does not know this MCP server's own key.",
         hint="Tell the person who runs it: it needs a new APPROVALS_SERVER_KEY.",

@@ -92,7 +92,7 @@ def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
 
 
 def without_result(status: RequestStatus) -> CallToolResult:
-    """It ran, and its exact result is not kept (too large, or sealed under an older key)."""
+    """The answer to a call that ran, and whose exact result is not kept (too large, or sealed under an older key)."""
     words = f"ALREADY EXECUTED: request {status.id} {status.state.value}; its exact result is not available any more."
     shown = status.error if status.state is State.FAILED else status.result
     following = f'Do not call it again for the same purpose. To run it again on purpose: approval_repeat="{status.id}".'

@@ -149,7 +149,7 @@ def effective(tool: Tool, arguments: JsonObject, key: str | None = None) -> Effe
 
 
 def _read(model: type[ArgModelBase], words: JsonObject) -> ArgModelBase:
-    """By a copy: validators may change what they are given."""
+    """The arguments read from a copy: validators may change what they are given."""
     try:
         return model.model_validate(copy.deepcopy(words))
     except ValidationError as error:
@@ -194,7 +194,7 @@ def _at(value: Any, place: Any) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """By their bytes: 1, 1.0 and true are equal to Python."""
+    """Whether two values have the same bytes: 1, 1.0 and true are equal to Python."""
     if one is _ABSENT or other is _ABSENT:
         return one is other
     return canonical(encode(one)) == canonical(encode(other))

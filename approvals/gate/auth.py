@@ -53,5 +53,6 @@ class ServiceAway:
 
 
 def settings(service_url: str) -> AuthSettings:
-    """For static keys: the issuer is the approval service, and there is no OAuth metadata to discover."""
+    """MCP's settings for static keys: the issuer is the approval service, and there is no OAuth metadata to
+    discover."""
     return AuthSettings(issuer_url=AnyHttpUrl(service_url), resource_server_url=None)

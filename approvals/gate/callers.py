@@ -49,7 +49,7 @@ class Callers:
 
 
 def _bearer(token: AccessToken, client: ClientInfo) -> Caller:
-    """By the agent's key; else by the principal, if the verifier says who it is; else by the very token."""
+    """The caller by the agent's key; else by the principal, if the verifier says who it is; else by the very token."""
     if token.token.startswith(auth.PREFIX):
         return Caller(token.token, client=client)
     who = ["principal", *principal_components(token)] if token.subject else ["token", token.token]

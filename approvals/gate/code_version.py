@@ -52,7 +52,7 @@ def _above(name: str) -> Iterable[str]:
 
 @functools.cache
 def _folder(folder: Path, pattern: str) -> str:
-    """As it was when this process first asked: what is loaded does not change with the files."""
+    """A hash over a folder as it was when this process first asked: what is loaded does not change with the files."""
     total = hashlib.sha256()
     for path in sorted(path for path in folder.glob(pattern) if path.suffix in _SOURCES and path.is_file()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()

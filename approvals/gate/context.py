@@ -13,7 +13,7 @@ from approvals.protocol.messages import ClientInfo
 
 
 def client_info(context: Context[Any, Any]) -> ClientInfo:
-    """As it names itself."""
+    """The client as it names itself."""
     wire = context._request_context
     if wire is None:
         return ClientInfo()
@@ -40,7 +40,7 @@ def is_over_http(context: Context[Any, Any]) -> bool:
 
 
 def origin(context: Context[Any, Any]) -> Origin:
-    """For whom and in which session and trace, as the agent's side says."""
+    """The origin of a call: for whom and in which session and trace, as the agent's side says."""
     wire = context._request_context
     if wire is None:
         return Origin()
@@ -49,7 +49,7 @@ def origin(context: Context[Any, Any]) -> Origin:
 
 
 def round_of(context: Context[Any, Any]) -> Round:
-    """Where it is in its rounds, for a client of 2026-07-28."""
+    """The round that a call is in, for a client of 2026-07-28."""
     capabilities = context.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
     return Round.of(context.request_state, opens_links=elicitation is not None and elicitation.url is not None)
@@ -77,13 +77,13 @@ class AfterBeats(Context[Any, Any]):
         self._beats = beats
 
     async def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """As Context's."""
+        """Report like Context, further on than the gate came."""
         before = self._beats.reached
         await super().report_progress(before + progress, None if total is None else before + total, message)
 
 
 def presence(request: object) -> Callable[[], Any] | None:
-    """Over HTTP: whether the connection still stands, where one carries the call."""
+    """A look, over HTTP, whether the connection still stands, where one carries the call."""
     if not isinstance(request, Request) or getattr(request.app.state, "posts_end_early", False):
         return None
 

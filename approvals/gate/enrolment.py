@@ -24,7 +24,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """What the service made of it."""
+    """The service's answer to a registration."""
 
     lease: Registered
     hashes: Mapping[str, str]

@@ -41,17 +41,17 @@ class Waiter:
         return self.status.model_copy(update={"expires_in": left})
 
     def tell(self, status: RequestStatus) -> None:
-        """What the service says now; older news changes nothing."""
+        """Take the service's news; older news changes nothing."""
         if _rank(status) >= _rank(self.status):
             self.status, self._told_at = status, boot_clock()
             self._changed.set()
 
     def wake(self) -> None:
-        """Something else happened: the stream broke."""
+        """Let the call look again, though nothing was told."""
         self._changed.set()
 
     async def change(self, seconds: float) -> None:
-        """Until something is told, or the time is up."""
+        """Wait until something is told, or the time is up."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
@@ -102,7 +102,7 @@ class EventStream:
             pause = min(5.0, pause * 2)
 
     def _say(self, error: ApprovalsError) -> None:
-        """Once for each outage. The address is for who runs the gate; agents are not told."""
+        """Log an outage once. The address is for who runs the gate; agents are not told."""
         if error.detail != self._said:
             self._said = error.detail
             words = f"{error.detail} {error.hint}".strip()

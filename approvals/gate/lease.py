@@ -141,7 +141,7 @@ class VerdictLease:
 
     @property
     def freezes(self) -> tuple[StandingFreeze, ...]:
-        """Those that concern this gate."""
+        """The freezes that concern this gate."""
         return self._held.freezes if self._held is not None else ()
 
     @property

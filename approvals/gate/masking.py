@@ -53,13 +53,14 @@ class Mask:
 
     @cached_property
     def declared(self) -> Declared:
-        """What stands at the paths, in any of the forms."""
+        """The values at the paths, in any of the forms."""
         paths = spelled(self.secret, self.spellings)
         return Declared((value for form in self.forms for value in declared_at(form, paths)), self._names)
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        """What anybody can read in the tool's schema is no secret, whatever a caller sends as one."""
+        """The names that are no secret: what anybody can read in the tool's schema is no secret, whatever a caller
+        sends as one."""
         return frozenset(self.spellings)
 
     def arguments(self, encoded: object, pepper: bytes) -> tuple[JsonObject, int]:

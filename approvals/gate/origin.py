@@ -26,7 +26,8 @@ class Origin:
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], headers: Mapping[str, str]) -> "Origin":
-        """From a request's `_meta`, and the HTTP headers that it came with. `_meta` is the agent's own, so it wins."""
+        """The origin in a request's `_meta`, and the HTTP headers that it came with. `_meta` is the agent's own, so it
+        wins."""
         parent = meta.get(TRACEPARENT, headers.get(TRACEPARENT))
         return cls(_line(meta.get(ON_BEHALF_OF)), _line(meta.get(SESSION)), _trace_id(parent))
 
@@ -40,7 +41,7 @@ def _line(value: object) -> str:
 
 
 def _trace_id(parent: object) -> str:
-    """Of a W3C traceparent (SEP-414 in `_meta`)."""
+    """The trace id of a W3C traceparent (SEP-414 in `_meta`)."""
     if parent is None or parent == "":
         return ""
     found = _TRACEPARENT.fullmatch(parent) if isinstance(parent, str) else None

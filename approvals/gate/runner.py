@@ -240,7 +240,7 @@ class Runner:
         )
 
     def _sealed(self, result: CallToolResult, request_id: str) -> str | None:
-        """None for what JSON cannot carry: the outcome is known all the same."""
+        """The sealed result; None for what JSON cannot carry: the outcome is known all the same."""
         try:
             exact = result.model_dump_json(by_alias=True).encode()
         except (PydanticSerializationError, UnicodeError):
@@ -254,7 +254,7 @@ class Runner:
                 seconds = (await self._client.renew(request_id, claim_id)).lease_seconds
 
     async def _report(self, request_id: str, outcome: Masked[Outcome]) -> None:
-        """At once if the service answers; else in the background, while the agent has its result."""
+        """Report at once if the service answers; else in the background, while the agent has its result."""
         try:
             async with asyncio.timeout(REPORT_AT_ONCE):
                 await self._client.report(request_id, outcome)

@@ -28,7 +28,7 @@ class Seal:
         return blob if len(blob) <= MAX_SEALED else None
 
     def open(self, blob: str, context: str) -> bytes | None:
-        """What was sealed, or None when this key, context or blob is another."""
+        """The sealed content, or None when this key, context or blob is another."""
         key_id, _, sealed = blob.partition(".")
         if key_id != self._id:
             return None

@@ -90,7 +90,7 @@ class GatedServer(MCPServer[Any]):
         )
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, approval: Approval | None = None, **options: Any) -> None:
-        """As MCPServer's; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
+        """Add a tool; `approval` says how its calls are put to people. Raises ValueError for a tool that asks its
         client for more input midway (nobody has approved what it would do then), and for an approval that names
         arguments which the tool does not have."""
         known = {tool.name for tool in self._tool_manager.list_tools()}
@@ -112,7 +112,7 @@ class GatedServer(MCPServer[Any]):
     def tool(  # type: ignore[override]
         self, name: str | None = None, *args: Any, approval: Approval | None = None, **options: Any
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """As MCPServer's; `approval` says how its calls are put to people."""
+        """Decorate a tool; `approval` says how its calls are put to people."""
         if callable(name):
             raise TypeError("Use @tool(), with parentheses.")
 
@@ -123,7 +123,7 @@ class GatedServer(MCPServer[Any]):
         return register
 
     async def list_tools(self) -> list[MCPTool]:
-        """As MCPServer's; tools that do not only read take the words for the reviewer as well."""
+        """The tools; those that do not only read take the words for the reviewer as well."""
         return [self._with_extras(tool) for tool in await super().list_tools()]
 
     async def call_tool(self, name: str, arguments: JsonObject, context: Context[Any, Any] | None = None) -> Answer:
@@ -166,7 +166,8 @@ class GatedServer(MCPServer[Any]):
         return _shown(answer, tool.output_schema)
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Starlette:
-        """As MCPServer's. Raises ValueError for JSON responses: they keep a call running that nobody waits for."""
+        """The streamable HTTP app. Raises ValueError for JSON responses: they keep a call running that nobody waits
+        for."""
         if json_response:
             raise ValueError("A gated server cannot use json_response=True: a hung-up call would go on unseen.")
         return self._answering(super().streamable_http_app(**options))
@@ -299,7 +300,7 @@ def _shown(answer: Answer, output_schema: JsonObject | None) -> Answer:
 
 
 def _raised(name: str, error: ToolError) -> CallToolResult:
-    """As MCPServer answers and logs it."""
+    """The result of a tool that raised, as MCPServer answers and logs it."""
     if isinstance(error, UnexpectedToolError):
         logger.error("Tool %r raised an unexpected exception", name, exc_info=error)
     return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)

@@ -37,9 +37,9 @@ class GateSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "GateSettings":
-        """From APPROVALS_URL, APPROVALS_SERVER_KEY, APPROVALS_AGENT_KEY, APPROVALS_STATE_KEY, APPROVALS_HOLD… and
-        APPROVALS_ROUNDS…;
-        secrets may be references. Raises NotConfigured, naming the variable that is missing or wrong."""
+        """The settings in APPROVALS_URL, APPROVALS_SERVER_KEY, APPROVALS_AGENT_KEY, APPROVALS_STATE_KEY,
+        APPROVALS_HOLD… and APPROVALS_ROUNDS…; secrets may be references. Raises NotConfigured, naming the variable that
+        is missing or wrong."""
         environment = _stripped(environment)
         url = environment.get("APPROVALS_URL", "").rstrip("/")
         key = environment.get("APPROVALS_SERVER_KEY", "")
@@ -61,7 +61,7 @@ class GateSettings:
 
 
 def _stripped(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without the white space around each value. Raises NotConfigured for control characters inside."""
+    """The settings without the white space around each value. Raises NotConfigured for control characters inside."""
     ours = {name: value.strip() for name, value in environment.items() if name.startswith("APPROVALS_")}
     for name, value in ours.items():
         if not value.isprintable():
@@ -88,7 +88,7 @@ def _state_keys(value: str) -> tuple[str, ...]:
 
 
 def _budgets(environment: Mapping[str, str]) -> Budgets:
-    """What is not set stays as it is."""
+    """The budgets with what is set."""
     budgets = Budgets(
         by_client=_by_client(environment, "APPROVALS_HOLD_BY_CLIENT", "seconds", _seconds),
         rounds_by_client=_by_client(environment, "APPROVALS_ROUNDS_BY_CLIENT", "rounds", _rounds),

@@ -80,7 +80,7 @@ class Nest(JsonObject):
 
 
 def _put(found: JsonObject, path: list[str | int], item: object) -> None:
-    """At its path; in a list, where places have no names, nothing is known."""
+    """Put an item at its path; in a list, where places have no names, nothing is known."""
     first, *rest = path
     if not rest:
         found[str(first)] = item
@@ -124,7 +124,7 @@ def _key(key: object) -> str:
 
 
 def _leaf(value: object) -> Any:
-    """As its class writes it, if that is read back as the very same."""
+    """A leaf as its class writes it, if that is read back as the very same."""
     if isinstance(value, bytes | bytearray):
         return _text(bytes(value))
     kind: Any = type(value)
@@ -139,7 +139,7 @@ def _leaf(value: object) -> Any:
 
 
 def _text(value: bytes) -> str:
-    """As text, which it mostly is; else in base 64, which no text is taken for."""
+    """Bytes as text, which it mostly is; else in base 64, which no text is taken for."""
     if not value.startswith(_BINARY.encode()):
         try:
             return value.decode()

@@ -46,7 +46,7 @@ class Approval:
     preview_seconds: float = PREVIEW_SECONDS
 
     def look(self, tool: Tool) -> Look | None:
-        """Its preview as the gate uses it."""
+        """The preview as the gate uses it."""
         if self.preview is None:
             return None
         key = None if self.idempotency is None else idempotency.parameter(tool.fn_metadata.arg_model, self.idempotency)
@@ -103,7 +103,7 @@ class _ReadAlready:
         self.call_fn, self.convert_result = metadata.call_fn, metadata.convert_result
 
     def validate_arguments(self, values: JsonObject) -> JsonObject:
-        """They are."""
+        """The values as they are: validated before."""
         return values
 
 

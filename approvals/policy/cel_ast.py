@@ -24,7 +24,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Unclear(Expression):
-    """Of a kind that is not known here."""
+    """An expression of a kind that is not known here."""
 
 
 @dataclass(frozen=True)

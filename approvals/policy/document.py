@@ -18,7 +18,7 @@ _SPAN = re.compile(r"(?=\d)(?:(\d{1,3})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1
 
 
 def seconds(value: object) -> int:
-    """Of a duration as it is written: 90s, 15m, 1h30m, 2d."""
+    """The seconds of a duration as it is written: 90s, 15m, 1h30m, 2d."""
     match = _SPAN.match(value) if isinstance(value, str) else None
     if match is None:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -180,6 +180,6 @@ class Document(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """For editors."""
+    """The JSON Schema of a policy file, for editors."""
     schema = Document.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema | {"title": "Approval policy"}

@@ -37,7 +37,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """What matters of a request, and of whose it is."""
+    """The facts of a request that decide who may decide."""
 
     risk: str
     owners: frozenset[str] = frozenset()
@@ -99,7 +99,7 @@ def missing(reviewers: Reviewers, approvers: Mapping[str, frozenset[str]]) -> st
 
 
 def folded(name: str) -> str:
-    """How names are compared."""
+    """A name as it is compared."""
     return name.strip().casefold()
 
 

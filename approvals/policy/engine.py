@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class RuleOutcome(StrEnum):
-    """What became of one rule."""
+    """The outcome of looking at one rule."""
 
     MATCHED = "matched"
     NOT_MATCHED = "not matched"
@@ -142,7 +142,7 @@ class RulePolicy:
         return self._kept(self._plans, _PLANS, key, lambda: plan_for(tool, self._about(tool), self._cel))
 
     def _kept(self, kept: OrderedDict[Hashable, T], most: int, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made for this key last; the `most` used last are kept."""
+        """The value made for this key; the `most` used last are kept."""
         with self._lock:
             if key not in kept:
                 kept[key] = make()
@@ -177,7 +177,7 @@ class RulePolicy:
 
 
 def _placed(tool: ToolFacts) -> tuple[Hashable, ...]:
-    """What the rules' matches look at of a tool."""
+    """The facts of a tool that the rules' matches look at."""
     return tool.annotations, tool.server, tool.tool, tool.environment, tool.assurance, tool.trusted
 
 

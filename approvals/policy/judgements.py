@@ -42,7 +42,7 @@ def held(failed: list[tuple[Rule, str]], decisive: Rule, call: CallFacts) -> Jud
 
 
 def _facts(rule: Rule, call: CallFacts) -> JsonObject:
-    """What the rule looked at, as far as it is short and plain."""
+    """The values that the rule looked at, as far as it is short and plain."""
     facts: JsonObject = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
     paths = sorted(rule.condition.touches) if rule.condition is not None else []
     for path in [path for path in paths if path[0] == "args" and len(path) > 1][:20]:

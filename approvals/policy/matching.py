@@ -36,7 +36,7 @@ class Globs:
 
 @dataclass(frozen=True)
 class Matcher:
-    """Everything given has to fit."""
+    """The calls that a rule is about: everything given has to fit."""
 
     server: Globs | None = None
     tool: Globs | None = None

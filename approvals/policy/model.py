@@ -78,7 +78,7 @@ class Notify:
     """Whether those who may approve are written to, one by one."""
 
     def dump(self) -> str:
-        """As it is kept with a request."""
+        """The JSON that is kept with a request."""
         return canonical(asdict(self)).decode()
 
 
@@ -133,7 +133,7 @@ def _hash(text: str) -> str:
 
 
 class DefaultPolicy:
-    """Without a policy file: trusted read-only tools run, everything else needs one reviewer."""
+    """The policy where there is no file: trusted read-only tools run, everything else needs one reviewer."""
 
     text = (
         "version: 1\n"
@@ -165,6 +165,6 @@ def is_trusted_read(tool: ToolFacts) -> bool:
 
 
 def usual_risk(tool: ToolFacts) -> str:
-    """Of a call that no rule gives a risk."""
+    """The risk of a call that no rule gives one."""
     destructive = tool.annotations.destructive or not tool.trusted
     return "high" if destructive else "medium"

@@ -51,19 +51,19 @@ class Reviewers:
     """Groups that may decide, too, since nobody did in time. None of them stands for another group."""
 
     def dump(self) -> str:
-        """As it is kept with a request."""
+        """The JSON that is kept with a request."""
         return canonical(asdict(self)).decode()
 
     @classmethod
     def parse(cls, text: str) -> "Reviewers":
-        """From what `dump` made; of nothing, the default."""
+        """The reviewers that `dump` wrote; of nothing, the default."""
         kept: JsonObject = json.loads(text or "{}")
         channels = Channels(**kept.pop("channels", {}))
         kept |= {name: tuple(kept[name]) for name in ("people", "groups", "escalated_to") if name in kept}
         return cls(**kept, channels=channels)
 
     def as_ruled(self) -> "Reviewers":
-        """What the rule itself said, before any escalation."""
+        """The reviewers of the rule itself, before any escalation."""
         return replace(self, escalated_to=())
 
     def escalated(self, groups: tuple[str, ...]) -> "Reviewers":
@@ -76,7 +76,7 @@ class Reviewers:
         return not self.people and not self.groups
 
     def __str__(self) -> str:
-        """Who may, in words."""
+        """The words for who may decide."""
         if self.anybody:
             return "any reviewer"
         groups = tuple(dict.fromkeys((*self.groups, *self.escalated_to)))

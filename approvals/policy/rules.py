@@ -16,7 +16,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Terms:
-    """How a call is held, or let through: a rule's own words over the defaults."""
+    """The terms on which a call is held, or let through: a rule's own words over the defaults."""
 
     risk: str | None = None
     """None: as the tool's annotations suggest."""
@@ -46,11 +46,11 @@ class Rule:
     terms: Terms = field(default_factory=Terms)
 
     def action_on(self, tool: ToolFacts) -> Action:
-        """Its action, or a denial where it demands an installation that the agent cannot reach."""
+        """The action, or a denial where it demands an installation that the agent cannot reach."""
         return Action.DENY if self.terms.enforced and tool.assurance != "enforced" else self.action
 
     def reason_on(self, tool: ToolFacts) -> str:
-        """Its words to the agent."""
+        """The words to the agent."""
         if self.action_on(tool) is self.action:
             return self.reason
         return "This is done only through a gate that the agent cannot reach; this installation is cooperative."

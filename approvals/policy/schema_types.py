@@ -41,7 +41,7 @@ class Type:
 
     @property
     def item(self) -> "Type | None":
-        """Of a list's elements."""
+        """The type of a list's elements."""
         return self.items() if self.items is not None else None
 
     @property

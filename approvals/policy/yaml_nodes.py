@@ -42,7 +42,7 @@ class Node:
     """Keys that stand there a second time."""
 
     def plain(self) -> Any:
-        """As ordinary data."""
+        """The node as ordinary data."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):

@@ -110,7 +110,7 @@ class RequestStatus(RequestView):
     """The exact result, which that gate alone can open: nobody else is given it."""
 
     def view(self) -> RequestView:
-        """What others may see of it."""
+        """The part that others than its gate may see."""
         return RequestView(**self.model_dump(exclude={"sealed_result", "preview_hash"}))
 
 

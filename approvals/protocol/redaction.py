@@ -56,7 +56,7 @@ def text(words: str, most: int, declared: Declared = _NONE) -> str:
 
 
 def told(words: str, most: int, declared: Declared = _NONE) -> tuple[str, int]:
-    """The same, and how many characters are masked."""
+    """Free text for people as `text` makes it, and how many characters are masked."""
     start, cut = clean(words[: 4 * most + _BEYOND]), len(words) > 4 * most
     hidden = _joined([*credentials.spans(start, credentials.likely(start)), *declared.spans(start)])
     if cut:  # what is longer than all that is looked at may be known by its end alone
@@ -69,7 +69,7 @@ def told(words: str, most: int, declared: Declared = _NONE) -> tuple[str, int]:
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """In order, those that touch made one."""
+    """The spans in order, those that touch made one."""
     joined: list[tuple[int, int]] = []
     for begin, end in sorted(spans):
         if joined and begin <= joined[-1][1]:

@@ -33,7 +33,7 @@ def covers(patterns: Iterable[str], tool: str) -> bool:
 
 
 def check(scopes: str) -> str:
-    """As they are kept. Raises Invalid for what is no scope: nobody's typing error may widen a key."""
+    """The scopes as they are kept. Raises Invalid for what is no scope: nobody's typing error may widen a key."""
     patterns = scopes.split()
     if scopes and not patterns:
         raise Invalid("These scopes are blank.", hint=_FORM)
@@ -47,7 +47,7 @@ def check(scopes: str) -> str:
 
 
 def refusal(server: str, tool: str) -> OutOfScope:
-    """What a call is told that the key does not cover."""
+    """The error for a call that the key does not cover."""
     return OutOfScope(f"This key does not cover {server}.{tool}.", hint="Its scopes are set where the key was made.")
 
 

@@ -64,7 +64,7 @@ def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
 
 
 def declared_at(arguments: Any, paths: Iterable[Steps]) -> Iterator[Any]:
-    """What stands at the paths in plain arguments of any shape."""
+    """The values at the paths in plain arguments of any shape."""
     found: list[Any] = []
     _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, tree(tuple(paths)), "")
     yield from found

@@ -10,7 +10,7 @@ CURRENCIES = {"usd": "$", "eur": "€", "gbp": "£"}
 
 
 def fault(template: str) -> str:
-    """What is wrong with how it is written; whether its fields are arguments is another question."""
+    """The fault in how a template is written; whether its fields are arguments is another question."""
     unknown = [form for _, form in FIELD.findall(template) if form and form not in CURRENCIES]
     if unknown:
         return f"its summary has the unknown format {unknown[0]!r} (known: {', '.join(CURRENCIES)})"
