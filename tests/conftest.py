@@ -48,6 +48,7 @@ from approvals.service.keyring import Keyring
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.requests import presence
 from approvals.service.requests.callers import assert_agent
+from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.filing import Filed
 from approvals.service.requests.rate_limits import Allowance
@@ -339,8 +340,8 @@ class House:
 
     def file(self, filing: Filing | None = None, installation: Row | None = None) -> Filed:
         at = installation or self.installation()
-        wanted = filing or self.filing()
-        return self.write(lambda tx: self.service.filings.file(tx, at, wanted))
+        content = content_of(filing or self.filing())
+        return self.write(lambda tx: self.service.filings.file(tx, at, content))
 
     def row(self, request_id: str) -> Row:
         return self.read(lambda reader: self.service.statuses.row(reader, request_id))

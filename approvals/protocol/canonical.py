@@ -31,6 +31,10 @@ Place = tuple["Place", str | int] | None
 """Where in a value: the place around it, and the name or number there."""
 
 
+class Canonical(bytes):
+    """What `canonical` wrote. Digests take it for the value that it was made of, which is not written out again."""
+
+
 def encode(value: object) -> Any:
     """JSON-like Python data (dict, list, str, int, float, bool, None) in its encoded form.
 
@@ -70,15 +74,15 @@ def is_redacted(value: object) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and value.keys() == {"$redacted", "length"}
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: Any) -> Canonical:
     """RFC 8785 bytes of encoded data. Without floats and beyond-ASCII text, the standard library writes the same bytes
     ten times as fast: ASCII keys sort alike, and it escapes alike."""
     if _is_plain(value):
         quick = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         if quick.isascii():
-            return quick.encode()
+            return Canonical(quick.encode())
     try:
-        return rfc8785.dumps(value)
+        return Canonical(rfc8785.dumps(value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise Invalid(f"This cannot be written as canonical JSON: {error}") from error
 
@@ -96,7 +100,7 @@ def hash_of(raw: bytes) -> str:
 def digest(*, server: str, tool: str, tool_hash: str, arguments: Any, preview: str | None = None) -> str:
     """The digest that a decision binds; `arguments` are encoded, `preview` is the hash of the effect that was shown."""
     content = {"v": DIGEST_VERSION, "server": server, "tool": tool, "tool_hash": tool_hash, "args": arguments}
-    return sha256(content if preview is None else content | {"preview": preview})
+    return _hash_of(content if preview is None else content | {"preview": preview})
 
 
 def said_hash(pepper: bytes, said: object) -> str:
@@ -107,15 +111,14 @@ def said_hash(pepper: bytes, said: object) -> str:
 def attach_key(*, caller: str, server: str, tool: str, said: object) -> str:
     """What makes two calls the same call: who asks, and for what: the name of what the caller said, or the arguments.
     The tool's definition is left out on purpose: a changed definition meets the old request and voids its votes."""
-    return sha256(
-        {
-            "v": DIGEST_VERSION,
-            "caller": caller,
-            "server": server,
-            "tool": tool,
-            "said": said,
-        }
-    )
+    return _hash_of({"v": DIGEST_VERSION, "caller": caller, "server": server, "tool": tool, "said": said})
+
+
+def _hash_of(members: dict[str, object]) -> str:
+    """As `sha256` of an object with ASCII names; members that are written already are taken as they are."""
+    written = (value if isinstance(value, Canonical) else canonical(value) for _, value in sorted(members.items()))
+    named = zip(sorted(members), written, strict=True)
+    return hash_of(b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), value) for name, value in named))
 
 
 def redacted(pepper: bytes, path: str, value: object) -> dict[str, Any]:

@@ -54,6 +54,7 @@ from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests import freeze_releases, freezing, key_revocations, presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
+from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Decisions
 from approvals.service.requests.expiry import Expiry, next_due
 from approvals.service.requests.filing import Filed, Filings
@@ -184,10 +185,12 @@ class Service:
             raise result
         return result
 
-    async def file(self, installation: Installation, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises as `Filings.file`; of an agent that asks too much its owners are told."""
+    async def file(self, installation: Installation, filing: Filing, *, long: bool = False) -> Filed:
+        """File a call, or attach it; a `long` one is looked through beside the event loop. Raises as `content_of` and
+        `Filings.file`; of an agent that asks too much its owners are told."""
+        content = await asyncio.to_thread(content_of, filing) if long else content_of(filing)
         try:
-            return await self.write(lambda tx: self.filings.file(tx, installation, filing))
+            return await self.write(lambda tx: self.filings.file(tx, installation, content))
         except TooMany as error:
             agent = error.extra.get("agent")
             if agent is not None:

@@ -28,6 +28,7 @@ from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.requests import key_revocations, rate_limits
+from approvals.service.requests.contents import content_of
 from approvals.service.requests.rate_limits import Allowance
 
 CALL = {"order_id": 7}
@@ -383,7 +384,7 @@ def test_p5_limits_hold_under_concurrency_and_do_not_serialise_agents(house):
 
     def file(filing):
         try:
-            house.write(lambda tx: house.service.filings.file(tx, at, filing))
+            house.write(lambda tx: house.service.filings.file(tx, at, content_of(filing)))
             outcomes.append("filed")
         except TooMany:
             outcomes.append("refused")

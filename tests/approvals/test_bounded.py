@@ -1,12 +1,17 @@
 """What agents, gates and tools send costs as much as it is long, whatever its shape."""
 
+import threading
+
 import pytest
 
 from approvals.errors import BadRequest, Invalid
 from approvals.policy.diagnostics import MOST_KNOWN, nearest
 from approvals.policy.diff import MOST_MEETINGS, difference, meetings
+from approvals.protocol import canonical
 from approvals.protocol.canonical import check_encoded, encode
 from approvals.service.history.argument_rows import MAX_NAME, lines
+from approvals.service.requests import contents
+from approvals.service.requests import filing as filings
 from approvals.service.tools import summary
 from approvals_web.http import strict_json
 from approvals_web.pages.card.views import change, views
@@ -72,3 +77,28 @@ def test_a_suggestion_is_looked_for_among_the_first_names_only():
     known = [f"name{number}" for number in range(MOST_KNOWN)] + ["amount"]
     assert "amount" not in nearest("amout", known)
     assert nearest("amout", reversed(known)) == "Did you mean amount?"
+
+
+async def test_p5_a_long_call_is_checked_and_written_out_once_beside_the_loop_and_outside_the_writer(
+    house, monkeypatch
+):
+    rows = [number + 0.5 for number in range(5_000)]
+    filing, at = house.filing({"order_id": 1, "rows": rows}), house.installation()
+    began = []
+
+    def watched(value, kept=canonical.canonical):
+        if "rows" in str(value):
+            began.append(threading.current_thread())
+        return kept(value)
+
+    for module in (canonical, contents, filings):
+        monkeypatch.setattr(module, "canonical", watched)
+    house.service.database.start()
+    filed = await house.service.file(at, filing, long=True)
+    assert len(began) == 1, "the text, the digest and the attach key are of the same bytes"
+    assert began[0] is not threading.current_thread(), "and the writer's transactions run on the loop"
+    row = house.row(filed.request_id)
+    assert row.digest == canonical.digest(
+        server="shop", tool=filing.tool, tool_hash=filing.tool_hash, arguments=filing.arguments
+    )
+    assert row.arguments.encode() == canonical.canonical(filing.arguments)

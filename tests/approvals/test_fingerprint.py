@@ -107,3 +107,15 @@ def test_secrets_cannot_be_guessed_without_the_pepper_but_compare_with_it():
 def test_p2_the_quick_way_writes_rfc_8785(value):
     encoded = fingerprint.encode(value)
     assert fingerprint.canonical(encoded) == rfc8785.dumps(encoded)
+
+
+@given(values)
+def test_p2_bytes_that_are_written_already_digest_as_the_value_they_were_made_of(value):
+    encoded, names = fingerprint.encode(value), {"server": "shop", "tool": "t"}
+    written, more = fingerprint.canonical(encoded), {"tool_hash": "0" * 64}
+    for preview in ({}, {"preview": "f" * 64}):
+        plain = fingerprint.sha256({"v": 1, "args": encoded} | names | more | preview)
+        assert plain == fingerprint.digest(arguments=written, **names, **more, **preview)
+        assert plain == fingerprint.digest(arguments=encoded, **names, **more, **preview)
+    plain = fingerprint.sha256({"v": 1, "caller": "é", "said": encoded} | names)
+    assert plain == fingerprint.attach_key(caller="é", said=written, **names)

@@ -32,6 +32,7 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
 from approvals.service import grants
+from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
 from approvals_web.operator import grants as grant_commands
 
@@ -491,7 +492,9 @@ def test_p1_racing_calls_never_use_a_grant_more_often_than_it_says(house):
     def file(batch):
         together.wait()
         for filing in batch:
-            filed = house.service.database.write_now(lambda tx, f=filing: house.service.filings.file(tx, at, f))
+            filed = house.service.database.write_now(
+                lambda tx, f=filing: house.service.filings.file(tx, at, content_of(f))
+            )
             states.append(house.row(filed.request_id).state)
 
     threads = [threading.Thread(target=file, args=(filings[number::8],)) for number in range(8)]
@@ -512,7 +515,7 @@ def test_p1_a_revocation_that_races_with_calls_leaves_nothing_claimable(house):
     def file(batch):
         together.wait()
         for filing in batch:
-            house.service.database.write_now(lambda tx, f=filing: house.service.filings.file(tx, at, f))
+            house.service.database.write_now(lambda tx, f=filing: house.service.filings.file(tx, at, content_of(f)))
 
     threads = [threading.Thread(target=file, args=(filings[number::2],)) for number in range(2)]
     for thread in threads:

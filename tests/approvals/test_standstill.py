@@ -11,6 +11,7 @@ import pytest
 
 from approvals.errors import NotPossible, Unavailable
 from approvals.protocol.states import Move
+from approvals.service.requests.contents import content_of
 from approvals.service.storage import postgres as product
 
 
@@ -77,7 +78,7 @@ def test_p4_a_call_whose_twin_is_being_filed_by_a_stopped_process_is_filed(two):
     holds, goes_on, runs = threading.Event(), threading.Event(), []
 
     def stand_still(tx):
-        filed = first.service.filings.file(tx, at, filing)
+        filed = first.service.filings.file(tx, at, content_of(filing))
         first.service.transitions.get(tx, filed.request_id)
         runs.append(filed)
         if len(runs) == 1:

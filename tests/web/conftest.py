@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 from approvals.service.identity.users import require_user
+from approvals.service.requests.contents import content_of
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 _FIELD = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
@@ -147,6 +148,6 @@ def file_at():
     async def file(served, **changes) -> str:
         house = served.house
         filing, at = house.filing(**changes), house.installation()
-        return (await house.service.write(lambda tx: house.service.filings.file(tx, at, filing))).request_id
+        return (await house.service.write(lambda tx: house.service.filings.file(tx, at, content_of(filing)))).request_id
 
     return file

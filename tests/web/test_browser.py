@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from approvals.protocol.messages import Decision
+from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
 
 
@@ -28,7 +29,9 @@ async def page(served, visitors, browser) -> Page:
 async def file(served, **changes):
     """A call filed by a gate: committed by the service's own writer, so open pages are poked."""
     filing, at = served.house.filing(**changes), served.house.installation()
-    return (await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, filing))).request_id
+    return (
+        await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, content_of(filing)))
+    ).request_id
 
 
 async def test_a_new_request_shows_up_and_a_decision_elsewhere_shows_too(served, page):

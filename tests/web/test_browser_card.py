@@ -3,6 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
+from approvals.service.requests.contents import content_of
+
 ATTACKS = [
     '<div hx-post="/requests/{id}/decisions" hx-trigger="load" hx-vals=\'{"verdict":"approve"}\'></div>',
     '<div hx-get="/freeze" hx-trigger="load" hx-target="body" hx-nonce="x"></div>',
@@ -64,7 +66,9 @@ async def tabs(served, visitors, browser):
 
 async def file(served, **changes):
     filing, at = served.house.filing(**changes), served.house.installation()
-    return (await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, filing))).request_id
+    return (
+        await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, content_of(filing)))
+    ).request_id
 
 
 async def make_critical(served, request_id):

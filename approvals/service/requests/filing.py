@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from approvals import ids
-from approvals.errors import Invalid, Stale, TooLarge
+from approvals.errors import Invalid, Stale
 from approvals.instant import SECOND, Instant
 from approvals.policy.model import (
     Action,
@@ -19,15 +19,9 @@ from approvals.policy.model import (
     policy_hash,
 )
 from approvals.protocol import scopes, secret_paths
-from approvals.protocol.canonical import (
-    attach_key,
-    canonical,
-    check_encoded,
-    digest,
-)
-from approvals.protocol.limits import MAX_ARGUMENTS
+from approvals.protocol.canonical import canonical
 from approvals.protocol.messages import Filing
-from approvals.protocol.previews import differs, dumped, preview_hash, stored
+from approvals.protocol.previews import differs, dumped, stored
 from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
@@ -40,6 +34,7 @@ from approvals.service.policies.current import PolicyInForce
 from approvals.service.realtime.channels import FOLLOW
 from approvals.service.requests import presence, reminders
 from approvals.service.requests.callers import Caller, caller_of
+from approvals.service.requests.contents import Content
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
@@ -75,7 +70,7 @@ class Filed:
 class _Call:
     """A filing, checked and fingerprinted."""
 
-    filing: Filing
+    content: Content
     installation: Installation
     caller: Caller
     tool: Standing
@@ -88,6 +83,10 @@ class _Call:
     """By what it was judged."""
     standing: state.Controls
     rollout: str
+
+    @property
+    def filing(self) -> Filing:
+        return self.content.filing
 
     @property
     def source(self) -> str:
@@ -121,11 +120,11 @@ class Filings:
         self._kept = ""
         """The hash of a policy that is known to be on record."""
 
-    def file(self, tx: Transaction, installation: Installation, filing: Filing) -> Filed:
-        """File a call, or attach it. Raises Invalid, TooLarge, Unauthenticated (assertion), OutOfScope, NotInAudience,
+    def file(self, tx: Transaction, installation: Installation, content: Content) -> Filed:
+        """File a call, or attach it. Raises Invalid, Unauthenticated (assertion), OutOfScope, NotInAudience,
         Stale (register again); and Frozen or TooMany for what would have been filed anew."""
         state.lock_shared(tx)
-        call = self._examine(tx, installation, filing)
+        call, filing = self._examine(tx, installation, content), content.filing
         tx.lock(_TWINS, key=call.key)
         joined = self._continue(tx, call) or self._attach(tx, call)
         if joined is not None:
@@ -142,11 +141,8 @@ class Filings:
         tx.notify(f"{FOLLOW} {filing.session} {filed.request_id}")
         return filed
 
-    def _examine(self, tx: Transaction, installation: Installation, filing: Filing) -> _Call:
-        check_encoded(filing.arguments)
-        size = len(canonical(filing.arguments))
-        if size > MAX_ARGUMENTS:
-            raise TooLarge(f"The arguments are {size:,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
+    def _examine(self, tx: Transaction, installation: Installation, content: Content) -> _Call:
+        filing = content.filing
         session = tx.one(SESSION, id=filing.session)
         if session is None or session.installation_id != installation.id or session.closed_at is not None:
             raise Stale("This gate process is not registered.", hint="Register the tools again.")
@@ -164,23 +160,12 @@ class Filings:
         audiences.check(standing.audience, installation.server, caller.agent_name, caller.agent_groups)
         rollout = rollouts.mode(standing.rollouts, filing.tool, caller.agent_name, caller.agent_groups)
         return _Call(
-            filing,
+            content,
             installation,
             caller,
             tool,
-            attach_key(
-                caller=caller.identity,
-                server=installation.server,
-                tool=filing.tool,
-                said=filing.said or filing.arguments,
-            ),
-            digest(
-                server=installation.server,
-                tool=filing.tool,
-                tool_hash=tool.tool_hash,
-                arguments=filing.arguments,
-                preview=preview_hash(filing.preview),
-            ),
+            content.attach_key(caller.identity, installation.server),
+            content.digest(installation.server),
             policy.judge(known),
             policy,
             known,
@@ -230,7 +215,7 @@ class Filings:
             tool_hash=call.tool.tool_hash,
             code_version=call.tool.code_version,
             digest=call.digest,
-            arguments=canonical(call.filing.arguments).decode(),
+            arguments=call.content.arguments.decode(),
             hidden=call.filing.hidden,
             session_id=call.filing.session,
             sealed_arguments=call.filing.sealed_arguments,
@@ -270,7 +255,7 @@ class Filings:
             assurance=call.installation.assurance,
             attach_key=_attach_key(tx, call, request_id),
             call_key=call.key,
-            arguments=canonical(filing.arguments).decode(),
+            arguments=call.content.arguments.decode(),
             hidden=filing.hidden,
             sealed_arguments=filing.sealed_arguments,
             **_previewed(filing, tx.now),

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from approvals.errors import NotFound, Unauthenticated
@@ -26,6 +26,7 @@ from approvals_web.http.deps import (
     UserToken,
 )
 from approvals_web.http.routers import ApiRouter
+from approvals_web.http.strict_json import READ_AT_ONCE
 
 LONGEST_WAIT = 30.0
 
@@ -45,10 +46,10 @@ class Page(BaseModel):
     responses=problems(409, 426, 429) | {200: {"model": RequestStatus, "description": "Attached, or replayed"}},
 )
 async def file_request(
-    filing: Filing, installation: Installation, service: TheService, response: Response
+    filing: Filing, installation: Installation, service: TheService, request: Request, response: Response
 ) -> RequestStatus:
     """File a call, or join the request that the same call already has."""
-    filed = await service.file(installation, filing)
+    filed = await service.file(installation, filing, long=len(await request.body()) > READ_AT_ONCE)
     service.gates.follow(filing.session, filed.request_id)
     response.status_code = 201 if filed.created else 200
     status = await service.read(lambda reader: service.statuses.read(reader, filed.request_id, replayed=filed.replayed))
