@@ -53,7 +53,7 @@ def why_not(reviewers: Reviewers, asked: RequestFacts, candidate: Candidate, act
     if "reviewer" not in candidate.roles:
         return "Only reviewers decide."
     if not _listed(reviewers, candidate):
-        return f"Its rule leaves this to {reviewers}."
+        return f"Only {reviewers} can decide this."
     if act is Act.TEND:
         return None if channel == WEB else "This is done in the web app."
     if not reviewers.channels.decides(channel, asked.risk):

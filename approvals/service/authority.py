@@ -1,19 +1,22 @@
 """Who may decide a request now: people, groups and owners looked up, and judged by `approvals.policy.eligibility`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from sqlalchemy import bindparam, select
 
 from approvals.errors import Forbidden, NotPossible
-from approvals.policy.eligibility import API, Act, Candidate, RequestFacts, folded, satisfied, token_fault, why_not
+from approvals.policy.eligibility import API, WEB, Act, Candidate, RequestFacts, folded, satisfied, token_fault, why_not
 from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
+from approvals.protocol.states import State
 from approvals.service.identity import credentials, roles, users
 from approvals.service.identity.users import Person
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import AgentOwner, DecisionRow, Request, User, table_of
+from approvals.service.storage.tables.handles import requests
 
 _decisions = table_of(DecisionRow)
 _owners = table_of(AgentOwner)
@@ -23,6 +26,12 @@ _OF_CONTENT = Statement(
     .where(_decisions.c.request_id == bindparam("request_id"), _decisions.c.content_version == bindparam("version"))
     .order_by(_decisions.c.decided_at, _decisions.c.id),
     DecisionRow,
+)
+_ON_PENDING = Statement(
+    select(_decisions.c.request_id, _decisions.c.user_id)
+    .join(requests, requests.c.id == _decisions.c.request_id)
+    .where(requests.c.state == State.PENDING.value, requests.c.id <= bindparam("last"))
+    .where(_decisions.c.content_version == requests.c.content_version, _decisions.c.verdict == "approve")
 )
 _OWNERS = Statement(select(_owners.c.user_id).where(_owners.c.agent_id == bindparam("agent_id")))
 
@@ -59,6 +68,22 @@ class Authority:
         if person.channel == API and (wrong := _token_fault(reader, person)) is not None:
             return wrong
         return why_not(required(row), asked(reader, row), self._candidate(user), act, person.channel)
+
+    def allowed(self, reader: Reader, rows: Iterable[Request], person: Person, act: Act) -> set[str]:
+        """The ids of those that this person may do this to, on the web; what they share is looked up once."""
+        user = users.find(reader, person.id)
+        if user is None:
+            return set()
+        candidate = self._candidate(user)
+        owners = cache(lambda agent_id: _owners_of(reader, agent_id))
+        return {
+            row.id
+            for row in rows
+            if why_not(
+                required(row), RequestFacts(row.risk, owners(row.agent_id), row.on_behalf_of), candidate, act, WEB
+            )
+            is None
+        }
 
     def votes(self, reader: Reader, row: Request, grant_terms: str | None = None) -> list[Vote]:
         """The approvals of a request's present content, oldest first, each judged as of now; or of those only that came
@@ -110,8 +135,15 @@ def on_content(reader: Reader, row: Request) -> list[DecisionRow]:
 
 def asked(reader: Reader, row: Request) -> RequestFacts:
     """What matters of a request for who may decide it."""
-    owners = reader.all(_OWNERS, agent_id=row.agent_id) if row.agent_id is not None else []
-    return RequestFacts(row.risk, frozenset(owner.user_id for owner in owners), row.on_behalf_of)
+    return RequestFacts(row.risk, _owners_of(reader, row.agent_id), row.on_behalf_of)
+
+
+def approvals_of_pending(reader: Reader, last: str) -> dict[str, set[str]]:
+    """Who approved the present content of what is pending, by request, up to the id `last`."""
+    found: dict[str, set[str]] = {}
+    for row in reader.all(_ON_PENDING, last=last):
+        found.setdefault(row.request_id, set()).add(row.user_id)
+    return found
 
 
 def groups_of(user: User, named: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -121,6 +153,11 @@ def groups_of(user: User, named: Mapping[str, frozenset[str]]) -> frozenset[str]
         group for group, handles in named.items() if user.handle and folded(user.handle) in map(folded, handles)
     }
     return roles.groups_of(user) | by_policy
+
+
+def _owners_of(reader: Reader, agent_id: str | None) -> frozenset[str]:
+    found = reader.all(_OWNERS, agent_id=agent_id) if agent_id is not None else []
+    return frozenset(owner.user_id for owner in found)
 
 
 def _token_fault(reader: Reader, person: Person) -> str | None:

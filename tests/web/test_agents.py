@@ -81,7 +81,7 @@ async def test_p1_nobody_but_an_admin_changes_an_agent(served, visitors, ann, pa
     assert served.house.events(f"agent:{agent(served).id}") == ["agent.added"]
     page = (await carol.http.get("/agents")).text
     assert "scout" in page
-    assert "<form class" not in page
+    assert '<form class="line"' not in page
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ async def test_a_flood_is_shown_to_admins_on_the_queue(served, ann):
     of = agent(served).id
     await served.house.service.write(lambda tx: served.house.service.allowances.tell(tx, of))
     for page in ("/", "/agents"):
-        assert "asked too much" in (await ann.http.get(page)).text
+        assert "is being rate-limited" in (await ann.http.get(page)).text
 
 
 async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it(served, ann):
@@ -116,7 +116,7 @@ async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it
     served.house.file(served.house.filing(on_behalf_of=said, agent_session="run 7", trace_id="a" * 32))
     row = await served.pending()
     card = (await ann.http.get(f"/requests/{row.id}")).text
-    assert "Says it acts for" in card
+    assert "On behalf of" in card
     assert said not in card
     for by, value in (("on_behalf_of", said), ("agent_session", "run 7"), ("trace_id", "a" * 32)):
         assert row.summary in (await ann.http.get("/history", params={"by": by, "value": value})).text
@@ -173,7 +173,7 @@ async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_pa
     await context.add_cookies([{"name": "approvals", "value": ann.http.cookies["approvals"], "url": served.url}])
     opened = await context.new_page()
     await opened.goto("/agents")
-    await opened.click("summary")
+    await opened.click("main summary")
     await expect(opened.locator("h1")).to_have_text("Agents")
     assert await opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     await opened.screenshot(path=tmp_path / f"agents-{width}.png", full_page=True)

@@ -28,8 +28,9 @@ async def test_offline_nothing_is_sent_nothing_is_lost_and_the_page_heals(served
     first, second = [await file_at(served, arguments={"order_id": n, "amount_cents": 5}) for n in (1, 2)]
     tab, other = [await browser.open(f"/requests/{request_id}") for request_id in (first, second)]
     await browser.context.set_offline(True)
+    await tab.click("#deny-open > summary")
     await tab.fill("#reason", "the parcel was found")
-    await tab.click("form#deny button")
+    await tab.click("form#deny button.bad")
     await expect(tab.locator(".banner.offline")).to_have_text(
         "You are offline: nothing was sent. Try again when you are back."
     )
@@ -38,12 +39,13 @@ async def test_offline_nothing_is_sent_nothing_is_lost_and_the_page_heals(served
     await decide(served, second)
     await browser.context.set_offline(False)
     await expect(tab.locator(".banner.offline")).to_be_hidden()
-    await expect(other.locator(".chip").first).to_have_text("denied")
+    await expect(other.locator("#card .state")).to_have_text("Denied")
     assert served.house.status(first).state == "pending"
     await tab.reload()
     assert await tab.input_value("#reason") == "the parcel was found"
-    await tab.click("form#deny button")
-    await expect(tab.locator(".chip").first).to_have_text("denied")
+    await tab.click("#deny-open > summary")
+    await tab.click("form#deny button.bad")
+    await expect(tab.locator("#card .state")).to_have_text("Denied")
     assert served.house.row(first).comment == "the parcel was found"
 
 
@@ -53,14 +55,15 @@ async def test_a_draft_outlives_a_restart_of_the_service_and_is_decided_with(hou
         request_id = await file_at(served)
         browser = await open_browser(served, "ERR_", "Failed to fetch")
         tab = await browser.open(f"/requests/{request_id}")
+        await tab.click("#deny-open > summary")
         await tab.fill("#reason", "wrong customer")
     async with serve(url) as again:
         other = await file_at(again, arguments={"order_id": 2, "amount_cents": 5})
         queue = await browser.open("/")
         await expect(queue.locator(f"#queue [data-id='{other}']")).to_be_visible()
         assert await tab.input_value("#reason") == "wrong customer"
-        await tab.click("form#deny button")
-        await expect(tab.locator(".chip").first).to_have_text("denied")
+        await tab.click("form#deny button.bad")
+        await expect(tab.locator("#toasts")).to_contain_text("Denied: Refund")
         assert again.house.row(request_id).comment == "wrong customer"
 
 
@@ -78,7 +81,7 @@ async def test_p6_what_is_injected_waits_in_vain_for_a_late_bundle(served, open_
 
     await tab.route("**/bundle.js", hold)
     await tab.goto(path.format(id=request_id), wait_until="commit")
-    await expect(tab.locator("h1")).to_be_visible()
+    await expect(tab.locator("h1").first).to_be_visible()
     released.set()
     await tab.wait_for_function("() => window.htmx !== undefined")
     second = await file_at(served, arguments={"order_id": 2, "amount_cents": 5})
@@ -89,7 +92,7 @@ async def test_p6_what_is_injected_waits_in_vain_for_a_late_bundle(served, open_
     assert posts == []
     assert served.house.status(request_id).state == "pending"
     await decide(served, request_id)
-    await expect(tab.get_by_text("denied").first).to_be_visible()
+    await expect(tab.get_by_text("Denied").first).to_be_visible()
 
 
 async def test_a_card_is_read_and_decided_without_any_script(served, open_browser, file_at):
@@ -98,7 +101,8 @@ async def test_a_card_is_read_and_decided_without_any_script(served, open_browse
     tab = await browser.blank()
     await tab.route("**/bundle.js", lambda route: route.abort())
     await tab.goto(f"/requests/{request_id}")
+    await tab.click("#deny-open > summary")
     await tab.fill("#reason", "not this one")
-    await tab.click("form#deny button")
-    await expect(tab.locator(".chip").first).to_have_text("denied")
+    await tab.click("form#deny button.bad")
+    await expect(tab.locator("#card .state")).to_have_text("Denied")
     assert served.house.row(request_id).comment == "not this one"

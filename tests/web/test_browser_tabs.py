@@ -50,7 +50,7 @@ async def test_eight_tabs_share_one_stream_and_another_takes_over(served, stream
     tab = await browser.open(f"/requests/{second}")
     await tab.click("form#approve button")
     for other in tabs:
-        await expect(other.locator(f"#queue [data-id='{second}']")).to_contain_text("approved")
+        await expect(other.locator(f"#queue [data-id='{second}']")).to_have_count(0)
     assert len(leaders) == 2
     assert streams["open"] == 1
 
@@ -59,10 +59,11 @@ async def test_two_tabs_of_one_card_agree_without_a_reload(served, open_browser,
     request_id = await file_at(served)
     browser = await open_browser(served)
     one, other = [await browser.open(f"/requests/{request_id}") for _ in range(2)]
+    await one.click("#deny-open > summary")
     await one.fill("#reason", "no")
-    await one.click("form#deny button")
-    await expect(other.locator(".chip").first).to_have_text("denied")
-    await expect(other.locator("#decide")).to_have_count(0)
+    await one.click("form#deny button.bad")
+    await expect(other.locator("#card .state")).to_have_text("Denied")
+    await expect(other.locator("#decide form")).to_have_count(0)
 
 
 @pytest.mark.parametrize("second", ["approve", pytest.param("deny", marks=pytest.mark.slow)])
@@ -72,14 +73,15 @@ async def test_deciding_on_a_stale_tab_shows_the_fresh_card_and_decides_nothing(
     stale, fresh = [await browser.open(f"/requests/{request_id}") for _ in range(2)]
     heard = asyncio.Event()
     await stale.route(f"**/requests/{request_id}", lambda _: heard.set())  # its refresh never comes back
+    await stale.click("#deny-open > summary")
     await stale.fill("#reason", "wrong customer")
     await fresh.click("form#approve button")
-    await expect(fresh.locator(".chip").first).to_have_text("approved")
+    await expect(fresh.locator("#card .state")).to_have_text("Approved, waiting for the agent")
     async with asyncio.timeout(10):
         await heard.wait()
     async with stale.expect_response(f"**/requests/{request_id}/decisions") as answer:
-        await stale.click(f"form#{second} button")
+        await stale.click(f"form#{second} button:not([type=button])")
     assert (await answer.value).status == 409
-    await expect(stale.locator("[role=alert]")).to_contain_text("already approved by Ann")
-    await expect(stale.locator(".chip").first).to_have_text("approved")
+    await expect(stale.locator("#card .notice[role=alert]")).to_contain_text("already approved by Ann")
+    await expect(stale.locator("#card .state")).to_have_text("Approved, waiting for the agent")
     assert served.house.rows("SELECT verdict FROM decision") == [("approve",)]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from approvals.protocol.canonical import encode, redacted
-from approvals.service.requests import precedents
+from approvals.service.requests import precedents, presence
 from approvals_web.pages.card import viewers
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.viewers import Onlookers
@@ -40,7 +40,7 @@ async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
     assert "note: DELETE without WHERE: every row of the table." in page
     assert '<ins class="added">+ y</ins>' in page
     assert '<del class="gone">- x</del>' in page
-    assert '<p class="amount">$0.05</p>' in page
+    assert '<dt>amount</dt><dd class="amount">$0.05</dd>' in page
     assert "&#34;note&#34;:&#34;DELETE FROM orders&#34;" in page
     assert served.house.row(filed.request_id).digest in page
 
@@ -51,7 +51,7 @@ async def test_large_arguments_have_a_page_of_their_own_and_the_card_stays_small
     assert "more characters" not in page
     big = number(served.house, 8, note="z" * 200_000)
     page = await card(ann, big.request_id)
-    assert "… 194,000 more characters, in the raw view" in page
+    assert "… 194,000 more characters, in the JSON" in page
     assert len(page) < 60_000
     raw = f"/requests/{big.request_id}/arguments"
     assert f'href="{raw}"' in page
@@ -66,19 +66,19 @@ async def test_the_first_view_of_an_ordinary_card_is_small(served, ann):
 async def test_it_says_what_people_decided_about_the_same_tool(served, ann, visitors):
     house = served.house
     first = number(house, 0)
-    assert "Nobody has decided about another call of this tool yet." in await card(ann, first.request_id)
+    assert "first request for this tool" in await card(ann, first.request_id)
     for order in range(1, 8):
         house.clock.forward(1)
         verdict = {"verdict": "deny", "comment": "too <b>soon</b>"} if order == 7 else {"verdict": "approve"}
         house.decide(number(house, order).request_id, **verdict)
     page = await card(ann, first.request_id)
-    assert "in the last 30 days: 6 approved, 1 denied. The last 5:" in page
+    assert "6 approved, 1 denied" in page
     assert "too &lt;b&gt;soon&lt;/b&gt;" in page
-    assert [f"of order {order}<" in page for order in range(1, 8)] == [False, False, True, True, True, True, True]
+    assert [f"of order {order}</a>" in page for order in range(1, 8)] == [False, False, True, True, True, True, True]
     house.clock.forward(31 * 86_400)
     later = number(house, 9)
     back = await visitors.signed_in()
-    assert "in the last 30 days: 0 approved, 0 denied. The last 5:" in await card(back, later.request_id)
+    assert "first request for this tool" in await card(back, later.request_id)
 
 
 def test_past_decisions_are_found_through_an_index_and_are_bounded(house):
@@ -103,8 +103,19 @@ async def test_it_says_what_differs_from_a_denied_attempt_of_the_same_agent(serv
     house.clock.forward(1)
     again = number(house, 2)
     page = await card(ann, again.request_id)
-    assert f"was denied (request {denied.request_id}). It differs in: order_id (1 then, 2 now)" in page
+    assert "was denied by Ann: “no”. What changed: order_id (1 then, 2 now)" in page
+    assert f'<a href="/requests/{denied.request_id}">View</a>' in page
     assert "order_id (" not in await card(ann, denied.request_id)
+
+
+async def test_a_denied_attempt_at_something_else_is_no_warning(served, ann):
+    house = served.house
+    house.decide(number(house, 1).request_id, "deny", comment="no")
+    house.clock.forward(1)
+    other = house.file(house.filing({"order_id": 2, "amount_cents": 700}))
+    page = await card(ann, other.request_id)
+    assert "was denied by" not in page
+    assert "0 approved, 1 denied" in page
 
 
 async def test_another_agents_denied_attempt_is_not_held_against_this_one(served, ann):
@@ -127,8 +138,9 @@ async def test_it_says_that_the_same_call_ran_before(served, ann):
     house.clock.forward(3600)
     again = number(house, 1)
     assert again.request_id != first.request_id
-    assert re.search(rf"The same call ran before: .* \(request {first.request_id}\)", await card(ann, again.request_id))
-    assert "ran before" not in await card(ann, number(house, 2).request_id)
+    page = await card(ann, again.request_id)
+    assert f'The same call ran 1 h ago and succeeded. <a href="/requests/{first.request_id}">View</a>' in page
+    assert "The same call ran" not in await card(ann, number(house, 2).request_id)
 
 
 async def test_it_says_who_else_looks_right_now_until_they_leave(served, ann, visitors):
@@ -156,19 +168,33 @@ async def test_quorum_and_the_tools_definition_are_told(served, ann):
     served.house.decide(filed.request_id, who="bob")
     page = await card(ann, filed.request_id)
     assert '<progress max="2" value="1"' in page
-    assert "accepted " in page
-    assert "when the gate first registered it" in page
+    assert "1 of 2: you would be the last, then it may run" in page
+    assert ">Approve (2 of 2)<" in page
+    assert "first seen just now" in page
     served.house.register(served.house.tool(description="Another."), session="session-0002")
-    assert "not the one that stands" in await card(ann, filed.request_id)
+    assert "not the accepted one" in await card(ann, filed.request_id)
 
 
-async def test_buttons_repeat_the_effect_and_no_more_than_fits(served, ann):
+async def test_the_bar_says_what_an_approval_does_and_when_it_runs(served, ann):
     filed = served.house.file()
+    served.house.run("DELETE FROM waiting_call")
     page = await card(ann, filed.request_id)
-    assert ">Approve: Refund $120.00 of order 1042</button>" in page
-    assert ">Deny: Refund $120.00 of order 1042</button>" in page
-    served.house.run("UPDATE request SET summary = :words WHERE id = :id", words="w" * 300, id=filed.request_id)
-    assert f">Approve: {'w' * 87}...</button>" in await card(ann, filed.request_id)
+    assert "Your approval is enough. It runs when the agent asks again" in page
+    served.house.write(lambda tx: presence.stream_opened(tx, served.house.session, "stream"))
+    served.house.write(lambda tx: presence.arrive(tx, filed.request_id, served.house.session, "call"))
+    assert "Your approval is enough. It runs at once: the agent is waiting" in await card(ann, filed.request_id)
+
+
+async def test_after_a_decision_the_next_request_of_mine_opens_and_says_what_was_done(served, ann, visitors):
+    first, second = number(served.house, 1).request_id, number(served.house, 2).request_id
+    answer = await ann.decide(first)
+    assert answer.headers["location"] == f"/requests/{second}?after={first}"
+    page = (await ann.http.get(answer.headers["location"])).text
+    assert f'data-of="{first}"' in page
+    assert f'action="/requests/{first}/revocation"' in page
+    bob = await visitors.signed_in("bob")
+    assert 'id="toast"' not in (await bob.http.get(answer.headers["location"])).text
+    assert (await ann.decide(second, stay="yes")).headers["location"] == f"/requests/{second}?after={second}"
 
 
 TEMPLATE = "Delete {table} for {amount:usd}"
@@ -206,10 +232,10 @@ async def test_p6_what_is_critical_is_approved_only_with_its_name_typed(served, 
     house = served.house
     filed = house.file()
     make_critical(house, filed.request_id)
-    assert "Type <code>1042</code> to approve it" in await card(ann, filed.request_id)
+    assert "Type <code>1042</code> to approve" in await card(ann, filed.request_id)
     for typed in ("", "1043", "1042x", "refund_order"):
         answer = await ann.decide(filed.request_id, typed=typed, comment="my note")
-        assert (answer.status_code, "type 1042 to approve it" in answer.text) == (422, True)
+        assert (answer.status_code, "Type 1042 to approve." in answer.text.replace("&#39;", "'")) == (422, True)
     assert house.status(filed.request_id).state == "pending"
     assert (await ann.decide(filed.request_id, typed=" 1042 ")).status_code == 303
     assert house.status(filed.request_id).state == "approved"
@@ -229,7 +255,7 @@ async def test_p6_what_is_critical_is_denied_without_typing(served, ann, visitor
 async def test_the_timeline_leads_to_the_record(served, ann):
     filed = served.house.file()
     page = await card(ann, filed.request_id)
-    link, before, event = re.search(r'<a href="(/audit\?before=(\d+))">audit (\d+)</a>', page).groups()
+    link, before, event = re.search(r'<a href="(/audit\?before=(\d+))">record (\d+)</a>', page).groups()
     assert int(before) == int(event) + 1
     record = (await ann.http.get(link)).text
     assert re.search(r"<td[^>]*>(\d+)</td>", record)[1] == event

@@ -1,6 +1,7 @@
 """The card of what was approved: started or not, known or not, and contradicted."""
 
 import logging
+import re
 
 import pytest
 
@@ -17,9 +18,10 @@ async def test_an_approved_card_says_whether_anybody_waits_and_how_long_there_is
     served.house.decide(filed.request_id)
     served.house.write(lambda tx: presence.leave(tx, filed.request_id, filing.session, filing.call_id))
     page = await card(ann, filed.request_id)
-    assert "Nobody is waiting. The agent has 1 h 0 min to call again" in page
+    assert "It runs when the agent asks again" in page
+    assert re.search(r"Approval expires in <b [^>]*>1 h<", page)
     served.house.file(filing)
-    assert "1 call is waiting: it starts by itself" in await card(ann, filed.request_id)
+    assert "It starts by itself: the agent is waiting" in await card(ann, filed.request_id)
 
 
 async def test_p1_a_reviewer_takes_an_approval_back_and_nothing_can_claim_it(served, ann):
@@ -42,7 +44,7 @@ async def test_an_approval_that_was_claimed_or_is_not_there_cannot_be_taken_back
     house.decide(filed.request_id)
     house.add_user("vera", "viewer")
     vera = await visitors.signed_in("vera")
-    assert "Take the approval back" not in await card(vera, filed.request_id)
+    assert "Undo approval" not in await card(vera, filed.request_id)
     assert (await vera.http.post(path, data={})).status_code == 403
     house.claim(filed.request_id)
     late = await ann.http.post(path, data={"comment": "my draft"})
@@ -57,10 +59,10 @@ async def test_the_card_of_an_unknown_outcome_has_what_one_needs_to_settle_it(se
     house.write(house.service.expiry.lose_silent)
     house.verify(request_id, "unclear", "the ledger <b>is</b> down")
     page = await card(ann, request_id)
-    for words in ("Claimed", "shop at main, process session-0001", "Its lease ended", "lost: fell silent"):
+    for words in ("Started", "shop at main, process session-0001", "Deadline passed", "the server stopped responding"):
         assert words in page
     assert "it cannot tell: the ledger &lt;b&gt;is&lt;/b&gt; down" in page
-    assert "Settle what happened" in page
+    assert "Record what happened</h2>" in page
 
 
 async def test_the_card_says_that_the_tool_itself_settled_it(served, ann):
@@ -88,17 +90,17 @@ async def test_p3_a_contradiction_is_an_incident_until_a_person_has_seen_it(serv
     assert request_id in caplog.text
     assert house.events(request_id)[events:] == ["incident.contradiction"]
     assert house.status(request_id).state == "not_executed"
-    assert "its gate reported succeeded" in (await ann.http.get("/")).text
-    assert "then its gate reported succeeded" in await card(ann, request_id)
+    assert "its server reported succeeded" in (await ann.http.get("/")).text
+    assert "then its server reported succeeded" in await card(ann, request_id)
     house.add_user("vera", "viewer")
     vera = await visitors.signed_in("vera")
     path = f"/requests/{request_id}/acknowledgement"
     assert (await vera.http.post(path)).status_code == 403
     assert (await ann.http.post(path)).status_code == 303
     assert (await ann.http.post(path)).status_code == 303
-    assert "its gate reported" not in (await ann.http.get("/")).text
-    assert "then its gate reported succeeded" in await card(ann, request_id)
-    assert "take it off the queue" not in await card(ann, request_id)
+    assert "its server reported" not in (await ann.http.get("/")).text
+    assert "then its server reported succeeded" in await card(ann, request_id)
+    assert "Acknowledge the contradiction" not in await card(ann, request_id)
     assert house.events(request_id)[events:] == ["incident.contradiction", "incident.acknowledged"]
     assert house.status(request_id).state == "not_executed"
 

@@ -13,7 +13,7 @@ from approvals_web.pages.card.views.places import places
 
 def said(arguments):
     encoded = encode(arguments)
-    return list(warnings.of_arguments(encoded, views(encoded)[0]))
+    return [one.words for one in warnings.of_arguments(encoded, views(encoded)[0])]
 
 
 def test_ordinary_arguments_raise_no_doubt():

@@ -80,7 +80,7 @@ async def test_a_grant_is_made_in_two_steps_and_shown_on_the_queue_and_the_cards
     queue = (await ann.http.get("/")).text
     assert said in queue
     assert "2 of 3 left" in queue
-    assert "granted by Ann" in queue
+    assert "allowed by Ann" in queue
     for card in (used, request_id):
         assert f'href="/grants/{made.id}"' in (await ann.http.get(f"/requests/{card}")).text
     assert said in (await ann.http.get(f"/grants/{made.id}")).text
@@ -159,9 +159,9 @@ async def test_p1_the_second_of_two_is_shown_what_the_first_wants_to_allow(serve
     assert "It takes 2 people" in step
     await accept(ann, request_id, step)
     card = (await bob.http.get(f"/requests/{request_id}")).text
-    assert "Ann also wants to allow further calls" in card
+    assert "Ann also wants to allow similar calls" in card
     assert "amount_cents exactly 12000; order_id ANY VALUE." in card
-    proposal = card[card.index('aria-labelledby="further"') :]
+    proposal = card[card.index('aria-labelledby="further"') :].partition("</section>")[0]
     assert (await accept(bob, request_id, proposal)).status_code == 303
     assert of(house, request_id).granted_by == "Ann, Bob"
 
@@ -172,7 +172,7 @@ async def test_p1_the_second_of_two_may_approve_the_call_alone(served, ann, visi
     request_id = house.file().request_id
     await accept(ann, request_id, (await show(ann, request_id)).text)
     card = (await bob.http.get(f"/requests/{request_id}")).text
-    form = dict(re.findall(r'name="(\w+)" value="([^"]*)">', card[: card.index('aria-labelledby="further"')]))
+    form = dict(re.findall(r'name="(\w+)" value="([^"]*)">', card[card.index('id="approve"') :]))
     form.pop("grant", None)
     answer = await bob.http.post(f"/requests/{request_id}/decisions", data=form | {"verdict": "approve"})
     assert answer.status_code == 303
@@ -184,7 +184,7 @@ async def test_a_card_says_why_nothing_further_can_be_allowed(served, ann):
     house = served.house
     request_id = house.file(house.filing(assertion=None)).request_id
     card = (await ann.http.get(f"/requests/{request_id}")).text
-    assert "Further calls cannot be allowed from here: the agent is unidentified." in card
+    assert "Similar calls cannot be allowed from here: the agent is unidentified." in card
     assert (await ann.http.get(f"/requests/{request_id}/grant")).status_code == 409
     house.service.policy.present = Two()
     house.clock.forward(1)
@@ -275,7 +275,8 @@ async def test_the_form_fits_a_screen_and_a_phone_and_can_be_used(served, browse
     faults = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     await page.goto(f"/requests/{request_id}")
-    await page.click("text=Approve, and allow further calls…")
+    await page.click("#decide .more > summary")
+    await page.click("text=Approve and allow similar calls…")
     await page.select_option("#how0", "at_most")
     for width in (1100, 390):
         await page.set_viewport_size({"width": width, "height": 900})
@@ -288,7 +289,7 @@ async def test_the_form_fits_a_screen_and_a_phone_and_can_be_used(served, browse
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.screenshot(path=tmp_path / f"said-{width}.png", full_page=True)
     await page.click("text=Approve, and allow exactly this")
-    await expect(page.locator(".chip").first).to_have_text("approved")
+    await expect(page.locator("#card .state")).to_have_text("Approved, waiting for the agent")
     await page.goto("/")
     await page.screenshot(path=tmp_path / "queue.png", full_page=True)
     await context.close()

@@ -33,10 +33,10 @@ async def test_an_admin_freezes_and_every_page_says_so_until_it_is_lifted(served
         page = (await ann.http.get(path)).text
         assert "All writes are frozen since just now, by Ann: bad &lt;b&gt;deploy&lt;/b&gt;" in page, path
     card = (await ann.http.get(f"/requests/{filed.request_id}")).text
-    assert "❄ frozen" in card
+    assert '<span class="chip bad">Stopped</span>' in card
     assert 'value="approve"' not in card
     assert 'value="deny"' in card
-    assert "❄ frozen" in (await ann.http.get("/")).text
+    assert '<span class="tag bad">stopped</span>' in (await ann.http.get("/")).text
     assert "0 of 1 live gates have confirmed" in (await ann.http.get("/freeze")).text
     await ann.http.post("/freeze/lift", data={"scope": "all", "confirm": "yes"})
     assert "All writes are frozen" not in (await ann.http.get("/")).text

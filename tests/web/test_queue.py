@@ -42,8 +42,8 @@ async def test_filters_stand_in_the_address_and_in_the_refresh(served, ann, visi
     assert queue_of((await ann.http.get("/", params={"agent": "scout"})).text) == [high, low]
     house.add_user("vic", roles="viewer")
     vic = await visitors.signed_in("vic")
-    assert queue_of((await vic.http.get("/", params={"mine": "yes"})).text) == []
-    assert set(queue_of((await ann.http.get("/", params={"mine": "yes"})).text)) == {low, high}
+    assert queue_of((await vic.http.get("/", params={"show": "mine"})).text) == [high, low]
+    assert set(queue_of((await ann.http.get("/", params={"show": "mine"})).text)) == {low, high}
     assert (await ann.http.get("/", params={"risk": "odd"})).status_code == 422
 
 
@@ -53,7 +53,7 @@ async def test_what_one_run_asks_stands_together(served, ann):
     alone = filed(house, 3)
     house.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=alone)
     page = (await ann.http.get("/")).text
-    assert "2 from one run of scout" in page
+    assert "2 requests from one scout run" in page
     assert set(queue_of(page)) == {*run, alone}
 
 
@@ -62,7 +62,10 @@ async def test_the_first_steps_go_when_they_are_done(served, ann, visitors):
     assert "First steps" not in (await ann.http.get("/")).text
     house.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'bob'")
     page = (await ann.http.get("/")).text
-    assert "to do: Invite a second reviewer" in page and "done: Make a key for an agent" in page
+    assert (
+        re.search(r"to do:</span> <a[^>]*>Invite a second reviewer", page)
+        and "done:</span> Create a key for an agent" in page
+    )
     house.add_user("rey", roles="reviewer")
     assert "First steps" not in (await ann.http.get("/")).text
 

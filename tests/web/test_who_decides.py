@@ -115,7 +115,7 @@ async def test_p1_a_token_says_no_more_than_its_person_may(served, house, rules,
     rules.reviewers = Reviewers(people=("bob",), channels=Channels(api="decide"))
     filed = house.file()
     refused = await by_token(served, token("ann"), filed.request_id)
-    assert (refused.status_code, refused.json()["detail"]) == (403, "Its rule leaves this to bob.")
+    assert (refused.status_code, refused.json()["detail"]) == (403, "Only bob can decide this.")
     house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'bob'")
     assert (await by_token(served, token("bob"), filed.request_id)).status_code == 403
     house.run("UPDATE user_account SET roles = 'reviewer' WHERE subject = 'bob'")
@@ -159,24 +159,25 @@ async def test_the_card_says_who_decides_and_how_far_it_is(served, house, rules,
     assert "ann, bob, members of oncall" in await text_of(ann, filed)
     await ann.decide(filed.request_id)
     page = await text_of(ann, filed)
-    assert "2 different people; 1 so far" in page
-    assert "You have approved this already" in page
+    assert "You approved this. Waiting for one more: ann, bob, members of oncall" in page
     assert 'name="verdict"' not in page
     bob = await visitors.signed_in("bob")
-    assert page.count("Ann <span") == (await text_of(bob, filed)).count("Ann <span") == 1
+    assert page.count("<span>Ann</span>") == (await text_of(bob, filed)).count("<span>Ann</span>") == 1
     assert (await text_of(bob, filed)).count('name="verdict"') == 2
     rules.groups = {}
     house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'ann'")
-    assert "does not count any more" in await text_of(bob, filed)
-    assert "; 0 so far" in await text_of(bob, filed)
+    assert "no longer counts" in await text_of(bob, filed)
+    assert "0 of 2 approvals" in await text_of(bob, filed)
 
 
 async def test_p8_who_denied_is_not_named_among_those_who_approved(served, house, rules, ann):
     filed = house.file()
     house.decide(filed.request_id, who="cat")
     house.decide(filed.request_id, "deny", who="bob", comment="not now")
-    (names,) = re.findall(r"<dt>Approved by</dt><dd>(.*?)</dd>", await text_of(ann, filed))
-    assert ("Cat" in names, "Bob" in names) == (True, False)
+    (votes,) = re.findall(
+        r'<section class="box flat" aria-labelledby="quorum">(.*?)</section>', await text_of(ann, filed), re.DOTALL
+    )
+    assert ("Cat" in votes, "Bob" in votes) == (True, False)
 
 
 async def test_p1_an_owner_sees_why_they_may_not_approve_and_may_still_deny(served, house, rules, ann):
@@ -186,7 +187,7 @@ async def test_p1_an_owner_sees_why_they_may_not_approve_and_may_still_deny(serv
     )
     filed = house.file()
     page = await text_of(ann, filed)
-    assert "You may not approve this. You own this agent" in page
+    assert "You cannot approve this. You own this agent" in page
     assert re.findall(r'name="verdict" value="(\w+)"', page) == ["deny"]
     refused = await ann.decide(filed.request_id)
     assert (refused.status_code, "You own this agent" in refused.text) == (403, True)
@@ -199,11 +200,11 @@ async def test_an_escalation_shows_on_the_card_and_gives_the_form(served, house,
     filed = house.file()
     cat = await visitors.signed_in("cat")
     page = await text_of(cat, filed)
-    assert "You may not decide this. Its rule leaves this to ann." in page
+    assert "You cannot decide this. Only ann can decide this." in page
     assert 'name="verdict"' not in page
     house.clock.forward(60)
     house.write(house.service.reminders.sweep)
-    assert "escalated to oncall" in await text_of(cat, filed)
+    assert "members of oncall" in await text_of(cat, filed)
     assert (await cat.decide(filed.request_id)).status_code == 303
 
 

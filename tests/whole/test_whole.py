@@ -68,7 +68,7 @@ async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_too
     await page.fill("#name", "ann")
     await page.fill("#password", "correct horse battery")
     await page.click("button.good")
-    await page.wait_for_selector("h1:has-text('Nothing waiting')")
+    await page.wait_for_selector("h1:has-text('caught up')")
     await listening(port)
 
     with anyio.fail_after(60):
@@ -83,25 +83,26 @@ async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_too
                 enforced.call_tool("refund_order", {"order_id": 1042, "amount_cents": order["total_cents"]})
             )
             await page.click("a:has-text('of order 1042')")  # it came by itself: nothing was reloaded
-            assert await page.inner_text("h1") == "Refund $120.00 of order 1042"
+            assert await page.inner_text("#card h1") == "Refund $120.00 of order 1042"
             assert "scout" in await page.inner_text("main")
             assert orders(installed) == before
             await page.click("button.good")
             result = await approved
-            await page.wait_for_selector(".chip:has-text('succeeded')")
-            assert '"refunded_cents": 12000' in await page.inner_text("pre")
+            await page.wait_for_selector(".state:has-text('Succeeded')")
+            assert '"refunded_cents": 12000' in await page.inner_text("section[aria-labelledby=result] pre")
 
             denied = tasks.create_task(
                 cooperative.call_tool("refund_order", {"order_id": 1043, "amount_cents": 100, "approval_reason": "why"})
             )
             await page.click("a:has-text('Queue')")
             await page.click("a:has-text('order_id=1043')")
-            assert "cooperative" in await page.inner_text(".chips")
-            assert await page.inner_text("blockquote") == "why"
+            assert "Bypassable gate" in await page.inner_text("#card .head")
+            assert await page.inner_text(".says blockquote") == "why"
+            await page.click("#deny-open > summary")
             await page.fill("#reason", "Offer store credit <b>instead</b>")
-            await page.click("button.bad")
+            await page.click("#deny button.bad")
             refusal = await denied
-            await page.wait_for_selector(".chip:has-text('denied')")
+            await page.wait_for_selector(".state:has-text('Denied')")
 
     assert not result.is_error
     assert result.structured_content["refunded_now_cents"] == 12000

@@ -41,6 +41,17 @@ _WAITING = Statement(
         _sessions.c.last_seen_at > bindparam("since"),
     )
 )
+_AWAITED = Statement(
+    select(_callers.c.request_id)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .where(
+        _callers.c.request_id <= bindparam("last"),
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+    .distinct()
+)
 _CALLERS = Statement(
     select(func.count().label("n"))
     .select_from(_callers)
@@ -89,6 +100,12 @@ def waiting(reader: Reader, request_id: str) -> int:
     """How many callers are known to wait for this request."""
     row = reader.one(_WAITING, request_id=request_id, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
     return row.n if row is not None else 0
+
+
+def waited_for(reader: Reader, last: str) -> set[str]:
+    """The requests, up to the id `last`, that a caller is known to wait for."""
+    since = reader.now - round(FORGOTTEN_SECONDS * SECOND)
+    return {row.request_id for row in reader.all(_AWAITED, last=last, since=since)}
 
 
 def callers(reader: Reader) -> int:

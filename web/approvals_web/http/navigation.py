@@ -12,19 +12,19 @@ Links = list[tuple[str, str]]
 _OFTEN = (
     ("/", "Queue", EVERYBODY),
     ("/history", "History", EVERYBODY),
-    ("/grants", "Grants", EVERYBODY),
     ("/agents", "Agents", EVERYBODY),
     ("/servers", "Servers", EVERYBODY),
-    ("/freeze", "Freeze", EVERYBODY),
+    ("/policy", "Rules", EVERYBODY),
+    ("/figures", "Insights", EVERYBODY),
 )
 _SELDOM = (
-    ("/policy", "Policy", EVERYBODY),
-    ("/rollout", "Rollout", EVERYBODY),
-    ("/figures", "Figures", EVERYBODY),
+    ("/grants", "Temporary permissions", EVERYBODY),
+    ("/rollout", "Enforcement", EVERYBODY),
+    ("/freeze", "Emergency stop", EVERYBODY),
     ("/users", "Users", OVERSEERS),
-    ("/audit", "Audit", EVERYBODY),
-    ("/notices", "Notices", frozenset({"admin"})),
-    ("/outbox", "Outbox", OVERSEERS),
+    ("/audit", "Audit log", EVERYBODY),
+    ("/notices", "Security log", frozenset({"admin"})),
+    ("/outbox", "Notifications", OVERSEERS),
 )
 
 
@@ -34,6 +34,11 @@ class Navigation(NamedTuple):
     often: Links
     seldom: Links
     """Behind “More”."""
+
+    @property
+    def every(self) -> Links:
+        """Where there is room for one menu only."""
+        return [*self.often, *self.seldom]
 
 
 def navigation(person: Person) -> Navigation:

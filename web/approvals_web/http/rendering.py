@@ -1,21 +1,42 @@
-"""Templates: one file serves page, htmx response (its block `live`) and live update. Autoescape is always on."""
+"""Templates: one file serves page, htmx response (its block `live`) and live update. Autoescape is always on, and every
+text is made safe to read where it is put out: nothing in it hides or reorders itself."""
 
+import gzip
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from jinja2_fragments.fastapi import Jinja2Blocks
+from markupsafe import Markup, escape
 
-from approvals.instant import Instant, to_datetime
+from approvals.instant import Instant
 from approvals.service.controls.freezes import concerning
 from approvals.service.service import Service
 from approvals.service.text import visible
+from approvals_web.http import moments, words
 from approvals_web.http.assets import address
 from approvals_web.http.navigation import navigation
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+SMALLEST = 1400
+"""Bytes that one packet holds: below, compressing saves nothing."""
+
+
+def _shown(text: str) -> str:
+    return visible(text, keep="\n\t")
+
+
+def _readable(value: Any) -> Any:
+    """What every expression of a template goes through."""
+    return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -23,6 +44,7 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=_readable,
 )
 _templates = Jinja2Blocks(env=_environment)
 
@@ -30,24 +52,53 @@ _templates = Jinja2Blocks(env=_environment)
 def page(
     request: Request,
     name: str,
-    context: Mapping[str, Any],
+    context: "Mapping[str, Any] | DataclassInstance",
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    block: str = "",
 ) -> Response:
-    """The page, or only its live block when htmx asks for that."""
-    block = "live" if request.headers.get("hx-request") == "true" and status == 200 else None
-    always = {"nonce": request.state.nonce, "person": None, "here": request.url.path}
-    standing = {"freezes": getattr(request.state, "freezes", [])} | _trouble(request)
-    given = always | standing | dict(context)
-    vary = {"Vary": "HX-Request"} | dict(headers or {})
-    return _templates.TemplateResponse(request, name, given, status_code=status, headers=vary, block_name=block)
+    """The page, or only its block when htmx asks for that: its block `live` where all went well, or the one named."""
+    part = (block or ("live" if status == 200 else None)) if is_part(request) else None
+    given = _always(request) | _plain(context)
+    vary = {"Vary": "HX-Request, Accept-Encoding"} | dict(headers or {})
+    made = _templates.TemplateResponse(request, name, given, status_code=status, headers=vary, block_name=part)
+    return _compressed(request, made)
 
 
-def _trouble(request: Request) -> dict[str, Any]:
-    """What every page says to whoever is signed in."""
+def is_part(request: Request) -> bool:
+    """Whether a part of a page is asked for."""
+    return request.headers.get("hx-request") == "true"
+
+
+def _always(request: Request) -> dict[str, Any]:
+    """What every page knows, and says to whoever is signed in."""
     service: Service = request.app.state.service
-    return {"policy_trouble": service.policy.trouble, "notifier_trouble": service.trouble()}
+    return {
+        "nonce": request.state.nonce,
+        "person": None,
+        "here": request.url.path,
+        "now": service.database.clock.now(),
+        "freezes": getattr(request.state, "freezes", []),
+        "policy_trouble": service.policy.trouble,
+        "notifier_trouble": service.trouble(),
+    }
+
+
+def _plain(context: "Mapping[str, Any] | DataclassInstance") -> dict[str, Any]:
+    if is_dataclass(context):
+        return {field.name: getattr(context, field.name) for field in fields(context)}
+    return dict(context)
+
+
+def _compressed(request: Request, made: Response) -> Response:
+    """A page is text that repeats itself: a sixth of it travels."""
+    if len(made.body) < SMALLEST or "gzip" not in request.headers.get("accept-encoding", ""):
+        return made
+    made.body = gzip.compress(made.body, compresslevel=4, mtime=0)
+    made.headers["Content-Encoding"] = "gzip"
+    made.headers["Content-Length"] = str(len(made.body))
+    return made
 
 
 def fragment(name: str, **context: Any) -> str:
@@ -55,27 +106,27 @@ def fragment(name: str, **context: Any) -> str:
     return _environment.get_template(name).render(context)
 
 
-def when(at: Instant | None) -> str:
-    return "" if at is None else to_datetime(at).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _span(seconds: float) -> str:
-    """Whole minutes above two, else seconds."""
-    left = timedelta(seconds=round(seconds))
-    hours, minutes = divmod(int(left.total_seconds()) // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes >= 2 else f"{int(left.total_seconds())} s"
-
-
-def _shown(text: str) -> str:
-    return visible(text, keep="\n\t")
+def _exactly(value: object) -> Markup:
+    """For what a form sends back: escaped, and not a character of it changed."""
+    return escape(value)
 
 
 def _as_json(value: Any) -> str:
     """A value of the record's as JSON, which reads the same to everybody."""
-    return _shown(json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)
 
 
-_environment.filters |= {"as_json": _as_json, "when": when, "span": _span, "visible": _shown}
-_environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation}
+@pass_context
+def _ago(context: Context, at: Instant | None) -> Markup:
+    return moments.ago(at, context["now"])
+
+
+_environment.filters |= {
+    "ago": _ago,
+    "as_json": _as_json,
+    "exactly": _exactly,
+    "span": moments.span,
+    "visible": _shown,
+    "when": moments.exact,
+}
+_environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation, "lexicon": words}

@@ -106,12 +106,8 @@ def _form(
     fields = grant_forms.fields(json.loads(row.arguments), given)
     agent = credentials.agent(reader, row.agent_id) if row.agent_id is not None else None
     shown = {"person": person, "status": status, "agent": agent, "limits": limits, "fields": fields}
-    return (
-        what(service, reader, row)
-        | shown
-        | counts
-        | {"said": "", "terms": "", "seen": "", "notice": "", "status_code": 200}
-    )
+    blank = {"said": "", "terms": "", "seen": "", "notice": "", "status_code": 200}
+    return {"row": row, "what": what(service, reader, row)} | shown | counts | blank
 
 
 def _said(
@@ -124,5 +120,5 @@ def _said(
     made = grant_forms.terms_of(json.loads(row.arguments), given)
     text = made.dump()
     grants.check(reader, row, person, "approve", text, on_content(reader, row))
-    seen = seen_token(service, person, row.id, row.content_version, row.digest, form["card_hash"], text)
+    seen = seen_token(service, person, row.id, row.content_version, row.digest, form["what"].card_hash, text)
     return {"said": grant_terms.sentence(made, form["agent"].name, row.server, row.tool), "terms": text, "seen": seen}

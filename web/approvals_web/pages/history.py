@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
@@ -18,7 +18,7 @@ from approvals.service.storage.database import Reader
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.queue.listing import items
+from approvals_web.pages.queue.listing import Listed, items
 
 PAGE, CHUNK = 50, 500
 MOST = 100_000
@@ -75,16 +75,14 @@ def _lines(service: Service, asked: Asked, form: str) -> Iterator[str]:
     cursor, left, head = asked.cursor, MOST, True
     while left > 0:
         found, rows = service.read_now(partial(_look, service=service, asked=asked, cursor=cursor, limit=CHUNK))
-        lines = [export.facts(item["row"], item["status"], item["agent"]) for item in rows]
+        lines = [export.facts(item.row, item.status, item.agent) for item in rows]
         yield written(lines, head=head)
         head, left, cursor = False, left - len(rows), found.after or ""
         if not cursor:
             return
 
 
-def _look(
-    reader: Reader, service: Service, asked: Asked, cursor: str, limit: int
-) -> tuple[Found, list[dict[str, Any]]]:
+def _look(reader: Reader, service: Service, asked: Asked, cursor: str, limit: int) -> tuple[Found, list[Listed]]:
     agents = {row.name: row.id for row in servers.agents(reader)}
     words = tuple(fulltext.split(asked.q)[:8])
     if (asked.agent and asked.agent not in agents) or (asked.q.strip() and not words):

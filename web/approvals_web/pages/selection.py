@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Form, Query, Request, Response
@@ -24,7 +25,7 @@ from approvals.service.storage.tables.rows import RequestRow, RequestRun
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.card.view import seen_token, what
+from approvals_web.pages.card.view import What, seen_token, what
 
 MOST = 20
 
@@ -38,7 +39,7 @@ Lines = Annotated[list[str], Form(alias="shown", min_length=1, max_length=MOST)]
 def selected(request: Request, person: SignedIn, service: TheService, ids: Ids = []) -> Response:  # noqa: B006
     """What would be decided, request by request. Raises Invalid for what is not decided together."""
     shown = service.read_now(lambda reader: _together(service, reader, person, ids))
-    return page(request, "selection.html", {"person": person, "shown": shown, "first": shown[0]["row"]})
+    return page(request, "selection.html", {"person": person, "shown": shown, "first": shown[0].what.row})
 
 
 @router.post("/selection")
@@ -74,10 +75,18 @@ def check_together(rows: Iterable[RequestRow], *, ended: bool = False) -> None:
         raise NotPossible("Some of these do not wait any more.", hint="Select again.")
 
 
-def _together(service: Service, reader: Reader, person: Person, ids: Ids) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Shown:
+    """One of those selected, as the page shows it; and the line by which its form says so."""
+
+    what: What
+    line: str
+
+
+def _together(service: Service, reader: Reader, person: Person, ids: Ids) -> list[_Shown]:
     rows = [service.statuses.row(reader, request_id) for request_id in dict.fromkeys(ids)]
     check_together(rows)
-    return [_shown(service, reader, person, row) for row in rows]
+    return [_shown(service, reader, person, row, number) for number, row in enumerate(rows, 1)]
 
 
 class _Posted:
@@ -99,11 +108,10 @@ class _Posted:
             raise Invalid("This form cannot be read.", hint="Select again.") from None
 
 
-def _shown(service: Service, reader: Reader, person: Person, row: RequestRun) -> dict[str, Any]:
-    content = what(service, reader, row)
-    seen = seen_token(service, person, row.id, row.content_version, row.digest, content["card_hash"])
-    line = json.dumps([row.id, row.content_version, row.digest, content["card_hash"], seen])
-    return content | {"line": line, "row": row}
+def _shown(service: Service, reader: Reader, person: Person, row: RequestRow, number: int) -> _Shown:
+    content = what(service, reader, row, of=f"-{number}")
+    seen = seen_token(service, person, row.id, row.content_version, row.digest, content.card_hash)
+    return _Shown(content, json.dumps([row.id, row.content_version, row.digest, content.card_hash, seen]))
 
 
 async def _one(

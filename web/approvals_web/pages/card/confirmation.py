@@ -24,7 +24,7 @@ def to_type(risk: str, template: str | None, tool: str, arguments: Any) -> str:
 def check(expected: str, typed: str) -> None:
     """Raises Invalid unless it was typed. Spaces around it do not matter."""
     if expected and typed.strip() != expected:
-        raise Invalid(f"This is critical: type {expected} to approve it.", hint="Look which object it is about.")
+        raise Invalid(f"That doesn't match. Type {expected} to approve.", hint="Look which object it is about.")
 
 
 def _value(path: str, arguments: Any) -> str:

@@ -1,13 +1,23 @@
 """How a claimed request ran, as far as anybody knows: what a person needs to settle an unknown outcome."""
 
+from dataclasses import dataclass
+
+from approvals.instant import Instant
 from approvals.service.identity import credentials, users
 from approvals.service.requests.verifications import is_there
 from approvals.service.storage.database import Reader
 from approvals.service.storage.tables import Execution, GateSession
 from approvals.service.storage.tables.handles import SESSION
-from approvals_web.http.rendering import when
 
-Line = tuple[str, str]
+
+@dataclass(frozen=True)
+class Fact:
+    """A name, and what is known under it; with the moment, where it has one."""
+
+    name: str
+    words: str = ""
+    at: Instant | None = None
+
 
 _FOUND = {
     "succeeded": "it took effect",
@@ -17,16 +27,17 @@ _FOUND = {
 }
 
 
-def lines(reader: Reader, execution: Execution) -> list[Line]:
-    """Names and what is known under each."""
+def facts(reader: Reader, execution: Execution) -> list[Fact]:
+    """In the order in which they came about."""
     session = reader.one(SESSION, id=execution.session_id)
+    ended = execution.lease_until <= reader.now
     return [
-        ("Claimed", when(execution.claimed_at)),
-        ("By the gate", _gate(reader, session) if session else execution.session_id),
-        ("Its lease ended" if execution.lease_until <= reader.now else "Its lease ends", when(execution.lease_until)),
-        ("That process", _process(session, reader.now) if session else "unknown"),
-        *([("The tool's own check", _check(execution))] if execution.checked else []),
-        *([("Settled", _settled(reader, execution))] if _was_settled(execution) else []),
+        Fact("Started", at=execution.claimed_at),
+        Fact("Server process", _gate(reader, session) if session else execution.session_id),
+        Fact("Deadline passed" if ended else "Deadline", at=execution.lease_until),
+        _process(session, reader.now) if session else Fact("Connection", "unknown"),
+        *([_check(execution)] if execution.checked else []),
+        *([Fact("Recorded", _settled(reader, execution))] if _was_settled(execution) else []),
     ]
 
 
@@ -36,19 +47,19 @@ def _gate(reader: Reader, session: GateSession) -> str:
     return f"{label}, process {session.id}"
 
 
-def _process(session: GateSession, now: int) -> str:
+def _process(session: GateSession, now: int) -> Fact:
     if session.closed_at is not None:
-        return f"ended in order, {when(session.closed_at)}"
+        return Fact("Stopped in order", at=session.closed_at)
     if session.lost_at is not None:
-        return f"lost: fell silent, {when(session.lost_at)}"
+        return Fact("Connection lost", "the server stopped responding", session.lost_at)
     if not is_there(session, now):
-        return f"silent since {when(session.last_seen_at)}"
-    return f"there, last heard {when(session.last_seen_at)}"
+        return Fact("Silent since", at=session.last_seen_at)
+    return Fact("Connected", "last heard", session.last_seen_at)
 
 
-def _check(execution: Execution) -> str:
+def _check(execution: Execution) -> Fact:
     note = f": {execution.checked_note}" if execution.checked_note else ""
-    return f"{_FOUND[execution.checked or '']}{note} ({when(execution.checked_at)})"
+    return Fact("The tool's own check", f"{_FOUND[execution.checked or '']}{note}", execution.checked_at)
 
 
 def _was_settled(execution: Execution) -> bool:

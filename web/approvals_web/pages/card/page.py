@@ -1,12 +1,16 @@
 """The card: what would run, by whom, why it is held; deciding and settling."""
 
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Form, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from approvals.errors import (
     ApprovalsError,
@@ -15,28 +19,51 @@ from approvals.errors import (
     Stale,
 )
 from approvals.protocol.fields import Identifier
-from approvals.protocol.messages import Decision
+from approvals.protocol.messages import Decision, RequestStatus
+from approvals.service.authority import on_content
 from approvals.service.identity.users import Person
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
-from approvals.service.storage.database import Transaction
+from approvals.service.storage.database import Reader, Transaction
 from approvals_web.http.deps import Admin, SignedIn, TheService
-from approvals_web.http.rendering import page
+from approvals_web.http.rendering import is_part, page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.card.view import check_typed, context, seen_token
+from approvals_web.pages.card.view import Card, check_typed, context, seen_token
 from approvals_web.pages.card.viewers import Onlookers
+from approvals_web.pages.queue.filter import QueueFilter
+from approvals_web.pages.queue.inbox import Inbox, inbox, next_of
 
 router = PageRouter()
 
 
+@dataclass(frozen=True)
+class CardPage:
+    """What `card.html` needs."""
+
+    person: Person
+    card: Card
+    inbox: Inbox | None = None
+    """The list beside it; None where only the card is asked for."""
+    done: RequestStatus | None = None
+    """The request that this person has just decided."""
+    open_id: str = ""
+    """The request that stands open beside the list."""
+
+
 @router.get("/requests/{request_id}")
-async def card(request_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
-    """The card of one request."""
+async def card(
+    request_id: Identifier,
+    request: Request,
+    person: SignedIn,
+    service: TheService,
+    after: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """The card of one request, beside the list. `after` is the request that was decided just before."""
+    done = await service.read(lambda reader: _done(service, reader, person, after)) if after else None
     shown = await context(service, request_id, person)
-    onlookers: Onlookers = request.app.state.onlookers
-    looking = onlookers.look(request_id, person, shown["now"])
-    return page(request, "card.html", shown | {"looking": looking})
+    headers = {"HX-Push-Url": f"/requests/{request_id}"} if after else {}
+    return await _page(request, service, person, shown, done=done, headers=headers)
 
 
 @router.get("/requests/{request_id}/arguments")
@@ -61,6 +88,8 @@ class DecisionForm(BaseModel):
     """The terms of further calls to allow, as this person was shown them."""
     typed: str = Field("", max_length=500)
     """The name of the object, where the risk is critical."""
+    stay: str = Field("", max_length=3)
+    """Whether this person stays on the request after deciding."""
 
 
 async def decision_form(request: Request) -> DecisionForm:
@@ -96,7 +125,8 @@ async def decide(
         await service.write(decided)
     except (Conflict, Invalid) as error:
         return await _again(request, service, request_id, person, error, form.comment)
-    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+    onward = None if form.stay else await service.read(lambda reader: _onward(service, reader, person, request_id))
+    return RedirectResponse(f"/requests/{onward or request_id}?after={request_id}", status_code=303)
 
 
 @router.post("/requests/{request_id}/settlement")
@@ -168,7 +198,52 @@ def _decision(form: DecisionForm) -> Decision:
 async def _again(
     request: Request, service: Service, request_id: str, person: Person, error: ApprovalsError, draft: str
 ) -> Response:
-    """The fresh card, what went wrong above it, and what was typed."""
+    """The fresh card, what went wrong, and what was typed."""
     notice = f"{error.detail} {error.hint}".strip()
-    shown = await context(service, request_id, person) | {"notice": notice, "draft": draft}
-    return page(request, "card.html", shown, status=error.status)
+    shown = replace(await context(service, request_id, person), notice=notice, draft=draft)
+    return await _page(
+        request,
+        service,
+        person,
+        shown,
+        status=error.status,
+        headers={"HX-Push-Url": f"/requests/{request_id}"},
+    )
+
+
+async def _page(
+    request: Request,
+    service: Service,
+    person: Person,
+    shown: Card,
+    *,
+    done: RequestStatus | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The card, with the list beside it unless htmx asks for the card alone."""
+    onlookers: Onlookers = request.app.state.onlookers
+    now = service.database.clock.now()
+    shown = replace(shown, looking=onlookers.look(shown.row.id, person, now))
+    beside = None
+    if not is_part(request):
+        slack = request.app.state.slack is not None
+        beside = await run_in_threadpool(
+            service.read_now, lambda reader: inbox(service, reader, person, QueueFilter(), slack=slack)
+        )
+    given = CardPage(person, shown, beside, done, open_id=shown.row.id)
+    return page(request, "card.html", given, block="card", status=status, headers=headers)
+
+
+def _onward(service: Service, reader: Reader, person: Person, request_id: str) -> str | None:
+    """The next request that waits for this person."""
+    row = next_of(service, reader, person, service.statuses.row(reader, request_id))
+    return None if row is None else row.id
+
+
+def _done(service: Service, reader: Reader, person: Person, request_id: str) -> RequestStatus | None:
+    """What was decided just before, if it is this person's doing."""
+    row = service.statuses.find(reader, request_id)
+    if row is None or all(vote.user_id != person.id for vote in on_content(reader, row)):
+        return None
+    return service.statuses.of(row, reader.now)

@@ -1,14 +1,16 @@
 """What happened to a request so far, from the audit record."""
 
 import json
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
+from approvals.instant import Instant
 from approvals.service.identity import credentials, users
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
+from approvals_web.http.words import KINDS, STATES
 
 _events = table_of(AuditEvent)
 _payloads = table_of(AuditPayload)
@@ -23,22 +25,33 @@ _TIMELINE = Statement(
 )
 
 
-def events(reader: Reader, request_id: str) -> list[dict[str, Any]]:
-    """The first hundred, in order; `seq` is the link of the chain that holds it, None while it is not linked."""
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened."""
+
+    id: int
+    at: Instant
+    kind: str
+    who: str
+    said: str
+    seq: int | None
+    """The link of the chain that holds it; None while it is not linked."""
+
+    @property
+    def what(self) -> str:
+        last = self.kind.partition(".")[2]
+        return KINDS.get(self.kind) or STATES.get(last) or self.kind.replace(".", " ").replace("_", " ").capitalize()
+
+
+def events(reader: Reader, request_id: str) -> list[Event]:
+    """The first hundred, in order."""
     return [_event(reader, event) for event in reader.all(_TIMELINE, subject=request_id)]
 
 
-def _event(reader: Reader, event: Row) -> dict[str, Any]:
+def _event(reader: Reader, event: Row) -> Event:
     payload = json.loads(event.body or "{}")
     said = "(words erased)" if event.body is None else payload.get("comment") or payload.get("because") or ""
-    return {
-        "id": event.id,
-        "at": event.at,
-        "kind": event.kind,
-        "who": who(reader, event.actor),
-        "said": said,
-        "seq": event.seq,
-    }
+    return Event(event.id, event.at, event.kind, who(reader, event.actor), said, event.seq)
 
 
 def who(reader: Reader, actor: str) -> str:
@@ -46,11 +59,11 @@ def who(reader: Reader, actor: str) -> str:
     kind, _, name = actor.partition(":")
     if kind == "user":
         user = users.find(reader, name)
-        return actor if user is None else f"user {user.name}"
+        return actor if user is None else user.name
     if kind == "agent":
         agent = credentials.agent(reader, name)
         return actor if agent is None else f"agent {agent.name}"
     if kind == "installation":
         installation = credentials.installation(reader, name)
-        return actor if installation is None else f"installation {installation.server}"
-    return actor
+        return actor if installation is None else f"server {installation.server}"
+    return {"system": "the service"}.get(actor, actor)

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from starlette.concurrency import run_in_threadpool
 
-from approvals.instant import SECOND
+from approvals.instant import SECOND, Instant
 from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
+from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
-from approvals.service.history.argument_rows import lines
+from approvals.service.history.argument_rows import Line, lines
 from approvals.service.identity import agent_owners, credentials, users
 from approvals.service.identity.users import Person
 from approvals.service.policies import versions
@@ -22,16 +24,17 @@ from approvals.service.requests.settlements import MARGIN_SECONDS
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row
-from approvals.service.storage.tables import Agent, DecisionRow
+from approvals.service.storage.tables import Agent, DecisionRow, Execution, Installation, StandingGrant, User
 from approvals.service.storage.tables.handles import EXECUTION
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
-from approvals_web.http.rendering import fragment, when
+from approvals_web.http.moments import relative
+from approvals_web.http.rendering import fragment
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
 from approvals_web.pages.card.confirmation import to_type
-from approvals_web.pages.card.decision_panel import deciding
-from approvals_web.pages.card.views import views
+from approvals_web.pages.card.decision_panel import Deciding, deciding
+from approvals_web.pages.card.views import View, views
 
 SIMILAR = 5
 """Past decisions on the card."""
@@ -39,10 +42,97 @@ MAX_RAW = 12_000
 """Characters of raw arguments on the card itself; beyond, they have a page of their own."""
 
 
-async def context(service: Service, request_id: str, person: Person) -> dict[str, Any]:
-    """Everything the card's templates need. Raises NotFound."""
+@dataclass(frozen=True)
+class What:
+    """What would run, as `_what.html` shows it."""
+
+    row: RequestRow
+    views: list[View]
+    more_views: bool
+    lines: list[Line]
+    more: int
+    max_raw: int = MAX_RAW
+    of: str = ""
+    """A suffix of its ids, where several are on one page."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether something is in the JSON alone."""
+        return bool(self.more or any(view.cut for view in self.views) or any(line.more for line in self.lines))
+
+    @cached_property
+    def card_hash(self) -> str:
+        """Of all that is shown."""
+        return hashlib.sha256(fragment("_what.html", what=self).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What is known of earlier requests like this one."""
+
+    decided: list[Row]
+    counted: precedents.Count
+
+
+@dataclass(frozen=True)
+class Card:
+    """One request as one person sees it."""
+
+    what: What
+    status: RequestStatus
+    warnings: list[warnings.Warning]
+    passed: Passed
+    to_type: str
+    accepted: str
+    """Since when the tool's definition stands."""
+    agent: Agent | None
+    owners: Sequence[Row | User]
+    installation: Installation | None
+    client: dict[str, str]
+    passage: diff.Passage | None
+    waiting: int
+    deciding: Deciding
+    further: dict[str, str]
+    granted_by: StandingGrant | None
+    granted: StandingGrant | None
+    events: list[timeline.Event]
+    execution: Execution | None
+    evidence: list[execution_facts.Fact]
+    settle_from: Instant | None
+    seen: str
+    looking: list[str] = field(default_factory=list)
+    """Who else has it open."""
+    notice: str = ""
+    """What went wrong with what this person just did."""
+    draft: str = ""
+    """What they had typed."""
+
+    @property
+    def row(self) -> RequestRow:
+        return self.what.row
+
+    @property
+    def card_hash(self) -> str:
+        return self.what.card_hash
+
+    @property
+    def title(self) -> str:
+        return f"{self.row.summary} · Approvals"
+
+    @property
+    def agent_name(self) -> str:
+        return self.agent.name if self.agent else "The agent"
+
+    @property
+    def afterwards(self) -> str:
+        """What happens once it is approved."""
+        return "It runs at once: the agent is waiting" if self.waiting else "It runs when the agent asks again"
+
+
+async def context(service: Service, request_id: str, person: Person) -> Card:
+    """All of a card. Raises NotFound."""
     return await run_in_threadpool(
-        service.read_now, lambda reader: _context(service, reader, request_id, person)
+        service.read_now, lambda reader: card_of(service, reader, request_id, person)
     )  # a call may hold a hundred thousand values: others are served meanwhile
 
 
@@ -60,16 +150,14 @@ def seen_token(
     return service.keyring.seen(person.session_id, person.id, *shown)
 
 
-def what(service: Service, reader: Reader, row: RequestRow) -> dict[str, Any]:
-    """What `_what.html` needs, and the hash of what it shows."""
+def what(service: Service, reader: Reader, row: RequestRow, of: str = "") -> What:
+    """What a request would run, and the hash of what is shown of it."""
     definition = service.registry.definition(reader, row.server, row.tool_hash)
     layout = Layout(definition.input_schema)
     arguments = layout.arranged(json.loads(row.arguments))
     found, more_views = views(arguments, formats(definition.summary or "") if row.reviewed else {})
     shown, more = lines(arguments, {path for view in found for path in view.covers}, layout)
-    content = {"row": row, "views": found, "more_views": more_views, "lines": shown, "more": more}
-    content |= {"max_raw": MAX_RAW, "of": ""}
-    return content | {"card_hash": hashlib.sha256(fragment("_what.html", **content).encode()).hexdigest()}
+    return What(row, found, more_views, shown, more, of=of)
 
 
 def name_to_type(service: Service, reader: Reader, row: RequestRow) -> str:
@@ -85,49 +173,41 @@ def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -
         confirmation.check(name_to_type(service, reader, row), typed)
 
 
-def _context(service: Service, reader: Reader, request_id: str, person: Person) -> dict[str, Any]:
+def card_of(service: Service, reader: Reader, request_id: str, person: Person) -> Card:
+    """As `context`, within a transaction that reads."""
     row = service.statuses.row(reader, request_id)
     status = service.statuses.of(row, reader.now)
     content = what(service, reader, row)
-    card_hash, arguments = content["card_hash"], json.loads(row.arguments)
-    votes = on_content(reader, row)
     agent = credentials.agent(reader, row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
     history = precedents.decided(reader, row)
-    return content | {
-        "person": person,
-        "title": f"{status.state}: {row.summary} · Approvals",
-        "status": status,
-        "warnings": [
+    return Card(
+        what=content,
+        status=status,
+        warnings=[
             *warnings.of_request(row, status.state, execution),
-            *warnings.of_arguments(arguments, content["views"]),
+            *warnings.of_arguments(json.loads(row.arguments), content.views),
             *_of_history(service, reader, row, history),
         ],
-        "history": history[:SIMILAR],
-        "counted": precedents.count(history, reader.now),
-        "to_type": name_to_type(service, reader, row),
-        "accepted": _acceptance(service, reader, row),
-        "looking": [],
-        "now": reader.now,
-        "agent": agent,
-        "owners": agent_owners.owners(reader, row.agent_id) if row.agent_id else [],
-        "installation": credentials.installation(reader, row.installation_id),
-        "client": json.loads(row.client),
-        "facts": json.loads(row.facts),
-        "passage": _passage(reader, row),
-        "waiting": presence.waiting(reader, row.id),
-        "deciding": deciding(service, reader, row, person),
-        "further": further(service, reader, row, person, votes, agent, card_hash),
-        "granted_by": grants.behind(reader, row.id),
-        "granted": grants.of_request(reader, row.id),
-        "events": timeline.events(reader, row.id),
-        "execution": execution,
-        "evidence": execution_facts.lines(reader, execution) if execution else [],
-        "settle_from": execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
-        "seen": seen_token(service, person, row.id, row.content_version, row.digest, card_hash),
-        "notice": "",
-        "draft": "",
-    }
+        passed=Passed(history[:SIMILAR], precedents.count(history, reader.now)),
+        to_type=name_to_type(service, reader, row),
+        accepted=_acceptance(service, reader, row),
+        agent=agent,
+        owners=agent_owners.owners(reader, row.agent_id) if row.agent_id else [],
+        installation=credentials.installation(reader, row.installation_id),
+        client=json.loads(row.client),
+        passage=_passage(reader, row),
+        waiting=presence.waiting(reader, row.id),
+        deciding=deciding(service, reader, row, person),
+        further=further(service, reader, row, person, on_content(reader, row), agent, content.card_hash),
+        granted_by=grants.behind(reader, row.id),
+        granted=grants.of_request(reader, row.id),
+        events=timeline.events(reader, row.id),
+        execution=execution,
+        evidence=execution_facts.facts(reader, execution) if execution else [],
+        settle_from=execution.lease_until + round(MARGIN_SECONDS * SECOND) if execution else None,
+        seen=seen_token(service, person, row.id, row.content_version, row.digest, content.card_hash),
+    )
 
 
 def further(
@@ -164,10 +244,10 @@ def _passage(reader: Reader, row: RequestRow) -> diff.Passage | None:
     return diff.passages(version.text).get(row.rule) if version is not None else None
 
 
-def _of_history(service: Service, reader: Reader, row: RequestRow, history: list[Row]) -> Iterator[str]:
+def _of_history(service: Service, reader: Reader, row: RequestRow, history: list[Row]) -> Iterator[warnings.Warning]:
     if (before := precedents.ran(reader, row)) is not None:
-        how = f", and {before.outcome.replace('_', ' ')}" if before.outcome else ""
-        yield f"The same call ran before: {when(before.claimed_at)}{how} (request {before.id})."
+        how = f" and {before.outcome.replace('_', ' ')}" if before.outcome else ""
+        yield warnings.Warning(f"The same call ran {relative(before.claimed_at, reader.now)}{how}.", before.id)
     if (refused := precedents.refused(history, row)) is not None and refused.id < row.id:
         yield from warnings.of_refusal(row, service.statuses.row(reader, refused.id))
 
@@ -177,6 +257,7 @@ def _acceptance(service: Service, reader: Reader, row: RequestRow) -> str:
     installation = credentials.installation(reader, row.installation_id)
     tool = service.registry.tool(reader, installation, row.tool) if installation is not None else None
     if tool is None or tool.accepted_hash != row.tool_hash:
-        return "not the one that stands"
-    by = "when the gate first registered it" if tool.accepted_by.startswith("installation:") else ""
-    return f"accepted {when(tool.accepted_at)}, {by or 'by ' + timeline.who(reader, tool.accepted_by)}"
+        return "not the accepted one"
+    since = relative(tool.accepted_at or reader.now, reader.now)
+    by_itself = tool.accepted_by.startswith("installation:")
+    return f"first seen {since}" if by_itself else f"accepted {since} by {timeline.who(reader, tool.accepted_by)}"

@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from approvals.protocol.canonical import is_redacted
@@ -9,36 +12,82 @@ from approvals.protocol.states import State
 from approvals.service.history.argument_rows import leaf, odd, values
 from approvals.service.storage.tables import Execution, Request
 from approvals.service.storage.tables.rows import RequestRow
-from approvals_web.pages.card.views import View
-from approvals_web.pages.card.views.sql import Sql
+from approvals_web.pages.card.views import View, sql
+from approvals_web.pages.card.views.places import places
 
 MOST = 8
 """Warnings of one kind; the rest is counted."""
+LONGEST = 8000
+"""Characters of arguments that a row of the list is looked through for."""
+LONGEST_WORD = 120
+"""Letters without a blank; beyond, something may stand far to the right of what is read."""
 
 
-def of_request(row: RequestRow, state: State, execution: Execution | None) -> Iterator[str]:
+@dataclass(frozen=True)
+class Warning:
+    """What deserves a look, and the request that it is about, if another one."""
+
+    words: str
+    request: str = ""
+
+
+def of_request(row: RequestRow, state: State, execution: Execution | None) -> Iterator[Warning]:
     """By the record of the request itself."""
-    said = {
-        "The gate sits beside the agent (cooperative): a hostile agent could go round it.": row.assurance
-        == "cooperative",
-        "Nobody has reviewed how this tool describes itself; read the arguments, not the summary.": not row.reviewed,
-        f"{row.hidden} characters are hidden: they look like a credential, or repeat a secret argument.": row.hidden
-        > 0,
-        "The content changed since it was first asked; earlier votes do not count.": row.content_version > 1,
-        f"The same call was asked before and came to nothing (request {row.replaces}).": row.replaces is not None,
-        "Whether it took effect is unknown.": state is State.UNKNOWN,
-        "This is what a late report contradicts; see how it ran.": bool(execution and execution.contradiction),
-    }
-    yield from (words for words, true in said.items() if true)
+    contradicted = bool(execution and execution.contradiction)
+    if state is State.UNKNOWN:
+        yield Warning("Whether it took effect is unknown.")
+    if contradicted:
+        yield Warning("A late report contradicts this outcome. See Execution under Details.")
+    if row.hidden > 0:
+        yield Warning(f"{row.hidden} characters are hidden: they look like a credential, or repeat a secret argument.")
+    if row.content_version > 1:
+        yield Warning("The content changed since it was first asked. Earlier votes do not count.")
+    if row.replaces is not None:
+        yield Warning("The same call was requested before and ended without running.", row.replaces)
 
 
-def of_arguments(arguments: Any, views: list[View]) -> Iterator[str]:
-    """By what the arguments hold: characters that deceive, and SQL that takes whole tables."""
+@lru_cache(maxsize=4096)
+def tag(arguments: str) -> str:
+    """The worst of them in two words, for a row of the list; nothing of arguments too long to look through there."""
+    if len(arguments) > LONGEST:
+        return ""
+    plain = json.loads(arguments)
+    said = [words for view in sql.found(list(places(plain))) for words in view.warnings]
+    for part, short in _SHORT:
+        if any(part in words for words in said):
+            return short
+    oddities = [what for _, what in odd(plain)]
+    if any("mixes" in what for what in oddities):
+        return "look-alike letters"
+    return "hidden characters" if oddities else ""
+
+
+_SHORT = (
+    ("without WHERE", "no WHERE"),
+    ("always true", "WHERE is always true"),
+    ("changes the structure", "changes the structure"),
+    ("SQL statements", "several statements"),
+)
+
+
+def of_arguments(arguments: Any, views: list[View]) -> Iterator[Warning]:
+    """By what the arguments hold: SQL that takes whole tables, characters that deceive, words without an end."""
+    yield from _capped(
+        [f"{view.path}: {words}" for view in views if isinstance(view, sql.Sql) for words in view.warnings]
+    )
     found = [f"{path}: {what}." for path, what in odd(arguments)]
     if found:
-        yield "Some text has hidden, reordering or look-alike characters; they are made visible."
+        yield Warning("Some text has hidden, reordering or look-alike characters. They are made visible.")
     yield from _capped(found)
-    yield from _capped([f"{view.path}: {words}" for view in views if isinstance(view, Sql) for words in view.warnings])
+    yield from _capped([f"{path}: one word has {size:,} characters." for path, size in _long_words(arguments)])
+
+
+def _long_words(arguments: Any) -> Iterator[tuple[str, int]]:
+    for place in places(arguments):
+        if isinstance(place.value, str) and len(place.value) > LONGEST_WORD:
+            longest = max(map(len, place.value.split()), default=0)
+            if longest > LONGEST_WORD:
+                yield place.path or "(all)", longest
 
 
 def differing(now: Any, then: Any) -> list[str]:
@@ -48,14 +97,16 @@ def differing(now: Any, then: Any) -> list[str]:
     return [*(_difference(path, mine, theirs) for path in paths[:MOST]), *_uncounted(paths)]
 
 
-def of_refusal(row: Request, denied: Request) -> Iterator[str]:
-    """What an earlier denied attempt had otherwise."""
-    differences = differing(json.loads(row.arguments), json.loads(denied.arguments)) if not denied.erased_at else []
-    if differences:
-        said = f"An attempt of this agent with this tool was denied (request {denied.id}). It differs in: "
-        yield said + "; ".join(differences)
-    else:
-        yield f"This agent's attempt with this tool was denied before (request {denied.id})."
+def of_refusal(row: RequestRow, denied: Request) -> Iterator[Warning]:
+    """What an earlier denied attempt had otherwise: alike in most, or it says nothing about this call."""
+    by = f" by {denied.decided_by}" if denied.decided_by else ""
+    said = f": “{denied.comment[:120]}”" if denied.comment else ""
+    now, then = json.loads(row.arguments), {} if denied.erased_at else json.loads(denied.arguments)
+    differences = [] if denied.erased_at else differing(now, then)
+    if len(differences) * 2 > len(list(islice(values(now), 2 * MOST))):
+        return
+    changed = f". What changed: {'; '.join(differences)}" if differences else ""
+    yield Warning(f"A request of this agent with this tool was denied{by}{said}{changed}", denied.id)
 
 
 def _differ(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
@@ -79,8 +130,8 @@ def _short(path: str, values_of: dict[str, Any]) -> str:
     return value if len(value) <= 60 else f"{value[:60]}…"
 
 
-def _capped(said: list[str]) -> list[str]:
-    return [*said[:MOST], *_uncounted(said)]
+def _capped(said: list[str]) -> list[Warning]:
+    return [Warning(words) for words in (*said[:MOST], *_uncounted(said))]
 
 
 def _uncounted(said: list[str]) -> list[str]:

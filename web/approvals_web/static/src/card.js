@@ -4,16 +4,19 @@
   // What a person typed stays in this tab until the card has no such form any more: then it was sent, or is of no use.
   const key = (field) => `draft ${field.dataset.draft} ${field.id}`;
   const drafts = () => {
-    const card = location.pathname.match(/^\/requests\/([\w-]+)(?:\/(?:decisions|revocation|settlement))?$/);
-    if (!card || !document.getElementById("timeline")) return; // an error page has no forms, and says nothing of them
-    for (const field of document.querySelectorAll("textarea[data-draft]"))
+    const card = document.getElementById("card")?.dataset.request;
+    if (!card) return; // an error page has no forms, and says nothing of them
+    for (const field of document.querySelectorAll("#card [data-draft]"))
       if (field.value) sessionStorage.setItem(key(field), field.value); // the server gave it back with an error
       else field.value = sessionStorage.getItem(key(field)) ?? "";
+    const deny = document.getElementById("deny-open");
+    if (deny && document.getElementById("reason").value && document.querySelector("#card [role=alert]:not([hidden])")) deny.open = true;
     for (const name of Object.keys(sessionStorage))
-      if (name.startsWith(`draft ${card[1]} `) && !document.getElementById(name.split(" ")[2])) sessionStorage.removeItem(name);
+      if (name.startsWith(`draft ${card} `) && !document.getElementById(name.split(" ")[2])) sessionStorage.removeItem(name);
   };
   document.addEventListener("input", (event) => {
     if (event.target.dataset?.draft) sessionStorage.setItem(key(event.target), event.target.value);
+    if (event.target.id === "typed") event.target.removeAttribute("aria-invalid");
   });
 
   // Critical: the button works a moment after the end of what will run was on the screen, for this very content.
@@ -42,47 +45,56 @@
     }
     show();
   };
+  const note = (words) => {
+    const place = document.getElementById("arming");
+    if (place && place.textContent !== words) place.textContent = words;
+  };
   const show = () => {
     const form = document.querySelector("form[data-arm]");
     if (!form) return;
     form.querySelector("button").setAttribute("aria-disabled", String(!armed));
-    const note = document.getElementById("arming");
-    const words = armed ? "" : "Look at all that will run first: the button works once you have seen the end of it.";
-    if (note && note.textContent !== words) note.textContent = words;
+    const seen = document.getElementById("content-end").getBoundingClientRect().top < innerHeight;
+    note(armed || seen ? "" : "Scroll to the end of the request to enable Approve.");
   };
-  document.addEventListener("submit", (event) => {
-    if (event.target.action.endsWith("/logout")) sessionStorage.clear();
-    if (event.target.dataset.arm && !armed) {
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const form = event.target;
+      if (form.action.endsWith("/logout")) sessionStorage.clear();
+      if (!form.dataset.arm) return;
+      if (!armed) {
+        event.preventDefault();
+        document.getElementById("content-end").scrollIntoView({ block: "center" });
+        approvals.say("Look at all that will run first.");
+        return;
+      }
+      const typed = form.querySelector("#typed");
+      if (!typed || typed.value.trim() === typed.dataset.expected) return;
       event.preventDefault();
-      document.getElementById("content-end").scrollIntoView({ block: "center" });
-      say("Look at all that will run first.");
-    }
-  });
+      typed.setAttribute("aria-invalid", "true");
+      note(`That doesn't match. Type ${typed.dataset.expected} to approve.`);
+      typed.focus();
+    },
+    true,
+  );
 
-  // The time left: shown as it runs, said at these seconds only.
+  // The time left: shown as it runs, said at these seconds only, and of the open request alone.
   const SAID_AT = [300, 60, 15];
-  const say = (words) => {
-    document.getElementById("said").textContent = words;
-  };
-  const span = (left) => (left >= 120 ? `${Math.floor(left / 60)} min` : `${left} s`);
-  let shown = null;
-  let until = 0;
+  const clocks = new WeakMap();
   let before = Infinity;
   const count = () => {
-    const place = document.querySelector("[data-left]");
-    if (!place) return;
-    if (place !== shown || place.dataset.left !== place.counted) {
-      shown = place;
-      place.counted = place.dataset.left;
-      until = performance.now() + 1000 * Number(place.dataset.left);
+    for (const place of document.querySelectorAll("[data-left]")) {
+      const known = clocks.get(place);
+      if (known?.given !== place.dataset.left) clocks.set(place, { given: place.dataset.left, until: performance.now() + 1000 * Number(place.dataset.left) });
+      const left = Math.max(0, Math.round((clocks.get(place).until - performance.now()) / 1000));
+      const words = approvals.span(left);
+      const text = place.lastElementChild ?? place;
+      if (text.textContent !== words) text.textContent = words;
+      if (place.classList.contains("left")) place.classList.toggle("soon", left < 1800);
+      if (!place.dataset.says) continue;
+      if (before !== Infinity && SAID_AT.some((at) => before > at && left <= at)) approvals.say(`${place.dataset.says} in ${words}.`);
+      before = left;
     }
-    const left = Math.max(0, Math.round((until - performance.now()) / 1000));
-    if (left < 7200) {
-      const words = `${place.dataset.verb} in ${span(left)}`;
-      if (place.textContent !== words) place.textContent = words;
-      if (SAID_AT.some((at) => before > at && left <= at && before !== Infinity)) say(`This ${words}.`);
-    }
-    before = left;
   };
 
   document.addEventListener("click", async (event) => {
@@ -104,6 +116,7 @@
     for (const one of document.querySelectorAll(".copying")) one.hidden = false;
   };
   document.addEventListener("htmx:after:swap", look);
+  document.addEventListener("scroll", show, { capture: true, passive: true });
   setInterval(count, 1000);
   look();
 })();

@@ -1,11 +1,12 @@
-// The queue: it never moves under a hand, what was decided stays a moment, and the tab says how many wait.
+// The list: it never moves under a hand, what was decided stays a moment, and the tab says how many wait.
 (() => {
   const LEAVING_MS = 10000;
+  const SAID_EVERY_MS = 10000;
   const queue = () => document.getElementById("queue");
   const ids = (text) => [...text.matchAll(/data-id="([^"]+)"/g)].map((found) => found[1]);
   const waiting = (text) => ids(text.split('id="lately"')[0]);
   let forced = false;
-  let kept = []; // rows that were decided elsewhere: [node, index, until]
+  let kept = []; // rows that were decided elsewhere: [id, index, until]
 
   const busy = () => {
     const list = queue();
@@ -14,23 +15,27 @@
 
   document.addEventListener("htmx:before:swap", (event) => {
     const list = queue();
-    if (!list || event.target.id !== "live") return;
+    if (!list || event.detail.ctx.target?.id !== "list") return;
     const known = new Set([...list.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
-    const fresh = waiting(event.detail.ctx.text).filter((id) => !known.has(id));
+    const text = event.detail.ctx.text;
+    const fresh = waiting(text).filter((id) => !known.has(id));
     if (fresh.length && known.size && busy() && !forced) {
       event.preventDefault();
       offer(fresh.length);
       return;
     }
+    if (fresh.length) announce(fresh, text);
     forced = false;
     offer(0);
-    const after = new Set(waiting(event.detail.ctx.text));
+    const after = new Set(waiting(text));
     [...list.querySelectorAll(".row")].forEach((row, index) => {
       if (!after.has(row.dataset.id) && !row.classList.contains("leaving")) kept.push([row.dataset.id, index, Date.now() + LEAVING_MS]);
     });
+    scrolled = document.querySelector(".list .rows")?.scrollTop ?? 0;
   });
+  let scrolled = 0;
 
-  document.addEventListener("htmx:after:swap", () => {
+  document.addEventListener("htmx:after:swap", (event) => {
     const list = queue();
     if (!list) return;
     kept = kept.filter(([, , until]) => until > Date.now());
@@ -39,29 +44,63 @@
       if (!ended || list.querySelector(`.leaving[data-id="${CSS.escape(id)}"]`)) continue;
       const row = ended.cloneNode(true);
       row.classList.add("leaving");
-      const rows = list.querySelectorAll(".row");
-      const before = rows[Math.min(index, rows.length)];
+      const all = list.querySelectorAll(".row");
+      const before = all[Math.min(index, all.length)];
       if (before) before.before(row);
       else list.append(row);
       setTimeout(() => row.remove(), LEAVING_MS);
     }
+    if (event.detail.ctx?.target?.id === "list") document.querySelector(".list .rows")?.scrollTo(0, scrolled);
     count();
+    selection();
+    label();
   });
 
   const offer = (number) => {
     const pill = document.getElementById("fresh");
     if (!pill) return;
     pill.hidden = !number;
-    const words = number ? `${number} new` : "";
-    if (pill.textContent !== words) pill.textContent = words;
+    const words = number ? `↑ ${number} new ${number === 1 ? "request" : "requests"}` : "";
+    if (pill.textContent === words) return;
+    pill.textContent = words;
     if (number) notify(number);
   };
+  // One sentence for screen readers, not a list read out again.
+  let said = 0;
+  const announce = (fresh, text) => {
+    if (Date.now() - said < SAID_EVERY_MS) return;
+    said = Date.now();
+    const critical = fresh.filter((id) => text.split(`data-id="${id}"`)[1]?.slice(0, 900).includes("risk-critical")).length;
+    approvals.say(`${fresh.length} new ${fresh.length === 1 ? "request" : "requests"}${critical ? `, ${critical} critical` : ""}.`);
+  };
+
+  // Several at once: alike they are reviewed together, others kind by kind; the selection stays.
+  const selection = () => {
+    const bar = document.getElementById("bulk");
+    if (!bar) return;
+    const chosen = [...queue().querySelectorAll("input:checked")];
+    bar.hidden = !chosen.length;
+    queue().classList.toggle("picking", chosen.length > 0);
+    const kinds = Map.groupBy(chosen, (box) => box.closest("[data-kind]").dataset.kind);
+    const words = document.getElementById("bulk-words");
+    words.textContent = `${chosen.length} selected${kinds.size > 1 ? ", of different kinds. Review each kind:" : ""}`;
+    document.getElementById("bulk-go").hidden = kinds.size !== 1;
+    for (const link of bar.querySelectorAll("a")) link.remove();
+    if (kinds.size < 2) return;
+    for (const [kind, boxes] of kinds) {
+      const link = document.createElement("a");
+      link.href = `/selection?${new URLSearchParams(boxes.map((box) => ["id", box.value]))}`;
+      link.textContent = `${kind.split(" · ")[0]} (${boxes.length})`;
+      words.after(link);
+    }
+  };
+  document.addEventListener("change", (event) => event.target.closest("#queue") && selection());
 
   // The number that waits: in the tab's icon, and as a notification where a person asked for it.
   let before = null;
   const count = () => {
-    const live = document.getElementById("live");
-    if (!live || live.dataset.pending === undefined) return;
+    const live = document.getElementById("list");
+    if (live?.dataset.pending === undefined) return;
     const pending = Number(live.dataset.pending);
     const icon = document.querySelector("link[rel=icon]");
     icon.dataset.plain ??= icon.href;
@@ -77,7 +116,11 @@
   document.addEventListener("click", async (event) => {
     if (event.target.id === "fresh") {
       forced = true;
-      document.body.dispatchEvent(new CustomEvent("approvals-changed"));
+      approvals.refresh();
+    }
+    if (event.target.id === "bulk-clear") {
+      for (const box of queue().querySelectorAll("input:checked")) box.checked = false;
+      selection();
     }
     if (event.target.id === "notify") {
       const on = localStorage.getItem("notify") === "on";
@@ -90,9 +133,9 @@
     const button = document.getElementById("notify");
     if (!button || !("Notification" in window)) return;
     button.hidden = false;
-    button.textContent = localStorage.getItem("notify") === "on" ? "Notifications are on" : "Notify me of new ones";
+    button.textContent = localStorage.getItem("notify") === "on" ? "Notifications on" : "Notify me";
   };
-  document.addEventListener("htmx:after:swap", label);
   count();
   label();
+  selection();
 })();

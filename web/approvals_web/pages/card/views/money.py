@@ -31,6 +31,11 @@ class Money:
     """Its parts stay in the tree."""
     cut: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its path without the unit that the call counts in: what is shown is not in cents."""
+        return _MINOR.sub("", self.path) or self.path
+
 
 def found(everywhere: list[Place], formats: Mapping[str, str] = MappingProxyType({})) -> Iterator[Money]:
     """Amounts, one of an object and none within lists, which are tables: a number that the accepted summary knows as

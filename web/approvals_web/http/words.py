@@ -1,0 +1,77 @@
+"""The words of the queue and the card, in one place to be read through."""
+
+from typing import NamedTuple
+
+STATES = {
+    "pending": "Pending",
+    "approved": "Approved, waiting for the agent",
+    "denied": "Denied",
+    "expired": "Expired",
+    "withdrawn": "Withdrawn",
+    "lapsed": "Approval expired",
+    "revoked": "Approval undone",
+    "executing": "Running",
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "not_executed": "Did not run",
+    "stale": "Changed before it ran",
+    "unknown": "Outcome unknown",
+}
+TONES = {
+    "pending": "plain",
+    "approved": "good",
+    "executing": "warn",
+    "succeeded": "good",
+    "failed": "bad",
+    "unknown": "bad",
+    "stale": "warn",
+}
+RISKS = {"critical": "Critical", "high": "High risk", "medium": "Medium risk", "low": "Low risk"}
+DENY_REASONS = ("Wrong target", "Need more information", "Not now", "Use the staging copy first")
+"""What one click fills in."""
+
+
+class Term(NamedTuple):
+    """A word that a reviewer cannot know, and what it means."""
+
+    name: str
+    meaning: str
+
+
+TERMS = {
+    "enforced": Term("Enforced gate", "It runs where the agent cannot reach it."),
+    "cooperative": Term(
+        "Bypassable gate",
+        "The agent starts this server itself, so it could go around the gate. Treat an approval as a safety net.",
+    ),
+    "fingerprint": Term(
+        "Fingerprint",
+        "A checksum of exactly what you see. If anything changes, your approval no longer counts.",
+    ),
+    "rule": Term("Rule", "The line of the policy that asked for a person."),
+    "unverified": Term("Unverified", "The agent says so itself. Nothing has checked it."),
+    "unreviewed": Term(
+        "Unreviewed tool",
+        "Nobody has reviewed this tool's description. Rely on the arguments, not on the title.",
+    ),
+    "observe": Term("Not enforced", "The call ran without asking. This records what the rule would have done."),
+    "follow-up": Term(
+        "Needs a follow-up", "The tool started and we lost contact. Look what happened, then record it here."
+    ),
+    "permission": Term("Temporary permission", "Calls that run without asking until it expires or is used up."),
+}
+KINDS = {
+    "request.filed": "Requested",
+    "request.revised": "Changed",
+    "request.escalated": "More people asked",
+    "request.reminded": "Reviewers reminded",
+    "request.erased": "Contents erased",
+    "request.approved": "Approved",
+    "request.executing": "Started",
+    "decision.approve": "Vote to approve",
+    "execution.completed": "Finished",
+    "execution.checked": "Checked by the tool itself",
+    "incident.contradiction": "A late report says otherwise",
+    "incident.acknowledged": "Contradiction acknowledged",
+}
+"""Events of a request's timeline; those not named here are called as the state they led to."""
