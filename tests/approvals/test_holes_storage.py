@@ -467,7 +467,7 @@ async def test_replicas_write_down_what_they_saw_in_one_order(house, monkeypatch
 
 
 async def test_a_busy_stream_renews_the_verdict_lease_all_the_same(served, house, monkeypatch):
-    monkeypatch.setattr(events, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(events, "RENEW_SECONDS", 0.5)
     filed = house.file()
     body = {"session": house.session, "waiting": [filed.request_id]}
     async with served.client() as gate, gate.stream("POST", "/requests/events", json=body, timeout=30) as stream:
@@ -475,7 +475,7 @@ async def test_a_busy_stream_renews_the_verdict_lease_all_the_same(served, house
         async for line in stream.aiter_lines():
             leases += line == "event: lease"
             told += line == "event: request"
-            if leases == 2 or told == 2000:
+            if leases == 2 or told == 5000:
                 break
             house.service.bus.wake(filed.request_id)
     assert leases == 2
