@@ -5,7 +5,7 @@ import contextlib
 import gc
 import socket
 
-from serving import serving
+from support.serving import serving
 
 
 @contextlib.contextmanager

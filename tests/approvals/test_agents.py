@@ -4,11 +4,8 @@ import asyncio
 import threading
 
 import anyio
-import effects
 import pytest
-from answer_table import told
 from mcp import Client
-from over_http import http_client, http_server
 
 from approvals import Budgets, ids
 from approvals.errors import (
@@ -30,6 +27,9 @@ from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.requests import key_revocations, rate_limits
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.rate_limits import Allowance
+from support import counting_server
+from support.answer_table import told
+from support.over_http import http_client, http_server
 
 CALL = {"order_id": 7}
 
@@ -117,7 +117,9 @@ def test_only_a_live_key_of_the_agents_own_gets_scopes(house):
 
 async def test_p1_the_gate_refuses_also_a_read_that_the_key_does_not_cover(served, log):
     narrow(served.house, "shop/*_write")
-    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+    async with Client(
+        counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy"
+    ) as client:
         facts = told(await client.call_tool("look", {"order_id": 1}), "out_of_scope")
         assert facts["reason"] == "This key does not cover shop.look."
         told(await client.call_tool("refund_order", CALL), "out_of_scope")
@@ -127,7 +129,7 @@ async def test_p1_the_gate_refuses_also_a_read_that_the_key_does_not_cover(serve
 
 async def test_p8_a_call_out_of_scope_is_on_record(served, log):
     narrow(served.house, "pg/*")
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         told(await client.call_tool("look", {"order_id": 1}), "out_of_scope")
     bodies = served.house.rows(
         "SELECT p.body FROM audit_event e JOIN audit_payload p USING (payload_hash) WHERE kind = 'calls.recorded'"
@@ -147,7 +149,7 @@ def no_looking(monkeypatch):
 async def while_waiting(served, log, act, agent="agent"):
     """What a waiting call is told when this happens."""
     gate = served.gate(agent=agent)
-    async with Client(effects.create(log, gate=gate), mode="legacy") as client, asyncio.TaskGroup() as tasks:
+    async with Client(counting_server.create(log, gate=gate), mode="legacy") as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("async_write", CALL))
         row = await served.pending()
         act()
@@ -175,7 +177,7 @@ async def test_p7_a_call_that_waits_for_a_revoked_agent_hears_of_it_at_once(no_l
 async def test_p7_over_http_a_call_that_waits_by_a_revoked_key_hears_of_it_at_once(no_looking, served, log):
     house = served.house
     async with (
-        http_server(effects.create(log, gate=served.gate(agent=None))) as url,
+        http_server(counting_server.create(log, gate=served.gate(agent=None))) as url,
         http_client(url, served, "legacy") as client,
         asyncio.TaskGroup() as tasks,
     ):
@@ -402,7 +404,9 @@ async def test_p7_a_flood_is_answered_and_its_owners_are_told_once_an_hour(serve
     row = agent(house)
     house.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["bob"]))
     limit(house, pending=1)
-    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+    async with Client(
+        counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy"
+    ) as client:
         told(await client.call_tool("async_write", CALL), "pending")
         for n in (1, 2, 3):
             facts = told(await client.call_tool("async_write", {"order_id": n}), "too_many_requests")
@@ -453,7 +457,9 @@ def test_requests_are_found_by_what_agents_said_through_an_index(house):
 async def test_what_the_client_says_travels_to_the_card(served, log):
     parent = f"00-{'a' * 32}-00f067aa0ba902b7-01"
     meta = {"mcp-approvals/on_behalf_of": "ann", "mcp-approvals/session": "run 7", "traceparent": parent}
-    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+    async with Client(
+        counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy"
+    ) as client:
         told(await client.call_tool("async_write", CALL, meta=meta), "pending")
     row = await served.pending()
     assert (row.on_behalf_of, row.agent_session, row.trace_id) == ("ann", "run 7", "a" * 32)

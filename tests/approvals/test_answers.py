@@ -1,7 +1,6 @@
 """Every answer that an agent can get is its own, says whether anything ran, and what to do next (P7)."""
 
 import pytest
-from answer_table import facts
 from mcp_types import CallToolResult, TextContent
 
 from approvals.errors import (
@@ -16,6 +15,7 @@ from approvals.errors import (
 from approvals.gate import answers
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
+from support.answer_table import facts
 
 FIRST_WORDS = {
     State.PENDING: "NOT EXECUTED: waiting for a person's approval of: Refund",

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from answer_table import facts
 from mcp_types import CallToolResult, TextContent
 
 from approvals.gate import client, runner, turns
@@ -16,6 +15,9 @@ from approvals.gate.call import Call, Caller
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.requests.decisions import Seen
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 REVIEWERS = 16
 WRITE = ToolDefinition(name="write", input_schema={"type": "object"}, annotations=Annotations())

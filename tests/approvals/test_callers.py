@@ -3,19 +3,19 @@
 import asyncio
 
 import anyio
-import effects
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp_types import InputRequiredResult
-from over_http import bearing, http_server, listening
 
 from approvals import Budgets
 from approvals.protocol.messages import Decision
 from approvals.service.requests.decisions import Seen
+from support import counting_server
+from support.answer_table import facts
+from support.over_http import bearing, http_server, listening
 
 LEGACY, MODERN = "legacy", "2026-07-28"
 CALL = {"order_id": 7}
@@ -47,7 +47,7 @@ def era(request):
 def server(served, log, *, auth: bool = False, budgets: Budgets = PATIENT, agent: str | None = None):
     """One that asks for its own kind of token, or for none."""
     own = {"auth": AUTH, "token_verifier": Verifier()} if auth else {"auth": None}
-    return effects.create(log, gate=served.gate(agent=agent, budgets=budgets), **own)
+    return counting_server.create(log, gate=served.gate(agent=agent, budgets=budgets), **own)
 
 
 def text(result) -> str:

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from answer_table import facts, told
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, Stale, View, current_preview, current_request_id
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.previews import preview_hash, stored
+from support.answer_table import facts, told
+
+pytestmark = pytest.mark.databases("one")
 
 ERAS = ["legacy", "2026-07-28"]
 

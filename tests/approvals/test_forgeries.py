@@ -5,8 +5,6 @@ import sqlite3
 from hashlib import sha256
 
 import pytest
-from forgeries import FORGERIES
-from lived_in import live
 from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
@@ -22,6 +20,8 @@ from approvals.service.storage.sqlite import AS_STORED, SqliteReader
 from approvals.service.storage.tables import SignInLink, WebSession
 from approvals.service.verification import verify
 from approvals_web.cli.commands import app
+from support.forgeries import FORGERIES
+from support.lived_in import live
 
 NOT_SEALED = {
     *("audit_event", "audit_payload", "audit_link", "policy_version", "tool_definition"),  # have proofs of their own

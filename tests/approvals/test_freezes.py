@@ -5,8 +5,6 @@ import threading
 
 import anyio
 import pytest
-from answer_table import told
-from effects import create
 from mcp import Client
 
 from approvals import Budgets
@@ -15,6 +13,8 @@ from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.service.controls import freezes, state
 from approvals.service.identity.servers import agent_named
 from approvals.service.requests import freezing
+from support.answer_table import told
+from support.counting_server import create
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 ONE, TWO = ({"order_id": n, "amount_cents": 5} for n in (1, 2))

@@ -3,9 +3,7 @@
 import asyncio
 
 import anyio
-import effects
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
@@ -17,6 +15,10 @@ from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.history import queries
+from support import counting_server
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 CALL = {"order_id": 7}
 WRITE = ToolDefinition(name="write", input_schema={"type": "object"}, annotations=Annotations())
@@ -53,7 +55,7 @@ def text(result):
 
 async def decided(served, log, verdict="approve", budgets=None):
     """One call, decided; its result."""
-    mcp = effects.create(log, gate=served.gate(budgets=budgets))
+    mcp = counting_server.create(log, gate=served.gate(budgets=budgets))
     async with Client(mcp) as agent, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(agent.call_tool("async_write", CALL))
         row = await served.decide(verdict)
@@ -194,7 +196,7 @@ async def test_p2_a_service_that_shows_other_arguments_is_refused(served, log, m
         return status.model_copy(update={"digest": "0" * 64})
 
     monkeypatch.setattr(client.ServiceClient, "file", lying)
-    async with Client(effects.create(log, gate=served.gate())) as agent:
+    async with Client(counting_server.create(log, gate=served.gate())) as agent:
         result = await agent.call_tool("async_write", CALL)
     assert "other content" in text(result)
     assert lines(log) == []
@@ -215,7 +217,7 @@ async def test_p2_a_claim_for_other_content_than_was_asked_is_not_used(served, l
 
 async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(served, log):
     house = served.house
-    mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
+    mcp = counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
     async with Client(mcp) as agent:
         assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
         row = await served.decide()
@@ -238,7 +240,7 @@ async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(serve
 
 
 async def test_p1_a_call_whose_agent_is_revoked_while_it_waits_never_runs(served, log):
-    mcp = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
+    mcp = counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
     async with Client(mcp) as agent:
         assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
         row = await served.decide()
@@ -252,7 +254,7 @@ async def test_p1_a_call_whose_agent_is_revoked_while_it_waits_never_runs(served
 async def test_p5_a_waiting_call_outlives_a_restart_of_the_service(house, serve, log):
     async with serve() as served:
         url = served.url
-        mcp = effects.create(log, gate=served.gate())
+        mcp = counting_server.create(log, gate=served.gate())
         agent = Client(mcp)
         await agent.__aenter__()
         call = asyncio.create_task(agent.call_tool("async_write", CALL))
@@ -277,7 +279,7 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
         return response
 
     monkeypatch.setattr(client.ServiceClient, "_send", garbled)
-    async with Client(effects.create(log, gate=served.gate())) as agent:
+    async with Client(counting_server.create(log, gate=served.gate())) as agent:
         result = await agent.call_tool("async_write", CALL)
     assert result.is_error
     assert text(result).startswith("NOT EXECUTED")
@@ -332,7 +334,7 @@ async def test_p8_reads_stop_when_they_cannot_be_recorded_and_go_on_when_they_ca
         return await original(self, *batch)
 
     monkeypatch.setattr(client.ServiceClient, "record", record)
-    async with Client(effects.create(log, gate=served.gate())) as agent:
+    async with Client(counting_server.create(log, gate=served.gate())) as agent:
         answers = [await agent.call_tool("look", {"order_id": number}) for number in range(6)]
         assert text(answers[0]) == "order 0"
         refused = answers[-1]

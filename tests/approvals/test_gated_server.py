@@ -6,7 +6,6 @@ from typing import Annotated
 
 import anyio
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
@@ -24,6 +23,9 @@ from approvals import (
 from approvals.gate import hosts
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Request, table_of
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 ERAS = ["legacy", "2026-07-28"]
 ALL = Statement(select(table_of(Request)))

@@ -3,10 +3,7 @@
 import asyncio
 
 import anyio
-import effects
 import pytest
-from answer_table import facts as facts_of
-from answer_table import rows, told
 from mcp import Client
 
 from approvals import Budgets, GatedServer
@@ -15,6 +12,11 @@ from approvals.gate import answers, runner
 from approvals.policy.model import DefaultPolicy
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
+from support import counting_server
+from support.answer_table import facts as facts_of
+from support.answer_table import rows, told
+
+pytestmark = pytest.mark.databases("one")
 
 CALL = {"order_id": 7}
 
@@ -27,14 +29,16 @@ def log(tmp_path):
 @pytest.fixture
 async def agent(served, log):
     """A client of the older protocol: what it is told comes at once."""
-    async with Client(effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
+    async with Client(
+        counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy"
+    ) as client:
         yield client
 
 
 @pytest.fixture
 async def patient(served, log):
     """One that is held until something happens."""
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         yield client
 
 
@@ -184,7 +188,7 @@ async def test_p7_a_crash_inside_a_tool_shows_nothing_of_it(served):
 
 async def test_p7_refused(served, log, monkeypatch):
     monkeypatch.setattr(DefaultPolicy, "verdict", lambda *_: Verdict.REFUSE)
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         told(await client.call_tool("async_write", CALL), "refused")
     assert not log.exists()
 
@@ -208,7 +212,7 @@ async def test_p7_too_large(served):
 async def test_p7_unavailable(house, serve, log):
     async with serve() as served:
         gate = served.gate()
-    async with Client(effects.create(log, gate=gate), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=gate), mode="legacy") as client:
         told(await client.call_tool("async_write", CALL), "unavailable")
     assert not log.exists()
 
@@ -216,7 +220,7 @@ async def test_p7_unavailable(house, serve, log):
 async def test_p7_unauthenticated(served, log):
     house = served.house
     house.revoke_agent()
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         told(await client.call_tool("async_write", CALL), "unauthenticated")
     assert not log.exists()
 

@@ -6,14 +6,11 @@ import time
 from typing import Annotated, Any
 
 import anyio
-import effects
 import httpx2
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ToolAnnotations
-from over_http import http_server
 from pydantic import AfterValidator, SecretStr, TypeAdapter
 
 from approvals import Approval, GatedServer
@@ -22,6 +19,11 @@ from approvals.gate.recorder import Recorder
 from approvals.gate.settings import GateSettings
 from approvals.protocol import credentials, redaction
 from approvals.protocol.declared import Declared
+from support import counting_server
+from support.answer_table import facts
+from support.over_http import http_server
+
+pytestmark = pytest.mark.databases("one")
 
 READS = ToolAnnotations(read_only_hint=True)
 
@@ -121,7 +123,7 @@ async def test_p8_text_that_no_encoding_carries_does_not_silence_the_record(serv
         "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     }
-    async with http_server(effects.create(tmp_path / "log", gate=gate)) as url:
+    async with http_server(counting_server.create(tmp_path / "log", gate=gate)) as url:
         headers = {
             "Authorization": f"Bearer {key}",
             "Accept": "application/json, text/event-stream",

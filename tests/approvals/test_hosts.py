@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 import anyio
 import pytest
-from answer_table import facts
 from jsonschema.validators import validator_for
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
@@ -16,6 +15,9 @@ from approvals.gate import answers, hosts
 from approvals.policy.loader import read
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 
 class Strict(BaseModel):

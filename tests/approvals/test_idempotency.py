@@ -6,7 +6,6 @@ import uuid
 
 import anyio
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp_types import ToolAnnotations
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from approvals import Approval, GatedServer
 from approvals.gate import idempotency
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Request, table_of
+from support.answer_table import facts
 
 ALL = Statement(select(table_of(Request)))
 KEYED = Approval(summary="Pay {cents:usd}", idempotency="key")

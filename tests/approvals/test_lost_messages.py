@@ -6,9 +6,7 @@ import contextlib
 import re
 
 import anyio
-import effects
 import pytest
-from answer_table import facts
 from mcp import Client
 
 from approvals.clock import boot_clock
@@ -16,6 +14,10 @@ from approvals.errors import Unreachable
 from approvals.gate import agents, client, lease, recorder, runner
 from approvals.service.history import queries
 from approvals_web.api import executions
+from support import counting_server
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 CALL = {"order_id": 7}
 MESSAGES = {
@@ -135,7 +137,7 @@ async def test_p3_p7_a_lost_message_leads_to_one_effect_and_true_answers(
     line = Line(monkeypatch, kind, way, times)
     gate = served.gate()
     patient = willing_reviewer(served, gate, until, lambda: (kind, way) != ("read", "there") or line.lost == times)
-    async with Client(effects.create(log, gate=gate)) as agent, patient:
+    async with Client(counting_server.create(log, gate=gate)) as agent, patient:
         if kind == "calls":
             await agent.call_tool("look", CALL)
             await until(lambda: line.passed > 0)
@@ -160,7 +162,7 @@ async def test_p3_a_lost_lease_renewal_is_made_up_for_and_the_tool_runs_on(serve
     hold = log.with_name("hold-before")
     hold.touch()
     gate = served.gate()
-    async with Client(effects.create(log, gate=gate)) as agent, willing_reviewer(served, gate, until):
+    async with Client(counting_server.create(log, gate=gate)) as agent, willing_reviewer(served, gate, until):
         call = asyncio.create_task(agent.call_tool("slow_write", CALL))
         await until(lambda: line.lost == 2 and line.passed >= 2)
         hold.unlink()
@@ -174,7 +176,7 @@ async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, 
     house = served.house
     hold = log.with_name("hold-before")
     hold.touch()
-    async with Client(effects.create(log, gate=served.gate())) as agent:
+    async with Client(counting_server.create(log, gate=served.gate())) as agent:
         call = asyncio.create_task(agent.call_tool("slow_write", CALL))
         row = await served.decide()
         await until(lambda: house.row(row.id).state == "executing")
@@ -210,7 +212,7 @@ async def test_p5_a_gate_that_slept_asks_again_before_it_believes_what_it_knew(s
     monkeypatch.setattr(client.ServiceClient, "register", register)
     monkeypatch.setattr(client.ServiceClient, "verify_agent", verify_agent)
     gate = served.gate()
-    async with Client(effects.create(log, gate=gate)) as agent, willing_reviewer(served, gate, until):
+    async with Client(counting_server.create(log, gate=gate)) as agent, willing_reviewer(served, gate, until):
         await agent.call_tool("async_write", CALL)
         before = len(registered), len(verified)
         await agent.call_tool("async_write", {"order_id": 8})

@@ -5,14 +5,11 @@ import contextlib
 import uuid
 
 import anyio
-import effects
 import pytest
-from answer_table import facts, told
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
-from over_http import http_client, http_server, listening
 
 from approvals import Budgets, GatedServer, ids
 from approvals.errors import Invalid, TooLarge, Unreachable
@@ -21,6 +18,11 @@ from approvals.gate.events import Waiter
 from approvals.policy.loader import read
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
+from support import counting_server
+from support.answer_table import facts, told
+from support.over_http import http_client, http_server, listening
+
+pytestmark = pytest.mark.databases("one")
 
 CALL = {"order_id": 7}
 SHORT = Budgets(plain=0.05)
@@ -55,7 +57,7 @@ NO_ID = [
 
 @pytest.mark.parametrize("given", NO_ID)
 async def test_p7_a_repeat_that_names_no_request_counts_as_not_given(served, log, given):
-    async with Client(effects.create(log, gate=served.gate(budgets=SHORT)), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate(budgets=SHORT)), mode="legacy") as client:
         told(
             await client.call_tool("async_write", CALL | {"approval_repeat": given, "approval_reason": None}), "pending"
         )
@@ -75,7 +77,7 @@ def test_an_id_is_read_however_it_is_written():
 
 
 async def test_the_words_for_the_reviewer_may_be_null_where_a_host_demands_every_argument(served, log):
-    async with Client(effects.create(log, gate=served.gate())) as client:
+    async with Client(counting_server.create(log, gate=served.gate())) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     for name in ("approval_reason", "approval_repeat"):
         schema = tools["async_write"].input_schema["properties"][name]
@@ -118,7 +120,7 @@ rules:
 
 async def test_p7_the_reason_of_a_tool_that_is_denied_outright_reaches_the_agent(served, log):
     served.house.service.policy.present = read(DENIED)
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as client:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         result = await client.call_tool("async_write", CALL)
     assert told(result, "refused")["reason"] == "Ask the shop. The privacy job does this."
     assert "The privacy job does this." in text(result)
@@ -204,7 +206,7 @@ async def test_p7_progress_never_goes_backwards_through_rounds_and_into_the_tool
 async def over_sse(served, log):
     """Opens one more client."""
     headers = {"Authorization": f"Bearer {served.house.keys['agent']}"}
-    async with listening(effects.create(log, gate=served.gate(agent=None)).sse_app()) as base:
+    async with listening(counting_server.create(log, gate=served.gate(agent=None)).sse_app()) as base:
         yield lambda: Client(sse_client(f"{base}/sse", headers=headers), mode="legacy")
 
 

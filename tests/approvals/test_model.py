@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from reference import COOL_DOWN, EXECUTE_WITHIN, OPEN, REPLAY, TABLE, TTL, World, quorum_of
 
 from approvals.errors import ApprovalsError, Unauthenticated
 from approvals.policy.model import (
@@ -34,6 +33,9 @@ from approvals.service.requests.decisions import Seen
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION
+from support.reference import COOL_DOWN, EXECUTE_WITHIN, OPEN, REPLAY, TABLE, TTL, World, quorum_of
+
+pytestmark = pytest.mark.databases("both")
 
 AGENTS = ("scout", "rover")
 PEOPLE = ("ann", "bob", "cat")

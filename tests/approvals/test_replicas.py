@@ -11,10 +11,7 @@ from functools import partial
 import anyio
 import httpx2
 import pytest
-from effects import create
 from mcp import Client
-from round_robin import RoundRobin
-from serving import SECRET, serving
 
 from approvals.errors import NotPossible
 from approvals.protocol.messages import Decision
@@ -28,6 +25,9 @@ from approvals.service.requests.decisions import Seen
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
+from support.counting_server import create
+from support.round_robin import RoundRobin
+from support.serving import SECRET, serving
 
 NEVER = 3600.0
 

@@ -5,8 +5,6 @@ import itertools
 
 import anyio
 import pytest
-from answer_table import told
-from effects import create
 from mcp import Client
 
 from approvals.errors import (
@@ -20,6 +18,8 @@ from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
 from approvals.service.controls import audiences, rollouts
 from approvals.service.storage.statements import Row
+from support.answer_table import told
+from support.counting_server import create
 
 
 def rows(*given):

@@ -6,9 +6,7 @@ import sys
 from dataclasses import replace
 
 import anyio
-import effects
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters
@@ -25,14 +23,18 @@ from mcp_types import (
     TextContent,
     ToolAnnotations,
 )
-from over_http import http_client, http_server
-from processes import clean_environment
 from pydantic import ValidationError
 
 from approvals import Budgets, GatedServer, GateSettings
 from approvals.gate.rounds import Round, is_ours
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
+from support import counting_server
+from support.answer_table import facts
+from support.over_http import http_client, http_server
+from support.processes import clean_environment
+
+pytestmark = pytest.mark.databases("one")
 
 MODERN = "2026-07-28"
 CALL = {"order_id": 7}
@@ -48,7 +50,7 @@ def log(tmp_path):
 
 @pytest.fixture
 def server(served, log):
-    return effects.create(log, gate=served.gate(budgets=SHORT))
+    return counting_server.create(log, gate=served.gate(budgets=SHORT))
 
 
 def text(result):
@@ -131,7 +133,7 @@ async def test_an_older_client_is_never_sent_away(served, server):
     ],
 )
 async def test_p7_a_client_that_is_not_known_to_come_back_is_told_that_it_waits(served, log, name, budgets):
-    server = effects.create(log, gate=served.gate(budgets=Budgets(plain=0.05, **budgets)))
+    server = counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05, **budgets)))
     async with Client(server, mode=MODERN, client_info=Implementation(name=name, version="1")) as client:
         session = client.session  # as openai-agents holds one: it raises on what it does not expect
         result = await session.call_tool("async_write", CALL)
@@ -142,7 +144,7 @@ async def test_p7_a_client_that_is_not_known_to_come_back_is_told_that_it_waits(
 
 async def test_progress_is_told_within_each_round(served, log):
     gate = served.gate(agent=None, budgets=Budgets(plain=0.1, beat=0.01, rounds_by_client=RETURNING))
-    async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
+    async with http_server(counting_server.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
         state = None
         for _ in range(2):
             seen = []
@@ -159,12 +161,15 @@ async def test_progress_is_told_within_each_round(served, log):
 async def restarted(served, log, transport="memory"):
     """A client and a server that know nothing of any before them."""
     if transport == "memory":
-        async with Client(effects.create(log, gate=served.gate(budgets=SHORT)), mode=MODERN) as client:
+        async with Client(counting_server.create(log, gate=served.gate(budgets=SHORT)), mode=MODERN) as client:
             yield client
         return
     if transport == "http":
         gate = served.gate(agent=None, budgets=SHORT)
-        async with http_server(effects.create(log, gate=gate)) as url, http_client(url, served, MODERN) as client:
+        async with (
+            http_server(counting_server.create(log, gate=gate)) as url,
+            http_client(url, served, MODERN) as client,
+        ):
             yield client
         return
     keys = served.house.keys
@@ -176,7 +181,7 @@ async def restarted(served, log, transport="memory"):
         APPROVALS_ROUNDS_BY_CLIENT="mcp=8",
         EFFECTS=str(log),
     )
-    parameters = StdioServerParameters(command=sys.executable, args=[effects.__file__], env=environment)
+    parameters = StdioServerParameters(command=sys.executable, args=[counting_server.__file__], env=environment)
     async with Client(parameters, mode=MODERN) as client:
         yield client
 
@@ -219,7 +224,7 @@ async def ended(served, log, row, how):
         house.clock.forward(120)
     else:
         async with (
-            Client(effects.create(log, gate=served.gate()), mode="legacy") as other,
+            Client(counting_server.create(log, gate=served.gate()), mode="legacy") as other,
             asyncio.TaskGroup() as tasks,
         ):
             call = tasks.create_task(other.call_tool("failing_write" if how == "failed" else "async_write", CALL))
@@ -261,11 +266,11 @@ def requests(served):
 
 
 async def test_p2_a_call_that_comes_back_to_a_redefined_tool_is_asked_anew_or_gets_its_end(served, log):
-    first = effects.create(log, gate=served.gate(budgets=SHORT))
+    first = counting_server.create(log, gate=served.gate(budgets=SHORT))
     async with Client(first, mode=MODERN) as client:
         saved = (await one_round(client)).request_state
     row = await served.decide()
-    second = effects.create(log, gate=served.gate(budgets=SHORT))
+    second = counting_server.create(log, gate=served.gate(budgets=SHORT))
     second.remove_tool("async_write")
 
     @second.tool(name="async_write", description="Now it does something else.")
@@ -326,7 +331,9 @@ async def test_p1_another_agents_state_opens_nothing(served, server, log):
     row = await served.decide()
     house = served.house
     house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
-    async with Client(effects.create(log, gate=served.gate(agent="other", budgets=SHORT)), mode=MODERN) as client:
+    async with Client(
+        counting_server.create(log, gate=served.gate(agent="other", budgets=SHORT)), mode=MODERN
+    ) as client:
         answer = await one_round(client, state=saved)
     assert isinstance(answer, InputRequiredResult)
     assert lines(log) == []
@@ -353,7 +360,7 @@ async def test_a_rotated_key_still_opens_and_a_strange_one_does_not(served, log)
 
     def with_keys(*state_keys):
         settings = GateSettings(served.url, keys["shop"], keys["agent"], state_keys=state_keys, budgets=SHORT)
-        return effects.create(log, gate=type(served.gate())("shop", settings))
+        return counting_server.create(log, gate=type(served.gate())("shop", settings))
 
     async with Client(with_keys(), mode=MODERN) as client:
         by_default = (await one_round(client)).request_state

@@ -9,7 +9,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import anyio
-import odd_types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ from approvals.gate.arguments import effective
 from approvals.gate.shown import shown
 from approvals.gate.tools import Approval, ready, unfit
 from approvals.protocol.canonical import canonical, encode
+from support import odd_types
 
 SEEDS = range(80)
 
@@ -94,7 +94,7 @@ def fingerprints() -> list[str]:
 
 @pytest.mark.parametrize("hash_seed", ["1", pytest.param("4242", marks=pytest.mark.slow)])
 def test_p3_equal_words_are_equal_in_any_process(hash_seed):
-    folders = [str(Path(odd_types.__file__).parent), str(Path(__file__).parent)]
+    folders = [str(Path(odd_types.__file__).parents[1]), str(Path(__file__).parent)]
     load = f"import sys; sys.path[:0] = {folders}; from {Path(__file__).stem} import fingerprints"
     program = f"{load}; print(*fingerprints(), sep='\\n')"
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}

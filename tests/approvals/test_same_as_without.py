@@ -4,14 +4,16 @@ import json
 import random
 from dataclasses import replace
 
-import odd_types
 import pytest
-from answer_table import facts
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals import GatedServer
 from approvals.policy.model import Action, DefaultPolicy
+from support import odd_types
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 TOOLS = 20
 EACH = 10

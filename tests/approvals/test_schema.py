@@ -11,6 +11,8 @@ from alembic import command
 from approvals.errors import Unavailable
 from approvals.service.storage import migrate
 
+pytestmark = pytest.mark.databases("both")
+
 
 def test_models_and_migrations_agree(database_url):
     command.check(migrate.configuration(database_url))

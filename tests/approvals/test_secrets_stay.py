@@ -30,6 +30,8 @@ from approvals.protocol.messages import ClientInfo, Filing, Outcome
 from approvals.protocol.redaction import told
 from approvals.protocol.registration import ToolDefinition
 
+pytestmark = pytest.mark.databases("one")
+
 SECRET = ("password", "card.number", "codes[]", "accounts[].token", "env")
 KEY = "mcpa_0123456789ab_" + "x" * 43
 

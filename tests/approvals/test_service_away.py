@@ -8,13 +8,10 @@ import ssl
 import time
 
 import anyio
-import effects
 import httpx2
 import pytest
-from answer_table import facts, told
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from over_http import http_client, http_server
 
 from approvals import Budgets
 from approvals.errors import NotConfigured, Unauthenticated, Unavailable, Unreachable
@@ -23,6 +20,11 @@ from approvals.gate import answers, client, wait
 from approvals.gate.agents import KnownAgents
 from approvals.gate.lease import VerdictLease
 from approvals.protocol.registration import VerifiedAgent
+from support import counting_server
+from support.answer_table import facts, told
+from support.over_http import http_client, http_server
+
+pytestmark = pytest.mark.databases("one")
 
 CALL = {"order_id": 7}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -47,7 +49,7 @@ async def posted(url, key):
 async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(house, serve, log):
     async with serve() as served:
         where, gate = served.url, served.gate(agent=None)
-    async with http_server(effects.create(log, gate=gate)) as url:
+    async with http_server(counting_server.create(log, gate=gate)) as url:
         answer = await posted(url, house.keys["agent"])
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(answers.RETRY_SECONDS))
         assert "www-authenticate" not in answer.headers
@@ -64,7 +66,7 @@ async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(hous
 async def test_p5_when_the_servers_own_key_is_dead_no_agent_is_told_that_its_key_is(served, log):
     house = served.house
     house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
-    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+    async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
         answer = await posted(url, house.keys["agent"])
     assert answer.status_code == 503
     assert "own key" in answer.json()["detail"]
@@ -74,7 +76,7 @@ async def test_p7_the_servers_key_dies_while_it_runs_and_no_agent_hears_401(serv
     monkeypatch.setattr(known_agents, "LONGEST", 0.0)
     house = served.house
     stranger = "mcpa_000000000000_" + "A" * 43
-    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+    async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
         assert (await posted(url, house.keys["agent"])).status_code not in {401, 503}
         assert (await posted(url, stranger)).status_code == 401
         house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
@@ -89,7 +91,7 @@ async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_
     monkeypatch.setattr(known_agents, "LONGEST", 0.0)  # each of its messages asks anew
     async with serve() as served:
         where, gate = served.url, served.gate(agent=None, budgets=SHORT)
-        mcp = effects.create(log, gate=gate)
+        mcp = counting_server.create(log, gate=gate)
 
         @mcp.resource("file://ledger")
         def ledger() -> str:
@@ -116,7 +118,7 @@ async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_
 
 async def test_p7_a_repeat_during_an_outage_does_not_say_that_the_call_never_ran(house, serve, log):
     async with serve() as served:
-        agent = Client(effects.create(log, gate=served.gate()), mode="legacy")
+        agent = Client(counting_server.create(log, gate=served.gate()), mode="legacy")
         await agent.__aenter__()
         call = asyncio.create_task(agent.call_tool("async_write", CALL))
         await served.decide()
@@ -132,7 +134,7 @@ async def test_p7_the_services_own_words_reach_the_agent(served, log, monkeypatc
         raise Unavailable("The database cannot be written: database is locked.", hint="Somebody runs VACUUM.")
 
     monkeypatch.setattr(served.house.service.filings, "file", locked)
-    async with Client(effects.create(log, gate=served.gate()), mode="legacy") as agent:
+    async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as agent:
         result = await agent.call_tool("async_write", CALL)
     assert told(result, "unavailable")["reason"] == "The database cannot be written: database is locked."
     assert text(result).startswith(
@@ -173,7 +175,7 @@ async def test_the_services_address_is_logged_once_for_each_outage(house, serve,
     async with serve() as served:
         where, gate = served.url, served.gate()
     with caplog.at_level(logging.WARNING, "approvals.gate"):
-        async with Client(effects.create(log, gate=gate), mode="legacy"):
+        async with Client(counting_server.create(log, gate=gate), mode="legacy"):
             await until(lambda: len(tries) >= 5)
     lines = [record.getMessage() for record in caplog.records if where in record.getMessage()]
     assert len(lines) == 1
@@ -183,7 +185,7 @@ async def test_the_services_address_is_logged_once_for_each_outage(house, serve,
 async def test_p7_a_gate_that_was_stopped_asks_once_more_before_it_says_that_it_waits(served, log, monkeypatch, until):
     monkeypatch.setattr(wait, "STOPPED", 0.05)
     gate = served.gate(budgets=Budgets(plain=0.3))
-    async with Client(effects.create(log, gate=gate), mode="legacy") as agent:
+    async with Client(counting_server.create(log, gate=gate), mode="legacy") as agent:
         call = asyncio.create_task(agent.call_tool("async_write", CALL))
         row = await served.pending()
         await until(lambda: row.id in gate.session._stream._waiters)

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-import slack_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from approvals.service.slack.message import PUSHED, request_message
 from approvals.service.slack.request_view import RequestView
 from approvals.service.storage.statements import Row
 from approvals_web.demo.slack.limits import message_fault, view_fault
+from support import slack_text
 
 SNAPSHOTS = Path(__file__).parent / "slack_messages"
 NOW = 1_800_000_000_000_000

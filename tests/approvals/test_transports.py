@@ -8,20 +8,22 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
-import effects
 import httpx2
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
-from over_http import http_client, http_server
-from processes import PATIENCE, clean_environment
-from relay import relayed
 
 from approvals import Budgets
 from approvals.gate import wait
 from approvals.gate.hosts import REPLAYED
+from support import counting_server
+from support.answer_table import facts
+from support.over_http import http_client, http_server
+from support.processes import PATIENCE, clean_environment
+from support.relay import relayed
+
+pytestmark = pytest.mark.databases("one")
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -50,12 +52,12 @@ async def connect(request, served, log) -> AsyncIterator[Connect]:
     """Opens one more client to the same installation, with the same agent's key."""
     way, era = request.param
     if way == "http":
-        async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+        async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
             yield lambda: http_client(url, served, era)
     elif way == "stdio":
         yield lambda: Client(stdio(served, log), mode=era)
     else:
-        mcp = effects.create(log, gate=served.gate())
+        mcp = counting_server.create(log, gate=served.gate())
         yield lambda: Client(mcp, mode=era)
 
 
@@ -63,7 +65,7 @@ def stdio(served, log: Path) -> StdioServerParameters:
     keys = served.house.keys
     gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
     return StdioServerParameters(
-        command=sys.executable, args=[effects.__file__], env=clean_environment(**gate, EFFECTS=str(log))
+        command=sys.executable, args=[counting_server.__file__], env=clean_environment(**gate, EFFECTS=str(log))
     )
 
 
@@ -163,7 +165,7 @@ async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_
 
 async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(served, log, era, until, monkeypatch):
     monkeypatch.setattr(wait, "PRESENCE_SECONDS", 0.05)
-    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url, relayed(url) as relay:
+    async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url, relayed(url) as relay:
 
         async def be_cut_off() -> None:
             with contextlib.suppress(MCPError, BaseExceptionGroup, httpx2.HTTPError, anyio.ClosedResourceError):
@@ -217,7 +219,7 @@ async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_executi
                     return answer
                 attempts.append(facts(answer)["status"])
 
-    async with http_server(effects.create(log, gate=served.gate(agent=None, budgets=budgets))) as url:
+    async with http_server(counting_server.create(log, gate=served.gate(agent=None, budgets=budgets))) as url:
         with anyio.fail_after(PATIENCE):
             async with http_client(url, served, era) as client, asyncio.TaskGroup() as tasks:
                 await client.call_tool("look", {"order_id": 8})  # the gate is registered: real clients wait longer
@@ -242,7 +244,7 @@ async def test_a_read_runs_at_once_and_a_wrong_argument_asks_nobody(served, conn
 
 
 async def test_p5_over_http_a_caller_without_an_agents_key_is_let_nowhere(served, log):
-    async with http_server(effects.create(log, gate=served.gate(agent=None))) as url:
+    async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"Accept": "application/json, text/event-stream"}
         async with httpx2.AsyncClient(trust_env=False, headers=accept) as http:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.server.mcpserver.tools import Tool
 from pydantic import (
@@ -40,6 +39,7 @@ from approvals.errors import Invalid
 from approvals.gate.arguments import Effective, effective
 from approvals.gate.tools import Approval, unfit
 from approvals.protocol.canonical import canonical, encode
+from support.answer_table import facts
 
 _count = count()
 

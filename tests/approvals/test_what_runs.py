@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import anyio
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.server.mcpserver import Context
 from mcp_types import ToolAnnotations
@@ -38,6 +37,9 @@ from approvals import Approval, Budgets, Gate, GatedServer
 from approvals.gate.client import ServiceClient
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.registration import Verdict
+from support.answer_table import facts
+
+pytestmark = pytest.mark.databases("one")
 
 ERAS = ["legacy", "2026-07-28"]
 _count = itertools.count(1)

@@ -9,6 +9,8 @@ from approvals.service.history import fulltext, search
 from approvals.service.history.search import Sought
 from approvals.service.storage.statements import Row
 
+pytestmark = pytest.mark.databases("both")
+
 
 def filed(house, number, **changes):
     house.clock.forward(1)

@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from clients import environment, http, stdio
 from figures import Figures
 from mcp import Client
 from tools import create
+
+from clients import environment, http, stdio
 
 EACH = 500
 BUDGETS = {"in memory": 1.25, "stdio": 1.10, "streamable HTTP": 1.05}

@@ -9,13 +9,14 @@ import json
 import time
 from typing import Any
 
-from clients import stdio
 from connection import Connection
 from figures import Figures
 from mcp import Client
 from process import cpu_seconds
 from reference import KEY
 from reviewer import Reviewer, file, gate
+
+from clients import stdio
 
 EACH = 120
 PAUSE = 0.01

@@ -5,12 +5,13 @@ import json
 import time
 from typing import Any
 
-from clients import http
 from connection import Connection
 from figures import Figures
 from mcp import Client
 from process import cpu_seconds, resident_kb, settled
 from reviewer import Reviewer, file, gate
+
+from clients import http
 
 CROWD = 10_000
 FILERS = 32

@@ -6,7 +6,6 @@ import sys
 
 import anyio
 import pytest
-from answer_table import facts
 from mcp import Client
 
 from approvals import GatedServer
@@ -16,6 +15,7 @@ from approvals_server.shop import previews
 from approvals_server.shop import shop as shop_module
 from approvals_server.shop.data import Changed, Shop
 from approvals_server.shop.shop import create_shop
+from support.answer_table import facts
 
 
 @pytest.fixture

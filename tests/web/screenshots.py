@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from slack_house import slack_house
+
+from support.fake_slack import slack_house
 
 DOCS = Path(__file__).parents[2] / "docs"
 REASON = "The carrier confirms that the parcel is lost."

@@ -9,6 +9,8 @@ from approvals.protocol.messages import Decision
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
 
+pytestmark = pytest.mark.databases("one")
+
 
 @pytest.fixture
 async def page(served, visitors, browser) -> Page:

@@ -5,6 +5,8 @@ from playwright.async_api import expect
 
 from approvals.service.requests.contents import content_of
 
+pytestmark = pytest.mark.databases("one")
+
 ATTACKS = [
     '<div hx-post="/requests/{id}/decisions" hx-trigger="load" hx-vals=\'{"verdict":"approve"}\'></div>',
     '<div hx-get="/freeze" hx-trigger="load" hx-target="body" hx-nonce="x"></div>',

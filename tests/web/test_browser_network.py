@@ -8,6 +8,8 @@ from playwright.async_api import expect
 from approvals.protocol.messages import Decision
 from approvals.service.requests.decisions import Seen
 
+pytestmark = pytest.mark.databases("one")
+
 HOSTILE = (
     '<div hx-post="/logout" hx-trigger="load"></div><form action="/logout" method="post" id="x"></form>'
     "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"

@@ -7,6 +7,8 @@ from playwright.async_api import expect
 
 from approvals_web.pages import live
 
+pytestmark = pytest.mark.databases("one")
+
 TABS = 8
 
 

@@ -10,6 +10,8 @@ from approvals.service.text import visible
 from approvals_web.pages.card.views import views
 from approvals_web.pages.card.views.table import MAX_CELL
 
+pytestmark = pytest.mark.databases("one")
+
 PIECES = [
     *(
         "order",

@@ -7,6 +7,8 @@ import pytest
 
 from approvals.service.requests import presence
 
+pytestmark = pytest.mark.databases("one")
+
 
 async def card(visitor, request_id):
     return (await visitor.http.get(f"/requests/{request_id}")).text

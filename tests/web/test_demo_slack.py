@@ -4,12 +4,12 @@ import aiohttp
 import httpx2
 import pytest
 from playwright.async_api import expect
-from slack_house import CHANNEL, slack_house
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from approvals_web.demo.slack.limits import message_fault, view_fault
 from approvals_web.demo.slack.server import DemoSlack
+from support.fake_slack import CHANNEL, slack_house
 
 
 def words(text, kind="plain_text"):

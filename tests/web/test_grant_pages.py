@@ -24,6 +24,8 @@ from approvals.policy.model import (
 from approvals.policy.reviewers import Reviewers
 from approvals.service import grants
 
+pytestmark = pytest.mark.databases("one")
+
 _GRANT = re.compile(r'name="grant" value="([^"]+)"')
 _SEEN = re.compile(r'name="seen" value="([^"]+)"')
 

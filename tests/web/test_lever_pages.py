@@ -13,6 +13,8 @@ from approvals_web.cli.commands import app
 from approvals_web.operator import socket
 from approvals_web.operator.reach import Alone
 
+pytestmark = pytest.mark.databases("one")
+
 FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confirm": "yes"}
 
 

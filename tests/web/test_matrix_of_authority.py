@@ -5,13 +5,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from authority import ACTS, PRINCIPALS, ROUTES, page
-from world import World
 
 from approvals.protocol.states import State
 from approvals.service.identity.users import person_of
 from approvals_web.app import create_app
 from approvals_web.pages.card.view import seen_token
+from support.authority import ACTS, PRINCIPALS, ROUTES, page
+from support.world import World
+
+pytestmark = pytest.mark.databases("one")
 
 OPEN = {"POST /login", "GET /login/oidc", "GET /login/oidc/callback", "GET /setup", "POST /setup"}
 """Whoever has the password or the link is let in: that a wrong one is not says nothing of the route."""

@@ -6,9 +6,7 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-import identity_provider
 import pytest
-from identity_provider import now, query
 
 from approvals.errors import Duplicate, Invalid
 from approvals.instant import SECOND
@@ -18,6 +16,10 @@ from approvals.service.identity.sso import Admission
 from approvals.service.identity.users import by_handle
 from approvals_web.auth.oidc import Client, Provider
 from approvals_web.settings import Settings
+from support import identity_provider
+from support.identity_provider import now, query
+
+pytestmark = pytest.mark.databases("one")
 
 CAROL = {
     "name": "Carol",
@@ -362,17 +364,17 @@ async def test_p1_a_state_counts_once_in_the_browser_that_began_and_for_ten_minu
     assert (await come_back(other, back)).status_code == 401, "a browser that began nothing"
     await leave(other)
     assert (await come_back(other, back)).status_code == 401, "a browser that began another one"
-    cookie = visitor.http.cookies["approvals-login"]
+    cookie = visitor.http.cookies["approvals-pending"]
     assert (await come_back(visitor, back)).status_code == 303
     replay = visitors.stranger()
-    replay.http.cookies.set("approvals-login", cookie)
+    replay.http.cookies.set("approvals-pending", cookie)
     asked = len(idp.asked)
     assert (await come_back(replay, back)).status_code == 401, "the same state again"
     assert len(idp.asked) == asked, "and its code was not even tried"
     late = visitors.stranger()
     back = await idp.consent(await leave(late), "carol-1")
     served.house.clock.forward(600)
-    late.http.cookies.set("approvals-login", late.http.cookies["approvals-login"])
+    late.http.cookies.set("approvals-pending", late.http.cookies["approvals-pending"])
     assert (await come_back(late, back)).status_code == 401, "too late"
 
 
@@ -393,7 +395,7 @@ async def test_p1_a_code_of_another_sign_in_does_not_count(served, visitors, idp
 @pytest.mark.parametrize("value", ["", "x", "x.y", "e30=.00", "é"])
 async def test_a_cookie_that_we_did_not_make_begins_nothing(served, visitors, idp, value):
     answer = await visitors.stranger().http.get(
-        "/login/oidc/callback?code=c&state=s", headers={"Cookie": f"approvals-login={value}".encode()}
+        "/login/oidc/callback?code=c&state=s", headers={"Cookie": f"approvals-pending={value}".encode()}
     )
     assert answer.status_code == 401
 
@@ -489,7 +491,7 @@ async def test_behind_https_the_pending_login_is_bound_to_the_host(served, visit
     served.house.service.public_url = "https://approvals.example"
     answer = await visitors.stranger().http.get("/login/oidc")
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-approvals-login=")
+    assert cookie.startswith("__Host-approvals-pending=")
     assert {"Secure", "HttpOnly", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     assert query(answer.headers["location"])["redirect_uri"] == "https://approvals.example/login/oidc/callback"
 

@@ -9,14 +9,14 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 import pytest
-import typescript
-from processes import clean_environment
 
 from approvals.instant import SECOND, Clock
 from approvals.service.identity.users import by_handle
 from approvals_web.auth.oidc import Client, Provider
+from support import typescript
+from support.processes import clean_environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.databases("one")]
 CAROL = {"name": "Carol", "email": "carol@example.org", "email_verified": True, "groups": ["payments"]}
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import requests
-from authority import ACTS, ROUTES
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, openapi
@@ -16,10 +15,13 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from world import World
 
 from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
 from approvals.service.realtime.wakeup import Bell
+from support.authority import ACTS, ROUTES
+from support.world import World
+
+pytestmark = pytest.mark.databases("every case")
 
 API = "/api/v1"
 EVENTS = f"POST {API}/requests/events"

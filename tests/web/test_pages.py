@@ -12,6 +12,8 @@ from approvals.service.storage.tables import DecisionRow, table_of
 from approvals_web.http import assets
 from approvals_web.http.words import STATES
 
+pytestmark = pytest.mark.databases("one")
+
 PAGES = [
     "/",
     "/history",

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from serving import SECRET
 from typer.testing import CliRunner
 
 from approvals.errors import Invalid
 from approvals_web.cli.commands import app
+from support.serving import SECRET
 
 POLICY = """\
 version: 1

@@ -4,12 +4,12 @@ import json
 
 import httpx2
 import pytest
-from serving import SECRET, serving
 
 from approvals.service.keyring import Keyring
 from approvals.service.policies.file import PolicyFile
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
+from support.serving import SECRET, serving
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
 DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"

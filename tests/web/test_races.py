@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from approvals.service.storage.tables import DecisionRow, Execution
+
+pytestmark = pytest.mark.databases("both")
 
 CROWD = 50
 

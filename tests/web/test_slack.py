@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slack_house import CHANNEL, slack_house
 
 from approvals.policy.model import DefaultPolicy, Notify
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
 from approvals_web.demo.slack import sending
 from approvals_web.demo.slack.limits import message_fault
+from support.fake_slack import CHANNEL, slack_house
 
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 

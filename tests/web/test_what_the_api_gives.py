@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from authority import GATES, ROUTES
+
+from support.authority import GATES, ROUTES
 
 API = "/api/v1"
 OF_GATES = {

@@ -11,6 +11,8 @@ from approvals.policy.reviewers import Channels, Reviewers
 from approvals.protocol.registration import Verdict
 from approvals.service.identity import credentials
 
+pytestmark = pytest.mark.databases("one")
+
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 

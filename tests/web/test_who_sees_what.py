@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from authority import ROUTES
-from crawl import crawl
-from world import World
+
+from support.authority import ROUTES
+from support.crawl import crawl
+from support.world import World
+
+pytestmark = pytest.mark.databases("one")
 
 PEOPLE = ("anonymous", "viewer", "auditor", "reviewer", "owner", "admin")
 STATES = ("pending", "approved", "denied", "unknown", "succeeded", "contradicted")

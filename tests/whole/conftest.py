@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Installed
+
+from support.processes import Installed
 
 
 @pytest.fixture

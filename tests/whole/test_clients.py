@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 
 import anyio
-import effects
 import pytest
-import python_clients
-import typescript
-from over_http import http_server
 
 from approvals import Budgets
 from approvals.gate.hosts import REPLAYED
+from support import counting_server, python_clients, typescript
+from support.over_http import http_server
+
+pytestmark = pytest.mark.databases("one")
 
 DOC = Path(__file__).parents[2] / "docs" / "clients.md"
 SCRIPTS = {
@@ -27,7 +27,7 @@ NODE = {"TypeScript SDK 1": "@modelcontextprotocol/sdk", "Inspector CLI": "@mode
 async def shop(served, tmp_path):
     """The URL of a server over HTTP whose calls are soon told that they wait."""
     gate = served.gate(agent=None, budgets=Budgets(plain=0.3, with_progress=0.3))
-    async with http_server(effects.create(tmp_path / "effects.log", gate=gate)) as url:
+    async with http_server(counting_server.create(tmp_path / "effects.log", gate=gate)) as url:
         yield url
 
 

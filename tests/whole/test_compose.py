@@ -14,10 +14,11 @@ import anyio
 import httpx2
 import pytest
 import yaml
-from balancer import balanced
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from processes import PATIENCE, Child, Installed, clean_environment, free_port
+
+from support.balancer import balanced
+from support.processes import PATIENCE, Child, Installed, clean_environment, free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

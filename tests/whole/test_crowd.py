@@ -7,13 +7,10 @@ import threading
 from collections import Counter
 
 import anyio
-import effects
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from meddler import HttpProxy, tcp
-from processes import Installed, free_port
 from sqlalchemy import text
 
 from approvals.errors import ApprovalsError
@@ -26,6 +23,9 @@ from approvals.service.requests.decisions import Seen
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
 from approvals.service.storage.statements import Statement
+from support import counting_server
+from support.fault_proxy import HttpProxy, tcp
+from support.processes import Installed, free_port
 
 SECRET = "a secret key for tests, long enough to count"
 SEED = 20
@@ -85,7 +85,7 @@ class Town:
 
     def start_gate(self, number):
         return self.product.start(
-            (effects.__file__, str(self.gate_ports[number])),
+            (counting_server.__file__, str(self.gate_ports[number])),
             APPROVALS_URL=f"http://127.0.0.1:{self.roads[number].port}",
             APPROVALS_SERVER_KEY=self.keys["server"],
             EFFECTS=str(self.product.folder / "effects.log"),

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from processes import CLI, free_port
+
+from support.processes import CLI, free_port
 
 
 def configuration(service):

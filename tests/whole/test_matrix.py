@@ -8,11 +8,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from matrix import CASES, Case, table
-from stage import Stage
 
 from approvals.clock import boot_clock
 from approvals.service.requests.claims import START_WITHIN
+from support.deployment import Stage
+from support.matrix import CASES, Case, table
+
+pytestmark = pytest.mark.databases("both")
 
 COMMITS = {"filing": rb"INSERT INTO request", "decision": rb"INSERT INTO decision"}
 COMMITS |= {"claim": rb"INSERT INTO execution", "outcome": rb"UPDATE execution SET finished_at"}

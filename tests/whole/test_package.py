@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from processes import Child, clean_environment, free_port
+
+from support.processes import Child, clean_environment, free_port
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")

@@ -4,14 +4,14 @@ import re
 import time
 
 import anyio
-import effects
 import psycopg
 import pytest
 from mcp import Client
-from pooler import SERVERS, pooled
-from processes import PATIENCE, Installed
 
 from approvals import Gate, GateSettings
+from support import counting_server
+from support.pooler import SERVERS, pooled
+from support.processes import PATIENCE, Installed
 
 SECRET = "a secret key for tests, long enough to count"
 CONNECTIONS = """
@@ -46,7 +46,7 @@ async def test_a_call_lives_through_a_pooler_and_is_woken_past_it(replicas, envi
     ]
     reviewer = second.sign_in(served)
     log = tmp_path / "effects.log"
-    mcp = effects.create(log, gate=Gate("shop", GateSettings(first.url, *keys)))
+    mcp = counting_server.create(log, gate=Gate("shop", GateSettings(first.url, *keys)))
     with anyio.fail_after(60):
         async with Client(mcp) as agent:
             for number in range(6):

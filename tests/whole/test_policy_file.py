@@ -4,7 +4,8 @@ import time
 
 import httpx2
 import pytest
-from processes import PATIENCE
+
+from support.processes import PATIENCE
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval}\n"
 DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, reason: not today}\n"

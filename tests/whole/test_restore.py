@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import CLI, PATIENCE, clean_environment
 
 from approvals.errors import NotPossible
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
 from approvals.service.storage.sqlite import path_of
+from support.processes import CLI, PATIENCE, clean_environment
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 

@@ -13,9 +13,9 @@ import time
 
 import httpx2
 import pytest
-from processes import CLI, PATIENCE, clean_environment, free_port
 
 from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
+from support.processes import CLI, PATIENCE, clean_environment, free_port
 
 
 def bearer(key):

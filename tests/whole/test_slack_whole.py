@@ -11,13 +11,13 @@ import sys
 import anyio
 import httpx2
 import pytest
-from answer_table import facts
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
-from relay import Relay
 
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals_web.demo.slack.server import DemoSlack
+from support.answer_table import facts
+from support.relay import Relay
 
 
 class Stage:
@@ -63,7 +63,7 @@ class Stage:
         return await self.state.until(lambda: self._about(order), 30)
 
     def _about(self, order):
-        found = (said for said in self.state.messages("C1") if f"order_id={order}" in json.dumps(said.blocks))
+        found = (said for said in self.state.messages("C1") if re.search(rf"\b{order}\b", json.dumps(said.blocks)))
         return next(found, None)
 
     async def shows(self, said, words):

@@ -3,13 +3,14 @@
 import asyncio
 
 import anyio
-import effects
 import pytest
-import typescript
-from over_http import http_server
 
 from approvals import Budgets
 from approvals.gate import answers
+from support import counting_server, typescript
+from support.over_http import http_server
+
+pytestmark = pytest.mark.databases("one")
 
 PARAMS = {"name": "async_write", "arguments": {"order_id": 7}}
 MODERN = {"era": "2026-07-28", "timeout": 5_000, "maxRounds": 10}
@@ -36,7 +37,7 @@ async def call(installed, served, log):
     gate = served.gate(
         agent=None, budgets=Budgets(plain=0.3, with_progress=1.5, beat=0.1, rounds_by_client={"typescript-v2": 8})
     )
-    async with http_server(effects.create(log, gate=gate)) as url:
+    async with http_server(counting_server.create(log, gate=gate)) as url:
 
         async def one(client, **options):
             with anyio.fail_after(30):

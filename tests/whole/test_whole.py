@@ -11,7 +11,8 @@ import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from processes import free_port
+
+from support.processes import free_port
 
 SHOP = "approvals_server.shop.cli"
 

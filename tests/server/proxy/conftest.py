@@ -12,14 +12,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from listening import listening
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
-from notes_server import notes
-from processes import clean_environment
 
 from approvals.gate.auth import ServiceAway
 from approvals_server.proxy.cli import over_http
@@ -30,8 +27,11 @@ from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.remote import TIMEOUT
 from approvals_server.proxy.stdio import taken
+from support.listening import listening
+from support.notes_server import notes
+from support.processes import clean_environment
 
-PARTS = Path(__file__).parents[2] / "parts"
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 class Wire:
@@ -92,11 +92,11 @@ class Proxied:
 
     @property
     def plain(self) -> list[str]:
-        return [sys.executable, "-S", str(PARTS / "plain_server.py"), str(self.log)]
+        return [sys.executable, "-S", str(SUPPORT / "plain_server.py"), str(self.log)]
 
     @property
     def modern(self) -> list[str]:
-        return [sys.executable, str(PARTS / "notes_server.py"), str(self.log)]
+        return [sys.executable, str(SUPPORT / "notes_server.py"), str(self.log)]
 
     def command(self, *upstream: str) -> StdioServerParameters:
         """The proxy as a process."""

@@ -6,8 +6,9 @@ import json
 import anyio
 import httpx2
 import pytest
-from answer_table import facts
-from listening import listening
+
+from support.answer_table import facts
+from support.listening import listening
 
 
 def text(result):

@@ -5,7 +5,8 @@ import json
 
 import anyio
 import pytest
-from answer_table import facts
+
+from support.answer_table import facts
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-from serving import SECRET, serving
-
 from approvals.instant import SECOND
 from approvals.service.audit.seals import Touched
 from approvals.service.identity.users import require_user
@@ -23,6 +21,7 @@ from approvals_web.demo.slack import sending
 from approvals_web.demo.slack.sending import Acknowledged
 from approvals_web.demo.slack.server import DemoSlack
 from approvals_web.demo.slack.state import Said
+from support.serving import SECRET, serving
 
 CHANNEL = "C1"
 

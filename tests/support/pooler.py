@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from processes import PATIENCE, free_port
+
+from support.processes import PATIENCE, free_port
 
 SERVERS = 3
 CONFIGURATION = """

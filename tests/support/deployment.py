@@ -9,15 +9,14 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import asking
-import effects
 import httpx2
-from meddler import Hold, HttpProxy, SqlProxy, tcp, unix
-from processes import Child, Installed, free_port, until_open
 from sqlalchemy import text
 
 from approvals.service.storage.database import database_at
 from approvals.service.storage.statements import Statement
+from support import calling_agent, counting_server
+from support.fault_proxy import Hold, HttpProxy, SqlProxy, tcp, unix
+from support.processes import Child, Installed, free_port, until_open
 
 SECRET = "a secret key for tests, long enough to count"
 AGAIN = ("STILL RUNNING", "NOT EXECUTED")
@@ -67,7 +66,7 @@ class Stage:
 
     def start_gate(self) -> Child:
         return self.product.start(
-            (effects.__file__, str(self.gate_port)),
+            (counting_server.__file__, str(self.gate_port)),
             APPROVALS_URL=f"http://127.0.0.1:{self.front.port}",
             APPROVALS_SERVER_KEY=self.keys["server"],
             EFFECTS=str(self.log),
@@ -75,7 +74,7 @@ class Stage:
 
     def start_agent(self) -> Child:
         url, key = f"http://127.0.0.1:{self.gate_port}/mcp", self.keys["agent"]
-        return self.product.start((asking.__file__, url, key, "slow_write", f'{{"order_id": {self.order}}}'))
+        return self.product.start((calling_agent.__file__, url, key, "slow_write", f'{{"order_id": {self.order}}}'))
 
     def kill_service(self) -> None:
         self.services[0].kill()
@@ -157,7 +156,7 @@ class Stage:
         with anyio.fail_after(60):
             while True:
                 with contextlib.suppress(OSError, httpx2.HTTPError, BaseExceptionGroup):
-                    return await asking.ask(url, key, "slow_write", {"order_id": self.order})
+                    return await calling_agent.ask(url, key, "slow_write", {"order_id": self.order})
                 await anyio.sleep(0.05)
 
     async def ask_until_known(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from processes import clean_environment, missing
+from support.processes import clean_environment, missing
 
 SOURCES = Path(__file__).parents[1] / "clients"
 LOCK = SOURCES / "requirements.lock"

@@ -60,7 +60,7 @@ FORGERIES = {
     ],
     "arguments": [
         "UPDATE request SET arguments = replace(arguments, '900', '1') WHERE id = '{failed}'",
-        "request {failed}: its arguments are not those of its digest",
+        "request {failed}: its arguments or its preview are not those of its digest",
     ],
     "arguments and their digest": (
         [

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from processes import clean_environment, missing
+from support.processes import clean_environment, missing
 
 SOURCES = Path(__file__).parents[1] / "typescript"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
