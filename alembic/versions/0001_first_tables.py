@@ -440,6 +440,7 @@ def _create_tables() -> None:
         sa.Column("sealed_arguments", sa.Text(), nullable=True),
         sa.Column("preview", sa.Text(), nullable=False),
         sa.Column("previewed_at", sa.BigInteger(), nullable=True),
+        sa.Column("preview_required", sa.Boolean(), nullable=False),
         sa.Column("no_preview", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("content_version", sa.Integer(), nullable=False),

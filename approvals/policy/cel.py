@@ -57,11 +57,11 @@ class Condition:
     """Whether its result is known to be true or false without knowing the arguments' types."""
 
 
-VARIABLES = ("args", "tool", "agent", "server", "now")
+VARIABLES = ("args", "facts", "tool", "agent", "server", "now")
 NO_BOOL = "A condition is true or false"
 """The beginning of an issue that is about the result."""
 
-_MAPS = ("args", "tool", "agent", "server")
+_MAPS = ("args", "facts", "tool", "agent", "server")
 _ISSUE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD = re.compile(r"found no matching overload for '@?_?([^'_@]+(?:_[a-z]\w*)*)_?' applied to '(\(.*\))'")
 _UNKNOWN = re.compile(r"undeclared reference to '([^']*)'.*")

@@ -132,6 +132,12 @@ class NotifyPart(Part):
     """Whether those who may approve are written to, one by one."""
 
 
+class RequirePart(Part):
+    """What has to be there before anybody can approve."""
+
+    preview: Literal[True]
+
+
 class TermsPart(Part):
     """What both a rule and the defaults may say."""
 
@@ -140,6 +146,8 @@ class TermsPart(Part):
     channels: ChannelsPart | None = None
     assurance: Literal["enforced"] | None = None
     """A cooperative installation's call is denied."""
+    require: RequirePart | None = None
+    """With `preview`, nobody can approve a call whose effect is not known."""
     ttl: Span | None = None
     execute_within: Span | None = None
     cool_down: SpanOrNone | None = None
@@ -163,7 +171,7 @@ class RulePart(TermsPart):
     id: RuleId
     match: Match = Match()
     when: Annotated[str, Field(min_length=1, max_length=MAX_CONDITION)] | None = None
-    """A condition in CEL over args, tool, agent, server and now."""
+    """A condition in CEL over args, facts, tool, agent, server and now."""
     action: Annotated[Action, Field(strict=False)]
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """For the agent."""

@@ -42,6 +42,8 @@ class CallGiven(Part):
     server: Name
     tool: Name
     args: dict[str, Any] = Field(default_factory=dict)
+    facts: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Of its preview."""
     agent: Name | None = None
     agent_groups: list[Name] = Field(default_factory=list)
     hidden: Annotated[int, Field(ge=0)] = 0
@@ -166,7 +168,8 @@ def _call(given: CallGiven, tools: Sequence[ToolFacts], now: Instant) -> CallFac
         annotations=Annotations(**given.annotations.model_dump()) if given.annotations else None,
     )
     at = now if given.now is None else _instant(given.now)
-    return CallFacts(tool, _hide(encode(given.args)), given.agent, given.hidden, at, tuple(given.agent_groups))
+    groups = tuple(given.agent_groups)
+    return CallFacts(tool, _hide(encode(given.args)), given.agent, given.hidden, at, groups, given.facts)
 
 
 def _instant(text: str) -> Instant:

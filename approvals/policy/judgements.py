@@ -1,5 +1,6 @@
 """What the rule that decided makes of a call, and what rules make of it that could not be evaluated."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from approvals.policy.model import Action, CallFacts, Judgement
@@ -25,6 +26,7 @@ def judgement_of(rule: Rule, call: CallFacts) -> Judgement:
         reminders=terms.reminders if waits else (),
         grants=terms.grants if waits and risk != "critical" else None,
         notify=terms.notify,
+        needs_preview=terms.needs_preview and waits,
     )
 
 
@@ -45,10 +47,11 @@ def _facts(rule: Rule, call: CallFacts) -> JsonObject:
     """The values that the rule looked at, as far as it is short and plain."""
     facts: JsonObject = {"read_only": call.tool.annotations.read_only, "trusted": call.tool.trusted}
     paths = sorted(rule.condition.touches) if rule.condition is not None else []
-    for path in [path for path in paths if path[0] == "args" and len(path) > 1][:20]:
-        value = call.arguments
+    looked_at = {"args": call.arguments, "facts": call.effect}
+    for path in [path for path in paths if path[0] in looked_at and len(path) > 1][:20]:
+        value = looked_at[path[0]]
         for step in path[1:]:
-            value = value.get(f"${step}" if step.startswith("$") else step) if isinstance(value, dict) else None
+            value = value.get(f"${step}" if step.startswith("$") else step) if isinstance(value, Mapping) else None
         if _is_short(value):
             facts[".".join(path)] = value
     return facts

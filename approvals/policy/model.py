@@ -50,6 +50,8 @@ class CallFacts:
     """Characters that a pattern masked beyond the declared secrets: never allowed by rule or grant."""
     now: Instant
     agent_groups: tuple[str, ...] = ()
+    effect: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """The facts of its preview, by name; none where there is no preview."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Judgement:
     grants: GrantLimits | None = None
     """What may be granted; None for nothing."""
     notify: Notify = field(default_factory=Notify)
+    needs_preview: bool = False
+    """Whether nobody can approve it without knowing its effect."""
 
 
 class Policy(Protocol):

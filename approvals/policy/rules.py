@@ -30,6 +30,8 @@ class Terms:
     reminders: tuple[Reminder, ...] = ()
     grants: GrantLimits | None = field(default_factory=GrantLimits)
     notify: Notify = field(default_factory=Notify)
+    needs_preview: bool = False
+    """Whether nobody can approve without knowing the effect."""
 
 
 @dataclass(frozen=True)

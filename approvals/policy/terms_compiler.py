@@ -46,6 +46,7 @@ class TermsCompiler:
             reminders=self._reminders(part, node, said("reminders") or [], said("escalate"), ttl),
             grants=limits,
             notify=Notify(**notify.model_dump()) if notify else Notify(),
+            needs_preview=said("require") is not None,
         )
 
     def _reviewers(self, part: TermsPart, node: Node, defaults: TermsPart, risk: str | None) -> Reviewers:

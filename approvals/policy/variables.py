@@ -47,6 +47,7 @@ def variables(call: CallFacts) -> JsonObject:
     """The variables beside the arguments and the time."""
     tool, hints = call.tool, believed(call.tool)
     return {
+        "facts": dict(call.effect),
         "tool": {
             "name": tool.tool,
             "read_only": hints.read_only,
@@ -67,7 +68,7 @@ def variables(call: CallFacts) -> JsonObject:
 def roots_of(tool: ToolFacts | None) -> dict[str, Type]:
     """The types of all variables; without a tool, of any arguments."""
     args = schema_types.ANY if tool is None else schema_types.type_of(tool.input_schema)
-    return {"args": args} | _FIXED
+    return {"args": args, "facts": Type("object", False)} | _FIXED
 
 
 def _object(**kinds: str | Type) -> Type:

@@ -114,6 +114,11 @@ def preview_hash(preview: Preview | None) -> str | None:
     return None if preview is None else hash_of(dumped(preview))
 
 
+def known_facts(preview: Preview | None) -> dict[str, bool | int | float | str]:
+    """What policies may know of an effect, by name; nothing where a mask hides some of it."""
+    return {} if preview is None or preview.hidden else {fact.name: fact.value for fact in preview.facts}
+
+
 def stored(text: str) -> Preview | None:
     """What `dumped` wrote; None where nothing was."""
     return Preview.model_validate(decode(json.loads(text))) if text else None

@@ -62,7 +62,7 @@ def test_what_a_call_was_judged_by_is_kept_whole():
         input_schema=schema,
         secret=("card",),
     )
-    call = CallFacts(tool, {"a": 1}, "scout", 3, now=1_800_000_000_000_000, agent_groups=("night",))
+    call = CallFacts(tool, {"a": 1}, "scout", 3, now=1_800_000_000_000_000, agent_groups=("night",), effect={"rows": 7})
     for facts in (tool, call):
         left_out = [
             field.name
@@ -77,6 +77,7 @@ def test_what_a_call_was_judged_by_is_kept_whole():
         assurance="cooperative",
         arguments='{"a": 1}',
         hidden=3,
+        preview='{"effect":"x","facts":[{"name":"rows","value":7}]}',
         snapshot=snapshot.dump(call),
     )
     assert snapshot.load(row, schema) == call

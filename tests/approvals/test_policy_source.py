@@ -105,10 +105,10 @@ policy.yaml:17:26: There is no group 'dbb'.
                              ^ Did you mean dba?
 policy.yaml:20:7: In this condition: There is no 'foo' here.
           foo == 1 &&
-          ^ Known are args, tool, agent, server, now.
+          ^ Known are args, facts, tool, agent, server, now.
 policy.yaml:21:9: In this condition: There is no 'bar' here.
             bar > 2
-            ^ Known are args, tool, agent, server, now.
+            ^ Known are args, facts, tool, agent, server, now.
 policy.yaml:24:38: 2 people have to approve, and only 1 may.
         reviewers: {people: [x], quorum: 2}
                                          ^ Name more people or a group, or ask for fewer.

@@ -179,3 +179,12 @@ def test_tools_that_are_no_tools_are_a_clear_error(here):
 
 def test_the_schema_is_printed(here):
     assert json.loads(run("schema").stdout)["title"] == "Approval policy"
+
+
+def test_explain_takes_the_facts_of_a_preview(here):
+    rule = "{id: many, when: facts.rows > 100, action: deny, reason: too many}"
+    (here / "facts.yaml").write_text(f"version: 1\nrules: [{rule}]\n")
+    call = ("explain", "--policy", "facts.yaml", "--server", "shop", "--tool", "refund", "--facts")
+    assert "deny by rule many" in run(*call, '{"rows": 101}').stdout
+    assert "require_approval by rule default" in run(*call, '{"rows": 1}').stdout
+    assert run(*call, '{"rows": [1]}').exit_code == 2

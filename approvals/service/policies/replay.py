@@ -26,6 +26,7 @@ _NAMES = (
     "tool_hash",
     "assurance",
     "arguments",
+    "preview",
     "hidden",
     "summary",
     "created_at",

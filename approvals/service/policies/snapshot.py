@@ -6,6 +6,7 @@ from typing import Any
 
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import canonical
+from approvals.protocol.previews import known_facts, stored
 from approvals.protocol.registration import Annotations
 from approvals.service.storage.statements import Row
 
@@ -43,4 +44,12 @@ def load(row: Row, input_schema: Mapping[str, Any]) -> CallFacts:
         secret=tuple(kept["secret"]),
     )
     groups = tuple(kept["agent_groups"])
-    return CallFacts(tool, json.loads(row.arguments), kept["agent"], row.hidden, kept["now"], agent_groups=groups)
+    return CallFacts(
+        tool,
+        json.loads(row.arguments),
+        kept["agent"],
+        row.hidden,
+        kept["now"],
+        agent_groups=groups,
+        effect=known_facts(stored(row.preview)),
+    )

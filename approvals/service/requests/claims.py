@@ -22,6 +22,7 @@ from approvals.policy.model import Action, CallFacts, Policy
 from approvals.protocol import scopes
 from approvals.protocol.canonical import encode
 from approvals.protocol.messages import Claim, Outcome
+from approvals.protocol.previews import known_facts, stored
 from approvals.protocol.states import OUTCOMES, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
@@ -154,7 +155,9 @@ class Claims:
         facts = facts_of(installation, tool)
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
         _check_controls(tx, row, permission, name, groups)
-        judgement = self._policy.judge(CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups))
+        effect = known_facts(stored(row.preview))
+        call = CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups, effect)
+        judgement = self._policy.judge(call)
         if judgement.action is Action.DENY and permission.source != "rollout":
             raise NotPossible(f"The policy refuses it by now (rule {judgement.rule}).", state=row.state)
         if permission.source == "grant":

@@ -95,6 +95,7 @@ class Decisions:
         if any(vote.user_id == person.id for vote in on_content(tx, row)):
             raise Conflict("You have already decided on this.", hint="Another reviewer has to decide.")
         if decision.verdict == "approve":
+            _check_effect_known(row)
             freezes.check(tx, state.load(tx, row.server), row.agent_id)
 
     def _write(
@@ -149,4 +150,15 @@ class Decisions:
             decided_at=tx.now,
             decided_by=person.name,
             execute_by=min(row.expires_at, tx.now + row.execute_within * SECOND),
+        )
+
+
+def _check_effect_known(row: RequestRow) -> None:
+    """Raises NotPossible where the rule lets nobody approve a call whose effect is not known."""
+    if row.preview_required and not row.preview:
+        why = f": {row.no_preview.rstrip('.')}" if row.no_preview else ""
+        raise NotPossible(
+            f"Rule {row.rule} asks for a preview, and there is none{why}.",
+            hint="Deny it, or let the agent call again once its server can say what it would do.",
+            state=row.state,
         )

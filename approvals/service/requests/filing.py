@@ -21,7 +21,7 @@ from approvals.policy.model import (
 from approvals.protocol import scopes, secret_paths
 from approvals.protocol.canonical import canonical
 from approvals.protocol.messages import Filing
-from approvals.protocol.previews import differs, dumped, stored
+from approvals.protocol.previews import differs, dumped, known_facts, stored
 from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
 from approvals.service.audit.log import SYSTEM
@@ -306,7 +306,7 @@ class Filings:
 
     def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> bool:
         """Approve it at once if a standing grant lets it; never gets round a denial or a freeze."""
-        if call.caller.agent_id is None:
+        if call.caller.agent_id is None or (call.judgement.needs_preview and call.filing.preview is None):
             return False
         row = self._transitions.get(tx, request_id)
         grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
@@ -357,7 +357,13 @@ def _known(tx: Transaction, installation: Installation, caller: Caller, tool: St
     """What the policy may know of the call."""
     facts = facts_of(installation, tool)
     return CallFacts(
-        facts, filing.arguments, caller.agent_name, filing.hidden, tx.now, agent_groups=caller.agent_groups
+        facts,
+        filing.arguments,
+        caller.agent_name,
+        filing.hidden,
+        tx.now,
+        caller.agent_groups,
+        known_facts(filing.preview),
     )
 
 
@@ -387,6 +393,7 @@ def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
     """Who is asked, as the rule says: the columns of a request that hang on its content's judgement."""
     return {
         "risk": judgement.risk,
+        "preview_required": judgement.needs_preview,
         "quorum": judgement.reviewers.quorum,
         "reviewers": judgement.reviewers.dump(),
         "grants": _dumped(judgement.grants),

@@ -8,6 +8,7 @@ from approvals.errors import ApprovalsError, Stale, Unauthenticated
 from approvals.instant import SECOND
 from approvals.policy.model import Action, CallFacts, Policy
 from approvals.protocol import scopes
+from approvals.protocol.previews import known_facts, stored
 from approvals.protocol.states import Move, State
 from approvals.service.audit.log import SYSTEM
 from approvals.service.controls import audiences, rollouts, state
@@ -85,9 +86,9 @@ class Releases:
         name, groups = (agent.name, tuple(agent.groups.split())) if agent is not None else (None, ())
         standing = state.load(tx, row.server)
         audiences.check(standing.audience, row.server, name, groups)
-        call = CallFacts(
-            facts_of(installation, tool), json.loads(row.arguments), name, row.hidden, tx.now, agent_groups=groups
-        )
+        effect = known_facts(stored(row.preview))
+        facts = facts_of(installation, tool)
+        call = CallFacts(facts, json.loads(row.arguments), name, row.hidden, tx.now, groups, effect)
         judgement = self._policy.judge(call)
         rollout = rollouts.mode(standing.rollouts, row.tool, name, groups)
         return rollouts.source(judgement.action is Action.ALLOW, rollout, row.hidden)

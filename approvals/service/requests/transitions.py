@@ -39,6 +39,7 @@ _CHANGEABLE = (
     "hidden",
     "preview",
     "previewed_at",
+    "preview_required",
     "no_preview",
     "summary",
     "reviewed",

@@ -66,6 +66,9 @@ def explain(
     server: Annotated[str, typer.Option(parser=text, help="The MCP server's name.")],
     tool: Annotated[str, typer.Option(parser=text, help="The tool's name.")],
     args: Annotated[str, typer.Option(parser=text, help="The arguments, as JSON.")] = "{}",
+    effect: Annotated[
+        str, typer.Option("--facts", parser=text, help="The facts of its preview, as a JSON object.")
+    ] = "{}",
     agent: Annotated[
         str | None, typer.Option(parser=text, help="The agent's name; without it, an unidentified caller.")
     ] = None,
@@ -93,7 +96,8 @@ def explain(
         trusted=False if untrusted else None,
         annotations=Annotations(read_only=True, destructive=False) if read_only else None,
     )
-    call = CallFacts(facts, encode(_json(args, "--args")), agent, 0, wall(), tuple(agent_group or ()))
+    groups, found = tuple(agent_group or ()), _facts(effect)
+    call = CallFacts(facts, encode(_json(args, "--args")), agent, 0, wall(), groups, found)
     explained = policy.explain(call)
     if as_json:
         steps = [asdict(step) for step in explained.steps]
@@ -184,6 +188,13 @@ def _json(text: str, what: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{what} is not JSON: {error}") from error
+
+
+def _facts(text: str) -> dict[str, bool | int | float | str]:
+    found = _json(text, "--facts")
+    if not isinstance(found, dict) or not all(isinstance(value, bool | int | float | str) for value in found.values()):
+        raise typer.BadParameter('--facts is a JSON object of numbers, texts, true and false, like {"rows": 1200}.')
+    return found
 
 
 def _tools(path: Path | None, database_url: str | None) -> list[ToolFacts]:

@@ -67,6 +67,8 @@ class Request(SQLModel, table=True):
     preview: str = long_text(default="")
     """What it would do, as its gate looked it up (`approvals.protocol.previews`); empty where there is none."""
     previewed_at: int | None = instant(default=None)
+    preview_required: bool = False
+    """Whether its rule lets nobody approve it without one."""
     no_preview: str = long_text(default="")
     """Why its tool's preview could not be had."""
     digest: str
