@@ -8,7 +8,7 @@ from mcp import Client
 from mcp_types import ToolAnnotations
 
 from approvals import Approval, GatedServer
-from approvals.errors import Invalid
+from approvals.errors import Invalid, TooMany
 from approvals.gate import enrolment
 from approvals.protocol import canonical, definitions
 from approvals.protocol.limits import MAX_BODY
@@ -83,6 +83,32 @@ def test_p5_what_one_process_serves_is_bounded(house, monkeypatch, limit):
     monkeypatch.setattr(registrations, limit, 1)
     with pytest.raises(Invalid, match="at most"):
         house.register()
+
+
+@pytest.mark.parametrize("limit", ["MAX_TOOLS", "MAX_SERVED"])
+def test_p5_an_installation_brings_so_many_new_definitions_a_minute_and_known_ones_cost_nothing(
+    house, monkeypatch, limit
+):
+    house.clock.forward(61)
+    known, look = house.tool(), house.tool(name="look", summary=None)
+    most = {"MAX_TOOLS": 3, "MAX_SERVED": 3 * definitions.checked(known).size + 200}[limit]
+    monkeypatch.setattr(registrations, limit, most)
+    for number in range(3):
+        house.register(house.tool(title=f"Version {number}"))
+    house.clock.forward(20)
+    with pytest.raises(TooMany, match=r"defines too many tools anew: .* new tool definitions a minute") as refused:
+        house.register(house.tool(title="Version 3"))
+    assert 40 <= refused.value.extra["retry_after_seconds"] <= 41
+    assert not house.rows("SELECT name FROM tool_definition WHERE body LIKE '%Version 3%'")
+    for number in range(20):
+        house.register(known, session=f"session-of-process-{number}")
+        house.register(house.tool(title="Version 1"), session=f"session-of-process-{number}")
+    house.add_server("mine", "laptop")
+    house.register(
+        house.tool(title="Version 3"), session="another-installation", installation=house.installation("mine", "laptop")
+    )
+    house.clock.forward(41)
+    assert house.register(house.tool(title="Version 3"), look).tools.keys() == {"refund_order", "look"}
 
 
 @pytest.mark.parametrize("kind", ["names", "descriptions", "references", "alternatives", "secrets"])

@@ -1,11 +1,17 @@
-"""What a gate process serves, taken down part by part; what is odd about one tool costs no other one its place."""
+"""What a gate process serves, taken down part by part; what is odd about one tool costs no other one its place.
 
+Definitions are kept for ever, so an installation brings no more new ones in a minute than one gate may serve. Whoever
+registers what is known already, in however many processes, brings none.
+"""
+
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from approvals.errors import Conflict, Invalid
+from approvals.errors import Conflict, Invalid, TooMany
+from approvals.instant import SECOND
 from approvals.protocol.definitions import Checked, checked
 from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
 from approvals.protocol.registration import Registration
@@ -16,11 +22,15 @@ from approvals.service.storage.tables import GateSession, Installation, SessionT
 from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
 from approvals.service.tools.registry import DEFINITION, Registry
 
+logger = logging.getLogger("approvals")
+
+MINUTE = 60 * SECOND
 AT_ONCE = 50
 """Tools that are taken down in one transaction: whoever else writes waits for no more."""
 
 _sessions = table_of(GateSession)
 _served = table_of(SessionTool)
+_definitions = table_of(ToolDefinitionRow)
 
 _SEEN = Statement(
     update(_sessions)
@@ -38,6 +48,13 @@ _TOTAL = Statement(
     select(func.count().label("tools"), func.coalesce(func.sum(_served.c.size), 0).label("size")).where(
         _served.c.session_id == bindparam("of"), _served.c.part_of == bindparam("part_of")
     )
+)
+_LATELY = Statement(
+    select(
+        func.count().label("tools"),
+        func.sum(_definitions.c.size).label("size"),
+        func.min(_definitions.c.first_seen_at).label("oldest"),
+    ).where(_definitions.c.registered_by == bindparam("of"), _definitions.c.first_seen_at > bindparam("since"))
 )
 
 
@@ -80,13 +97,14 @@ class Registrations:
         self._registry = registry
 
     def take(self, tx: Transaction, installation: Installation, part: Examined) -> None:
-        """Raises Invalid for a name given twice, and for more than one process may serve; Conflict when the session is
-        another's or has ended."""
+        """Raises Invalid for a name given twice, and for more than one process may serve; TooMany for more that is new
+        than an installation may bring in a minute; Conflict when the session is another's or has ended."""
         told = part.registration
         tx.lock(LOCK_SERVER, name=installation.server)
         self._open_session(tx, installation, told)
-        for tool in part.tools:
-            self._take(tx, installation, told, tool)
+        new = [self._take(tx, installation, told, tool) for tool in part.tools]
+        if any(new):
+            _check_new(tx, installation)
         total = tx.one(_TOTAL, of=told.session, part_of=told.part_of)
         if total is not None and (total.tools > MAX_TOOLS or total.size > MAX_SERVED):
             raise Invalid(
@@ -96,11 +114,12 @@ class Registrations:
         if told.complete:
             tx.execute(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
 
-    def _take(self, tx: Transaction, installation: Installation, told: Registration, tool: Checked) -> None:
+    def _take(self, tx: Transaction, installation: Installation, told: Registration, tool: Checked) -> bool:
+        """Whether its definition is a new one."""
         before = tx.one(_ONE, of=told.session, name=tool.definition.name)
         if before is not None and before.part_of == told.part_of:
             raise _twice(tool.definition.name)
-        self._keep(tx, installation.server, tool)
+        new = self._keep(tx, installation, tool)
         tx.execute(_FORGET, of=told.session, name=tool.definition.name)
         tx.insert(
             SessionTool,
@@ -112,11 +131,15 @@ class Registrations:
             part_of=told.part_of,
         )
         self._registry.offer(tx, installation, tool.definition, tool.tool_hash)
+        return new
 
-    def _keep(self, tx: Transaction, server: str, tool: Checked) -> None:
-        if tx.one(DEFINITION, server=server, tool_hash=tool.tool_hash) is None:
-            row = {"server": server, "tool_hash": tool.tool_hash, "name": tool.definition.name}
-            tx.insert(ToolDefinitionRow, **row, body=tool.body, first_seen_at=tx.now)
+    def _keep(self, tx: Transaction, installation: Installation, tool: Checked) -> bool:
+        of = {"server": installation.server, "tool_hash": tool.tool_hash}
+        if tx.one(DEFINITION, **of) is not None:
+            return False
+        brought = {"registered_by": installation.id, "first_seen_at": tx.now}
+        tx.insert(ToolDefinitionRow, **of, **brought, name=tool.definition.name, body=tool.body, size=tool.size)
+        return True
 
     def _open_session(self, tx: Transaction, installation: Installation, told: Registration) -> None:
         session = tx.one(SESSION, id=told.session)
@@ -130,6 +153,20 @@ class Registrations:
             raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
         else:
             tx.execute(_SEEN, of=session.id, last_seen_at=tx.now, code_version=told.code_version)
+
+
+def _check_new(tx: Transaction, installation: Installation) -> None:
+    """Raises TooMany. Registrations of one server follow one another, so the count is exact."""
+    lately = tx.one(_LATELY, of=installation.id, since=tx.now - MINUTE)
+    if lately is None or (lately.tools <= MAX_TOOLS and lately.size <= MAX_SERVED):
+        return
+    words = f"{MAX_TOOLS:,} new tool definitions a minute, of {MAX_SERVED:,} bytes, are the most"
+    logger.warning("the installation %s of %s is slowed down: %s", installation.label, installation.server, words)
+    raise TooMany(
+        f"This gate's installation defines too many tools anew: {words}.",
+        hint="What is registered already costs nothing: keep definitions the same from start to start.",
+        retry_after_seconds=max(1, (lately.oldest + MINUTE - tx.now) // SECOND + 1),
+    )
 
 
 def _twice(name: str) -> Invalid:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from approvals.service.storage.tables.columns import instant, long_text, one_of
@@ -46,11 +47,18 @@ class ToolDefinitionRow(SQLModel, table=True):
     """A tool's definition, kept for ever: each distinct one once per server."""
 
     __tablename__: ClassVar[str] = "tool_definition"
+    __table_args__ = (
+        Index("tool_definition_by_registered_by_first_seen_at", "registered_by", "first_seen_at", "size"),
+    )
     server: str = Field(primary_key=True, foreign_key="server.name")
     tool_hash: str = Field(primary_key=True)
     name: str
     body: str = long_text()
     first_seen_at: int = instant()
+    registered_by: str | None = None
+    """The installation that brought it."""
+    size: int | None = Field(default=None, sa_type=BigInteger)
+    """Bytes."""
 
 
 class Tool(SQLModel, table=True):
