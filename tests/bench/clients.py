@@ -37,15 +37,16 @@ async def http(kind: str, service: dict[str, Any], clients: int = 1) -> AsyncIte
     """So many clients, each with a connection of its own, of one server over streamable HTTP."""
     async with contextlib.AsyncExitStack() as stack:
         pid, url = stack.enter_context(running("tools.py", kind, "http", **environment(service)))
-        yield [await stack.enter_async_context(_client(url, service["agent"])) for _ in range(clients)], pid
+        yield [await stack.enter_async_context(connected(url, service["agent"])) for _ in range(clients)], pid
 
 
 @contextlib.asynccontextmanager
-async def _client(url: str, key: str) -> AsyncIterator[Client]:
+async def connected(url: str, key: str, mode: str = "auto") -> AsyncIterator[Client]:
+    """One over streamable HTTP, with an agent's key."""
     bearer = {"Authorization": f"Bearer {key}"}
     async with (
         httpx2.AsyncClient(headers=bearer, timeout=httpx2.Timeout(600)) as transport,
-        Client(streamable_http_client(url, http_client=transport)) as client,
+        Client(streamable_http_client(url, http_client=transport), mode=mode) as client,
     ):
         yield client
 

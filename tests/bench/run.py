@@ -18,6 +18,7 @@ import commands
 import filing
 import growth
 import policy
+import proxied
 import read
 import recovery
 import resume
@@ -78,6 +79,12 @@ async def reads(size: Size) -> list[Figures]:
         return await read.measure(service, size.reads)
 
 
+async def passes(size: Size) -> list[Figures]:
+    """The same through the proxy."""
+    with sqlite() as database, subject(database) as service:
+        return await proxied.measure(service, size.reads)
+
+
 async def waits(size: Size) -> list[Figures]:
     """Many calls that wait."""
     with sqlite() as one, sqlite() as other, subject(one) as crowd, subject(other) as alone:
@@ -121,6 +128,7 @@ ROWS: dict[str, Callable[[Size], Awaitable[list[Figures]]]] = {
     "resume": resumes,
     "filing": filings,
     "read": reads,
+    "proxy": passes,
     "slack": presses,
     "waiting": waits,
     "recovery": recoveries,
