@@ -21,7 +21,7 @@ from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus
-from approvals.protocol.registration import ToolDefinition
+from approvals.protocol.registration import ToolDefinition, ToolVerdict
 
 logger = logging.getLogger("approvals.gate.gate")
 
@@ -104,6 +104,11 @@ class Gate:
         async with self.running():
             if self._session is not None:
                 self._session.note_unknown(tool, caller)
+
+    async def verdict(self, tool: str) -> ToolVerdict:
+        """What may be done with a tool's calls. Raises Unavailable, and Stale for a tool that is not served."""
+        async with self.running():
+            return await self.session.verdict(tool)
 
     async def agent_of(self, key: str) -> str | None:
         """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""

@@ -27,7 +27,7 @@ from approvals.gate.verifier import Verifier
 from approvals.gate.wait import LONG_POLL_SECONDS, Waits
 from approvals.protocol.canonical import canonical
 from approvals.protocol.messages import RequestStatus
-from approvals.protocol.registration import Verdict
+from approvals.protocol.registration import ToolVerdict, Verdict
 from approvals.protocol.states import State
 
 if TYPE_CHECKING:
@@ -139,6 +139,10 @@ class Session:
     async def register(self) -> None:
         """Tell the service what this process serves."""
         await self._lease.register()
+
+    async def verdict(self, tool: str) -> ToolVerdict:
+        """What the service says of a tool as it is served now."""
+        return await self._lease.verdict(tool)
 
     async def agent_of(self, key: str) -> str | None:
         """The name of the agent whose key this is; None when it is nobody's. Raises Unavailable."""

@@ -27,4 +27,4 @@ async def main(behind: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.Runner(loop_factory=uvicorn.Config(None).get_loop_factory()).run(main(sys.argv[1]))

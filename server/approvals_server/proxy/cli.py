@@ -5,44 +5,71 @@ import asyncio
 import contextlib
 import logging
 import sys
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 
 import httpx2
 import uvicorn
 
-from approvals.errors import NotConfigured
+from approvals.errors import ApprovalsError, NotConfigured
 from approvals.gate.auth import ServiceAway
 from approvals.gate.gate import Gate
 from approvals.gate.settings import GateSettings
 from approvals_server.proxy import stdio
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.front import Front
+from approvals_server.proxy.inspection import inspect, table
 from approvals_server.proxy.link import Connect
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.remote import TIMEOUT, ParamHeaders, UpstreamHttp, credentials
-from approvals_server.proxy.upstream import Gone, Receive, Upstream
+from approvals_server.proxy.upstream import Gone, Receive, Upstream, UpstreamLost
 
-_USAGE = "approvals-proxy --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)"
+_USAGE = "approvals-proxy [inspect] --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)"
 
 
 def main() -> None:
     """Serve until the client, or a signal, ends it."""
-    asked = _arguments(sys.argv[1:])
+    words = sys.argv[1:]
+    looks = words[:1] == ["inspect"]
+    asked = _arguments(words[1:] if looks else words)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="approvals-proxy: %(message)s")
     settings = None
     try:
         settings = GateSettings.from_environment()
     except NotConfigured as error:
-        logging.warning("%s %s Until then every call of a tool is refused.", error.detail, error.hint)
+        logging.warning("%s %s", error.detail, error.hint)
+        if not looks:
+            logging.warning("Until then every call of a tool is refused.")
     gate = Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(gate, asked))
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
+        sys.exit(runner.run(_inspect(gate, asked) if looks else _serve(gate, asked)))
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest that is installed."""
+    return uvicorn.Config(Front).get_loop_factory()
+
+
+async def _inspect(gate: Gate, asked: argparse.Namespace) -> str | None:
+    """None, or what went wrong."""
+    desk = Desk(gate, asked.upstream)
+    try:
+        async with _upstream(asked) as connect, gate.running():
+            sys.stdout.writelines(f"{line}\n" for line in table(await inspect(desk, connect)))
+    except (UpstreamLost, ApprovalsError) as error:
+        return f"approvals-proxy: {error}"
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _upstream(asked: argparse.Namespace) -> AsyncIterator[Connect]:
+    async with httpx2.AsyncClient(timeout=TIMEOUT, headers=credentials()) as http:
+        yield over_http(http, asked.url) if asked.url else _of_command(asked.upstream)
 
 
 async def _serve(gate: Gate, asked: argparse.Namespace) -> None:
     desk = Desk(gate, asked.upstream)
-    async with httpx2.AsyncClient(timeout=TIMEOUT, headers=credentials(), limits=httpx2.Limits()) as http:
-        connect = over_http(http, asked.url) if asked.url else _of_command(asked.upstream)
+    async with _upstream(asked) as connect:
         if asked.http is None:
             await stdio.serve(desk, connect)
             return

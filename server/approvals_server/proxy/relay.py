@@ -138,8 +138,8 @@ class Relay:
             result = on_the_wire(await look(self._desk.gate, arguments, caller), frame)
             await self._tell(frames.result(frame.id, result), frame.id)
         else:
-            refuse = self._refuse(frame, INVALID_PARAMS, f"Unknown tool: {name[:200]}")
-            await self._desk.gate.observe("tools/call", name, lambda: refuse, caller, free=True)
+            await self._desk.gate.note_unknown(name, caller)
+            await self._refuse(frame, INVALID_PARAMS, f"Unknown tool: {name[:200]}")
 
     async def _refuse(self, frame: Frame, code: int, words: str) -> None:
         await self._tell(frames.error(frame.id, code, words), frame.id)

@@ -32,6 +32,10 @@ class Tools:
 
     async def get(self, name: str, asked: Frame, *, anew: bool = False) -> ToolDefinition | None:
         """A tool, for a call in the same era. `anew`, whatever is known. Raises UpstreamLost."""
+        return (await self.all(asked, anew=anew)).get(name)
+
+    async def all(self, asked: Frame, *, anew: bool = False) -> Mapping[str, ToolDefinition]:
+        """All of them, by name."""
         async with self._asking:
             if anew or not self._is_fresh(asked):
                 self._as_of, self._until = self._link.lists_changed, boot_clock() + FRESH
@@ -41,7 +45,7 @@ class Tools:
                     self._as_of = -1
                     raise
                 self._desk.catalogue.learn(self._known, self.version)
-        return self._known.get(name)
+        return self._known
 
     def stands(self, tool: ToolDefinition) -> bool:
         """Whether it is what the gate has registered, and nothing was said of a change."""

@@ -43,7 +43,8 @@ class Wire:
         self.heard: list[bytes] = []
         self._news = anyio.Event()
         self._sender = Sender(house.keys[agent] if agent else None, "somebody")
-        self.relay = Relay(self.desk, partial(UpstreamProcess.start, upstream), self._tell)
+        self.connect = partial(UpstreamProcess.start, upstream)
+        self.relay = Relay(self.desk, self.connect, self._tell)
         self.send_to: Any = None
 
     async def _tell(self, frame: Any, about: Any) -> None:
