@@ -50,6 +50,7 @@ lock: .venv/installed-dev ## renew the locks: versions and hashes, no addresses
 	printf 'editables\nhatchling\n' | $(COMPILE) pyproject.toml - --extra web -o requirements.lock
 	$(COMPILE) pyproject.toml -c requirements.lock --extra dev -o requirements-dev.lock
 	$(COMPILE) tests/clients/requirements.in -o tests/clients/requirements.lock
+	$(COMPILE) tests/upstreams/requirements.in -o tests/upstreams/requirements.lock
 
 # Containers run as users of their own, who must be able to read their secrets: what keeps others out is the folder.
 secrets: ## what docker-compose.yml needs, in ./secrets; what is there stays

@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from clients import connected, environment
 from figures import Figures
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.stdio import stdio_client as stdio
 from process import HERE, running
+
+from clients import connected, environment
 
 EACH = 500
 BUDGET = 1.7

@@ -21,17 +21,17 @@ LOCK = SOURCES / "requirements.lock"
 UV = (sys.executable, "-m", "uv")
 
 
-def installed() -> Path:
+def installed(lock: Path = LOCK) -> Path:
     """The environment's Python. Skips the test where it cannot be had; fails it where nothing may be missing."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-approvals-tests"
-    made = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    made = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = cache / f"clients-{made}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache))
         _run(fresh, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(fresh / "env"))
         python = ("--python", str(fresh / "env" / "bin" / "python"))
-        _run(fresh, "pip", "install", "--quiet", "--require-hashes", *python, "-r", str(LOCK))
+        _run(fresh, "pip", "install", "--quiet", "--require-hashes", *python, "-r", str(lock))
         with contextlib.suppress(OSError):  # another worker was first
             (fresh / "env").rename(folder)
         shutil.rmtree(fresh)

@@ -16,19 +16,20 @@ SOURCES = Path(__file__).parents[1] / "typescript"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 
 
-def installed() -> Path:
+def installed(sources: Path = SOURCES) -> Path:
     """A folder with the clients and what they import. Skips the test where that cannot be had; fails it where nothing
     may be missing."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("node or npm is missing: apt-get install nodejs npm")
-    names = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:16]
+    files = sorted(path for path in sources.iterdir() if path.is_file())
+    names = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-approvals-tests"
     folder = cache / names
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache))
-        shutil.copytree(SOURCES, fresh, dirs_exist_ok=True)
+        shutil.copytree(sources, fresh, dirs_exist_ok=True)
         done = subprocess.run((str(npm), *NPM), cwd=fresh, capture_output=True, text=True, timeout=180)
         if done.returncode != 0:
             shutil.rmtree(fresh)

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import clean_environment
 
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals_server.proxy.inspection import inspect, table
 from approvals_server.proxy.suspicion import suspicions
+from support.processes import clean_environment
 
-PLAIN = Path(__file__).parents[2] / "parts" / "plain_server.py"
+PLAIN = Path(__file__).parents[2] / "support" / "plain_server.py"
 
 
 async def inspected(proxied):
