@@ -60,7 +60,7 @@ class BadRequest(ApprovalsError):
 
 
 class Unauthenticated(ApprovalsError):
-    status, problem, title = 401, "unauthenticated", "No live credential"
+    status, problem, title = 401, "unauthenticated", "Not signed in"
 
 
 class Forbidden(ApprovalsError):
@@ -104,7 +104,7 @@ class TooLarge(ApprovalsError):
 
 
 class Invalid(ApprovalsError):
-    status, problem, title = 422, "invalid", "Not acceptable"
+    status, problem, title = 422, "invalid", "Check your input"
 
 
 class WireTooOld(ApprovalsError):
@@ -112,7 +112,7 @@ class WireTooOld(ApprovalsError):
 
 
 class TooMany(ApprovalsError):
-    status, problem, title = 429, "too-many", "Too many"
+    status, problem, title = 429, "too-many", "Too many requests"
 
 
 class Unavailable(ApprovalsError):

@@ -29,7 +29,7 @@ async def test_an_admin_adds_an_agent_and_sees_its_key_once(served, ann):
     assert served.house.assertion(key)
     page = (await ann.http.get("/agents")).text
     assert not KEY.findall(page)
-    for words in ("ann, bob", "shop/refund_*", "runs out", keys(served, "builder")[0].id):
+    for words in ("ann, bob", "shop/refund_*", "expires", keys(served, "builder")[0].id):
         assert words in page
     assert served.house.events(f"agent:{agent(served, 'builder').id}") == ["agent.added"]
 

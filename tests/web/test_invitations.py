@@ -84,7 +84,7 @@ async def test_whoever_no_longer_counts_is_said_beside_their_invitation(served, 
     invite(house)
     demoted(house)
     bob = await visitors.signed_in("bob")
-    assert "no admin any more: it no longer counts" in (await bob.http.get("/users")).text
+    assert "no longer an admin, so the link does not work" in (await bob.http.get("/users")).text
 
 
 def test_spent_and_old_invitations_are_not_open(house):

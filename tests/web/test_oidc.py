@@ -481,10 +481,10 @@ async def test_fresh_authentication_has_to_be_said_by_the_provider(served, visit
     also(idp, lambda claims: claims.update(auth_time=claims["iat"] - 3600))
     assert (await sign_in(visitor, idp, fresh="true")).status_code == 401, "an hour ago"
     assert (await sign_in(visitor, idp)).status_code == 303
-    assert "Make a token that decides" not in (await visitor.http.get("/account")).text
+    assert "Create token that decides" not in (await visitor.http.get("/account")).text
     also(idp, lambda claims: claims.update(auth_time=claims["iat"]))
     assert (await sign_in(visitor, idp, fresh="true", next="/account")).headers["location"] == "/account"
-    assert "Make a token that decides" in (await visitor.http.get("/account")).text
+    assert "Create token that decides" in (await visitor.http.get("/account")).text
 
 
 async def test_behind_https_the_pending_login_is_bound_to_the_host(served, visitors, idp):

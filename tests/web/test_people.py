@@ -102,7 +102,7 @@ async def test_an_admin_invites_gives_roles_and_groups_and_takes_them_back(serve
         "user.enabled",
     ]
     page = (await ann.http.get(where)).text
-    assert "Let in again" not in page
+    assert "Re-enable" not in page
     assert "on-call payments" in page
 
 
@@ -352,7 +352,7 @@ async def test_p1_a_changed_password_ends_every_token_of_the_account(served, car
         )
         for scopes in (READ, DECIDE)
     ]
-    assert "all your tokens end" in (await carl.http.get("/account")).text
+    assert "ends your other sessions and all your tokens" in (await carl.http.get("/account")).text
     done = await carl.http.post("/account/password", data={"new": "a new long password", "present": PASSWORD})
     assert done.status_code == 303
     assert [is_known(house, token) for token in made] == [False, False]
@@ -484,18 +484,18 @@ async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(ser
 async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
     house = served.house
     house.add_user("rex", "reviewer")
-    assert "new since you last looked" in (await ann.http.get("/")).text
+    assert "new since your last visit" in (await ann.http.get("/")).text
     page = (await ann.http.get("/notices")).text
     assert "A new account: rex. Roles: reviewer" in page
     up_to = re.search(r'name="up_to" value="(\d+)"', page).group(1)
     assert (await ann.http.post("/notices/seen", data={"up_to": up_to})).status_code == 303
-    assert "new since you last looked" not in (await ann.http.get("/")).text
+    assert "new since your last visit" not in (await ann.http.get("/")).text
     bob, rex = await visitors.signed_in("bob"), await visitors.signed_in("rex")
-    assert "new since you last looked" in (await bob.http.get("/")).text
-    assert "new since you last looked" not in (await rex.http.get("/")).text
+    assert "new since your last visit" in (await bob.http.get("/")).text
+    assert "new since your last visit" not in (await rex.http.get("/")).text
     await ann.http.post("/notices/seen", data={"up_to": str(2**62)})
     house.add_user("zoe", "viewer")
-    assert "1 new since you last looked" in (await ann.http.get("/")).text, "seen is never ahead of what there is"
+    assert "1 new since your last visit" in (await ann.http.get("/")).text, "seen is never ahead of what there is"
 
 
 def test_notices_say_what_happened_and_no_secret(house):

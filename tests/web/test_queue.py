@@ -180,7 +180,7 @@ async def test_the_figures_count_what_people_were_asked(served, ann):
         await ann.decide(one, verdict, comment="no", **form)
     filed(house, 9)
     page = (await ann.http.get("/figures")).text
-    assert "4, " in page and "half within 20 s, 95 % within 30 s" in page and "33 % of 3" in page
+    assert "4, " in page and "median 20 s, 95 % under 30 s" in page and "33 % of 3" in page
     assert "shop / refund_order" in page
 
 
@@ -205,8 +205,8 @@ async def test_the_record_is_verified_on_its_page_and_a_change_is_found(served, 
     await house.service.link_events()
     page = (await ann.http.post("/audit/verification", data={"head": ""})).text
     head = re.search(r"\d+:[0-9a-f]{64}", page).group(0)
-    assert "Intact" in page
-    assert "the head that you gave" in (await ann.http.post("/audit/verification", data={"head": head})).text
+    assert "Log is intact" in page
+    assert "the checkpoint that you gave" in (await ann.http.post("/audit/verification", data={"head": head})).text
     assert (await ann.http.post("/audit/verification", data={"head": "1:2"})).status_code == 422
     proof = (await ann.http.get(f"/requests/{one}/proof")).json()
     assert [event["kind"] for event in proof["events"]] == house.events(one)
@@ -214,6 +214,6 @@ async def test_the_record_is_verified_on_its_page_and_a_change_is_found(served, 
     assert (await ann.http.get("/requests/01a3185c-5000-7000-8000-000000000000/proof")).status_code == 404
     house.add_user("vic", roles="viewer")
     vic = await visitors.signed_in("vic")
-    assert "Verify now" not in (await vic.http.get("/audit")).text
+    assert "Verify the log" not in (await vic.http.get("/audit")).text
     house.tamper("UPDATE audit_event SET actor = 'user:mallory' WHERE kind = 'decision.approve'")
-    assert "Not intact" in (await ann.http.post("/audit/verification", data={"head": head})).text
+    assert "Log is not intact" in (await ann.http.post("/audit/verification", data={"head": head})).text

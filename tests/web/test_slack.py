@@ -436,7 +436,7 @@ async def test_a_dead_letter_is_on_the_outbox_page_and_is_sent_again(slack, hous
     assert (await ann.http.post(action)).status_code == 303
     assert (await slack.announced(filed.request_id)).button(APPROVE)
     await slack.drained()
-    assert "Everything has arrived" in (await ann.http.get("/outbox")).text
+    assert "Everything was delivered" in (await ann.http.get("/outbox")).text
     assert (await ann.http.post(action)).status_code == 409
 
 

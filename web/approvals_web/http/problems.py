@@ -22,7 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class WrongMethod(ApprovalsError):
-    status, problem, title = 405, "method-not-allowed", "Not a method of this address"
+    status, problem, title = 405, "method-not-allowed", "Not available here"
 
 
 def install(app: FastAPI) -> None:

@@ -71,7 +71,7 @@ def listed(reader: Reader, rows: list[StandingGrant]) -> list[dict[str, Any]]:
 
 def _listed(row: StandingGrant, agent: str, now: int) -> dict[str, Any]:
     live = grants.is_live(row, now)
-    states = {"revoked": row.revoked_at is not None, "run out": not live, "used up": row.used >= row.max_uses}
+    states = {"revoked": row.revoked_at is not None, "expired": not live, "used up": row.used >= row.max_uses}
     return {
         "id": row.id,
         "state": next((name for name, true in states.items() if true), "live"),
