@@ -5,6 +5,7 @@ from typing import Any
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.previews import Preview
 from approvals.service.text import mixes_scripts, visible
 
 LONGEST = 60
@@ -12,11 +13,14 @@ _PLAIN_FIELD = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 """A field of a summary without a format: those with one are amounts."""
 
 
-def to_type(risk: str, template: str | None, tool: str, arguments: Any) -> str:
-    """What must be typed; nothing below critical. It is the first argument that the accepted template names plainly and
-    that can be typed (a whole number, or one line of at most LONGEST ordinary characters), else the tool's name."""
+def to_type(risk: str, template: str | None, tool: str, arguments: Any, preview: Preview | None = None) -> str:
+    """What must be typed; nothing below critical. It is the preview's object, else the first argument that the accepted
+    template names plainly, if it can be typed (a whole number, or one line of at most LONGEST ordinary characters);
+    else the tool's name."""
     if risk != "critical":
         return ""
+    if preview is not None and (named := _typeable(preview.object) or _typeable(preview.object_id)):
+        return named
     values = (_value(path, arguments) for path in _PLAIN_FIELD.findall(template or ""))
     return next(filter(None, values), tool)
 
@@ -34,6 +38,10 @@ def _value(path: str, arguments: Any) -> str:
     value = decode(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if len(str(value)) <= LONGEST else ""
-    if not isinstance(value, str) or value != value.strip() or len(value) > LONGEST:
+    return _typeable(value) if isinstance(value, str) else ""
+
+
+def _typeable(value: str) -> str:
+    if value != value.strip() or len(value) > LONGEST:
         return ""
     return "" if visible(value) != value or mixes_scripts(value) else value

@@ -12,6 +12,7 @@ from approvals.instant import SECOND, Instant
 from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.previews import stored
 from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
@@ -34,6 +35,7 @@ from approvals_web.http.rendering import fragment
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.decision_panel import Deciding, deciding
+from approvals_web.pages.card.preview import Foreseen, foreseen
 from approvals_web.pages.card.views import View, views
 
 SIMILAR = 5
@@ -52,6 +54,8 @@ class What:
     lines: list[Line]
     more: int
     max_raw: int = MAX_RAW
+    foreseen: Foreseen | None = None
+    """What it would do, as its server says."""
     of: str = ""
     """A suffix of its ids, where several are on one page."""
 
@@ -157,13 +161,13 @@ def what(service: Service, reader: Reader, row: RequestRow, of: str = "") -> Wha
     arguments = layout.arranged(json.loads(row.arguments))
     found, more_views = views(arguments, formats(definition.summary or "") if row.reviewed else {})
     shown, more = lines(arguments, {path for view in found for path in view.covers}, layout)
-    return What(row, found, more_views, shown, more, of=of)
+    return What(row, found, more_views, shown, more, foreseen=foreseen(reader, row), of=of)
 
 
 def name_to_type(service: Service, reader: Reader, row: RequestRow) -> str:
     """What must be typed to approve this; nothing unless it is critical."""
     summary = service.registry.definition(reader, row.server, row.tool_hash).summary if row.reviewed else None
-    return to_type(row.risk, summary, row.tool, json.loads(row.arguments))
+    return to_type(row.risk, summary, row.tool, json.loads(row.arguments), stored(row.preview))
 
 
 def check_typed(service: Service, reader: Reader, request_id: str, typed: str) -> None:

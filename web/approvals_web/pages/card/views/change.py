@@ -58,11 +58,16 @@ def _other(key: str, siblings: dict[str, object]) -> str | None:
 
 
 def _change(place: Place, key: str, other: str) -> Change | None:
-    before, after = place.value[key].split("\n"), place.value[other].split("\n")
+    paths = (place.below(key), place.below(other))
+    return between(paths, place.value[key], place.value[other])
+
+
+def between(paths: tuple[str, str], old: str, new: str) -> Change | None:
+    """The change from one text to another; None where they are too long to compare."""
+    before, after = old.split("\n"), new.split("\n")
     if max(len(before), len(after)) > MAX_COMPARED or meetings(before, after) > MAX_MEETINGS:
         return None
     lines = list(_lines(before, after))
-    paths = (place.below(key), place.below(other))
     cut = len(lines) > MAX_LINES or ("skip", "") in lines
     return Change(" → ".join(paths), tuple(lines[:MAX_LINES]), len(lines[MAX_LINES:]), paths, cut)
 
