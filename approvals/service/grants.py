@@ -20,11 +20,12 @@ from approvals.instant import SECOND
 from approvals.policy import grant_terms
 from approvals.policy.model import Action, GrantLimits, Judgement
 from approvals.policy.reviewers import Reviewers
-from approvals.service.audit.log import SYSTEM, AuditLog
-from approvals.service.audit.seals import Touched
+from approvals.service.audit.kinds import Kind
+from approvals.service.audit.log import SYSTEM
 from approvals.service.authority import Authority
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import DecisionRow, Installation, Permission, Request, StandingGrant, table_of
@@ -117,7 +118,7 @@ def check(reader: Reader, row: Request, person: Person, verdict: str, text: str,
         )
 
 
-def make(tx: Transaction, log: AuditLog, authority: Authority, row: RequestRow, person: Person, text: str) -> None:
+def make(tx: Transaction, authority: Authority, row: RequestRow, person: Person, text: str) -> None:
     """With the approval that `person` completed, the grant, if a full quorum agreed on these very terms."""
     if not text or why_not(tx, row) or not authority.enough(tx, row, text):
         return
@@ -144,12 +145,11 @@ def make(tx: Transaction, log: AuditLog, authority: Authority, row: RequestRow, 
     )
     facts = {"grant": grant_id, "terms": name_of(text), "uses": terms.uses, "minutes": terms.minutes}
     facts |= {"agent": row.agent_id, "tool": f"{row.server}.{row.tool}"}
-    log.append(tx, "grant.made", person.actor, row.id, Touched(StandingGrant, None, made), **facts)
+    tx.record(Kind.GRANT_MADE, person.actor, row.id, Touched(StandingGrant, None, made), **facts)
 
 
 def use(
     tx: Transaction,
-    log: AuditLog,
     authority: Authority,
     row: RequestRow,
     installation: Installation,
@@ -164,7 +164,7 @@ def use(
             counted = find(tx, grant.id)  # its row is held by now, and but for the count as the use relied on it
             relied_on = Touched(StandingGrant, changed(counted, used=counted.used - 1), counted)
             facts = {"grant": grant.id, "request": row.id, "use": counted.used}
-            log.append(tx, "grant.used", SYSTEM, grant.request_id, relied_on, **facts)
+            tx.record(Kind.GRANT_USED, SYSTEM, grant.request_id, relied_on, **facts)
             return counted
     return None
 

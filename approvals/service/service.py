@@ -46,7 +46,6 @@ from approvals.service.policies.file import PolicyFile
 from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
 from approvals.service.realtime.activity import Sightings
 from approvals.service.realtime.bus import Bus
-from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
@@ -73,7 +72,8 @@ from approvals.service.retention.erasure import Erasures
 from approvals.service.retention.restore import Restorations
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage import facts
-from approvals.service.storage.database import Database, Reader, Transaction
+from approvals.service.storage.channels import CONTROLS_CHANGED
+from approvals.service.storage.database import Database, Effects, Reader, Transaction
 from approvals.service.storage.tables import Installation
 from approvals.service.tools.registrations import Registrations, examine
 from approvals.service.tools.registry import Registry
@@ -125,35 +125,34 @@ class Service:
         self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self._taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
-        self.people = People(self.log, keyring)
-        self.sign_in_links = SignInLinks(self.log)
-        self.failed_sign_ins = FailedSignIns(self.log, keyring)
-        self.roster = Roster(self.log)
-        self.admissions = Admissions(self.log)
-        self.web_sessions = WebSessions(self.log)
-        self.personal_tokens = PersonalTokens(self.log)
-        self.principals = Principals(self.log, self._taken_back.set)
-        self.agents = Agents(self.log)
-        self.allowances = Allowances(self.log, allowance or Allowance())
+        self.people = People(keyring)
+        self.sign_in_links = SignInLinks()
+        self.failed_sign_ins = FailedSignIns(keyring)
+        self.roster = Roster()
+        self.admissions = Admissions()
+        self.web_sessions = WebSessions()
+        self.personal_tokens = PersonalTokens()
+        self.principals = Principals()
+        self.agents = Agents()
+        self.allowances = Allowances(allowance or Allowance())
         self.statuses = Statuses(self.public_url)
         self._filled = Bell()
-        self.outbox = Outbox(self.log, {notifier.name: notifier for notifier in notifiers}, self._filled.ring)
+        self.outbox = Outbox({notifier.name: notifier for notifier in notifiers}, self._filled.ring)
         self.sender = Sender(database, self.outbox, self.statuses, self._filled)
-        self.transitions = Transitions(self.log, self.bus.wake, self._moved, self.outbox)
-        self.registry = Registry(self.log, self.policy, self.public_url)
-        self.registrations = Registrations(self.log, self.registry)
+        database.effects = Effects(self.log, self.replicas.hear, self.outbox.tell)
+        self.transitions = Transitions(self._moved)
+        self.registry = Registry(self.policy, self.public_url)
+        self.registrations = Registrations(self.registry)
         self.authority = Authority(self.policy)
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
         self.decisions = Decisions(self.transitions, self.authority)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)
-        self.policy_watch = (
-            PolicyWatch(policy_file, database, self.log, self.registry.known_tools) if policy_file else None
-        )
-        self.freezes = Freezes(self.transitions, self._controls_changed)
+        self.policy_watch = PolicyWatch(policy_file, database, self.registry.known_tools) if policy_file else None
+        self.freezes = Freezes(self.transitions)
         self.releases = Releases(self.transitions, self.registry, self.policy)
-        self.rollouts = Rollouts(self.log, self._controls_changed)
-        self.audiences = Audiences(self.log, self._controls_changed)
+        self.rollouts = Rollouts()
+        self.audiences = Audiences()
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
@@ -161,7 +160,7 @@ class Service:
         self.reminders = Reminders(self.transitions)
         self.orphans = Orphans(self.transitions)
         self.restorations = Restorations(self.transitions)
-        self.calls = Calls(self.log)
+        self.calls = Calls()
         self.erasures = Erasures(self.transitions, retention or Retention())
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
@@ -263,7 +262,7 @@ class Service:
         if self.policy_watch is not None:
             self.policy.present = self.policy_watch.begin()
         else:
-            self.database.write_now(lambda tx: versions.load(tx, self.log, self.policy.present, SYSTEM))
+            self.database.write_now(lambda tx: versions.load(tx, self.policy.present, SYSTEM))
 
     def known_key(self, reader: Reader) -> str | None:
         """The id of the key that this database belongs to; None while it belongs to nobody."""
@@ -441,7 +440,7 @@ class Service:
 
         def gone(tx: Transaction) -> None:
             for request_id in presence.stream_closed(tx, stream.session, stream.id):
-                self.transitions.notify_waiters(tx, request_id)
+                tx.wake(request_id)
 
         with contextlib.suppress(ApprovalsError):
             await self.write(gone)

@@ -23,10 +23,10 @@ from approvals.service.history import queries
 from approvals.service.identity import agent_owners, agents
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
-from approvals.service.realtime.channels import TAKEN_BACK
 from approvals.service.requests import key_revocations, rate_limits
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.rate_limits import Allowance
+from approvals.service.storage.channels import TAKEN_BACK
 from support import counting_server
 from support.answer_table import told
 from support.over_http import http_client, http_server

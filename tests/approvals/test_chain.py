@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
+from approvals.service.audit.log import erase_payload
 from approvals.service.storage.statements import Statement
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
@@ -120,7 +121,7 @@ def test_p8_an_erased_payload_leaves_the_chain_whole(log):
     def erase(tx):
         (event,) = tx.all(Statement(text("SELECT * FROM audit_event WHERE id = 7")))
         ((body,),) = log.rows("SELECT body FROM audit_payload WHERE " + OF_7)
-        log.service.log.erase(tx, event, "test", json.loads(body))
+        erase_payload(tx, event, "test", json.loads(body))
 
     log.write(erase)
     assert log.rows("SELECT 1 FROM audit_payload WHERE " + OF_7) == []

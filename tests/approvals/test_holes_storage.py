@@ -408,7 +408,7 @@ def test_p3_a_transaction_that_was_committed_as_the_server_stopped_is_not_run_ag
 
     def work(tx):
         runs.append(tx)
-        house.service.log.append(tx, "test.once", "test", "once")
+        tx.record("test.once", "test", "once")
 
     monkeypatch.setattr(PostgresTransaction, "commit", ended)
     with pytest.raises(Unavailable):
@@ -426,7 +426,7 @@ def test_p5_a_process_that_stopped_too_long_in_a_transaction_hears_unavailable(h
     def slow(tx):
         house.service.transitions.lock(tx, filed.request_id)
         assert select.select([tx._connection], [], [], 60)[0]  # until the server has ended it
-        house.service.log.append(tx, "test.slow", "test", "slow")
+        tx.record("test.slow", "test", "slow")
 
     with pytest.raises(Unavailable):
         house.write(slow)

@@ -4,7 +4,7 @@ import pytest
 
 from approvals.errors import NotPossible
 from approvals.service.notifications import outbox
-from approvals.service.notifications.notifier import NOTHING, NotDelivered, Sent, Step, Undeliverable
+from approvals.service.notifications.notifier import NOTHING, REPLY, NotDelivered, Sent, Step, Undeliverable
 
 DAY = 86_400
 
@@ -100,7 +100,7 @@ async def test_what_was_rolled_back_is_never_sent(house, recorder):
     await send(house)
 
     def work(tx):
-        house.service.outbox.remind(tx, request_id)
+        tx.tell(REPLY, request_id)
         raise NotPossible("no")
 
     with pytest.raises(NotPossible):
@@ -247,7 +247,7 @@ async def test_a_copy_that_cannot_be_reached_is_a_dead_letter_of_its_own_and_the
     await rest(house)
     copies.failing = {"b": Undeliverable("gone")}
     house.service.outbox.notifiers["copies"].said.clear()
-    house.write(lambda tx: house.service.outbox.remind(tx, request_id))
+    house.write(lambda tx: tx.tell(REPLY, request_id))
     await rest(house)
     ((target, error),) = [(row.target, row.error) for row in house.read(outbox.unsent)]
     assert (target, error) == ("b", "gone") and len(copies.said) == 2

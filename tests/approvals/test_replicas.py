@@ -242,7 +242,7 @@ def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(
     begun, later = threading.Event(), threading.Event()
 
     def slow(tx):
-        house.service.log.append(tx, "test.slow", "test", "subject")
+        tx.record("test.slow", "test", "subject")
         tx.one(replicas._CHANGED, after=0, last="")  # sends it
         begun.set()
         assert later.wait(10)
@@ -250,7 +250,7 @@ def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(
     thread = threading.Thread(target=lambda: house.write(slow))
     thread.start()
     assert begun.wait(10)
-    house.write(lambda tx: house.service.log.append(tx, "test.quick", "test", "subject"))
+    house.write(lambda tx: tx.record("test.quick", "test", "subject"))
     key = house.service.keyring.audit
     while house.write(lambda tx: chain.link(tx, key)):
         pass

@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from approvals.instant import SECOND
-from approvals.service.audit.seals import Touched
 from approvals.service.identity.users import require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.workspace import Installed, Workspace
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction, database_at
 from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
@@ -44,7 +44,7 @@ class SlackHouse:
 
         def linked(tx: Transaction) -> None:
             made = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
-            self.house.service.log.append(tx, "slack.linked", f"user:{user.id}", f"user:{user.id}", made)
+            tx.record("slack.linked", f"user:{user.id}", f"user:{user.id}", made)
 
         self.house.write(linked)
 

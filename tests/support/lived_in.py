@@ -33,7 +33,7 @@ def live(house: House) -> dict[str, str]:
     """Requests by what became of them; the house has seen every kind of life."""
     write, service, clock = house.write, house.service, house.clock
     service.policy.present = Ruled()
-    write(lambda tx: versions.load(tx, service.log, service.policy.present, "cli:test"))
+    write(lambda tx: versions.load(tx, service.policy.present, "cli:test"))
     _people(house)
     made: dict[str, str] = {}
 
@@ -99,7 +99,7 @@ def _people(house: House) -> None:
     write(lambda tx: service.personal_tokens.make(tx, ann, **token))
     key = write(lambda tx: service.personal_tokens.make(tx, ann, **token)).split("_")[1]
     write(lambda tx: service.personal_tokens.revoke(tx, ann, key))
-    links = Links(service.log)
+    links = Links()
     write(lambda tx: links._link(tx, SlackUser("T1", "UANN", "ann"), ann.id, "code", ann.actor))
     rover = write(lambda tx: service.principals.add_agent(tx, "cli:test", "rover", owners=["bob"]))
     scout, old = (house.read(lambda reader, name=name: agent_named(reader, name)) for name in ("scout", "rover"))

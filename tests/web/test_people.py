@@ -525,11 +525,11 @@ def test_a_notice_is_written_with_its_event_or_not_at_all(house):
     before = house.rows("SELECT COUNT(*) FROM notice")
 
     def fail(tx):
-        house.service.log.append(tx, "freeze.made", "test", "all", reason="x")
+        tx.record("freeze.made", "test", "all", reason="x")
         raise ValueError
 
     with pytest.raises(ValueError):
         house.write(fail)
     assert house.rows("SELECT COUNT(*) FROM notice") == before
-    house.write(lambda tx: house.service.log.append(tx, "freeze.made", "test", "all", reason="x"))
+    house.write(lambda tx: tx.record("freeze.made", "test", "all", reason="x"))
     assert house.rows("SELECT words FROM notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]

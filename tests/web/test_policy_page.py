@@ -30,7 +30,7 @@ async def load(served):
 
     async def put(text):
         policy = read(text, served.house.read(service.registry.known_tools))
-        await service.write(lambda tx: versions.load(tx, service.log, policy, "file:/etc/policy.yaml"))
+        await service.write(lambda tx: versions.load(tx, policy, "file:/etc/policy.yaml"))
         service.policy.present = policy
         return policy_hash(policy)
 

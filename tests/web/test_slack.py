@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from approvals.policy.model import DefaultPolicy, Notify
+from approvals.service.notifications.notifier import REPLY
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
 from approvals_web.demo.slack import sending
@@ -346,7 +347,7 @@ async def test_requests_that_come_at_once_are_one_digest(slack, house):
 
 async def test_a_reminder_goes_into_the_thread(slack, house):
     said = await slack.file()
-    await house.service.write(lambda tx: house.service.outbox.remind(tx, request_of(said)))
+    await house.service.write(lambda tx: tx.tell(REPLY, request_of(said)))
     await slack.state.until(lambda: slack.state.thread(said.ts))
     assert "Still waiting" in words(slack.state.thread(said.ts)[0])
 
@@ -368,7 +369,7 @@ async def test_a_deleted_message_comes_back_once_while_it_waits(slack, house):
     await slack.drained()
     for n in range(2):
         slack.state.find(said.channel, slack.state.messages(CHANNEL)[-1].ts).deleted = True
-        await house.service.write(lambda tx: house.service.outbox.remind(tx, request_id))
+        await house.service.write(lambda tx: tx.tell(REPLY, request_id))
         await slack.drained()
         assert len(slack.state.messages(CHANNEL)) == (1 if n == 0 else 0)
     assert house.status(request_id).state == "pending"
@@ -416,7 +417,7 @@ async def test_who_may_decide_since_an_escalation_is_told_with_the_reminder(hous
         await slack.drained()
         house.add_user("eve", roles="reviewer")
         slack.link("UEVE", "eve")
-        await house.service.write(lambda tx: house.service.outbox.remind(tx, filed.request_id))
+        await house.service.write(lambda tx: tx.tell(REPLY, filed.request_id))
         await slack.announced(filed.request_id, "DUEVE")
         await slack.drained()
         assert len(slack.state.thread(said.ts)) == 1

@@ -4,13 +4,15 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import bindparam, delete
 
 from approvals.protocol.canonical import canonical
-from approvals.service.audit.notices import notice
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit import notices, seals
+from approvals.service.audit.kinds import Kind
+from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditPayload, table_of
@@ -20,7 +22,7 @@ SYSTEM = "system"
 ROWS = "rows"
 """Of a payload: the rows that the event touched, each with the seals of what it found and what it left."""
 
-WITHOUT_ROWS = ("audit.erased", "calls.recorded")
+WITHOUT_ROWS = (Kind.AUDIT_ERASED, Kind.CALLS_RECORDED)
 """Kinds of events that never tell of a row."""
 
 _payloads = table_of(AuditPayload)
@@ -35,19 +37,19 @@ class AuditLog:
         self._key_id = key_id
 
     def append(
-        self, tx: Transaction, kind: str, actor: str, subject: str, /, *touched: Touched | Watch, **payload: Any
+        self, tx: Transaction, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **payload: Any
     ) -> None:
         """Record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`. Payloads
         hold facts, never secrets."""
         rows = [row for one in touched for row in (one.touched() if isinstance(one, Watch) else (one,))]
         if rows:
-            payload[ROWS] = dict(row.told(self._key) for row in rows)
+            payload[ROWS] = dict(seals.told(row, self._key) for row in rows)
         body = canonical(payload)
         salt = os.urandom(16)
         name = payload_hash(salt, body)
         event = {
             "at": tx.now,
-            "kind": kind,
+            "kind": str(kind),
             "actor": actor,
             "subject": subject,
             "payload_hash": name,
@@ -56,13 +58,14 @@ class AuditLog:
         }
         tx.insert(AuditEvent, **event, mac=event_mac(self._key, event))
         tx.insert(AuditPayload, payload_hash=name, salt=salt, body=body.decode())
-        notice(tx, kind, actor, subject, payload)
+        notices.notify(tx, kind, actor, subject, payload)
 
-    def erase(self, tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
-        """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps
-        those facts of the payload that may stay."""
-        if tx.update(_ERASE, of=event.payload_hash) == 1:
-            self.append(tx, "audit.erased", actor, event_name(event.id), kind=event.kind, kept=kept)
+
+def erase_payload(tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
+    """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps those
+    facts of the payload that may stay."""
+    if tx.update(_ERASE, of=event.payload_hash) == 1:
+        tx.record(Kind.AUDIT_ERASED, actor, event_name(event.id), kind=event.kind, kept=kept)
 
 
 def event_name(event_id: int) -> str:

@@ -9,14 +9,13 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Table, bindparam, case, func, literal_column, select
+from sqlalchemy import ColumnElement, String, Table, case, func, literal_column
 from sqlmodel import SQLModel
 
-from approvals.service.storage.database import Transaction
-from approvals.service.storage.statements import Row, Statement, columns
+from approvals.service.storage.changes import Touched
+from approvals.service.storage.statements import Row, columns
 from approvals.service.storage.tables import (
     Agent,
     AgentOwner,
@@ -153,44 +152,9 @@ SEALED: Mapping[str, Sealed] = dict(
 """A lease is renewed, a sealed result goes, a key is used and a browser session ends without an event of its own."""
 
 
-@dataclass(frozen=True)
-class Touched:
-    """A row of a table, before and after a change; None where there was or is none."""
-
-    model: type[SQLModel]
-    before: SQLModel | Row | None
-    after: SQLModel | Row | None
-
-    def told(self, key: bytes) -> tuple[str, list[str | None]]:
-        """As the event's payload says it."""
-        under = SEALED[str(self.model.__tablename__)]
-        pair = [None if row is None else columns(row) for row in (self.before, self.after)]
-        of = pair[1] if pair[1] is not None else pair[0] or Row()
-        return under.name(of), [None if row is None else under.seal(key, row) for row in pair]
-
-
-class Watch:
-    """Rows of a table before a change, held from now on; `touched` are those that are different by then."""
-
-    def __init__(self, tx: Transaction, model: type[SQLModel], **where: Any) -> None:
-        self._tx, self._model, self._where = tx, model, where
-        self._under = SEALED[str(model.__tablename__)]
-        hold, self._find = _statements(model, tuple(where))
-        tx.lock(hold, **where)
-        self._before = self._rows()
-
-    def touched(self) -> list[Touched]:
-        """What changed since."""
-        after = self._rows()
-        pairs = [(self._before.get(name), after.get(name)) for name in {**self._before, **after}]
-        return [Touched(self._model, was, now) for was, now in pairs if was != now]
-
-    def _rows(self) -> dict[str, Row]:
-        return {self._under.name(row): row for row in self._tx.all(self._find, **self._where)}
-
-
-@cache
-def _statements(model: type[SQLModel], names: tuple[str, ...]) -> tuple[Statement[Row], Statement[Row]]:
-    table: Table = table_of(model)
-    found = select(table).where(*(table.c[name] == bindparam(name) for name in names))
-    return Statement(found.with_for_update(key_share=True)), Statement(found)
+def told(touched: Touched, key: bytes) -> tuple[str, list[str | None]]:
+    """What an event's payload says of a row: its name, and its seals before and after."""
+    under = SEALED[str(touched.model.__tablename__)]
+    pair = [None if row is None else columns(row) for row in (touched.before, touched.after)]
+    of = pair[1] if pair[1] is not None else pair[0] or Row()
+    return under.name(of), [None if row is None else under.seal(key, row) for row in pair]

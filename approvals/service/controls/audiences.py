@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound, NotInAudience
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.controls import state
+from approvals.service.storage.changes import Watch
+from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Agent, Server, table_of
@@ -27,10 +28,6 @@ _SET = Statement(update(servers).where(servers.c.name == bindparam("of")).values
 class Audiences:
     """Sets them."""
 
-    def __init__(self, log: AuditLog, tell: Callable[[], None]) -> None:
-        self._log = log
-        self._tell = tell
-
     def set(self, tx: Transaction, actor: str, server: str, entries: Collection[str]) -> str:
         """Let only these (`agent:NAME`, `group:NAME`) use a server; nobody named, every agent. Raises NotFound for an
         unknown server or agent, Invalid for what cannot be an entry."""
@@ -43,8 +40,8 @@ class Audiences:
         audience = " ".join(sorted(set(entries)))
         watch = Watch(tx, Server, name=server)
         tx.execute(_SET, of=server, audience=audience)
-        self._log.append(tx, "server.audience_set", actor, server, watch, audience=audience)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.SERVER_AUDIENCE_SET, actor, server, watch, audience=audience)
+        tx.signal(CONTROLS_CHANGED)
         return audience
 
 

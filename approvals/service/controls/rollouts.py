@@ -4,17 +4,18 @@ In `observe` and `off` a call runs without asking, filed, recorded and claimed a
 what would have been asked.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
 from approvals.errors import Invalid, NotFound
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.controls import audiences, state
 from approvals.service.controls.state import SetRollout
+from approvals.service.storage.changes import Watch
+from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Rollout, Tool, table_of
@@ -67,10 +68,6 @@ class Observed:
 class Rollouts:
     """Sets them."""
 
-    def __init__(self, log: AuditLog, tell: Callable[[], None]) -> None:
-        self._log = log
-        self._tell = tell
-
     def set(self, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
         """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
         NotFound for a server, tool or agent that there is not."""
@@ -84,8 +81,8 @@ class Rollouts:
             audiences.check_entry(tx, whom)
         watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
         tx.execute(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
-        self._log.append(tx, "rollout.set", actor, server, watch, tool=tool, audience=whom, mode=mode)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.ROLLOUT_SET, actor, server, watch, tool=tool, audience=whom, mode=mode)
+        tx.signal(CONTROLS_CHANGED)
 
     def clear(self, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
         """Forget what was set: what is less specific counts again. Raises NotFound."""
@@ -93,8 +90,8 @@ class Rollouts:
         watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
         if tx.update(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
             raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
-        self._log.append(tx, "rollout.cleared", actor, server, watch, tool=tool, audience=whom)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.ROLLOUT_CLEARED, actor, server, watch, tool=tool, audience=whom)
+        tx.signal(CONTROLS_CHANGED)
 
 
 def mode(rows: Iterable[SetRollout], tool: str, agent: str | None, groups: Collection[str]) -> str:

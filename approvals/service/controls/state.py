@@ -4,13 +4,11 @@ Whoever changes a control waits for the transactions that rest on it, and those 
 what commits after a freeze has seen it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnClause, and_, bindparam, func, literal_column, or_, select, union_all
 
-from approvals.service.realtime.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import freezes, rollouts, servers
@@ -116,9 +114,3 @@ def load(reader: Reader, server: str) -> Controls:
         tuple(SetRollout(row.scope, row.of, row.mode) for row in by["rollout"]),
         by["audience"][0].of if by["audience"] else "",
     )
-
-
-def notify_changed(tx: Transaction, tell: Callable[[], None]) -> None:
-    """Tell gates and pages, here and in other processes, once it is durable."""
-    tx.after_commit.append(tell)
-    tx.notify(CONTROLS_CHANGED)

@@ -9,9 +9,9 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 
 from approvals.errors import Conflict, Invalid, NotFound
 from approvals.protocol import scopes
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -72,16 +72,13 @@ _PAGE_PENDING = Statement(
 class Agents:
     """Changes agents; a claim that is under way is done first (`credentials.lock_shared`)."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def set_owners(self, tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]) -> list[str]:
         """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
         self._hold(tx, agent)
         known = agent_owners.accounts(tx, handles)
         watch = Watch(tx, AgentOwner, agent_id=agent.id)
         agent_owners.replace(tx, agent.id, known)
-        self._append(tx, "agent.owners_set", actor, agent, watch, owners=list(known))
+        self._append(tx, Kind.AGENT_OWNERS_SET, actor, agent, watch, owners=list(known))
         return list(known)
 
     def change_owners(
@@ -106,7 +103,7 @@ class Agents:
             raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
         watch = Watch(tx, Agent, id=agent.id)
         tx.execute(_GROUPS, of=agent.id, groups=" ".join(groups))
-        self._append(tx, "agent.groups_set", actor, agent, watch, groups=groups)
+        self._append(tx, Kind.AGENT_GROUPS_SET, actor, agent, watch, groups=groups)
         return groups
 
     def set_limits(self, tx: Transaction, actor: str, agent: Agent, *, pending: int | None, minute: int | None) -> None:
@@ -117,7 +114,7 @@ class Agents:
             raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
         watch = Watch(tx, Agent, id=agent.id)
         tx.execute(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
-        self._append(tx, "agent.limits_set", actor, agent, watch, pending=pending, minute=minute)
+        self._append(tx, Kind.AGENT_LIMITS_SET, actor, agent, watch, pending=pending, minute=minute)
 
     def set_scopes(self, tx: Transaction, actor: str, agent: Agent, credential_id: str, wanted: str) -> str:
         """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
@@ -127,7 +124,7 @@ class Agents:
             raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
         watch = Watch(tx, Credential, id=credential_id)
         tx.execute(_SCOPES, of=credential_id, scopes=kept)
-        self._append(tx, "agent.scopes_set", actor, agent, watch, credential=credential_id, scopes=kept)
+        self._append(tx, Kind.AGENT_SCOPES_SET, actor, agent, watch, credential=credential_id, scopes=kept)
         return kept
 
     def _hold(self, tx: Transaction, agent: Agent) -> None:
@@ -136,8 +133,8 @@ class Agents:
         if row is None or row.disabled_at is not None:
             raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
 
-    def _append(self, tx: Transaction, kind: str, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
-        self._log.append(tx, kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
+    def _append(self, tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
+        tx.record(kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 
 def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:

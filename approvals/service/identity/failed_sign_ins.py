@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
 from approvals.instant import SECOND
-from approvals.service.audit.log import AuditLog
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
 from approvals.service.keyring import Keyring
 from approvals.service.storage.database import Transaction
@@ -37,8 +37,7 @@ _COUNT = Statement(
 class FailedSignIns:
     """Records them."""
 
-    def __init__(self, log: AuditLog, keyring: Keyring) -> None:
-        self._log = log
+    def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     def record(self, tx: Transaction, way: str, address: str, name: str = "") -> None:
@@ -49,7 +48,7 @@ class FailedSignIns:
         if is_recorded(number):
             facts = {"way": way, "address": address, "within_an_hour": number}
             facts |= {"name": self._keyring.sign_in_name(name)} if name else {}
-            self._log.append(tx, "user.sign_in_failed", NOBODY, subject, **facts)
+            tx.record(Kind.USER_SIGN_IN_FAILED, NOBODY, subject, **facts)
 
 
 def is_recorded(number: int) -> bool:

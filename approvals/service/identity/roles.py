@@ -5,9 +5,9 @@ import re
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, tokens, users
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
@@ -52,9 +52,6 @@ _OWNED = Statement(
 class Roster:
     """Each change is one transaction, on record, and told to every admin."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def set_roles(self, tx: Transaction, user: User, roles: str, actor: str) -> None:
         """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
         when this would leave no admin."""
@@ -67,7 +64,7 @@ class Roster:
         tx.execute(_SET["roles"], of=user.id, to=wanted)
         ended = tokens.end_beyond(tx, user.id, wanted)
         facts = {"roles": wanted, "before": before, "tokens": ended}
-        self._log.append(tx, "user.roles_set", actor, f"user:{user.id}", *watches, **facts)
+        tx.record(Kind.USER_ROLES_SET, actor, f"user:{user.id}", *watches, **facts)
 
     def set_groups(self, tx: Transaction, user: User, groups: list[str], actor: str) -> None:
         """Raises Invalid for what cannot name a group, and for too many."""
@@ -76,13 +73,13 @@ class Roster:
         watch = Watch(tx, User, id=user.id)
         before = self._now(tx, user).groups
         tx.execute(_SET["groups"], of=user.id, to=wanted)
-        self._log.append(tx, "user.groups_set", actor, f"user:{user.id}", watch, groups=wanted, before=before)
+        tx.record(Kind.USER_GROUPS_SET, actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
     def enable(self, tx: Transaction, user: User, actor: str) -> None:
         """Let a disabled account in again; its old sessions and tokens stay ended."""
         watch = Watch(tx, User, id=user.id)
         tx.execute(_SET["disabled_at"], of=user.id, to=None)
-        self._log.append(tx, "user.enabled", actor, f"user:{user.id}", watch)
+        tx.record(Kind.USER_ENABLED, actor, f"user:{user.id}", watch)
 
     def sign_out_everywhere(self, tx: Transaction, user: User, actor: str) -> None:
         """End all of a person's sessions and personal tokens."""
@@ -90,7 +87,7 @@ class Roster:
         sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
         ended = credentials.revoke_all(tx, "user", user.id)
         facts = {"sessions": sessions, "tokens": ended}
-        self._log.append(tx, "user.signed_out_everywhere", actor, f"user:{user.id}", watch, **facts)
+        tx.record(Kind.USER_SIGNED_OUT_EVERYWHERE, actor, f"user:{user.id}", watch, **facts)
 
     def _now(self, tx: Transaction, user: User) -> User:
         tx.lock(_LOCK, id=user.id)

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from sqlalchemy import bindparam, select, update
 from sqlmodel import SQLModel
@@ -17,10 +17,10 @@ from approvals.errors import (
 from approvals.instant import SECOND
 from approvals.protocol import scopes
 from approvals.protocol.registration import Assurance
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
-from approvals.service.realtime.channels import TAKEN_BACK
+from approvals.service.storage.changes import Touched, Watch
+from approvals.service.storage.channels import TAKEN_BACK
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -63,10 +63,6 @@ _DISABLE = {
 class Principals:
     """Installations and agents. Keys are returned once, here, and never again."""
 
-    def __init__(self, log: AuditLog, taken_back: Callable[[], None]) -> None:
-        self._log = log
-        self._taken_back = taken_back
-
     def add_server(
         self,
         tx: Transaction,
@@ -82,7 +78,7 @@ class Principals:
         _check(name)
         if tx.one(SERVER, name=name) is None:
             server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
-            self._log.append(tx, "server.named", actor, name, Touched(Server, None, server))
+            tx.record(Kind.SERVER_NAMED, actor, name, Touched(Server, None, server))
         tx.lock(LOCK_SERVER, name=name)
         if tx.one(_OF_SERVER, server=name, label=label) is not None:
             raise Duplicate(
@@ -96,15 +92,15 @@ class Principals:
         watches = Watch(tx, Installation, id=installation), Watch(tx, Credential, installation_id=installation)
         tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
         key = credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
-        self._log.append(tx, "server.added", actor, f"installation:{installation}", *watches, server=name, **facts)
+        tx.record(Kind.SERVER_ADDED, actor, f"installation:{installation}", *watches, server=name, **facts)
         return key
 
     def allow_grants(self, tx: Transaction, actor: str, installation: Installation, *, allowed: bool) -> None:
         """Whether standing grants may be made and used for an installation's calls, from now on."""
         watch = Watch(tx, Installation, id=installation.id)
         tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
-        kind = "server.grants_allowed" if allowed else "server.grants_forbidden"
-        self._log.append(tx, kind, actor, f"installation:{installation.id}", watch, server=installation.server)
+        kind = Kind.SERVER_GRANTS_ALLOWED if allowed else Kind.SERVER_GRANTS_FORBIDDEN
+        tx.record(kind, actor, f"installation:{installation.id}", watch, server=installation.server)
 
     def add_agent(
         self,
@@ -131,7 +127,7 @@ class Principals:
         agent_owners.replace(tx, agent, known)
         facts = {"name": name, "owners": list(known), "scopes": kept}
         key = credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
-        self._log.append(tx, "agent.added", actor, f"agent:{agent}", *watches, **facts)
+        tx.record(Kind.AGENT_ADDED, actor, f"agent:{agent}", *watches, **facts)
         return key
 
     def rotate(
@@ -158,7 +154,7 @@ class Principals:
         watch = Watch(tx, Credential, **{f"{kind}_id": principal.id})
         key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
         facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
-        self._log.append(tx, f"{kind}.key_rotated", actor, f"{kind}:{principal.id}", watch, **facts)
+        tx.record(Kind(f"{kind}.key_rotated"), actor, f"{kind}:{principal.id}", watch, **facts)
         self._tell(tx)
         return key
 
@@ -173,14 +169,13 @@ class Principals:
         revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
         if whole:
             tx.execute(_DISABLE[kind], of=principal.id, at=tx.now)
-        self._log.append(tx, f"{kind}.revoked", actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
+        tx.record(Kind(f"{kind}.revoked"), actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
         self._tell(tx)
         return len(revoked)
 
     def _tell(self, tx: Transaction) -> None:
         """Calls that wait by a revoked key hear of it as soon as this is durable."""
-        tx.after_commit.append(self._taken_back)
-        tx.notify(TAKEN_BACK)
+        tx.signal(TAKEN_BACK)
 
 
 def installations(reader: Reader) -> list[Installation]:

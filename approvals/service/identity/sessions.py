@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import NotFound
 from approvals.instant import SECOND
-from approvals.service.audit.log import AuditLog
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity.users import SESSION_IDLE, Person
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
@@ -48,19 +48,16 @@ _END_OTHERS = Statement(
 class WebSessions:
     """Ends them."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def revoke(self, tx: Transaction, person: Person, session_id: str) -> None:
         """End one of a person's own sessions. Raises NotFound for any other."""
         if tx.update(_END_ONE, of=session_id, user_id=person.id, at=tx.now) != 1:
             raise NotFound("There is no such session, or it has ended.")
-        self._log.append(tx, "web_session.revoked", person.actor, person.actor, sessions=1)
+        tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=1)
 
     def revoke_others(self, tx: Transaction, person: Person) -> None:
         """End all of a person's sessions but the one that asks."""
         ended = tx.update(_END_OTHERS, user_id=person.id, but=person.session_id, at=tx.now)
-        self._log.append(tx, "web_session.revoked", person.actor, person.actor, sessions=ended)
+        tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=ended)
 
 
 def live(reader: Reader, user_id: str) -> list[WebSession]:

@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import NotFound, Unauthenticated
 from approvals.instant import SECOND
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
+from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SignInLink, User, table_of
@@ -45,9 +45,6 @@ _LOCK_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")
 class SignInLinks:
     """Makes, spends and revokes them. Only their hashes are kept."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def make(
         self, tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
     ) -> str:
@@ -66,7 +63,7 @@ class SignInLinks:
             expires_at=tx.now + life * SECOND,
         )
         touched = Touched(SignInLink, None, link)
-        self._log.append(tx, "link.made", actor, subject(link), touched, purpose=purpose, roles=roles)
+        tx.record(Kind.LINK_MADE, actor, subject(link), touched, purpose=purpose, roles=roles)
         return token
 
     def spend(self, tx: Transaction, token: str) -> SignInLink:
@@ -80,7 +77,7 @@ class SignInLinks:
         if tx.update(_SPEND, of=link.id, now=tx.now) != 1:
             raise _dead()
         facts = {"purpose": link.purpose, "made_by": link.made_by}
-        self._log.append(tx, "link.spent", subject(link), subject(link), watch, **facts)
+        tx.record(Kind.LINK_SPENT, subject(link), subject(link), watch, **facts)
         return link
 
     def look_at(self, reader: Reader, token: str) -> SignInLink:
@@ -101,7 +98,7 @@ class SignInLinks:
         watch = Watch(tx, SignInLink, purpose="invite", name=name)
         if not tx.update(_REVOKE, called=name, now=tx.now):
             raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
-        self._log.append(tx, "link.revoked", actor, f"user:{name}", watch, purpose="invite")
+        tx.record(Kind.LINK_REVOKED, actor, f"user:{name}", watch, purpose="invite")
 
 
 def subject(link: SignInLink) -> str:

@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, select, update
 
 from approvals import ids
 from approvals.errors import Forbidden
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import handles, tokens, users
+from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, Handle, User, table_of
@@ -69,9 +69,6 @@ class Admission:
 class Admissions:
     """Makes and renews accounts of people whom an identity provider vouches for."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def admit(self, tx: Transaction, who: Identity, admission: Admission) -> User | Forbidden:
         """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
         them stays taken."""
@@ -100,7 +97,7 @@ class Admissions:
         )
         touched = Touched(User, None, user)
         facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
-        self._log.append(tx, "user.added", f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
+        tx.record(Kind.USER_ADDED, f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
         self._follow(tx, user, who)
         return users.find(tx, user.id) or user
 
@@ -112,15 +109,15 @@ class Admissions:
         touched = [row for watch in watches for row in watch.touched()]
         if roles != user.roles:
             told = {"roles": roles, "before": user.roles, "tokens": ended}
-            self._log.append(tx, "user.roles_set", actor, subject, *touched, **told)
+            tx.record(Kind.USER_ROLES_SET, actor, subject, *touched, **told)
             touched = []
         if groups != user.claimed_groups:
             before = ", ".join(user.claimed_groups.splitlines())
             told = {"groups": ", ".join(who.groups), "before": before}
-            self._log.append(tx, "user.groups_set", actor, subject, *touched, **told)
+            tx.record(Kind.USER_GROUPS_SET, actor, subject, *touched, **told)
             touched = []
         if touched:
-            self._log.append(tx, "user.renewed", actor, subject, *touched)
+            tx.record(Kind.USER_RENEWED, actor, subject, *touched)
         self._follow(tx, user, who)
 
     def _follow(self, tx: Transaction, user: User, who: Identity) -> None:
@@ -130,7 +127,7 @@ class Admissions:
             return
         tx.execute(_CALL, of=user.id, handle=who.email)
         facts = {"handle": who.email, "before": user.handle or ""}
-        self._log.append(tx, "user.handle_set", f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
+        tx.record(Kind.USER_HANDLE_SET, f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
 
 
 def _kept_out(who: Identity) -> Forbidden:

@@ -4,10 +4,10 @@ from sqlalchemy import bindparam, select
 
 from approvals.errors import Forbidden, Invalid, TooMany
 from approvals.instant import SECOND, Instant
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, User, table_of
@@ -27,9 +27,6 @@ _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with
 class PersonalTokens:
     """Made and revoked by their owner."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def make(self, tx: Transaction, person: Person, label: str, scopes: str, life: int) -> str:
         """A new token that lives for `life` microseconds; the only time it is whole. Raises Invalid; Forbidden when it
         may decide and the person is no reviewer, or did not prove just now who they are; TooMany."""
@@ -47,14 +44,14 @@ class PersonalTokens:
         watch = Watch(tx, Credential, user_id=person.id)
         token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
         facts = {"credential": token.split("_")[1], "scopes": scopes, "label": label.strip(), "seconds": life // SECOND}
-        self._log.append(tx, "token.made", person.actor, person.actor, watch, **facts)
+        tx.record(Kind.TOKEN_MADE, person.actor, person.actor, watch, **facts)
         return token
 
     def revoke(self, tx: Transaction, person: Person, credential_id: str) -> None:
         """Raises NotFound for what is no live token of theirs."""
         watch = Watch(tx, Credential, user_id=person.id)
         credentials.revoke(tx, "user", person.id, credential_id=credential_id)
-        self._log.append(tx, "token.revoked", person.actor, person.actor, watch, credential=credential_id)
+        tx.record(Kind.TOKEN_REVOKED, person.actor, person.actor, watch, credential=credential_id)
 
 
 def end_beyond(tx: Transaction, user_id: str, roles: str) -> int:

@@ -15,10 +15,10 @@ from approvals.errors import (
     Unauthenticated,
 )
 from approvals.instant import SECOND
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, handles
 from approvals.service.keyring import Keyring
+from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -104,8 +104,7 @@ class Person:
 class People:
     """Accounts and sessions. Passwords come hashed: hashing is slow and stays outside of transactions."""
 
-    def __init__(self, log: AuditLog, keyring: Keyring) -> None:
-        self._log = log
+    def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     def add(
@@ -130,7 +129,7 @@ class People:
         if not handles.take(tx, user_id, subject):
             raise _taken(subject)
         touched = Touched(User, None, added)
-        self._log.append(tx, "user.added", actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
+        tx.record(Kind.USER_ADDED, actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
         return user_id
 
     def set_password(self, tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
@@ -140,7 +139,7 @@ class People:
         tx.execute(_PASSWORD, of=user_id, password_hash=password_hash)
         tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
         tokens = credentials.revoke_all(tx, "user", user_id)
-        self._log.append(tx, "user.password_set", actor, f"user:{user_id}", *watches, tokens=tokens)
+        tx.record(Kind.USER_PASSWORD_SET, actor, f"user:{user_id}", *watches, tokens=tokens)
 
     def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
         """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
@@ -150,7 +149,7 @@ class People:
         tx.execute(_DISABLE, of=user_id, disabled_at=tx.now)
         tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
         credentials.revoke_all(tx, "user", user_id)
-        self._log.append(tx, "user.disabled", actor, f"user:{user_id}", *watches)
+        tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
 
     def sign_in(
         self,
@@ -190,12 +189,12 @@ class People:
         )
         actor, facts = f"user:{user.id}", {"method": method, "address": address}
         touched = Touched(User, now, now), Touched(WebSession, None, session)
-        self._log.append(tx, "user.signed_in", actor, actor, *touched, **facts)
+        tx.record(Kind.USER_SIGNED_IN, actor, actor, *touched, **facts)
         return token
 
     def sign_out(self, tx: Transaction, person: Person) -> None:
         tx.execute(_END, of=person.session_id, revoked_at=tx.now)
-        self._log.append(tx, "user.signed_out", person.actor, person.actor)
+        tx.record(Kind.USER_SIGNED_OUT, person.actor, person.actor)
 
 
 def person_of(reader: Reader, keyring: Keyring, token: str, address: str) -> Person | None:

@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, func, literal, null, select, true, update
 from approvals import ids
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, Instant
-from approvals.service.audit.log import AuditLog
-from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, Notifier, Step
+from approvals.service.audit.kinds import Kind
+from approvals.service.notifications.notifier import ANNOUNCE, UPDATE, Notifier, Step
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Delivery, table_of
@@ -137,8 +137,7 @@ class Outbox:
     """Writes messages for the notifiers there are, and keeps what became of them. `ring` is called, after the commit,
     when there is something to send."""
 
-    def __init__(self, log: AuditLog, notifiers: Mapping[str, Notifier], ring: Callable[[], None]) -> None:
-        self._log = log
+    def __init__(self, notifiers: Mapping[str, Notifier], ring: Callable[[], None]) -> None:
         self.notifiers = dict(notifiers)
         self._ring = ring
 
@@ -146,21 +145,12 @@ class Outbox:
         """Write for this one, too, from now on."""
         self.notifiers[notifier.name] = notifier
 
-    def announce(self, tx: Transaction, request_id: str) -> None:
-        """A request waits for people."""
+    def tell(self, tx: Transaction, verb: str, request_id: str) -> None:
+        """Leave a message for every notifier: a request waits for people (ANNOUNCE), still waits (REPLY), or has
+        changed (UPDATE). Who was never told of it is not told of a change."""
         for notifier in self.notifiers:
-            self.add(tx, notifier, request_id, ANNOUNCE)
-
-    def update(self, tx: Transaction, request_id: str) -> None:
-        """A request has changed. Who was never told of it is not told now."""
-        for notifier in self.notifiers:
-            if tx.one(_KNOWN, request_id=request_id, notifier=notifier):
-                self.add(tx, notifier, request_id, UPDATE)
-
-    def remind(self, tx: Transaction, request_id: str) -> None:
-        """A request still waits for people."""
-        for notifier in self.notifiers:
-            self.add(tx, notifier, request_id, REPLY)
+            if verb != UPDATE or tx.one(_KNOWN, request_id=request_id, notifier=notifier) is not None:
+                self.add(tx, notifier, request_id, verb)
 
     def add(self, tx: Transaction, notifier: str, request_id: str, verb: str, target: str = "") -> None:
         """One message, unless the very same still waits: what that one says is read when it is sent."""
@@ -203,7 +193,7 @@ class Outbox:
         """Have a dead message sent once more. Raises NotPossible when it is not dead."""
         if tx.update(_AGAIN, of=delivery_id, at=tx.now) != 1:
             raise NotPossible("This message is not waiting for anybody.", hint="Look at the outbox again.")
-        self._log.append(tx, "delivery.retried", actor, f"delivery:{delivery_id}")
+        tx.record(Kind.DELIVERY_RETRIED, actor, f"delivery:{delivery_id}")
         tx.after_commit.append(self._ring)
 
 

@@ -3,8 +3,8 @@
 from sqlalchemy import bindparam, func, select
 
 from approvals.policy.model import Policy, policy_hash
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import PolicyLoad, PolicyVersion, table_of
@@ -36,7 +36,7 @@ def store(tx: Transaction, policy: Policy) -> str:
     return name
 
 
-def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
+def load(tx: Transaction, policy: Policy, by: str) -> bool:
     """It comes into force: kept and on record, once for all replicas that load the same one. Whether it was news."""
     tx.lock(_ONE_AT_A_TIME)
     before = last(tx)
@@ -46,7 +46,7 @@ def load(tx: Transaction, log: AuditLog, policy: Policy, by: str) -> bool:
     store(tx, policy)
     watch = Watch(tx, PolicyLoad, hash=name)
     tx.insert(PolicyLoad, at=tx.now, hash=name, by=by)
-    log.append(tx, "policy.loaded", by, name, watch, hash=name, before=before.hash if before is not None else None)
+    tx.record(Kind.POLICY_LOADED, by, name, watch, hash=name, before=before.hash if before is not None else None)
     return True
 
 

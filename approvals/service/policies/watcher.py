@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from approvals.errors import Invalid
 from approvals.policy.loader import PolicyRefused, read
 from approvals.policy.model import Policy, ToolFacts, policy_hash
-from approvals.service.audit.log import AuditLog
 from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce, Trouble
 from approvals.service.policies.file import Content, PolicyFile
@@ -26,10 +25,9 @@ Tools = Callable[[Reader], Sequence[ToolFacts]]
 class PolicyWatch:
     """Over one file."""
 
-    def __init__(self, file: PolicyFile, database: Database, log: AuditLog, tools: Tools) -> None:
+    def __init__(self, file: PolicyFile, database: Database, tools: Tools) -> None:
         self.file = file
         self._database = database
-        self._log = log
         self._tools = tools
         self._seen: Content | None = None
         """Found by the last look."""
@@ -57,7 +55,7 @@ class PolicyWatch:
         except Invalid as error:
             what = f"The policy file {self.file.path} cannot be used: {self._trouble(error).report}"
             raise Invalid(what, hint=NO_FILE) from error
-        self._database.write_now(lambda tx: versions.load(tx, self._log, policy, self.actor))
+        self._database.write_now(lambda tx: versions.load(tx, policy, self.actor))
         self._seen = self._dealt_with = content
         return policy
 
@@ -101,7 +99,7 @@ class PolicyWatch:
             in_force.trouble, self._refused_for = self._trouble(error), tuple(tools)
             self._shout(in_force, content, in_force.trouble.report)
             return
-        await self._database.write(lambda tx: versions.load(tx, self._log, policy, self.actor))
+        await self._database.write(lambda tx: versions.load(tx, policy, self.actor))
         in_force.present, in_force.trouble, self._said = policy, None, None
         logger.warning("the policy %s is in force, from %s", in_force.hash[:16], self.file.path)
 

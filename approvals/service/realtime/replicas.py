@@ -6,8 +6,8 @@ from sqlalchemy import bindparam, select, tuple_
 
 from approvals.instant import SECOND, Instant
 from approvals.service.realtime.bus import Bus
-from approvals.service.realtime.channels import CONTROLS_CHANGED, FOLLOW, TAKEN_BACK, WAKE
 from approvals.service.realtime.gate_streams import GateStreams
+from approvals.service.storage.channels import CONTROLS_CHANGED, FOLLOW, TAKEN_BACK, WAKE
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import WaitingCall, table_of

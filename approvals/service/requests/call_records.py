@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, null, update
 
 from approvals.errors import Conflict, NotFound
 from approvals.protocol.messages import CallRecords, Recorded
-from approvals.service.audit.log import AuditLog
+from approvals.service.audit.kinds import Kind
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import GateSession, Installation, table_of
@@ -24,9 +24,6 @@ _RECORDED = Statement(
 
 class Calls:
     """Keeps batches of call records, as payloads of audit events."""
-
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
 
     def record(self, tx: Transaction, installation: Installation, batch: CallRecords) -> Recorded:
         """Keep what is new in a batch. Raises Conflict with `next_number` when numbers are missing or out of order."""
@@ -50,11 +47,11 @@ class Calls:
                 "last": numbers[-1],
                 "calls": [call.model_dump(mode="json") for call in new],
             }
-            self._append(tx, installation, "calls.recorded", batch.session, facts)
+            self._append(tx, installation, Kind.CALLS_RECORDED, batch.session, facts)
         recorded = session.recorded + len(new)
         if batch.closed and session.closed_at is None:
             facts = {"recorded": recorded, "unrecorded": batch.high_water - recorded}
-            self._append(tx, installation, "session.closed", batch.session, facts)
+            self._append(tx, installation, Kind.SESSION_CLOSED, batch.session, facts)
         tx.execute(
             _RECORDED,
             of=batch.session,
@@ -66,6 +63,6 @@ class Calls:
         return Recorded(next_number=recorded + 1)
 
     def _append(
-        self, tx: Transaction, installation: Installation, kind: str, session: str, facts: dict[str, object]
+        self, tx: Transaction, installation: Installation, kind: Kind, session: str, facts: dict[str, object]
     ) -> None:
-        self._log.append(tx, kind, f"installation:{installation.id}", installation.server, session=session, **facts)
+        tx.record(kind, f"installation:{installation.id}", installation.server, session=session, **facts)

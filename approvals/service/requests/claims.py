@@ -25,13 +25,14 @@ from approvals.protocol.messages import Claim, Outcome
 from approvals.protocol.previews import known_facts, stored
 from approvals.protocol.states import OUTCOMES, Move, State
 from approvals.service import grants
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
-from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.identity import credentials, users
 from approvals.service.requests import callers
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Execution, Installation, Permission, table_of
@@ -196,8 +197,8 @@ class Claims:
         kept = _kept(outcome, (row.ended_at or tx.now) + row.replay_window * SECOND)
         as_settled = {"finished_at": execution.finished_at, "outcome": execution.outcome}
         touched = _changed(tx, _FINISH, execution, **as_settled, **kept)
-        self._transitions.log.append(tx, "execution.completed", f"installation:{installation.id}", row.id, touched)
-        self._transitions.notify_waiters(tx, row.id)
+        tx.record(Kind.EXECUTION_COMPLETED, f"installation:{installation.id}", row.id, touched)
+        tx.wake(row.id)
 
     def _contradict(
         self, tx: Transaction, installation: Installation, row: RequestRow, execution: Execution, outcome: Outcome
@@ -215,10 +216,10 @@ class Claims:
         words = (outcome.error or outcome.result or "")[:500]
         facts = encode({"kept": execution.outcome, "reported": outcome.outcome, "because": words})
         actor = f"installation:{installation.id}"
-        self._transitions.log.append(tx, "incident.contradiction", actor, row.id, touched, **facts)
+        tx.record(Kind.INCIDENT_CONTRADICTION, actor, row.id, touched, **facts)
         said = "request %s was settled as %s, and its gate now reports %s: find out what really happened"
         tx.after_commit.append(partial(logger.error, said, row.id, execution.outcome, outcome.outcome))
-        self._transitions.notify_waiters(tx, row.id)
+        tx.wake(row.id)
 
 
 def _changed(tx: Transaction, statement: Statement[Row], execution: Execution, **changes: Any) -> Touched:

@@ -15,12 +15,14 @@ from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.messages import Decision
 from approvals.protocol.states import Move, State
 from approvals.service import grants
-from approvals.service.audit.seals import Touched
+from approvals.service.audit.kinds import Kind
 from approvals.service.authority import Authority, on_content
 from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
+from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.rows import RequestRow
@@ -60,8 +62,8 @@ class Decisions:
             return self._deny(tx, row, person, decision)
         if self._authority.enough(tx, row):
             return self._approve(tx, row, person, decision, grant)
-        self._transitions.outbox.remind(tx, row.id)
-        self._transitions.notify_waiters(tx, row.id)
+        tx.tell(REPLY, row.id)
+        tx.wake(row.id)
         return row
 
     def _deny(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision) -> RequestRow:
@@ -121,9 +123,8 @@ class Decisions:
             looked_ms=seen.looked_ms,
             decided_at=tx.now,
         )
-        self._transitions.log.append(
-            tx,
-            f"decision.{decision.verdict}",
+        tx.record(
+            Kind(f"decision.{decision.verdict}"),
             person.actor,
             row.id,
             Touched(DecisionRow, None, written),
@@ -139,7 +140,7 @@ class Decisions:
 
     def _approve(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, grant: str) -> RequestRow:
         permission = grant_permission(tx, row, "quorum")
-        grants.make(tx, self._transitions.log, self._authority, row, person, grant)
+        grants.make(tx, self._authority, row, person, grant)
         return self._transitions.move(
             tx,
             row,

@@ -5,6 +5,7 @@ from sqlalchemy import bindparam, func, null, or_, select, update
 from approvals.instant import SECOND, Instant
 from approvals.protocol.limits import MAX_UNREPORTED
 from approvals.protocol.states import State
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
@@ -90,7 +91,7 @@ class Expiry:
             if tx.update(_LOST, of=session.id, before=before, lost_at=tx.now) != 1:
                 continue  # it spoke up meanwhile, or another process said so
             facts = {"session": session.id, "recorded": session.recorded, "up_to_unrecorded": MAX_UNREPORTED}
-            self._transitions.log.append(tx, "session.lost", SYSTEM, session.installation_id, **facts)
+            tx.record(Kind.SESSION_LOST, SYSTEM, session.installation_id, **facts)
 
 
 def next_due(reader: Reader) -> Instant | None:

@@ -24,20 +24,22 @@ from approvals.protocol.messages import Filing
 from approvals.protocol.previews import differs, dumped, known_facts, stored
 from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
-from approvals.service.audit.seals import Touched
 from approvals.service.authority import Authority
 from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.keyring import Keyring
+from approvals.service.notifications.notifier import ANNOUNCE
 from approvals.service.policies import snapshot, versions
 from approvals.service.policies.current import PolicyInForce
-from approvals.service.realtime.channels import FOLLOW
 from approvals.service.requests import presence, reminders
 from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.contents import Content
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Touched
+from approvals.service.storage.channels import FOLLOW
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Installation, Permission, Request
@@ -137,7 +139,7 @@ class Filings:
     def _wait(self, tx: Transaction, filed: Filed, filing: Filing) -> Filed:
         """The caller waits from now on; its gate's stream may be another process's."""
         presence.arrive(tx, filed.request_id, filing.session, filing.call_id)
-        self._transitions.notify_waiters(tx, filed.request_id)
+        tx.wake(filed.request_id)
         tx.notify(f"{FOLLOW} {filing.session} {filed.request_id}")
         return filed
 
@@ -208,7 +210,7 @@ class Filings:
         self._transitions.change(
             tx,
             row,
-            "request.revised",
+            Kind.REQUEST_REVISED,
             f"installation:{call.installation.id}",
             because=because,
             content_version=row.content_version + 1,
@@ -284,9 +286,8 @@ class Filings:
             replaces=before.id if before is not None and ended_otherwise else None,
             changed_at=tx.now,
         )
-        self._transitions.log.append(
-            tx,
-            "request.filed",
+        tx.record(
+            Kind.REQUEST_FILED,
             f"agent:{call.caller.agent_id}" if call.caller.agent_id else f"installation:{call.installation.id}",
             request_id,
             Touched(Request, None, filed),
@@ -301,7 +302,7 @@ class Filings:
         if source or judgement.action is Action.DENY:
             self._decide_by_policy(tx, request_id, judgement, source)
         elif holding is not None or not self._approve_by_grant(tx, request_id, call):
-            self._transitions.outbox.announce(tx, request_id)
+            tx.tell(ANNOUNCE, request_id)
         return Filed(request_id, created=True)
 
     def _approve_by_grant(self, tx: Transaction, request_id: str, call: _Call) -> bool:
@@ -309,7 +310,7 @@ class Filings:
         if call.caller.agent_id is None or (call.judgement.needs_preview and call.filing.preview is None):
             return False
         row = self._transitions.get(tx, request_id)
-        grant = grants.use(tx, self._transitions.log, self._authority, row, call.installation, call.judgement)
+        grant = grants.use(tx, self._authority, row, call.installation, call.judgement)
         if grant is None:
             return False
         self._transitions.move(

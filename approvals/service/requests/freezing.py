@@ -1,6 +1,6 @@
 """Freezes as acts: made, lifted, confirmed by gates; and approvals that one found unclaimed, taken back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select, update
@@ -10,8 +10,8 @@ from approvals import ids
 from approvals.errors import Invalid, NotFound
 from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.states import Move, State
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
-from approvals.service.audit.seals import Touched
 from approvals.service.controls import audiences, state
 from approvals.service.controls.freezes import (
     CONCERNED,
@@ -27,6 +27,8 @@ from approvals.service.controls.freezes import (
 )
 from approvals.service.identity import credentials
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Touched
+from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession, Installation, table_of
@@ -75,9 +77,8 @@ class Made:
 class Freezes:
     """Makes and lifts freezes."""
 
-    def __init__(self, transitions: Transitions, tell: Callable[[], None]) -> None:
+    def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
-        self._tell = tell
 
     def make(self, tx: Transaction, actor: str, scope: str, of: str, mode: str, reason: str) -> Made:
         """Stop writes: `all`, those to the `server`, or by the `agent` (its id). From the commit on nothing of them is
@@ -101,8 +102,8 @@ class Freezes:
         freeze = tx.insert(Freeze, id=ids.new(tx.now), scope=scope, of=of, mode=mode, reason=reason, **made)
         facts = {"freeze": freeze.id, "mode": mode, "because": reason}
         touched = Touched(Freeze, None, freeze)
-        self._transitions.log.append(tx, "freeze.made", actor, subject(freeze), touched, **facts)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.FREEZE_MADE, actor, subject(freeze), touched, **facts)
+        tx.signal(CONTROLS_CHANGED)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
     def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Freeze:
@@ -141,14 +142,14 @@ class Freezes:
         tx.execute(_EXPLAIN, freeze_id=freeze.id, why=reason)
         touched = Touched(Freeze, freeze, changed(freeze, reason=reason))
         facts = {"freeze": freeze.id, "because": reason}
-        self._transitions.log.append(tx, "freeze.explained", actor, subject(freeze), touched, **facts)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.FREEZE_EXPLAINED, actor, subject(freeze), touched, **facts)
+        tx.signal(CONTROLS_CHANGED)
 
     def _end(self, tx: Transaction, actor: str, freeze: Freeze) -> None:
         tx.execute(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
         touched = Touched(Freeze, freeze, changed(freeze, lifted_at=tx.now, lifted_by=actor))
-        self._transitions.log.append(tx, "freeze.lifted", actor, subject(freeze), touched, freeze=freeze.id)
-        state.notify_changed(tx, self._tell)
+        tx.record(Kind.FREEZE_LIFTED, actor, subject(freeze), touched, freeze=freeze.id)
+        tx.signal(CONTROLS_CHANGED)
 
     def _revoke(self, tx: Transaction) -> int:
         unclaimed = [row.id for row in tx.all(_UNCLAIMED)]

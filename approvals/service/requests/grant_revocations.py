@@ -6,10 +6,11 @@ from approvals.errors import NotPossible
 from approvals.policy.eligibility import Act
 from approvals.protocol.states import Move, State
 from approvals.service import grants
-from approvals.service.audit.seals import Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Permission, StandingGrant, table_of
@@ -56,8 +57,8 @@ class GrantRevocations:
         if tx.update(_REVOKE, of=grant.id, at=tx.now, by=name) != 1:
             raise NotPossible("This grant was revoked before.", hint="There is nothing left to do.")
         # Its row is held by now: whoever files by it at this moment has either done so, and is found, or finds it gone.
-        self._transitions.log.append(tx, "grant.revoked", actor, grant.request_id, watch, grant=grant.id)
-        self._transitions.notify_waiters(tx, grant.request_id)
+        tx.record(Kind.GRANT_REVOKED, actor, grant.request_id, watch, grant=grant.id)
+        tx.wake(grant.request_id)
         for found in tx.all(_UNCLAIMED, grant_id=grant.id):
             row = self._transitions.apply_due(tx, self._transitions.lock(tx, found.id))
             if row.state == State.APPROVED:

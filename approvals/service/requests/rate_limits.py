@@ -14,7 +14,8 @@ from sqlalchemy import bindparam, func, literal_column, or_, select, update
 from approvals import ids
 from approvals.errors import TooMany
 from approvals.instant import SECOND
-from approvals.service.audit.log import SYSTEM, AuditLog
+from approvals.service.audit.kinds import Kind
+from approvals.service.audit.log import SYSTEM
 from approvals.service.requests.callers import Caller
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
@@ -88,8 +89,7 @@ class Allowance:
 class Allowances:
     """Counts before a request is made."""
 
-    def __init__(self, log: AuditLog, allowance: Allowance) -> None:
-        self._log = log
+    def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
 
     def check(self, tx: Transaction, caller: Caller, installation: Installation, *, waits: bool) -> None:
@@ -115,7 +115,7 @@ class Allowances:
     def tell(self, tx: Transaction, agent_id: str) -> None:
         """Tell the agent's owners that it floods people: once an hour."""
         if tx.update(_TELL, of=agent_id, now=tx.now, before=tx.now - TELL_AGAIN) == 1:
-            self._log.append(tx, "agent.flooding", SYSTEM, f"agent:{agent_id}")
+            tx.record(Kind.AGENT_FLOODING, SYSTEM, f"agent:{agent_id}")
 
     def _check_minute(self, tx: Transaction, caller: Caller, kind: str, of: str, minute: int) -> None:
         lately = tx.one(_LATELY[kind], id=of, since=ids.first(tx.now - MINUTE), cap=minute)

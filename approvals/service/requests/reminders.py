@@ -11,7 +11,9 @@ from approvals.policy.model import Reminder
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import canonical
 from approvals.protocol.states import State
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
+from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
@@ -60,11 +62,11 @@ class Reminders:
     def _one(self, tx: Transaction, row: RequestRow, reminder: Reminder, left: tuple[Reminder, ...]) -> RequestRow:
         """One reminder: one change of the request, one audit event."""
         changes = {"reminders": dump(left), "remind_at": next_at(left, row.created_at)}
-        kind, because = "request.reminded", f"nobody had decided after {reminder.after} seconds"
+        kind, because = Kind.REQUEST_REMINDED, f"nobody had decided after {reminder.after} seconds"
         if reminder.groups:
-            kind, because = "request.escalated", f"{because}: {', '.join(reminder.groups)} may decide, too"
+            kind, because = Kind.REQUEST_ESCALATED, f"{because}: {', '.join(reminder.groups)} may decide, too"
             changes |= {"reviewers": Reviewers.parse(row.reviewers).escalated(reminder.groups).dump()}
-        self._transitions.outbox.remind(tx, row.id)
+        tx.tell(REPLY, row.id)
         return self._transitions.change(tx, row, kind, SYSTEM, because=because, **changes)
 
 

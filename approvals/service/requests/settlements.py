@@ -8,10 +8,11 @@ from approvals.errors import Forbidden, Invalid, NotPossible
 from approvals.instant import SECOND, seconds_until
 from approvals.policy.eligibility import Act
 from approvals.protocol.states import OUTCOMES, State
-from approvals.service.audit.seals import Touched
+from approvals.service.audit.kinds import Kind
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution
@@ -74,8 +75,8 @@ class Settlements:
             facts = {"kept": execution.outcome, "reported": execution.contradiction}
             seen = {"contradiction_seen_at": tx.now, "contradiction_seen_by": person.id}
             touched = Touched(Execution, execution, changed(execution, **seen))
-            self._transitions.log.append(tx, "incident.acknowledged", person.actor, row.id, touched, **facts)
-            self._transitions.notify_waiters(tx, row.id)
+            tx.record(Kind.INCIDENT_ACKNOWLEDGED, person.actor, row.id, touched, **facts)
+            tx.wake(row.id)
 
 
 def check_over(execution: Execution, now: int) -> None:

@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, select, update
 from approvals.errors import NotFound, NotPossible
 from approvals.protocol import states
 from approvals.protocol.states import OPEN, Deadlines, Move, State
-from approvals.service.audit.log import SYSTEM, AuditLog
-from approvals.service.audit.seals import Touched
-from approvals.service.notifications.outbox import Outbox
-from approvals.service.realtime.channels import WAKE
+from approvals.service.audit.kinds import Kind
+from approvals.service.audit.log import SYSTEM
+from approvals.service.notifications.notifier import UPDATE
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement, changed, columns
 from approvals.service.storage.tables import Request
@@ -69,9 +69,6 @@ _UPDATE = Statement(
 
 _LOCK = Statement(select(requests.c.id).where(requests.c.id == bindparam("id")).with_for_update())
 
-Wake = Callable[[str], None]
-"""Told, after the commit, the id of each request that changed."""
-
 
 @dataclass(frozen=True)
 class Moved:
@@ -84,19 +81,10 @@ class Moved:
 
 
 class Transitions:
-    """Moves requests, and has notifiers tell of it. `wake` and `moved` are called once the move is durable."""
+    """Moves requests, and has notifiers tell of it. `moved` is called once a move is durable."""
 
-    def __init__(
-        self,
-        log: AuditLog,
-        wake: Wake,
-        moved: Callable[[Moved], None] | None = None,
-        outbox: Outbox | None = None,
-    ) -> None:
-        self.log = log
-        self.outbox = outbox or Outbox(log, {}, lambda: None)
-        self._wake = wake
-        self._moved = moved or (lambda _: None)
+    def __init__(self, moved: Callable[[Moved], None]) -> None:
+        self._moved = moved
 
     def get(self, reader: Reader, request_id: str) -> RequestRow:
         """The request's row, with its execution's `lease_until`. Raises NotFound."""
@@ -130,7 +118,7 @@ class Transitions:
         if to not in OPEN:
             gone = {"attach_key": None, "sealed_arguments": None}  # nothing can run or be checked any more
             changes |= {"ended_at": tx.now, "ended_because": because or None, **gone}
-        after = self.change(tx, row, f"request.{to}", actor, *touched, because=because, state=to, **changes)
+        after = self.change(tx, row, Kind(f"request.{to}"), actor, *touched, because=because, state=to, **changes)
         tx.after_commit.append(partial(self._moved, Moved(move, State(row.state), after, actor)))
         return after
 
@@ -138,7 +126,7 @@ class Transitions:
         self,
         tx: Transaction,
         row: RequestRow,
-        kind: str,
+        kind: Kind,
         actor: str,
         *touched: Touched,
         because: str = "",
@@ -157,17 +145,10 @@ class Transitions:
             raise NotPossible("The request changed at the same moment.", hint="Look at its present state.")
         facts = {"was": row.state, "version": after.content_version, "digest": after.digest}
         of_request = Touched(Request, row, after)
-        self.log.append(
-            tx, kind, actor, row.id, of_request, *touched, **facts, **({"because": because} if because else {})
-        )
-        self.outbox.update(tx, row.id)
-        self.notify_waiters(tx, row.id)
+        tx.record(kind, actor, row.id, of_request, *touched, **facts, **({"because": because} if because else {}))
+        tx.tell(UPDATE, row.id)
+        tx.wake(row.id)
         return after
-
-    def notify_waiters(self, tx: Transaction, request_id: str) -> None:
-        """Wake whoever waits for this request once the transaction is durable."""
-        tx.after_commit.append(lambda: self._wake(request_id))
-        tx.notify(f"{WAKE} {request_id}")
 
     def apply_due(self, tx: Transaction, row: RequestRow) -> RequestRow:
         """The row after the moves that time has made by now."""

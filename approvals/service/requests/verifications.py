@@ -12,10 +12,11 @@ from approvals.errors import NotFound, NotPossible
 from approvals.instant import SECOND
 from approvals.protocol.messages import Unsettled, Verification
 from approvals.protocol.states import OUTCOMES, State
-from approvals.service.audit.seals import Touched
+from approvals.service.audit.kinds import Kind
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution, GateSession, Installation, table_of
@@ -104,8 +105,8 @@ class Verifications:
             return
         touched = _checked(tx, execution, found, finished_at=None, outcome=None)
         because = f"it cannot tell: {found.note}"
-        self._transitions.log.append(tx, "execution.checked", actor, row.id, touched, because=because)
-        self._transitions.notify_waiters(tx, row.id)
+        tx.record(Kind.EXECUTION_CHECKED, actor, row.id, touched, because=because)
+        tx.wake(row.id)
 
 
 def _checked(tx: Transaction, execution: Execution, found: Verification, **ended: Any) -> Touched:

@@ -10,11 +10,13 @@ from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 
 from approvals.errors import NotPossible
 from approvals.service import grants
+from approvals.service.audit import log
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
-from approvals.service.audit.seals import Watch
 from approvals.service.history import fulltext
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -124,7 +126,6 @@ class Erasures:
 
     def __init__(self, transitions: Transitions, retention: Retention) -> None:
         self._transitions = transitions
-        self._log = transitions.log
         self._retention = retention
 
     def sweep(self, tx: Transaction) -> int:
@@ -174,9 +175,9 @@ class Erasures:
         for event in tx.all(_ABOUT, subject=row.id):
             said = json.loads(event.body or "{}")
             if any(said.get(name) for name in WORDS):
-                self._log.erase(tx, event, actor, _without(said, WORDS))
-        self._log.append(tx, "request.erased", actor, row.id, *watches, because=because)
-        self._transitions.notify_waiters(tx, row.id)
+                log.erase_payload(tx, event, actor, _without(said, WORDS))
+        tx.record(Kind.REQUEST_ERASED, actor, row.id, *watches, because=because)
+        tx.wake(row.id)
         return True
 
     def _sweep_calls(self, tx: Transaction) -> int:
@@ -193,7 +194,7 @@ class Erasures:
             if event.at > before or erased == BATCH:
                 break
             if event.kind == "calls.recorded" and event.body is not None:
-                self._log.erase(tx, event, SYSTEM, _without(json.loads(event.body), ("calls",)))
+                log.erase_payload(tx, event, SYSTEM, _without(json.loads(event.body), ("calls",)))
                 erased += 1
             last = event.id
         if bookmark is None:
@@ -208,7 +209,7 @@ class Erasures:
             return 0
         deleted = {name: tx.update(statement, before=before) for name, statement in _FORGET.items()}
         if any(deleted.values()):
-            self._log.append(tx, "sessions.deleted", SYSTEM, "retention", **deleted)
+            tx.record(Kind.SESSIONS_DELETED, SYSTEM, "retention", **deleted)
         return sum(deleted.values())
 
     def _sweep_deliveries(self, tx: Transaction) -> int:

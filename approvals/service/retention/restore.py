@@ -9,10 +9,11 @@ from collections import Counter
 from sqlalchemy import bindparam, or_, select, update
 
 from approvals.protocol.states import Move, State
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
-from approvals.service.audit.seals import Watch
 from approvals.service.identity import credentials, sign_in_links
 from approvals.service.requests.transitions import Transitions
+from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -68,20 +69,19 @@ class Restorations:
         """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
         been used or revoked since."""
         tx.execute(_SIGN_OUT, now=tx.now)
-        log = self._transitions.log
-        log.append(tx, "database.restored", actor, "database")
+        tx.record(Kind.DATABASE_RESTORED, actor, "database")
         for link in tx.all(_OPEN_LINKS, now=tx.now):
             watch = Watch(tx, SignInLink, id=link.id)
             tx.execute(_SPEND, of=link.id, now=tx.now)
-            log.append(tx, "link.voided", SYSTEM, sign_in_links.subject(link), watch, because=BECAUSE)
+            tx.record(Kind.LINK_VOIDED, SYSTEM, sign_in_links.subject(link), watch, because=BECAUSE)
         for row in tx.all(_WITH_TOKENS):
             watch = Watch(tx, Credential, user_id=row.user_id)
             credentials.revoke_all(tx, "user", row.user_id)
-            log.append(tx, "token.revoked", SYSTEM, f"user:{row.user_id}", watch, because=BECAUSE)
+            tx.record(Kind.TOKEN_REVOKED, SYSTEM, f"user:{row.user_id}", watch, because=BECAUSE)
         for grant in tx.all(_LIVE_GRANTS, now=tx.now):
             watch = Watch(tx, StandingGrant, id=grant.id)
             tx.execute(_REVOKE_GRANT, of=grant.id, now=tx.now)
-            log.append(tx, "grant.revoked", SYSTEM, grant.request_id, watch, grant=grant.id, because=BECAUSE)
+            tx.record(Kind.GRANT_REVOKED, SYSTEM, grant.request_id, watch, grant=grant.id, because=BECAUSE)
 
     def close(self, tx: Transaction) -> Counter[str]:
         """Move up to BATCH requests that could still lead to an execution: how many became what; empty when done."""

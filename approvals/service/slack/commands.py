@@ -44,7 +44,7 @@ class Commands:
         self._service = service
         self._api = api
         self._identities = identities
-        self._links = Links(service.log)
+        self._links = Links()
         self._buttons = Buttons(service.keyring)
 
     async def handle(self, payload: Command) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ class Identities:
         self._service = service
         self._api = api
         self._by_email = by_email
-        self._links = Links(service.log)
+        self._links = Links()
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
 
     async def slack_user(self, sender: Sender) -> SlackUser:

@@ -14,11 +14,11 @@ from approvals.errors import (
     NotPossible,
 )
 from approvals.instant import SECOND
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched, Watch
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
+from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SlackCode, SlackLink, User, table_of
@@ -77,9 +77,6 @@ class SlackUser:
 class Links:
     """Makes and ends them."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
-
     def code(self, tx: Transaction, person: Person) -> str:
         """A new code to type in Slack; an earlier one ends. Raises Forbidden unless they proved just now who they
         are."""
@@ -89,7 +86,7 @@ class Links:
         tx.execute(_END, of=person.id, at=tx.now)
         ends = {"created_at": tx.now, "expires_at": tx.now + CODE_LIFE * SECOND}
         tx.insert(SlackCode, id=_hash(code), user_id=person.id, session_id=person.session_id, **ends)
-        self._log.append(tx, "slack.code_made", person.actor, person.actor)
+        tx.record(Kind.SLACK_CODE_MADE, person.actor, person.actor)
         return code
 
     def typed(self, tx: Transaction, who: SlackUser, code: str) -> None:
@@ -100,9 +97,7 @@ class Links:
             raise Invalid(
                 "This code is unknown, used, or older than ten minutes.", hint="Make a new one on your account page."
             )
-        self._log.append(
-            tx, "slack.code_typed", f"slack:{who.team_id}/{who.id}", f"user:{row.user_id}", name=who.name[:200]
-        )
+        tx.record(Kind.SLACK_CODE_TYPED, f"slack:{who.team_id}/{who.id}", f"user:{row.user_id}", name=who.name[:200])
 
     def confirm(self, tx: Transaction, person: Person, slack_user_id: str) -> None:
         """The person says in the web app that they are that Slack user: linked. Raises NotPossible when nobody typed
@@ -133,12 +128,12 @@ class Links:
         watch = Watch(tx, SlackLink, user_id=person.id)
         if tx.update(_UNLINK, team_id=team_id, slack_user_id=slack_user_id, user_id=person.id) != 1:
             raise NotFound("There is no such link.")
-        self._log.append(tx, "slack.unlinked", person.actor, person.actor, watch, slack=f"{team_id}/{slack_user_id}")
+        tx.record(Kind.SLACK_UNLINKED, person.actor, person.actor, watch, slack=f"{team_id}/{slack_user_id}")
 
     def _link(self, tx: Transaction, who: SlackUser, user_id: str, by: str, actor: str) -> None:
         facts = {"team_id": who.team_id, "slack_user_id": who.id, "slack_name": who.name[:200]}
         link = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user_id, by=by, linked_at=tx.now, **facts))
-        self._log.append(tx, "slack.linked", actor, f"user:{user_id}", link, slack=f"{who.team_id}/{who.id}", by=by)
+        tx.record(Kind.SLACK_LINKED, actor, f"user:{user_id}", link, slack=f"{who.team_id}/{who.id}", by=by)
 
 
 def user_of(reader: Reader, who: SlackUser) -> User | None:

@@ -8,14 +8,18 @@ run such transactions one after the other; everything else rests on constraints.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, partial
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
 
 from approvals.errors import Invalid
 from approvals.instant import Clock, Instant
+from approvals.service.storage.changes import Touched, Watch
+from approvals.service.storage.channels import WAKE
 from approvals.service.storage.statements import Row, Statement, table_of
 
 M = TypeVar("M", bound=SQLModel)
@@ -36,10 +40,53 @@ class Reader(ABC):
         """The first row, or None."""
 
 
+class Log(Protocol):
+    """The record (`approvals.service.audit.log.AuditLog`)."""
+
+    def append(
+        self, tx: "Transaction", kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: Any
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What transactions do beside changing rows; the service gives it to its database."""
+
+    log: Log
+    hear: Callable[[str], None]
+    """Tells this process what the others are notified of (`approvals.service.realtime.replicas.Replicas.hear`)."""
+    tell: Callable[["Transaction", str, str], None]
+    """Leaves a message for every notifier (`approvals.service.notifications.outbox.Outbox.tell`)."""
+
+
 class Transaction(Reader):
     """A writing transaction. Whoever runs it commits; nothing inside does."""
 
     after_commit: list[Callable[[], None]]
+    effects: Effects | None
+    """None of a database without a service: nothing can be recorded there."""
+
+    def record(self, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: Any) -> None:
+        """Put on record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`."""
+        self._effects().log.append(self, kind, actor, subject, *touched, **facts)
+
+    def wake(self, request_id: str) -> None:
+        """Wake whoever waits for this request, in every process, once it is durable."""
+        self.signal(f"{WAKE} {request_id}")
+
+    def signal(self, message: str) -> None:
+        """Tell every process over this database, this one too, once it is durable."""
+        self.after_commit.append(partial(self._effects().hear, message))
+        self.notify(message)
+
+    def tell(self, verb: str, request_id: str) -> None:
+        """Have every notifier speak of a request, once it is durable."""
+        self._effects().tell(self, verb, request_id)
+
+    def _effects(self) -> Effects:
+        if self.effects is None:
+            raise RuntimeError("This database belongs to no service: what is done in it would not be on record.")
+        return self.effects
 
     @abstractmethod
     def execute(self, statement: Statement[Any], **parameters: Any) -> None:
@@ -99,6 +146,7 @@ class Database(ABC):
     """By which people know it; without a password."""
     shared: bool
     """Whether other processes serve it, too."""
+    effects: Effects | None = None
     on_retry: Callable[[], None]
     """Called when a transaction is run again."""
 

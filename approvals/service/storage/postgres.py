@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from approvals.errors import Unavailable
 from approvals.instant import Clock, DatabaseClock, Instant
-from approvals.service.storage.database import HIGHEST, Database, Reader, Transaction, Work
+from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work
 from approvals.service.storage.statements import Row, Statement
 
 logger = logging.getLogger("approvals")
@@ -90,8 +90,9 @@ class PostgresTransaction(PostgresReader, Transaction):
     mere Flush it would wait for the rest of the pipeline, with the locks held, for as long as the connection lasts.
     """
 
-    def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock, effects: Effects | None) -> None:
         self.after_commit = []
+        self.effects = effects
         self._pipeline = pipeline
         self._clock = clock
         self._held = False
@@ -296,7 +297,7 @@ class Postgres(Database):
         committing = False
         try:
             with connection.pipeline() as pipeline:
-                transaction = PostgresTransaction(connection, pipeline, self.clock)
+                transaction = PostgresTransaction(connection, pipeline, self.clock, self.effects)
                 result = work(transaction)
                 committing = True
                 transaction.commit(self._origin)

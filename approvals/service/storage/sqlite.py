@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import dialect
 from approvals import private_file
 from approvals.errors import Invalid, Unavailable
 from approvals.instant import Clock, Instant
-from approvals.service.storage.database import HIGHEST, Database, Reader, Transaction, Work, check_url
+from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work, check_url
 from approvals.service.storage.sqlite_writer import Writer
 from approvals.service.storage.statements import Row, Statement
 
@@ -54,9 +54,10 @@ class SqliteReader(Reader):
 class SqliteTransaction(SqliteReader, Transaction):
     """A transaction of the one writer."""
 
-    def __init__(self, connection: sqlite3.Connection, now: Instant) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: Instant, effects: Effects | None) -> None:
         super().__init__(connection, now)
         self.after_commit = []
+        self.effects = effects
 
     def execute(self, statement: Statement[Any], **parameters: Any) -> None:
         self.update(statement, **parameters)
@@ -216,7 +217,7 @@ class Sqlite(Database):
             return connection
 
     def _apply(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
-        transaction = SqliteTransaction(connection, self.clock.now())
+        transaction = SqliteTransaction(connection, self.clock.now(), self.effects)
         return work(transaction), transaction.after_commit
 
     def _transact(self, connection: sqlite3.Connection, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:

@@ -15,7 +15,7 @@ from approvals.instant import SECOND
 from approvals.protocol.definitions import Checked, checked
 from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
 from approvals.protocol.registration import Registration
-from approvals.service.audit.log import AuditLog
+from approvals.service.audit.kinds import Kind
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import GateSession, Installation, SessionTool, ToolDefinitionRow, table_of
@@ -92,8 +92,7 @@ def examine(registration: Registration) -> Examined:
 class Registrations:
     """Takes registrations down."""
 
-    def __init__(self, log: AuditLog, registry: Registry) -> None:
-        self._log = log
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def take(self, tx: Transaction, installation: Installation, part: Examined) -> None:
@@ -148,7 +147,7 @@ class Registrations:
             times = {"started_at": tx.now, "last_seen_at": tx.now}
             tx.insert(GateSession, id=told.session, installation_id=installation.id, **facts, **times)
             actor = f"installation:{installation.id}"
-            self._log.append(tx, "session.started", actor, installation.server, session=told.session, **facts)
+            tx.record(Kind.SESSION_STARTED, actor, installation.server, session=told.session, **facts)
         elif session.installation_id != installation.id or session.closed_at is not None:
             raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
         else:

@@ -20,9 +20,9 @@ from approvals.protocol.canonical import (
     decode,
 )
 from approvals.protocol.registration import Annotations, Assurance, Registered, ToolDefinition, ToolVerdict, Verdict
-from approvals.service.audit.log import AuditLog
-from approvals.service.audit.seals import Touched
+from approvals.service.audit.kinds import Kind
 from approvals.service.controls import audiences, freezes, rollouts, state
+from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import (
@@ -155,8 +155,7 @@ class _Definitions:
 class Registry:
     """Says which tool definitions stand, and accepts them."""
 
-    def __init__(self, log: AuditLog, policy: Policy, public_url: str) -> None:
-        self._log = log
+    def __init__(self, policy: Policy, public_url: str) -> None:
         self._policy = policy
         self._public_url = public_url
         self._definitions = _Definitions()
@@ -273,7 +272,7 @@ class Registry:
             raise Stale("Another definition is offered by now.", hint="Look at it again before you accept.")
         facts = {"hash": tool_hash, "loosens": row.loosens, **({"at": at} if at else {})}
         touched = Touched(Tool, row, self._stand(tx, row, tool_hash, actor))
-        self._log.append(tx, "tool.accepted", actor, f"{server}.{name}", touched, **facts)
+        tx.record(Kind.TOOL_ACCEPTED, actor, f"{server}.{name}", touched, **facts)
 
     def offer(self, tx: Transaction, installation: Installation, definition: ToolDefinition, tool_hash: str) -> None:
         """Let a registered definition stand, or let it wait for a person when it loosens."""
@@ -287,11 +286,11 @@ class Registry:
         actor, of = f"installation:{installation.id}", f"{server}.{name}"
         if not loosens:
             touched = Touched(Tool, known, self._stand(tx, row, tool_hash, by or actor))
-            self._log.append(tx, "tool.registered", actor, of, touched, hash=tool_hash, **_at(installation))
+            tx.record(Kind.TOOL_REGISTERED, actor, of, touched, hash=tool_hash, **_at(installation))
         elif row.offered_hash != tool_hash:
             touched = Touched(Tool, known, self._offer(tx, row, tool_hash, loosens))
             facts = {"hash": tool_hash, "loosens": loosens} | _at(installation)
-            self._log.append(tx, "tool.offered", actor, of, touched, **facts)
+            tx.record(Kind.TOOL_OFFERED, actor, of, touched, **facts)
 
     def _lets_stand(self, tx: Transaction, installation: Installation, name: str, tool_hash: str) -> str:
         """Who accepted this very definition elsewhere at the server, if that counts here: people are not asked about

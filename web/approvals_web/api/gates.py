@@ -2,7 +2,7 @@
 
 from approvals.protocol.fields import Identifier
 from approvals.protocol.registration import AcknowledgedFreezes
-from approvals.service.realtime.channels import CONTROLS_CHANGED
+from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
 from approvals_web.http.routers import ApiRouter

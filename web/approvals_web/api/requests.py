@@ -120,7 +120,7 @@ async def caller_left(
 
     def leave(tx: Transaction) -> None:
         presence.leave(tx, request_id, session, call_id)
-        service.transitions.notify_waiters(tx, request_id)
+        tx.wake(request_id)
 
     await service.write(leave)
 

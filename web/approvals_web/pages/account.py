@@ -111,7 +111,7 @@ async def revoke_token(credential_id: TokenId, person: SignedIn, service: TheSer
 async def slack_code(request: Request, person: SignedIn, service: TheService) -> Response:
     """A code to type in Slack; this answer is the only place where it is."""
     try:
-        code = await service.write(lambda tx: Links(service.log).code(tx, person))
+        code = await service.write(lambda tx: Links().code(tx, person))
     except Forbidden as error:
         return _account(request, service, person, error)
     return _account(request, service, person, code=code)
@@ -123,7 +123,7 @@ async def confirm_slack(
 ) -> Response:
     """I am the Slack user who typed my code."""
     try:
-        await service.write(lambda tx: Links(service.log).confirm(tx, person, slack_user))
+        await service.write(lambda tx: Links().confirm(tx, person, slack_user))
     except (NotPossible, Duplicate) as error:
         return _account(request, service, person, error)
     return RedirectResponse("/account", status_code=303)
@@ -132,7 +132,7 @@ async def confirm_slack(
 @router.post("/account/slack/{team_id}/{slack_user_id}/unlinking")
 async def unlink_slack(team_id: SlackId, slack_user_id: SlackId, person: SignedIn, service: TheService) -> Response:
     """What that Slack user presses decides nothing any more."""
-    await service.write(lambda tx: Links(service.log).unlink(tx, person, team_id, slack_user_id))
+    await service.write(lambda tx: Links().unlink(tx, person, team_id, slack_user_id))
     return RedirectResponse("/account", status_code=303)
 
 
