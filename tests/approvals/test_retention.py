@@ -274,7 +274,18 @@ def test_a_sweep_finds_what_is_due_by_an_index(house, statement):
 
 def test_erasing_touches_every_text_column_that_holds_words():
     of_the_rule = {"snapshot", "grants", "notify", "reminders", "reviewers"}
-    known = {"arguments", "sealed_arguments", "summary", "reason", "client", "facts", "comment", "ended_because"}
+    known = {
+        "arguments",
+        "sealed_arguments",
+        "preview",
+        "no_preview",
+        "summary",
+        "reason",
+        "client",
+        "facts",
+        "comment",
+    }
+    known |= {"ended_because"}
     assert {column.name for column in table_of(Request).columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
     assert {column.name for column in table_of(Execution).columns if str(column.type) == "TEXT"} == known
