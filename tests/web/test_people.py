@@ -12,6 +12,7 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
+from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, handles, sign_in_limit
 from approvals.service.identity import tokens as personal_tokens
 from approvals.service.identity.sign_in_limit import counters
@@ -504,7 +505,7 @@ def test_notices_say_what_happened_and_no_secret(house):
     token = house.write(lambda tx: service.personal_tokens.make(tx, fresh(house), "cron {x}", DECIDE, HOUR))
     link = house.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     house.revoke_agent()
-    rows = house.rows("SELECT kind, words FROM notice ORDER BY id")
+    rows = house.rows("SELECT kind, words FROM admin_notice ORDER BY id")
     kinds = [kind for kind, _ in rows]
     assert kinds == [
         "server.added",
@@ -522,14 +523,14 @@ def test_notices_say_what_happened_and_no_secret(house):
 
 
 def test_a_notice_is_written_with_its_event_or_not_at_all(house):
-    before = house.rows("SELECT COUNT(*) FROM notice")
+    before = house.rows("SELECT COUNT(*) FROM admin_notice")
 
     def fail(tx):
-        tx.record("freeze.made", "test", "all", reason="x")
+        tx.record(Kind.FREEZE_MADE, "test", "all", reason="x")
         raise ValueError
 
     with pytest.raises(ValueError):
         house.write(fail)
-    assert house.rows("SELECT COUNT(*) FROM notice") == before
-    house.write(lambda tx: tx.record("freeze.made", "test", "all", reason="x"))
-    assert house.rows("SELECT words FROM notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]
+    assert house.rows("SELECT COUNT(*) FROM admin_notice") == before
+    house.write(lambda tx: tx.record(Kind.FREEZE_MADE, "test", "all", reason="x"))
+    assert house.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]
