@@ -17,10 +17,10 @@ def complaints(monkeypatch):
     gc.collect()
 
 
-async def test_a_connection_that_is_being_accepted_when_its_server_ends_is_closed(house, monkeypatch):
+async def test_a_connection_that_is_being_accepted_when_its_server_ends_is_closed(scenario, monkeypatch):
     with complaints(monkeypatch) as said:
         for rounds in range(6):
-            async with serving(house.service) as url:
+            async with serving(scenario.service) as url:
                 caller = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
                 for _ in range(rounds):
                     await asyncio.sleep(0)

@@ -39,235 +39,235 @@ class Rules:
 
 
 @pytest.fixture
-def rules(house):
+def rules(scenario):
     """In force, with people whose handles are their sign-in names: ann and bob, cat and dan."""
-    rules = house.service.policy.present = Rules()
+    rules = scenario.service.policy.present = Rules()
     for name in ("cat", "dan"):
-        house.add_user(name, "reviewer")
-    house.run("UPDATE user_account SET handle = subject")
+        scenario.add_user(name, "reviewer")
+    scenario.run("UPDATE user_account SET handle = subject")
     return rules
 
 
-def put(house, who, *, column="groups", to=""):
-    house.run(f"UPDATE user_account SET {column} = :to WHERE subject = :who", to=to, who=who)
+def put(scenario, who, *, column="groups", to=""):
+    scenario.run(f"UPDATE user_account SET {column} = :to WHERE subject = :who", to=to, who=who)
 
 
-def own(house, *people):
+def own(scenario, *people):
     for who in people:
-        house.run(
+        scenario.run(
             "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
             " WHERE a.name = 'scout' AND u.subject = :who",
             who=who,
         )
 
 
-def state(house, filed):
-    return house.status(filed.request_id).state
+def state(scenario, filed):
+    return scenario.status(filed.request_id).state
 
 
-def test_p1_only_the_named_people_and_groups_decide_and_the_refusal_says_who(house, rules):
+def test_p1_only_the_named_people_and_groups_decide_and_the_refusal_says_who(scenario, rules):
     rules.reviewers = Reviewers(people=("ann",), groups=("dba", "oncall"))
-    filed = house.file()
-    put(house, "cat", to="web dba")
+    filed = scenario.file()
+    put(scenario, "cat", to="web dba")
     for verdict in ("approve", "deny"):
         with pytest.raises(Forbidden, match="ann, members of dba or oncall"):
-            house.decide(filed.request_id, verdict, who="bob", comment="no")
-    assert state(house, filed) is State.PENDING
-    house.decide(filed.request_id, who="cat")
-    assert state(house, filed) is State.APPROVED
+            scenario.decide(filed.request_id, verdict, who="bob", comment="no")
+    assert state(scenario, filed) is State.PENDING
+    scenario.decide(filed.request_id, who="cat")
+    assert state(scenario, filed) is State.APPROVED
 
 
 @pytest.mark.parametrize("source", ["groups", "claimed_groups", "policy"])
-def test_p1_a_group_is_whoever_is_in_it_now(house, rules, source):
+def test_p1_a_group_is_whoever_is_in_it_now(scenario, rules, source):
     rules.reviewers = Reviewers(groups=("dba",))
-    filed = house.file()
+    filed = scenario.file()
     with pytest.raises(Forbidden):
-        house.decide(filed.request_id, who="ann")
+        scenario.decide(filed.request_id, who="ann")
     if source == "policy":
-        house.service.policy.present = Rules(dba=["ann"])
+        scenario.service.policy.present = Rules(dba=["ann"])
     else:
-        put(house, "ann", column=source, to="dba")
-    house.decide(filed.request_id, who="ann")
-    assert state(house, filed) is State.APPROVED
+        put(scenario, "ann", column=source, to="dba")
+    scenario.decide(filed.request_id, who="ann")
+    assert state(scenario, filed) is State.APPROVED
 
 
-def test_p1_a_policy_names_people_by_their_handle_alone(house, rules):
+def test_p1_a_policy_names_people_by_their_handle_alone(scenario, rules):
     rules.groups = {"dba": frozenset({"boss@example.com"})}
     rules.reviewers = Reviewers(people=("boss@example.com",), groups=("dba",))
-    filed = house.file()
+    filed = scenario.file()
     for column in ("name", "email", "subject"):
-        put(house, "ann", column=column, to="boss@example.com")
+        put(scenario, "ann", column=column, to="boss@example.com")
         with pytest.raises(Forbidden):
-            house.decide(filed.request_id, who="ann")
+            scenario.decide(filed.request_id, who="ann")
 
 
-def test_p1_two_groups_are_both_required_each_by_a_person_of_its_own(house, rules):
+def test_p1_two_groups_are_both_required_each_by_a_person_of_its_own(scenario, rules):
     rules.reviewers = Reviewers(groups=("dba", "security"), each_group=True, quorum=2)
-    filed = house.file()
-    put(house, "ann", to="dba security")
-    put(house, "bob", to="dba")
-    put(house, "cat", to="dba")
-    put(house, "dan", to="security")
-    house.decide(filed.request_id, who="bob")
-    house.decide(filed.request_id, who="cat")
-    assert state(house, filed) is State.PENDING
-    house.decide(filed.request_id, who="dan")
-    assert state(house, filed) is State.APPROVED
-    other = house.file(house.filing({"order_id": 2}))
-    house.decide(other.request_id, who="ann")
-    assert state(house, other) is State.PENDING
-    house.decide(other.request_id, who="bob")
-    assert state(house, other) is State.APPROVED
-    assert house.claim(other.request_id) is None
+    filed = scenario.file()
+    put(scenario, "ann", to="dba security")
+    put(scenario, "bob", to="dba")
+    put(scenario, "cat", to="dba")
+    put(scenario, "dan", to="security")
+    scenario.decide(filed.request_id, who="bob")
+    scenario.decide(filed.request_id, who="cat")
+    assert state(scenario, filed) is State.PENDING
+    scenario.decide(filed.request_id, who="dan")
+    assert state(scenario, filed) is State.APPROVED
+    other = scenario.file(scenario.filing({"order_id": 2}))
+    scenario.decide(other.request_id, who="ann")
+    assert state(scenario, other) is State.PENDING
+    scenario.decide(other.request_id, who="bob")
+    assert state(scenario, other) is State.APPROVED
+    assert scenario.claim(other.request_id) is None
 
 
 @pytest.mark.parametrize("how", ["groups", "roles", "disabled", "policy", "owner"])
-def test_p1_a_vote_counts_towards_a_quorum_only_while_its_person_may_decide(house, rules, how):
-    present = house.service.policy.present = Rules(oncall=["ann"] if how == "policy" else [])
+def test_p1_a_vote_counts_towards_a_quorum_only_while_its_person_may_decide(scenario, rules, how):
+    present = scenario.service.policy.present = Rules(oncall=["ann"] if how == "policy" else [])
     present.reviewers = Reviewers(groups=("dba", "oncall"), quorum=2)
-    filed = house.file()
+    filed = scenario.file()
     for who in ("ann", "bob", "cat"):
-        put(house, who, to="dba")
+        put(scenario, who, to="dba")
     if how == "policy":
-        put(house, "ann", to="")
-    house.decide(filed.request_id, who="ann")
-    lose(house, "ann", how)
+        put(scenario, "ann", to="")
+    scenario.decide(filed.request_id, who="ann")
+    lose(scenario, "ann", how)
     with pytest.raises((Forbidden, Conflict)):
-        house.decide(filed.request_id, who="ann")
-    house.decide(filed.request_id, who="bob")
-    assert state(house, filed) is State.PENDING
-    house.decide(filed.request_id, who="cat")
-    assert state(house, filed) is State.APPROVED
-    assert house.claim(filed.request_id) is None
+        scenario.decide(filed.request_id, who="ann")
+    scenario.decide(filed.request_id, who="bob")
+    assert state(scenario, filed) is State.PENDING
+    scenario.decide(filed.request_id, who="cat")
+    assert state(scenario, filed) is State.APPROVED
+    assert scenario.claim(filed.request_id) is None
 
 
 @pytest.mark.parametrize("how", ["groups", "roles", "disabled", "policy", "owner"])
-def test_p1_the_claim_refuses_and_revokes_when_an_approver_may_no_longer_decide(house, rules, how):
-    present = house.service.policy.present = Rules(dba=["ann"] if how == "policy" else [])
+def test_p1_the_claim_refuses_and_revokes_when_an_approver_may_no_longer_decide(scenario, rules, how):
+    present = scenario.service.policy.present = Rules(dba=["ann"] if how == "policy" else [])
     present.reviewers = Reviewers(groups=("dba",))
     if how != "policy":
-        put(house, "ann", to="dba")
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
-    lose(house, "ann", how)
-    assert isinstance(house.claim(filed.request_id), NotPossible)
-    assert state(house, filed) is State.REVOKED
+        put(scenario, "ann", to="dba")
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
+    lose(scenario, "ann", how)
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
+    assert state(scenario, filed) is State.REVOKED
 
 
-def lose(house, who, how):
+def lose(scenario, who, how):
     if how == "owner":
-        own(house, who)
+        own(scenario, who)
     elif how == "policy":
         now = Rules()
-        now.reviewers = house.service.policy.present.reviewers
-        house.service.policy.present = now
+        now.reviewers = scenario.service.policy.present.reviewers
+        scenario.service.policy.present = now
     elif how == "disabled":
-        house.run("UPDATE user_account SET disabled_at = 1 WHERE subject = :who", who=who)
+        scenario.run("UPDATE user_account SET disabled_at = 1 WHERE subject = :who", who=who)
     else:
-        put(house, who, column=how, to="viewer" if how == "roles" else "")
+        put(scenario, who, column=how, to="viewer" if how == "roles" else "")
 
 
-def test_p1_a_vote_whose_person_is_back_in_the_group_counts_again_and_is_not_given_twice(house, rules):
+def test_p1_a_vote_whose_person_is_back_in_the_group_counts_again_and_is_not_given_twice(scenario, rules):
     rules.reviewers = Reviewers(groups=("dba",), quorum=2)
-    filed = house.file()
-    put(house, "ann", to="dba")
-    put(house, "bob", to="dba")
-    house.decide(filed.request_id, who="ann")
-    put(house, "ann", to="")
-    put(house, "ann", to="dba")
+    filed = scenario.file()
+    put(scenario, "ann", to="dba")
+    put(scenario, "bob", to="dba")
+    scenario.decide(filed.request_id, who="ann")
+    put(scenario, "ann", to="")
+    put(scenario, "ann", to="dba")
     with pytest.raises(Conflict):
-        house.decide(filed.request_id, who="ann")
-    house.decide(filed.request_id, who="bob")
-    assert state(house, filed) is State.APPROVED
+        scenario.decide(filed.request_id, who="ann")
+    scenario.decide(filed.request_id, who="bob")
+    assert state(scenario, filed) is State.APPROVED
 
 
-def test_p1_an_owner_of_the_agent_denies_and_does_not_approve(house, rules):
-    own(house, "ann")
-    filed = house.file()
+def test_p1_an_owner_of_the_agent_denies_and_does_not_approve(scenario, rules):
+    own(scenario, "ann")
+    filed = scenario.file()
     with pytest.raises(Forbidden, match="You own this agent"):
-        house.decide(filed.request_id, who="ann")
-    house.decide(filed.request_id, "deny", who="ann", comment="not now")
-    assert state(house, filed) is State.DENIED
+        scenario.decide(filed.request_id, who="ann")
+    scenario.decide(filed.request_id, "deny", who="ann", comment="not now")
+    assert state(scenario, filed) is State.DENIED
     rules.reviewers = Reviewers(exclude_requester=False)
-    other = house.file(house.filing({"order_id": 2}))
-    house.decide(other.request_id, who="ann")
-    assert house.claim(other.request_id) is None
+    other = scenario.file(scenario.filing({"order_id": 2}))
+    scenario.decide(other.request_id, who="ann")
+    assert scenario.claim(other.request_id) is None
 
 
-def test_p1_owning_another_agent_excludes_nobody(house, rules):
-    house.write(lambda tx: house.service.principals.add_agent(tx, "test", "rover"))
-    house.run(
+def test_p1_owning_another_agent_excludes_nobody(scenario, rules):
+    scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "rover"))
+    scenario.run(
         "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
         " WHERE a.name = 'rover' AND u.subject = 'ann'"
     )
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
-    assert house.claim(filed.request_id) is None
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
+    assert scenario.claim(filed.request_id) is None
 
 
 @pytest.mark.parametrize("name", ["ann", " ANN ", "Ann", "ann@example.com"])
-def test_p1_whom_the_agent_says_it_acts_for_does_not_approve_it(house, rules, name):
-    put(house, "ann", column="email", to="Ann@Example.com")
-    filed = house.file(house.filing(on_behalf_of=name))
+def test_p1_whom_the_agent_says_it_acts_for_does_not_approve_it(scenario, rules, name):
+    put(scenario, "ann", column="email", to="Ann@Example.com")
+    filed = scenario.file(scenario.filing(on_behalf_of=name))
     with pytest.raises(Forbidden, match="acts for you"):
-        house.decide(filed.request_id, who="ann")
-    house.decide(filed.request_id, who="bob")
-    assert house.claim(filed.request_id) is None
+        scenario.decide(filed.request_id, who="ann")
+    scenario.decide(filed.request_id, who="bob")
+    assert scenario.claim(filed.request_id) is None
 
 
-def test_p1_acting_for_a_person_makes_nobody_a_reviewer(house, rules):
+def test_p1_acting_for_a_person_makes_nobody_a_reviewer(scenario, rules):
     rules.reviewers = Reviewers(people=("bob",))
-    house.add_user("eve", "viewer")
-    filed = house.file(house.filing(on_behalf_of="ann"))
+    scenario.add_user("eve", "viewer")
+    filed = scenario.file(scenario.filing(on_behalf_of="ann"))
     for who in ("ann", "eve"):
         with pytest.raises(Forbidden):
-            house.decide(filed.request_id, who=who)
+            scenario.decide(filed.request_id, who=who)
 
 
-def test_p1_taking_back_and_settling_are_for_those_who_may_decide(house, rules):
+def test_p1_taking_back_and_settling_are_for_those_who_may_decide(scenario, rules):
     rules.reviewers = Reviewers(people=("ann",), channels=Channels(web="decide"))
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
     for who, error in (("bob", Forbidden), ("ann", None)):
-        person = house.person(who)
-        act = lambda tx, person=person: house.service.withdrawals.revoke(tx, filed.request_id, person, "")  # noqa: E731
+        person = scenario.person(who)
+        act = lambda tx, person=person: scenario.service.withdrawals.revoke(tx, filed.request_id, person, "")  # noqa: E731
         if error is None:
-            house.write(act)
+            scenario.write(act)
         else:
             with pytest.raises(error, match="ann"):
-                house.write(act)
-    assert state(house, filed) is State.REVOKED
-    lost = house.lose(house.filing({"order_id": 2}))
-    own(house, "ann")
+                scenario.write(act)
+    assert state(scenario, filed) is State.REVOKED
+    lost = scenario.lose(scenario.filing({"order_id": 2}))
+    own(scenario, "ann")
     with pytest.raises(Forbidden):
-        house.settle(lost, "failed", who="bob")
-    house.settle(lost, "failed", who="ann")
+        scenario.settle(lost, "failed", who="bob")
+    scenario.settle(lost, "failed", who="ann")
 
 
-def test_p1_p2_another_rule_for_changed_content_says_who_decides_it(house, rules):
-    filed = house.file()
+def test_p1_p2_another_rule_for_changed_content_says_who_decides_it(scenario, rules):
+    filed = scenario.file()
     rules.reviewers, rules.risk = Reviewers(people=("cat", "dan"), quorum=2), "critical"
-    house.register(house.tool(description="Refund an order, all of it."))
-    house.file()
-    row = house.row(filed.request_id)
+    scenario.register(scenario.tool(description="Refund an order, all of it."))
+    scenario.file()
+    row = scenario.row(filed.request_id)
     assert (row.content_version, row.quorum, row.risk) == (2, 2, "critical")
     with pytest.raises(Forbidden):
-        house.decide(filed.request_id, who="ann")
-    house.decide(filed.request_id, who="cat")
-    assert state(house, filed) is State.PENDING
-    house.decide(filed.request_id, who="dan")
-    assert house.claim(filed.request_id) is None
+        scenario.decide(filed.request_id, who="ann")
+    scenario.decide(filed.request_id, who="cat")
+    assert state(scenario, filed) is State.PENDING
+    scenario.decide(filed.request_id, who="dan")
+    assert scenario.claim(filed.request_id) is None
 
 
-def test_p5_what_a_rule_opens_nowhere_and_a_risk_that_nobody_knows_is_decided_nowhere(house, rules):
+def test_p5_what_a_rule_opens_nowhere_and_a_risk_that_nobody_knows_is_decided_nowhere(scenario, rules):
     rules.reviewers = Reviewers(channels=Channels(web="notify_only"))
-    filed = house.file()
+    filed = scenario.file()
     with pytest.raises(Forbidden, match="web app"):
-        house.decide(filed.request_id)
-    house.run("UPDATE request SET risk = 'unheard of'")
-    house.run("UPDATE request SET reviewers = '{}'")
+        scenario.decide(filed.request_id)
+    scenario.run("UPDATE request SET risk = 'unheard of'")
+    scenario.run("UPDATE request SET reviewers = '{}'")
     with pytest.raises(Forbidden, match="unheard of"):
-        house.decide(filed.request_id)
+        scenario.decide(filed.request_id)
 
 
 def at_once(*works):
@@ -286,45 +286,45 @@ def at_once(*works):
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_p1_p3_two_last_votes_at_once_make_one_approval(house, rules, turn):
+def test_p1_p3_two_last_votes_at_once_make_one_approval(scenario, rules, turn):
     rules.reviewers = Reviewers(quorum=2)
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
     results = at_once(
-        lambda: house.decide(filed.request_id, who="bob"), lambda: house.decide(filed.request_id, who="cat")
+        lambda: scenario.decide(filed.request_id, who="bob"), lambda: scenario.decide(filed.request_id, who="cat")
     )
     assert sum(isinstance(result, NotPossible) for result in results) == 1
-    assert house.rows("SELECT count(*) FROM permission") == [(1,)]
-    assert house.events(filed.request_id).count("request.approved") == 1
+    assert scenario.rows("SELECT count(*) FROM permission") == [(1,)]
+    assert scenario.events(filed.request_id).count("request.approved") == 1
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_p1_the_same_person_at_once_on_two_ways_is_one_vote(house, rules, turn):
+def test_p1_the_same_person_at_once_on_two_ways_is_one_vote(scenario, rules, turn):
     rules.reviewers = Reviewers(quorum=2)
-    filed = house.file()
-    results = at_once(*(lambda: house.decide(filed.request_id, who="ann") for _ in range(3)))
+    filed = scenario.file()
+    results = at_once(*(lambda: scenario.decide(filed.request_id, who="ann") for _ in range(3)))
     assert sum(isinstance(result, Conflict) for result in results) == 2
-    assert state(house, filed) is State.PENDING
+    assert state(scenario, filed) is State.PENDING
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_p1_a_removal_that_races_with_the_last_vote_leaves_nothing_to_run(house, rules, turn):
+def test_p1_a_removal_that_races_with_the_last_vote_leaves_nothing_to_run(scenario, rules, turn):
     rules.reviewers = Reviewers(groups=("dba",), quorum=2)
     for who in ("ann", "bob"):
-        put(house, who, to="dba")
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
-    at_once(lambda: put(house, "ann", to=""), lambda: house.decide(filed.request_id, who="bob"))
-    assert isinstance(house.claim(filed.request_id), NotPossible)
-    assert state(house, filed) in {State.PENDING, State.REVOKED}
-    assert house.rows("SELECT count(*) FROM execution") == [(0,)]
+        put(scenario, who, to="dba")
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
+    at_once(lambda: put(scenario, "ann", to=""), lambda: scenario.decide(filed.request_id, who="bob"))
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
+    assert state(scenario, filed) in {State.PENDING, State.REVOKED}
+    assert scenario.rows("SELECT count(*) FROM execution") == [(0,)]
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_p1_a_claim_that_races_with_a_removal_is_before_or_after_it(house, rules, turn):
+def test_p1_a_claim_that_races_with_a_removal_is_before_or_after_it(scenario, rules, turn):
     rules.reviewers = Reviewers(groups=("dba",))
-    put(house, "ann", to="dba")
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
-    _, claimed = at_once(lambda: put(house, "ann", to=""), lambda: house.claim(filed.request_id))
-    assert state(house, filed) is (State.EXECUTING if claimed is None else State.REVOKED)
+    put(scenario, "ann", to="dba")
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
+    _, claimed = at_once(lambda: put(scenario, "ann", to=""), lambda: scenario.claim(filed.request_id))
+    assert state(scenario, filed) is (State.EXECUTING if claimed is None else State.REVOKED)

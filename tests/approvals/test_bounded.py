@@ -80,10 +80,10 @@ def test_a_suggestion_is_looked_for_among_the_first_names_only():
 
 
 async def test_p5_a_long_call_is_checked_and_written_out_once_beside_the_loop_and_outside_the_writer(
-    house, monkeypatch
+    scenario, monkeypatch
 ):
     rows = [number + 0.5 for number in range(5_000)]
-    filing, at = house.filing({"order_id": 1, "rows": rows}), house.installation()
+    filing, at = scenario.filing({"order_id": 1, "rows": rows}), scenario.installation()
     began = []
 
     def watched(value, kept=canonical.canonical):
@@ -93,11 +93,11 @@ async def test_p5_a_long_call_is_checked_and_written_out_once_beside_the_loop_an
 
     for module in (canonical, contents, filings):
         monkeypatch.setattr(module, "canonical", watched)
-    house.service.database.start()
-    filed = await house.service.file(at, filing, long=True)
+    scenario.service.database.start()
+    filed = await scenario.service.file(at, filing, long=True)
     assert len(began) == 1, "the text, the digest and the attach key are of the same bytes"
     assert began[0] is not threading.current_thread(), "and the writer's transactions run on the loop"
-    row = house.row(filed.request_id)
+    row = scenario.row(filed.request_id)
     assert row.digest == canonical.digest(
         server="shop", tool=filing.tool, tool_hash=filing.tool_hash, arguments=filing.arguments
     )

@@ -41,22 +41,22 @@ class Crowd:
             arguments={"order_id": number},
             effective=lambda: Effective({"order_id": number}),
             run=run,
-            caller=Caller(self.served.house.keys["agent"]),
+            caller=Caller(self.served.scenario.keys["agent"]),
             budget=Budget(600),
         )
 
     async def all_pending(self):
         """What they wait for, once all of them do."""
-        while self.served.house.rows("SELECT count(*) FROM request WHERE state = 'pending'") != [(self.size,)]:
+        while self.served.scenario.rows("SELECT count(*) FROM request WHERE state = 'pending'") != [(self.size,)]:
             await self.served._filed()
-        return self.served.house.rows("SELECT id, content_version, digest FROM request")
+        return self.served.scenario.rows("SELECT id, content_version, digest FROM request")
 
     async def review(self, rows):
         while rows:
             await self.approve(*rows.pop())
 
     async def approve(self, request_id, version, digest):
-        service, person = self.served.house.service, self.served.house.person()
+        service, person = self.served.scenario.service, self.served.scenario.person()
         verdict = Decision(verdict="approve", comment="", content_version=version, digest=digest)
         await service.write(lambda tx: service.decisions.decide(tx, request_id, person, verdict, Seen()))
 
@@ -101,7 +101,7 @@ async def test_p3_p7_of_two_thousand_approvals_at_once_none_is_wasted(served):
     with anyio.fail_after(580):
         assert await crowd.answers() == {"wrote": 2000}
     assert crowd.ran == dict.fromkeys(range(2000), 1)
-    assert served.house.rows("SELECT DISTINCT state FROM request") == [("succeeded",)]
+    assert served.scenario.rows("SELECT DISTINCT state FROM request") == [("succeeded",)]
 
 
 @pytest.fixture
@@ -165,4 +165,4 @@ async def test_p4_who_holds_a_permission_finds_a_connection_whatever_a_crowd_is_
                 await ordinary.acquire()
             await served.decide()
             assert (await call).content[0].text == "wrote"
-            assert served.house.rows("SELECT state FROM request") == [("succeeded",)]
+            assert served.scenario.rows("SELECT state FROM request") == [("succeeded",)]

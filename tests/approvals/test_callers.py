@@ -59,7 +59,7 @@ def lines(log) -> list[str]:
 
 
 def filed(served) -> list[str]:
-    return [request_id for (request_id,) in served.house.rows("SELECT id FROM request ORDER BY id")]
+    return [request_id for (request_id,) in served.scenario.rows("SELECT id FROM request ORDER BY id")]
 
 
 async def approved(served, client: Client, tool: str = "sync_write"):
@@ -196,10 +196,10 @@ async def test_p1_a_caller_that_nothing_names_goes_on_in_its_own_rounds_alone(se
 
 async def decide(served, request_id: str) -> None:
     """One of several."""
-    row, person = served.house.row(request_id), served.house.person("ann")
+    row, person = served.scenario.row(request_id), served.scenario.person("ann")
     decision = Decision(verdict="approve", comment="", content_version=row.content_version, digest=row.digest)
-    decide = served.house.service.decisions.decide
-    await served.house.service.write(lambda tx: decide(tx, request_id, person, decision, Seen()))
+    decide = served.scenario.service.decisions.decide
+    await served.scenario.service.write(lambda tx: decide(tx, request_id, person, decision, Seen()))
 
 
 async def test_p1_over_http_nobody_is_the_agent_whose_key_stands_in_the_servers_environment(served, log, era):

@@ -17,18 +17,18 @@ OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
 
 
 @pytest.fixture
-def log(house):
+def log(scenario):
     """Ten linked events about calls, and the head."""
     for number in range(5):
-        filed = house.file(house.filing({"order_id": number, "amount_cents": 1}))
-        house.decide(filed.request_id)
-    while house.write(lambda tx: chain.link(tx, house.service.keyring.audit)):
+        filed = scenario.file(scenario.filing({"order_id": number, "amount_cents": 1}))
+        scenario.decide(filed.request_id)
+    while scenario.write(lambda tx: chain.link(tx, scenario.service.keyring.audit)):
         pass
-    return house
+    return scenario
 
 
-def verify(house, head=None):
-    return house.read(lambda reader: chain.verify(reader, house.service.keyring.audit, head))
+def verify(scenario, head=None):
+    return scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit, head))
 
 
 def test_p8_an_untouched_chain_verifies_and_names_its_head(log):
@@ -153,11 +153,11 @@ def test_p8_records_are_append_only(log, table):
     assert log.rows(f"SELECT * FROM {table}") == before != []
 
 
-def test_p8_a_gate_that_died_is_itself_a_record(house):
-    house.clock.forward(61)
-    house.write(house.service.expiry.lose_silent)
-    house.write(house.service.expiry.lose_silent)
-    assert house.events(house.installation().id) == ["session.lost"]
+def test_p8_a_gate_that_died_is_itself_a_record(scenario):
+    scenario.clock.forward(61)
+    scenario.write(scenario.service.expiry.lose_silent)
+    scenario.write(scenario.service.expiry.lose_silent)
+    assert scenario.events(scenario.installation().id) == ["session.lost"]
 
 
 @pytest.mark.parametrize("text", ["", "7", "7:abc", "x:" + "0" * 64])

@@ -184,63 +184,63 @@ def test_p5_a_wall_clock_that_is_set_back_goes_on_from_where_it_was(ticks):
     assert clock.now() == NOON + 60 * SECOND
 
 
-def test_p1_a_clock_that_jumps_forward_expires_and_never_approves(house, clock):
-    filed = house.file()
+def test_p1_a_clock_that_jumps_forward_expires_and_never_approves(scenario, clock):
+    filed = scenario.file()
     clock.at += 7200 * SECOND  # the wall alone: set by hand, or by NTP
     with pytest.raises(NotPossible):
-        house.decide(filed.request_id)
-    house.sweep()
-    assert house.status(filed.request_id).state is State.EXPIRED
+        scenario.decide(filed.request_id)
+    scenario.sweep()
+    assert scenario.status(filed.request_id).state is State.EXPIRED
     clock.set_back(7200)
     with pytest.raises(NotPossible):
-        house.decide(filed.request_id)
-    assert isinstance(house.claim(filed.request_id), NotPossible)
-    assert house.rows("SELECT id FROM permission") == []
+        scenario.decide(filed.request_id)
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
+    assert scenario.rows("SELECT id FROM permission") == []
 
 
-def test_p1_an_approval_that_ran_out_is_not_claimed_when_the_clock_is_set_back(house, clock, open_house):
-    filed = house.file()
-    house.decide(filed.request_id)
+def test_p1_an_approval_that_ran_out_is_not_claimed_when_the_clock_is_set_back(scenario, clock, open_scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
     clock.forward(3600)
-    assert house.sweep() == 1
+    assert scenario.sweep() == 1
     clock.set_back(3500)
     for process in (
-        house,
-        open_house(house.url, type(clock)(), house.keys),
+        scenario,
+        open_scenario(scenario.url, type(clock)(), scenario.keys),
     ):  # and one made anew, whose clock is behind
         assert isinstance(process.claim(filed.request_id), NotPossible)
         assert process.status(filed.request_id).state is State.LAPSED
         process.service.database.stop()
-    assert house.rows("SELECT id FROM execution") == []
+    assert scenario.rows("SELECT id FROM execution") == []
 
 
-def test_p1_nothing_is_claimed_after_execute_by_even_while_no_timer_runs(house, clock):
-    filed = house.file()
-    house.decide(filed.request_id)
-    ((execute_by,),) = house.rows("SELECT execute_by FROM request")
+def test_p1_nothing_is_claimed_after_execute_by_even_while_no_timer_runs(scenario, clock):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    ((execute_by,),) = scenario.rows("SELECT execute_by FROM request")
     clock.at = execute_by - 1
-    second = house.file(house.filing({"order_id": 2, "amount_cents": 1}))
+    second = scenario.file(scenario.filing({"order_id": 2, "amount_cents": 1}))
     clock.at = execute_by
-    assert isinstance(house.claim(filed.request_id), NotPossible)
-    assert house.status(filed.request_id).state is State.LAPSED
-    assert house.status(second.request_id).state is State.PENDING
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
+    assert scenario.status(filed.request_id).state is State.LAPSED
+    assert scenario.status(second.request_id).state is State.PENDING
 
 
-def test_p3_a_process_whose_clock_is_behind_replays_what_another_finished(house, clock, open_house):
+def test_p3_a_process_whose_clock_is_behind_replays_what_another_finished(scenario, clock, open_scenario):
     """Its newest request of a call is the one that was filed last, whatever its clock said."""
     ahead, behind = type(clock)(), type(clock)()
     ahead.at += 20 * SECOND
-    ahead_house, behind_house = (open_house(house.url, at, house.keys) for at in (ahead, behind))
-    first = ahead_house.file()
-    ahead_house.withdraw(first.request_id)
+    ahead_scenario, behind_scenario = (open_scenario(scenario.url, at, scenario.keys) for at in (ahead, behind))
+    first = ahead_scenario.file()
+    ahead_scenario.withdraw(first.request_id)
     behind.at += SECOND
-    second = behind_house.file()
+    second = behind_scenario.file()
     assert second.created
     assert second.request_id > first.request_id
-    behind_house.decide(second.request_id)
-    assert behind_house.claim(second.request_id) is None
-    behind_house.report(second.request_id)
-    again = behind_house.file()
+    behind_scenario.decide(second.request_id)
+    assert behind_scenario.claim(second.request_id) is None
+    behind_scenario.report(second.request_id)
+    again = behind_scenario.file()
     assert (again.request_id, again.replayed) == (second.request_id, True)
-    for process in (ahead_house, behind_house):
+    for process in (ahead_scenario, behind_scenario):
         process.service.database.stop()

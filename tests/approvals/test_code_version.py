@@ -93,56 +93,56 @@ def test_every_process_of_a_deployment_finds_the_same_code_version():
     assert len(found) == 1
 
 
-def test_p2_an_approval_does_not_survive_a_change_of_the_servers_code(house):
-    house.register(code="A")
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.register(code="B")
-    refused = house.claim(filed.request_id)
+def test_p2_an_approval_does_not_survive_a_change_of_the_servers_code(scenario):
+    scenario.register(code="A")
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.register(code="B")
+    refused = scenario.claim(filed.request_id)
     assert isinstance(refused, Stale)
     assert f"{refused.detail} {refused.hint}" == AGAIN
-    row = house.row(filed.request_id)
+    row = scenario.row(filed.request_id)
     assert (row.state, row.ended_because) == ("revoked", "The server's code changed after it was approved.")
-    assert house.rows("SELECT count(*) FROM execution") == [(0,)]
+    assert scenario.rows("SELECT count(*) FROM execution") == [(0,)]
 
 
-def test_p2_another_process_with_other_code_cannot_use_an_approval(house):
-    house.register(code="A")
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.register(code="B", session="session-0002")
-    assert isinstance(house.claim(filed.request_id, session="session-0002"), Stale)
+def test_p2_another_process_with_other_code_cannot_use_an_approval(scenario):
+    scenario.register(code="A")
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.register(code="B", session="session-0002")
+    assert isinstance(scenario.claim(filed.request_id, session="session-0002"), Stale)
 
 
-def test_p2_a_repeat_that_meets_other_code_is_asked_anew_and_waiting_votes_are_void(house):
-    house.register(code="A")
-    pending = house.file()
-    house.need(pending.request_id, quorum=2)
-    house.decide(pending.request_id)
-    house.register(code="B")
-    assert house.file().request_id == pending.request_id
-    row = house.row(pending.request_id)
+def test_p2_a_repeat_that_meets_other_code_is_asked_anew_and_waiting_votes_are_void(scenario):
+    scenario.register(code="A")
+    pending = scenario.file()
+    scenario.need(pending.request_id, quorum=2)
+    scenario.decide(pending.request_id)
+    scenario.register(code="B")
+    assert scenario.file().request_id == pending.request_id
+    row = scenario.row(pending.request_id)
     assert (row.state, row.content_version, row.code_version) == ("pending", 2, "B")
-    house.decide(pending.request_id, who="bob")
-    house.register(code="C")
-    anew = house.file()
+    scenario.decide(pending.request_id, who="bob")
+    scenario.register(code="C")
+    anew = scenario.file()
     assert anew.request_id != pending.request_id
-    assert house.row(pending.request_id).ended_because == "the server's code changed after it was approved"
+    assert scenario.row(pending.request_id).ended_because == "the server's code changed after it was approved"
 
 
-def test_p2_the_same_code_in_a_new_process_uses_the_approval(house):
-    house.register(code="A")
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.register(code="A", session="session-0002")
-    assert house.claim(filed.request_id, session="session-0002") is None
+def test_p2_the_same_code_in_a_new_process_uses_the_approval(scenario):
+    scenario.register(code="A")
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.register(code="A", session="session-0002")
+    assert scenario.claim(filed.request_id, session="session-0002") is None
 
 
-def test_a_server_that_binds_no_code_keeps_its_approvals(house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.register(session="session-0002")
-    assert house.claim(filed.request_id, session="session-0002") is None
+def test_a_server_that_binds_no_code_keeps_its_approvals(scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.register(session="session-0002")
+    assert scenario.claim(filed.request_id, session="session-0002") is None
 
 
 def said(result):
@@ -175,4 +175,4 @@ async def test_p2_a_release_while_a_call_waits_is_asked_anew_end_to_end(served, 
         while len(answers) < 2:
             await anyio.lowlevel.checkpoint()
         assert said(answers[1]) == "22"
-    assert served.house.row(first.id).state in {"revoked", "not_executed"}
+    assert served.scenario.row(first.id).state in {"revoked", "not_executed"}

@@ -45,43 +45,43 @@ def wrong(postgres):
 
 
 @pytest.fixture
-def process(wrong, open_house):
+def process(wrong, open_scenario):
     """Starts another process over this database, with a real clock of its own."""
     started = []
 
     def start():
-        house = open_house(wrong.url, DatabaseClock(), started[0].keys if started else None)
-        house.service.database.start()
+        scenario = open_scenario(wrong.url, DatabaseClock(), started[0].keys if started else None)
+        scenario.service.database.start()
         if not started:
-            house.build()
-        started.append(house)
-        return house
+            scenario.build()
+        started.append(scenario)
+        return scenario
 
     yield start
-    for house in started:
-        house.service.database.stop()
+    for scenario in started:
+        scenario.service.database.stop()
 
 
-def looked(house):
+def looked(scenario):
     """Its time, as a transaction takes it."""
-    return house.write(lambda tx: tx.now)
+    return scenario.write(lambda tx: tx.now)
 
 
 def test_p3_p7_a_clock_set_back_and_right_again_moves_neither_deadlines_nor_replay_windows(wrong, process):
-    house = process()
-    waiting = house.file(house.filing({"order_id": 1, "amount_cents": 5})).request_id
-    done = house.file().request_id
-    house.decide(done)
-    house.claim(done)
-    house.report(done)
+    scenario = process()
+    waiting = scenario.file(scenario.filing({"order_id": 1, "amount_cents": 5})).request_id
+    done = scenario.file().request_id
+    scenario.decide(done)
+    scenario.claim(done)
+    scenario.report(done)
     for _ in range(2):
         wrong.set(-HOUR)
-        assert abs(looked(house) - wrong.now()) < NEAR
+        assert abs(looked(scenario) - wrong.now()) < NEAR
         wrong.set(0)
-        assert abs(looked(house) - wrong.now()) < NEAR
-    house.sweep()
-    assert house.status(waiting).state is State.PENDING
-    assert (house.file().request_id, house.file().replayed) == (done, True)
+        assert abs(looked(scenario) - wrong.now()) < NEAR
+    scenario.sweep()
+    assert scenario.status(waiting).state is State.PENDING
+    assert (scenario.file().request_id, scenario.file().replayed) == (done, True)
 
 
 def test_p3_p7_processes_that_start_before_and_after_the_clock_was_set_back_agree(wrong, process):
@@ -89,10 +89,10 @@ def test_p3_p7_processes_that_start_before_and_after_the_clock_was_set_back_agre
     wrong.set(-HOUR)
     early.file()
     late = process()
-    times = [looked(house) for house in (early, late)]
+    times = [looked(scenario) for scenario in (early, late)]
     assert max(abs(time - wrong.now()) for time in times) < NEAR
     wrong.set(0)
-    assert max(abs(looked(house) - wrong.now()) for house in (early, late)) < NEAR
+    assert max(abs(looked(scenario) - wrong.now()) for scenario in (early, late)) < NEAR
 
 
 def test_p3_p7_a_process_that_started_behind_goes_on_from_what_another_recorded(wrong, process):
@@ -109,22 +109,22 @@ def test_p3_p7_a_process_that_started_behind_goes_on_from_what_another_recorded(
 
 def test_p3_p7_two_clocks_behind_one_name_that_disagree_for_a_moment_do_not_add_up(wrong, process):
     """As a fail-over to a copy and back again, with the disagreement in each look."""
-    houses = process(), process()
+    scenarios = process(), process()
     for _ in range(20):
-        for house in houses:
+        for scenario in scenarios:
             wrong.set(-2 * HOUR)
-            looked(house)
+            looked(scenario)
             wrong.set(0)
-            looked(house)
-    assert max(abs(looked(house) - wrong.now()) for house in houses) < NEAR
+            looked(scenario)
+    assert max(abs(looked(scenario) - wrong.now()) for scenario in scenarios) < NEAR
 
 
 def test_p5_time_starts_from_the_highest_recorded_instant_and_not_from_the_last_events(wrong, process):
-    house = process()
-    house.file()
+    scenario = process()
+    scenario.file()
     wrong.set(-HOUR)
     late = process()
     event = "INSERT INTO audit_event (at, kind, actor, subject, payload_hash, key_id, algorithm, mac)"
-    house.run(f"{event} VALUES (1, 'test.late', 'test', 'test', 'hash', 'key', 'hmac-sha256', 'mac')")
+    scenario.run(f"{event} VALUES (1, 'test.late', 'test', 'test', 'hash', 'key', 'hmac-sha256', 'mac')")
     assert abs(looked(process()) - wrong.now()) < NEAR
     assert abs(looked(late) - wrong.now()) < NEAR

@@ -67,7 +67,7 @@ def server(served, account, *, budgets=None, tool=None, preview=None, **more):
 
 def rows(served):
     """The id and state of every request, oldest first."""
-    return served.house.rows("SELECT id, state FROM request ORDER BY id")
+    return served.scenario.rows("SELECT id, state FROM request ORDER BY id")
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ async def test_p2_a_change_between_approval_and_execution_runs_nothing_and_asks_
         await served.decide()
         second = await served.pending()
         assert account.taken == []
-        old = served.house.status(first.id)
+        old = served.scenario.status(first.id)
         assert old.state == "stale"
         assert "Left afterwards: $4.00 → $0.50" in old.ended_because
         assert (second.replaces, stored(second.preview)) == (first.id, account.found(100))
@@ -114,7 +114,7 @@ async def test_p3_two_callers_of_one_stale_request_wait_on_for_one_new_one(serve
         calls = [tasks.create_task(client.call_tool("take", {"amount": 100})) for _ in range(2)]
         first = await served.pending()
         with anyio.fail_after(10):
-            while served.house.waiting(first.id) < 2:
+            while served.scenario.waiting(first.id) < 2:
                 await asyncio.sleep(0)
         account.balance = 150
         await served.decide()
@@ -138,7 +138,7 @@ async def test_p2_a_tool_that_enforces_its_basis_closes_the_gap_after_the_last_l
         first = await served.pending()
         await served.decide()
         second = await served.pending()
-        assert served.house.status(first.id).ended_because == "the balance is another by now"
+        assert served.scenario.status(first.id).ended_because == "the balance is another by now"
         assert stored(second.preview) == account.found(100)
         await served.decide()
         assert text(await call) == "took 100"
@@ -341,7 +341,7 @@ async def test_p2_previews_that_differ_behind_the_mask_are_different_effects(ser
         second = await served.pending()
         masked = [stored(row.preview).model_copy(update={"hidden": None}) for row in (first, second)]
         assert masked[0] == masked[1]
-        assert served.house.status(first.id).state == "stale"
+        assert served.scenario.status(first.id).state == "stale"
         await served.decide()
         assert text(await call) == "used"
 
@@ -351,7 +351,7 @@ async def test_p2_what_a_rule_allows_is_looked_up_again_too(served, account):
         def judge(self, call):
             return replace(super().judge(call), action=Action.ALLOW)
 
-    served.house.service.policy.present = Allowed()
+    served.scenario.service.policy.present = Allowed()
     balances = iter([500, 150, 150, 150])
 
     def look(amount):
@@ -395,7 +395,7 @@ async def test_an_attached_call_that_brings_another_effect_lets_the_reviewer_dec
         await client.call_tool("take", {"amount": 100})
         second = await served.pending()
     assert (second.id, second.content_version) == (first.id, first.content_version + 1)
-    assert served.house.status(first.id).preview_hash == preview_hash(account.found(100))
+    assert served.scenario.status(first.id).preview_hash == preview_hash(account.found(100))
 
 
 @pytest.mark.parametrize(

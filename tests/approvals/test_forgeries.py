@@ -38,12 +38,12 @@ def test_p8_every_table_is_under_seal_or_known_not_to_be():
 class Forger:
     """Owns the database, not the key: without triggers and foreign keys. What is done is undone."""
 
-    def __init__(self, house):
-        self.house, self.made = house, live(house)
-        people = dict(house.rows("SELECT handle, id FROM user_account"))
-        agents = dict(house.rows("SELECT name, id FROM agent"))
+    def __init__(self, scenario):
+        self.scenario, self.made = scenario, live(scenario)
+        people = dict(scenario.rows("SELECT handle, id FROM user_account"))
+        agents = dict(scenario.rows("SELECT name, id FROM agent"))
         self.names = self.made | people | agents
-        assert house.verify_record().faults == ()
+        assert scenario.verify_record().faults == ()
 
     def odd(self, column, value):
         """What is said when every row of `table.column` holds a value of another type; None where it cannot."""
@@ -55,7 +55,7 @@ class Forger:
 
     def found(self, statements):
         """The faults that `verify` names after these statements."""
-        database, key = self.house.service.database, self.house.service.keyring.audit
+        database, key = self.scenario.service.database, self.scenario.service.keyring.audit
         with contextlib.closing(database.connect()) as connection:
             connection.execute(
                 "SET session_replication_role = replica" if database.shared else "PRAGMA foreign_keys = OFF"
@@ -63,22 +63,22 @@ class Forger:
             connection.execute("BEGIN")
             if not database.shared:
                 connection.text_factory = AS_STORED
-                self.house.drop_triggers(connection)
+                self.scenario.drop_triggers(connection)
             for statement in statements:
                 done = connection.execute(statement.format(**self.names))
                 assert done.rowcount != 0, statement
-            reader = (PostgresReader if database.shared else SqliteReader)(connection, self.house.clock.now())
+            reader = (PostgresReader if database.shared else SqliteReader)(connection, self.scenario.clock.now())
             found = verify.of(reader, key)
             connection.execute("ROLLBACK")
         return found.faults
 
 
-def test_p8_every_forgery_is_found_and_named(house):
-    forger = Forger(house)
+def test_p8_every_forgery_is_found_and_named(scenario):
+    forger = Forger(scenario)
     for what, (given, said) in FORGERIES.items():
         faults = forger.found([given] if isinstance(given, str) else given)
         assert any(_says(said.format(n="*", **forger.names), fault) for fault in faults), (what, said, faults)
-    house.meddled = False  # all was undone
+    scenario.tampered_with = False  # all was undone
 
 
 ODD = (
@@ -91,17 +91,17 @@ ODD = (
 """Columns that verifying reads, one of each kind."""
 
 
-def test_p8_a_value_of_no_type_of_ours_is_a_fault_with_a_name_and_stops_nothing(house):
-    if house.service.database.shared:
+def test_p8_a_value_of_no_type_of_ours_is_a_fault_with_a_name_and_stops_nothing(scenario):
+    if scenario.service.database.shared:
         pytest.skip("PostgreSQL keeps to its columns' types")
-    forger = Forger(house)
-    user = house.read(lambda reader: require_user(reader, "ann"))
-    house.write(lambda tx: house.service.people.sign_in(tx, user, "password", "", ""))
+    forger = Forger(scenario)
+    user = scenario.read(lambda reader: require_user(reader, "ann"))
+    scenario.write(lambda tx: scenario.service.people.sign_in(tx, user, "password", "", ""))
     for column in ODD:
         for value in ("x'00ff'", "'x'", "CAST(x'ff' AS TEXT)", "1e999", "-1"):
             faults = forger.odd(column, value)
             assert faults != (), (column, value)
-    house.meddled = False  # all was undone
+    scenario.tampered_with = False  # all was undone
 
 
 def _says(said, fault):
@@ -110,14 +110,14 @@ def _says(said, fault):
     return first in fault and all(part in fault.partition(first)[2] for part in rest)
 
 
-def test_p8_a_copy_of_an_event_is_refused_by_the_sequencer_and_said(house, caplog):
+def test_p8_a_copy_of_an_event_is_refused_by_the_sequencer_and_said(scenario, caplog):
     """A database without its constraints would take it; the events of a lifted freeze are then written twice."""
-    live(house)
-    house.verify_record()
+    live(scenario)
+    scenario.verify_record()
     rebuilt = ["CREATE TABLE copies AS SELECT * FROM audit_event", "DROP TABLE audit_event CASCADE"]
-    if not house.service.database.shared:
+    if not scenario.service.database.shared:
         rebuilt[1] = "DROP TABLE audit_event"
-    house.tamper(
+    scenario.tamper(
         *rebuilt,
         "ALTER TABLE copies RENAME TO audit_event",
         "INSERT INTO audit_event SELECT 9999, at, kind, actor, subject, payload_hash, key_id, algorithm, mac"
@@ -125,146 +125,152 @@ def test_p8_a_copy_of_an_event_is_refused_by_the_sequencer_and_said(house, caplo
     )
     refused = set()
     for _ in range(2):
-        assert house.write(lambda tx: chain.link(tx, house.service.keyring.audit, refused=refused)) is None
+        assert scenario.write(lambda tx: chain.link(tx, scenario.service.keyring.audit, refused=refused)) is None
     assert refused == {9999}
     assert [record.message for record in caplog.records if "linked" in record.message] == [
         "audit event 9999 is not linked: it is a copy of another"
     ]
-    (fault,) = house.verify_record().faults
+    (fault,) = scenario.verify_record().faults
     assert "event 9999 is a copy of another" in fault
 
 
-def test_p8_what_was_changed_and_changed_back_is_found_where_the_service_went_on_with_it(house):
+def test_p8_what_was_changed_and_changed_back_is_found_where_the_service_went_on_with_it(scenario):
     """A quorum is lowered, one person approves, and it is raised again: the event that approved says what it found."""
-    made = live(house)
-    house.run("UPDATE request SET quorum = 0, reviewers = :none WHERE id = :id", none='{"quorum":1}', id=made["half"])
-    before = house.row(made["half"])
-    assert house.decide(made["half"], who="bob").state == "approved"
-    house.run("UPDATE request SET quorum = 2 WHERE id = :id", id=made["half"])
+    made = live(scenario)
+    scenario.run(
+        "UPDATE request SET quorum = 0, reviewers = :none WHERE id = :id", none='{"quorum":1}', id=made["half"]
+    )
+    before = scenario.row(made["half"])
+    assert scenario.decide(made["half"], who="bob").state == "approved"
+    scenario.run("UPDATE request SET quorum = 2 WHERE id = :id", id=made["half"])
     assert before.quorum == 0
-    faults = house.verify_record().faults
+    faults = scenario.verify_record().faults
     assert any(
         "request " + made["half"] + " was changed after event" in fault and "before" in fault for fault in faults
     )
 
 
-def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_found(house):
-    made = live(house)
-    house.clock.forward(120)
-    house.run("UPDATE user_account SET roles = 'reviewer' WHERE handle = 'cat'")
-    house.decide(made["pending"], who="cat")
-    house.run("UPDATE user_account SET roles = 'viewer' WHERE handle = 'cat'")
-    assert house.verify_record().faults == (
+def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_found(scenario):
+    made = live(scenario)
+    scenario.clock.forward(120)
+    scenario.run("UPDATE user_account SET roles = 'reviewer' WHERE handle = 'cat'")
+    scenario.decide(made["pending"], who="cat")
+    scenario.run("UPDATE user_account SET roles = 'viewer' WHERE handle = 'cat'")
+    assert scenario.verify_record().faults == (
         f"request {made['pending']}: it needed the approval of 1, and 0 who could give it are on record",
     )
 
 
-def test_p1_whoever_writes_the_database_can_neither_put_a_session_in_nor_make_theirs_anothers(house):
-    live(house)
-    people, keyring = house.service.people, house.service.keyring
-    ann, cat = (house.read(lambda reader, who=who: require_user(reader, who)) for who in ("ann", "cat"))
-    cookie = house.write(lambda tx: people.sign_in(tx, cat, "password", "", ""))
-    assert house.read(lambda reader: person_of(reader, keyring, cookie, "")).id == cat.id
-    house.run("UPDATE web_session SET user_id = :id", id=ann.id)
+def test_p1_whoever_writes_the_database_can_neither_put_a_session_in_nor_make_theirs_anothers(scenario):
+    live(scenario)
+    people, keyring = scenario.service.people, scenario.service.keyring
+    ann, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("ann", "cat"))
+    cookie = scenario.write(lambda tx: people.sign_in(tx, cat, "password", "", ""))
+    assert scenario.read(lambda reader: person_of(reader, keyring, cookie, "")).id == cat.id
+    scenario.run("UPDATE web_session SET user_id = :id", id=ann.id)
     forged = f"{ann.id}.forged"
-    house.run("UPDATE web_session SET id = :id", id=sha256(forged.encode()).hexdigest())
-    assert house.read(lambda reader: person_of(reader, keyring, forged, "")) is None
-    house.run("UPDATE web_session SET id = :id", id=keyring.session(cookie))
+    scenario.run("UPDATE web_session SET id = :id", id=sha256(forged.encode()).hexdigest())
+    assert scenario.read(lambda reader: person_of(reader, keyring, forged, "")) is None
+    scenario.run("UPDATE web_session SET id = :id", id=keyring.session(cookie))
     for tried in (cookie, cookie.replace(cat.id, ann.id)):
-        assert house.read(lambda reader, tried=tried: person_of(reader, keyring, tried, "")) is None
+        assert scenario.read(lambda reader, tried=tried: person_of(reader, keyring, tried, "")) is None
 
 
-def test_p8_an_approval_through_a_session_that_was_put_in_for_a_moment_is_found(house):
+def test_p8_an_approval_through_a_session_that_was_put_in_for_a_moment_is_found(scenario):
     """Even if somebody could make up a cookie: that the person was never signed in is on record."""
-    made = live(house)
-    ann = house.person()
+    made = live(scenario)
+    ann = scenario.person()
     cookie, row = f"{ann.id}.forged", {"user_id": ann.id, "method": "password", "user_agent": "", "address": ""}
-    times = {"authenticated_at": house.clock.now(), "created_at": house.clock.now(), "last_seen_at": house.clock.now()}
-    session = row | times | {"expires_at": house.clock.now() * 2, "id": house.service.keyring.session(cookie)}
-    house.write(lambda tx: tx.insert(WebSession, **session))
-    person = house.read(lambda reader: person_of(reader, house.service.keyring, cookie, ""))
-    asked = house.row(made["pending"])
+    times = {
+        "authenticated_at": scenario.clock.now(),
+        "created_at": scenario.clock.now(),
+        "last_seen_at": scenario.clock.now(),
+    }
+    session = row | times | {"expires_at": scenario.clock.now() * 2, "id": scenario.service.keyring.session(cookie)}
+    scenario.write(lambda tx: tx.insert(WebSession, **session))
+    person = scenario.read(lambda reader: person_of(reader, scenario.service.keyring, cookie, ""))
+    asked = scenario.row(made["pending"])
     decision = Decision(verdict="approve", content_version=asked.content_version, digest=asked.digest)
-    house.write(lambda tx: house.service.decisions.decide(tx, made["pending"], person, decision, Seen()))
-    assert house.verify_record().faults[-1] == f"web_session {session['id']} was inserted: no event tells of it"
-    house.run("DELETE FROM web_session")
-    assert house.verify_record().faults == (
+    scenario.write(lambda tx: scenario.service.decisions.decide(tx, made["pending"], person, decision, Seen()))
+    assert scenario.verify_record().faults[-1] == f"web_session {session['id']} was inserted: no event tells of it"
+    scenario.run("DELETE FROM web_session")
+    assert scenario.verify_record().faults == (
         f"request {made['pending']}: it needed the approval of 1, and 0 who could give it are on record",
     )
 
 
-def test_p8_an_admin_by_an_invitation_that_was_put_in_for_a_moment_is_found(house):
-    live(house)
+def test_p8_an_admin_by_an_invitation_that_was_put_in_for_a_moment_is_found(scenario):
+    live(scenario)
     link = {"purpose": "invite", "roles": "admin", "name": "eve", "made_by": "cli:test", "created_at": 0}
     token = sha256(b"forged").hexdigest()
-    house.write(lambda tx: tx.insert(SignInLink, id=token, expires_at=house.clock.now() * 2, **link))
-    house.write(lambda tx: house.service.sign_in_links.spend(tx, "forged"))
-    house.run("DELETE FROM sign_in_link")
-    (fault,) = house.verify_record().faults
+    scenario.write(lambda tx: tx.insert(SignInLink, id=token, expires_at=scenario.clock.now() * 2, **link))
+    scenario.write(lambda tx: scenario.service.sign_in_links.spend(tx, "forged"))
+    scenario.run("DELETE FROM sign_in_link")
+    (fault,) = scenario.verify_record().faults
     assert fault.startswith(f"sign_in_link {token} was changed without an event, before event")
 
 
-def test_p8_a_use_beyond_a_grant_that_was_widened_for_a_moment_is_found(house):
-    asked, ann = house.row(live(house)["pending"]), house.person()
+def test_p8_a_use_beyond_a_grant_that_was_widened_for_a_moment_is_found(scenario):
+    asked, ann = scenario.row(live(scenario)["pending"]), scenario.person()
     decision = Decision(verdict="approve", content_version=asked.content_version, digest=asked.digest)
     terms = GrantTerms(2, 15, {"order_id": Anything(), "amount_cents": Anything()}).dump()
-    house.write(lambda tx: house.service.decisions.decide(tx, asked.id, ann, decision, Seen(), terms))
-    ((grant,),) = house.rows("SELECT id FROM standing_grant WHERE request_id = :id", id=asked.id)
-    house.run("UPDATE standing_grant SET max_uses = 10 WHERE id = :id", id=grant)
+    scenario.write(lambda tx: scenario.service.decisions.decide(tx, asked.id, ann, decision, Seen(), terms))
+    ((grant,),) = scenario.rows("SELECT id FROM standing_grant WHERE request_id = :id", id=asked.id)
+    scenario.run("UPDATE standing_grant SET max_uses = 10 WHERE id = :id", id=grant)
     for order in (30, 31, 32):
-        filed = house.file(house.filing({"order_id": order, "amount_cents": 300}))
-        assert house.row(filed.request_id).state == "approved"
+        filed = scenario.file(scenario.filing({"order_id": order, "amount_cents": 300}))
+        assert scenario.row(filed.request_id).state == "approved"
     unchecked = "PRAGMA ignore_check_constraints = ON"
-    if house.service.database.shared:
+    if scenario.service.database.shared:
         unchecked = "ALTER TABLE standing_grant DROP CONSTRAINT counted"
-    house.tamper(unchecked, f"UPDATE standing_grant SET max_uses = 2 WHERE id = '{grant}'")
-    faults = house.verify_record().faults
+    scenario.tamper(unchecked, f"UPDATE standing_grant SET max_uses = 2 WHERE id = '{grant}'")
+    faults = scenario.verify_record().faults
     assert any(f"standing_grant {grant} was changed after" in fault and "(grant.used)" in fault for fault in faults)
     assert f"standing_grant {grant} was used more often than it allows" in faults
 
 
-def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(house):
-    live(house)
-    bob = house.read(lambda reader: require_user(reader, "bob"))
-    house.run("UPDATE user_account SET password_hash = 'mine' WHERE id = :id", id=bob.id)
+def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(scenario):
+    live(scenario)
+    bob = scenario.read(lambda reader: require_user(reader, "bob"))
+    scenario.run("UPDATE user_account SET password_hash = 'mine' WHERE id = :id", id=bob.id)
     with pytest.raises(Unauthenticated, match="just changed"):
-        house.write(lambda tx: house.service.people.sign_in(tx, bob, "password", "", ""))
-    swapped = house.read(lambda reader: require_user(reader, "bob"))
-    house.write(lambda tx: house.service.people.sign_in(tx, swapped, "password", "", ""))
-    house.run("UPDATE user_account SET password_hash = :was WHERE id = :id", id=bob.id, was=bob.password_hash)
-    faults = house.verify_record().faults
+        scenario.write(lambda tx: scenario.service.people.sign_in(tx, bob, "password", "", ""))
+    swapped = scenario.read(lambda reader: require_user(reader, "bob"))
+    scenario.write(lambda tx: scenario.service.people.sign_in(tx, swapped, "password", "", ""))
+    scenario.run("UPDATE user_account SET password_hash = :was WHERE id = :id", id=bob.id, was=bob.password_hash)
+    faults = scenario.verify_record().faults
     assert any(f"user_account {bob.id} was changed after" in fault and "(user.signed_in)" in fault for fault in faults)
 
 
-def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(house):
-    made = live(house)
-    house.write(lambda tx: house.service.freezes.make(tx, "cli:test", "all", "", "hold", ""))
-    house.run("UPDATE request SET state = 'approved', attach_key = call_key WHERE id = :id", id=made["approved"])
-    house.run('UPDATE "freeze" SET lifted_at = made_at')
-    assert house.claim(made["approved"]) is None
-    house.run("UPDATE \"freeze\" SET lifted_at = NULL WHERE scope = 'all' AND mode = 'hold'")
-    assert any("was written while it was frozen" in fault for fault in house.verify_record().faults)
+def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(scenario):
+    made = live(scenario)
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, "cli:test", "all", "", "hold", ""))
+    scenario.run("UPDATE request SET state = 'approved', attach_key = call_key WHERE id = :id", id=made["approved"])
+    scenario.run('UPDATE "freeze" SET lifted_at = made_at')
+    assert scenario.claim(made["approved"]) is None
+    scenario.run("UPDATE \"freeze\" SET lifted_at = NULL WHERE scope = 'all' AND mode = 'hold'")
+    assert any("was written while it was frozen" in fault for fault in scenario.verify_record().faults)
 
 
 @pytest.mark.parametrize("forged", [False, True])
-def test_p8_the_command_names_what_was_forged_and_fails(house, monkeypatch, forged):
-    made = live(house)
-    monkeypatch.setenv("APPROVALS_SECRET_KEY", house.service.keyring._secret.decode())
+def test_p8_the_command_names_what_was_forged_and_fails(scenario, monkeypatch, forged):
+    made = live(scenario)
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", scenario.service.keyring._secret.decode())
     if forged:
-        house.run("UPDATE request SET state = 'approved' WHERE id = :id", id=made["pending"])
-    done = CliRunner().invoke(app, ["audit", "verify", "--database-url", house.url])
+        scenario.run("UPDATE request SET state = 'approved' WHERE id = :id", id=made["pending"])
+    done = CliRunner().invoke(app, ["audit", "verify", "--database-url", scenario.url])
     assert done.exit_code == forged
     said = f"NOT INTACT: request {made['pending']} was changed after event" if forged else "Intact: "
     assert said in done.output
 
 
-def test_p8_honest_lives_raise_no_alarm_whatever_is_erased_rotated_or_restored(house):
-    live(house)
-    house.clock.forward(400 * 24 * 3600)
-    while house.write(house.service.expiry.sweep) or house.write(house.service.erasures.sweep):
+def test_p8_honest_lives_raise_no_alarm_whatever_is_erased_rotated_or_restored(scenario):
+    live(scenario)
+    scenario.clock.forward(400 * 24 * 3600)
+    while scenario.write(scenario.service.expiry.sweep) or scenario.write(scenario.service.erasures.sweep):
         pass
-    house.check_record()
-    house.write(lambda tx: house.service.restorations.record(tx, "cli:test"))
-    while house.write(house.service.restorations.close):
+    scenario.check_record()
+    scenario.write(lambda tx: scenario.service.restorations.record(tx, "cli:test"))
+    while scenario.write(scenario.service.restorations.close):
         pass
-    house.check_record()
+    scenario.check_record()

@@ -27,37 +27,37 @@ class AllowAll(DefaultPolicy):
         return Judgement(Action.ALLOW, "all")
 
 
-def freeze(house, scope="all", of="", mode="refuse", reason="bad deploy", actor=None):
-    return house.write(
-        lambda tx: house.service.freezes.make(tx, actor or house.person().actor, scope, of, mode, reason)
+def freeze(scenario, scope="all", of="", mode="refuse", reason="bad deploy", actor=None):
+    return scenario.write(
+        lambda tx: scenario.service.freezes.make(tx, actor or scenario.person().actor, scope, of, mode, reason)
     )
 
 
-def lift(house, scope="all", of=""):
-    house.write(lambda tx: house.service.freezes.lift(tx, "cli:ops", scope, of))
+def lift(scenario, scope="all", of=""):
+    scenario.write(lambda tx: scenario.service.freezes.lift(tx, "cli:ops", scope, of))
 
 
-def scout(house):
-    return house.read(lambda reader: agent_named(reader, "scout")).id
+def scout(scenario):
+    return scenario.read(lambda reader: agent_named(reader, "scout")).id
 
 
-def test_p1_a_freeze_takes_unclaimed_approvals_back_and_refuses_new_writes_with_who_and_why(house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    made = freeze(house)
+def test_p1_a_freeze_takes_unclaimed_approvals_back_and_refuses_new_writes_with_who_and_why(scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    made = freeze(scenario)
     assert (made.new, made.revoked) == (True, 1)
-    status = house.status(filed.request_id)
+    status = scenario.status(filed.request_id)
     assert (status.state, status.ended_because) == (
         "revoked",
         "All writes are frozen since just now, by Ann: bad deploy",
     )
-    assert isinstance(refusal(lambda: house.claim(filed.request_id)), Exception)
+    assert isinstance(refusal(lambda: scenario.claim(filed.request_id)), Exception)
     with pytest.raises(Frozen, match="All writes are frozen since just now, by Ann: bad deploy"):
-        house.file(house.filing(TWO))
-    assert house.events("freeze:all") == ["freeze.made"]
-    lift(house)
-    assert house.status(house.file(house.filing(TWO)).request_id).state == "pending"
-    assert house.events("freeze:all") == ["freeze.made", "freeze.lifted"]
+        scenario.file(scenario.filing(TWO))
+    assert scenario.events("freeze:all") == ["freeze.made"]
+    lift(scenario)
+    assert scenario.status(scenario.file(scenario.filing(TWO)).request_id).state == "pending"
+    assert scenario.events("freeze:all") == ["freeze.made", "freeze.lifted"]
 
 
 def refusal(act):
@@ -71,145 +71,145 @@ def refusal(act):
     ("scope", "of", "stops"),
     [("all", "", True), ("server", "shop", True), ("server", "bank", False), ("agent", "scout", True)],
 )
-def test_p1_a_freeze_stops_what_it_is_over_and_nothing_else(house, scope, of, stops):
-    house.add_server("bank")
-    waiting, approved = house.file(), house.file(house.filing(ONE))
-    house.decide(approved.request_id)
-    freeze(house, scope, scout(house) if scope == "agent" else of)
-    assert (house.status(approved.request_id).state == "revoked") is stops
-    for act in (lambda: house.file(house.filing(TWO)), lambda: house.decide(waiting.request_id)):
+def test_p1_a_freeze_stops_what_it_is_over_and_nothing_else(scenario, scope, of, stops):
+    scenario.add_server("bank")
+    waiting, approved = scenario.file(), scenario.file(scenario.filing(ONE))
+    scenario.decide(approved.request_id)
+    freeze(scenario, scope, scout(scenario) if scope == "agent" else of)
+    assert (scenario.status(approved.request_id).state == "revoked") is stops
+    for act in (lambda: scenario.file(scenario.filing(TWO)), lambda: scenario.decide(waiting.request_id)):
         assert isinstance(refusal(act), Frozen) is stops
 
 
-def test_p1_a_freeze_of_one_agent_leaves_unidentified_callers_and_other_agents_alone(house):
-    freeze(house, "agent", scout(house))
-    assert house.file(house.filing(assertion=None)).created
-    house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
-    assert house.file(house.filing(assertion=house.assertion(house.keys["other"]))).created
+def test_p1_a_freeze_of_one_agent_leaves_unidentified_callers_and_other_agents_alone(scenario):
+    freeze(scenario, "agent", scout(scenario))
+    assert scenario.file(scenario.filing(assertion=None)).created
+    scenario.keys["other"] = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "other"))
+    assert scenario.file(scenario.filing(assertion=scenario.assertion(scenario.keys["other"]))).created
 
 
-def test_p1_the_claim_looks_itself_and_takes_the_approval_back(house):
+def test_p1_the_claim_looks_itself_and_takes_the_approval_back(scenario):
     """As if the batches had not come round yet."""
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.run(
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.run(
         'INSERT INTO "freeze" (id, scope, "of", mode, reason, made_at, made_by)'
         " VALUES ('f', 'all', '', 'hold', '', 1, 'x')"
     )
-    assert isinstance(house.claim(filed.request_id), Frozen)
-    assert house.status(filed.request_id).state == "revoked"
+    assert isinstance(scenario.claim(filed.request_id), Frozen)
+    assert scenario.status(filed.request_id).state == "revoked"
 
 
-def test_p1_while_frozen_nobody_approves_a_denial_counts_and_expiry_goes_on(house):
-    denied, expires = house.file(), house.file(house.filing(ONE))
-    freeze(house, mode="hold")
+def test_p1_while_frozen_nobody_approves_a_denial_counts_and_expiry_goes_on(scenario):
+    denied, expires = scenario.file(), scenario.file(scenario.filing(ONE))
+    freeze(scenario, mode="hold")
     with pytest.raises(Frozen):
-        house.decide(denied.request_id)
-    house.decide(denied.request_id, "deny", comment="no")
-    house.clock.forward(4000)
-    house.sweep()
-    assert [house.status(one.request_id).state for one in (denied, expires)] == ["denied", "expired"]
+        scenario.decide(denied.request_id)
+    scenario.decide(denied.request_id, "deny", comment="no")
+    scenario.clock.forward(4000)
+    scenario.sweep()
+    assert [scenario.status(one.request_id).state for one in (denied, expires)] == ["denied", "expired"]
 
 
-def test_what_runs_goes_on_is_listed_and_reports(house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    freeze(house)
-    assert [row.id for row in house.read(freezes.running)] == [filed.request_id]
-    assert house.file().request_id == filed.request_id, "an identical call gets its answer"
-    house.report(filed.request_id)
-    assert house.status(filed.request_id).state == "succeeded"
-    assert house.file().replayed
+def test_what_runs_goes_on_is_listed_and_reports(scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    freeze(scenario)
+    assert [row.id for row in scenario.read(freezes.running)] == [filed.request_id]
+    assert scenario.file().request_id == filed.request_id, "an identical call gets its answer"
+    scenario.report(filed.request_id)
+    assert scenario.status(filed.request_id).state == "succeeded"
+    assert scenario.file().replayed
 
 
-def test_the_same_freeze_again_says_since_when_and_another_mode_takes_its_place(house):
-    first = freeze(house)
-    house.clock.forward(600)
-    again = freeze(house, reason="")
+def test_the_same_freeze_again_says_since_when_and_another_mode_takes_its_place(scenario):
+    first = freeze(scenario)
+    scenario.clock.forward(600)
+    again = freeze(scenario, reason="")
     assert (again.new, again.freeze.id, again.freeze.made_at) == (False, first.freeze.id, first.freeze.made_at)
-    assert "for 10 minutes" in house.read(lambda reader: freezes.sentence(reader, again.freeze))
-    assert freeze(house, reason="worse").freeze.reason == "worse"
-    other = freeze(house, mode="hold", reason="")
+    assert "for 10 minutes" in scenario.read(lambda reader: freezes.sentence(reader, again.freeze))
+    assert freeze(scenario, reason="worse").freeze.reason == "worse"
+    other = freeze(scenario, mode="hold", reason="")
     assert (other.new, other.freeze.reason) == (True, "worse")
-    assert [row.mode for row in house.read(freezes.in_force)] == ["hold"]
+    assert [row.mode for row in scenario.read(freezes.in_force)] == ["hold"]
 
 
-def test_p1_lifting_one_freeze_lifts_only_that_one(house):
-    freeze(house)
-    freeze(house, "server", "shop", "hold")
-    lift(house)
-    house.service.policy.present = AllowAll()
-    assert house.status(house.file(house.filing(TWO)).request_id).state == "pending"
+def test_p1_lifting_one_freeze_lifts_only_that_one(scenario):
+    freeze(scenario)
+    freeze(scenario, "server", "shop", "hold")
+    lift(scenario)
+    scenario.service.policy.present = AllowAll()
+    assert scenario.status(scenario.file(scenario.filing(TWO)).request_id).state == "pending"
     with pytest.raises(NotFound):
-        lift(house)
-    assert len(house.write(lambda tx: house.service.freezes.lift_all(tx, "cli:ops"))) == 1
-    assert house.read(freezes.in_force) == []
+        lift(scenario)
+    assert len(scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, "cli:ops"))) == 1
+    assert scenario.read(freezes.in_force) == []
 
 
-def test_p1_hold_files_what_its_rule_allows_and_lets_it_go_on_after_the_last_freeze(house):
-    house.service.policy.present = AllowAll()
-    freeze(house, mode="hold")
-    freeze(house, "agent", scout(house), "hold")
-    filed = house.file()
-    assert house.status(filed.request_id).state == "pending"
-    lift(house)
-    assert house.write(house.service.releases.sweep) == 0
-    lift(house, "agent", scout(house))
-    assert house.write(house.service.releases.sweep) == 1
-    assert house.status(filed.request_id).state == "approved"
-    assert house.claim(filed.request_id) is None
+def test_p1_hold_files_what_its_rule_allows_and_lets_it_go_on_after_the_last_freeze(scenario):
+    scenario.service.policy.present = AllowAll()
+    freeze(scenario, mode="hold")
+    freeze(scenario, "agent", scout(scenario), "hold")
+    filed = scenario.file()
+    assert scenario.status(filed.request_id).state == "pending"
+    lift(scenario)
+    assert scenario.write(scenario.service.releases.sweep) == 0
+    lift(scenario, "agent", scout(scenario))
+    assert scenario.write(scenario.service.releases.sweep) == 1
+    assert scenario.status(filed.request_id).state == "approved"
+    assert scenario.claim(filed.request_id) is None
 
 
 @pytest.mark.parametrize("meanwhile", ["policy", "agent", "audience", "definition"])
-def test_p1_what_a_hold_kept_back_is_judged_again(house, meanwhile):
-    house.service.policy.present = AllowAll()
-    freeze(house, mode="hold")
-    filed = house.file()
+def test_p1_what_a_hold_kept_back_is_judged_again(scenario, meanwhile):
+    scenario.service.policy.present = AllowAll()
+    freeze(scenario, mode="hold")
+    filed = scenario.file()
     if meanwhile == "policy":
-        house.service.policy.present = DefaultPolicy()
+        scenario.service.policy.present = DefaultPolicy()
     elif meanwhile == "agent":
-        house.revoke_agent()
+        scenario.revoke_agent()
     elif meanwhile == "audience":
-        house.write(lambda tx: house.service.audiences.set(tx, "test", "shop", ["group:nobody"]))
+        scenario.write(lambda tx: scenario.service.audiences.set(tx, "test", "shop", ["group:nobody"]))
     else:
-        house.register(house.tool(description="Another."))
-    lift(house)
-    house.write(house.service.releases.sweep)
-    status = house.status(filed.request_id)
+        scenario.register(scenario.tool(description="Another."))
+    lift(scenario)
+    scenario.write(scenario.service.releases.sweep)
+    status = scenario.status(filed.request_id)
     assert status.state == "withdrawn"
     assert status.ended_because.startswith("a freeze held it, and meanwhile ")
-    assert house.rows("SELECT count(*) FROM permission") == [(0,)]
+    assert scenario.rows("SELECT count(*) FROM permission") == [(0,)]
 
 
-def test_p4_thousands_of_approvals_go_in_batches_and_none_is_claimed_meanwhile(house, monkeypatch):
-    ids = [house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
+def test_p4_thousands_of_approvals_go_in_batches_and_none_is_claimed_meanwhile(scenario, monkeypatch):
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
     for request_id in ids:
-        house.decide(request_id)
+        scenario.decide(request_id)
     first = freezing.Statement(freezing._UNCLAIMED.statement.limit(2), freezing._UNCLAIMED.row)
     monkeypatch.setattr(freezing, "_UNCLAIMED", first)
-    assert freeze(house).revoked == 2
-    assert isinstance(house.claim(max(ids)), Frozen)
-    assert [house.write(house.service.freezes.sweep) for _ in range(3)] == [2, 0, 0]
-    assert {house.status(request_id).state for request_id in ids} == {"revoked"}
+    assert freeze(scenario).revoked == 2
+    assert isinstance(scenario.claim(max(ids)), Frozen)
+    assert [scenario.write(scenario.service.freezes.sweep) for _ in range(3)] == [2, 0, 0]
+    assert {scenario.status(request_id).state for request_id in ids} == {"revoked"}
 
 
-def test_p1_a_freeze_stands_after_a_restart(house, open_house):
-    freeze(house)
-    house.service.database.stop()
-    again = open_house(house.url, house.clock, house.keys)
+def test_p1_a_freeze_stands_after_a_restart(scenario, open_scenario):
+    freeze(scenario)
+    scenario.service.database.stop()
+    again = open_scenario(scenario.url, scenario.clock, scenario.keys)
     with pytest.raises(Frozen):
         again.file(again.filing(TWO))
     again.service.database.stop()
 
 
 @pytest.mark.parametrize("step", ["claim", "approve", "file"])
-def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
+def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(scenario, step):
     """It read the levers before the freeze was made, and is still at work: the freeze waits for it."""
-    filed, other = house.file(), house.filing(TWO)
+    filed, other = scenario.file(), scenario.filing(TWO)
     if step == "claim":
-        house.decide(filed.request_id)
-    if not house.service.database.shared:
+        scenario.decide(filed.request_id)
+    if not scenario.service.database.shared:
         pytest.skip("one writer: BEGIN IMMEDIATE lets nobody else write meanwhile")
     paused, go_on, order = threading.Event(), threading.Event(), []
     standing = state.load
@@ -222,12 +222,12 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
         return found
 
     def work():
-        acts = {"claim": lambda: house.claim(filed.request_id), "approve": lambda: house.decide(filed.request_id)}
-        acts.get(step, lambda: house.file(other))()
+        acts = {"claim": lambda: scenario.claim(filed.request_id), "approve": lambda: scenario.decide(filed.request_id)}
+        acts.get(step, lambda: scenario.file(other))()
         order.append(step)
 
     def stop():
-        freeze(house)
+        freeze(scenario)
         order.append("freeze")
 
     worker, freezer = threading.Thread(target=work), threading.Thread(target=stop)
@@ -236,7 +236,7 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
     worker.start()
     assert paused.wait(10)
     freezer.start()
-    while house.rows(BLOCKED) != [(1,)] and freezer.is_alive():
+    while scenario.rows(BLOCKED) != [(1,)] and freezer.is_alive():
         pass
     waits = freezer.is_alive()
     go_on.set()
@@ -246,35 +246,35 @@ def test_p1_nothing_that_commits_after_a_freeze_has_missed_it(house, step):
     assert waits
     assert sorted(order) == sorted([step, "freeze"]), "neither was refused"
     ended = {"claim": "executing", "approve": "revoked", "file": "pending"}
-    assert house.status(filed.request_id).state == ended[step]
+    assert scenario.status(filed.request_id).state == ended[step]
 
 
-def test_p1_a_claim_that_begins_while_a_freeze_is_made_waits_and_sees_it(house):
-    if not house.service.database.shared:
+def test_p1_a_claim_that_begins_while_a_freeze_is_made_waits_and_sees_it(scenario):
+    if not scenario.service.database.shared:
         pytest.skip("one writer")
-    filed = house.file()
-    house.decide(filed.request_id)
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
     made, go_on, found = threading.Event(), threading.Event(), []
 
     def stop(tx):
-        house.service.freezes.make(tx, "cli:ops", "all", "", "refuse", "")
+        scenario.service.freezes.make(tx, "cli:ops", "all", "", "refuse", "")
         tx.one(freezes._COUNT)
         made.set()
         assert go_on.wait(10)
 
-    freezer = threading.Thread(target=lambda: house.write(stop))
+    freezer = threading.Thread(target=lambda: scenario.write(stop))
     freezer.start()
     assert made.wait(10)
-    claimer = threading.Thread(target=lambda: found.append(house.claim(filed.request_id)))
+    claimer = threading.Thread(target=lambda: found.append(scenario.claim(filed.request_id)))
     claimer.start()
-    while house.rows(BLOCKED) != [(1,)] and claimer.is_alive():
+    while scenario.rows(BLOCKED) != [(1,)] and claimer.is_alive():
         pass
     go_on.set()
     freezer.join()
     claimer.join()
     assert len(found) == 1
     assert found[0] is not None
-    assert house.status(filed.request_id).state == "revoked"
+    assert scenario.status(filed.request_id).state == "revoked"
 
 
 @pytest.fixture
@@ -283,13 +283,13 @@ def log(tmp_path):
 
 
 async def made(served, scope="all", of="", mode="refuse"):
-    service = served.house.service
-    actor = served.house.person().actor
+    service = served.scenario.service
+    actor = served.scenario.person().actor
     return await service.write(lambda tx: service.freezes.make(tx, actor, scope, of, mode, "bad deploy"))
 
 
 async def lifted(served):
-    service = served.house.service
+    service = served.scenario.service
     await service.write(lambda tx: service.freezes.lift_all(tx, "cli:ops"))
 
 
@@ -298,8 +298,8 @@ async def test_p7_a_waiting_agent_hears_of_a_freeze_at_once_and_joins_its_reques
     async with Client(create(log, gate=served.gate())) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("async_write", {"order_id": 7}))
         row = await served.pending()
-        await until(lambda: served.house.waiting(row.id) == 1)
-        await made(served, scope, scout(served.house) if scope == "agent" else "")
+        await until(lambda: served.scenario.waiting(row.id) == 1)
+        await made(served, scope, scout(served.scenario) if scope == "agent" else "")
         with anyio.fail_after(3):
             facts = told(await call, "frozen")
         assert (facts["request_id"], facts["retry_after_seconds"]) == (row.id, 60)
@@ -309,7 +309,7 @@ async def test_p7_a_waiting_agent_hears_of_a_freeze_at_once_and_joins_its_reques
         assert not (await client.call_tool("look", {"order_id": 7})).is_error, "reads go on"
         await lifted(served)
         again = tasks.create_task(client.call_tool("async_write", {"order_id": 7}))
-        await until(lambda: served.house.waiting(row.id) == 1)
+        await until(lambda: served.scenario.waiting(row.id) == 1)
         await served.decide()
         with anyio.fail_after(5):
             assert not (await again).is_error
@@ -322,30 +322,30 @@ async def test_p7_a_gate_that_has_not_heard_of_the_end_of_a_freeze_does_not_call
         await made(served)
         await until(lambda: confirmed(served) == 1)
         told(await client.call_tool("async_write", {"order_id": 7}), "frozen")
-        monkeypatch.setattr(served.house.service.gates, "renew", lambda: None)
+        monkeypatch.setattr(served.scenario.service.gates, "renew", lambda: None)
         await lifted(served)
         call = tasks.create_task(client.call_tool("async_write", {"order_id": 7}))
         row = await served.pending()
-        await until(lambda: served.house.waiting(row.id) == 1 or call.done())
+        await until(lambda: served.scenario.waiting(row.id) == 1 or call.done())
         await served.decide()
         with anyio.fail_after(5):
             assert not (await call).is_error
 
 
 async def test_p7_under_a_hold_calls_wait_and_say_why_nobody_approves_them(served, log, until):
-    served.house.service.policy.present = AllowAll()
+    served.scenario.service.policy.present = AllowAll()
     async with Client(create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy") as client:
         await made(served, mode="hold")
         await until(lambda: confirmed(served) == 1)
         facts = told(await client.call_tool("async_write", {"order_id": 7}), "pending")
         assert "All writes are frozen" in facts["frozen"]
         await lifted(served)
-        await served.house.service.apply_controls()
+        await served.scenario.service.apply_controls()
         assert not (await client.call_tool("async_write", {"order_id": 7})).is_error
 
 
 async def test_a_held_call_that_still_waits_runs_by_itself_after_the_freeze(served, log):
-    served.house.service.policy.present = AllowAll()
+    served.scenario.service.policy.present = AllowAll()
     await made(served, mode="hold")
     async with Client(create(log, gate=served.gate())) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("async_write", {"order_id": 7}))
@@ -356,20 +356,20 @@ async def test_a_held_call_that_still_waits_runs_by_itself_after_the_freeze(serv
 
 
 def confirmed(served):
-    rows = served.house.rows("SELECT count(*) FROM freeze_confirmation")
+    rows = served.scenario.rows("SELECT count(*) FROM freeze_confirmation")
     return rows[0][0]
 
 
 async def test_a_gate_confirms_each_freeze_and_is_listed_until_it_has(served, log, until):
     async with Client(create(log, gate=served.gate())) as client:
         await client.call_tool("look", {"order_id": 7})
-        await until(lambda: served.house.service.gates.number() == 1)
+        await until(lambda: served.scenario.service.gates.number() == 1)
         one = (await made(served)).freeze
         await until(lambda: confirmed(served) == 1)
-        gates = served.house.read(lambda reader: freezes.gates(reader, one))
+        gates = served.scenario.read(lambda reader: freezes.gates(reader, one))
         live = [gate for gate in gates if gate.confirmed_at is not None]
         silent = [gate for gate in gates if gate.confirmed_at is None]
-        assert (len(live), [gate.id for gate in silent]) == (1, [served.house.session])
+        assert (len(live), [gate.id for gate in silent]) == (1, [served.scenario.session])
         await made(served, "server", "shop")
         await until(lambda: confirmed(served) == 2)
 
@@ -393,17 +393,17 @@ async def test_p1_a_gate_that_hears_of_a_freeze_after_its_claim_does_not_start(s
         row = await served.decide()
         with anyio.fail_after(10):
             told(await call, "not_executed")
-    assert served.house.status(row.id).state == "not_executed"
+    assert served.scenario.status(row.id).state == "not_executed"
     assert not log.exists() or not log.read_text()
 
 
 async def test_only_a_gates_own_session_can_confirm(served):
     one = (await made(served)).freeze
-    served.house.add_server("bank")
+    served.scenario.add_server("bank")
     async with served.client("bank") as http:
-        answer = await http.put(f"/gates/{served.house.session}/freezes", json={"freezes": [one.id]})
+        answer = await http.put(f"/gates/{served.scenario.session}/freezes", json={"freezes": [one.id]})
         assert answer.status_code == 404
     async with served.client() as http:
-        path = f"/gates/{served.house.session}/freezes"
+        path = f"/gates/{served.scenario.session}/freezes"
         assert (await http.put(path, json={"freezes": [one.id, "no-such-freeze"]})).status_code == 204
     assert confirmed(served) == 1

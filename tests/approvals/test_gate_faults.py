@@ -73,7 +73,7 @@ async def test_p3_a_lost_claim_answer_is_asked_for_again_and_runs_once(served, l
     row, result = await decided(served, log)
     assert text(result) == "wrote 7"
     assert lines(log) == ["async 7"]
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 async def test_p3_when_the_claims_answer_stays_lost_nothing_starts_and_the_service_is_told(served, log, lose, until):
@@ -82,7 +82,7 @@ async def test_p3_when_the_claims_answer_stays_lost_nothing_starts_and_the_servi
     assert result.is_error
     assert "Nothing was started" in text(result)
     assert lines(log) == []
-    await until(lambda: served.house.status(row.id).state == "not_executed")
+    await until(lambda: served.scenario.status(row.id).state == "not_executed")
 
 
 async def two_calls(served, until, is_there=None):
@@ -103,7 +103,7 @@ async def two_calls(served, until, is_there=None):
         arguments=CALL,
         effective=lambda: Effective(dict(CALL)),
         run=run,
-        caller=Caller(served.house.keys["agent"]),
+        caller=Caller(served.scenario.keys["agent"]),
         budget=Budget(20, beat=20),
         is_there=is_there,
         progress=progress,
@@ -116,7 +116,7 @@ async def two_calls(served, until, is_there=None):
         with anyio.fail_after(10):
             answers = [await call for call in calls]
     assert ran == [CALL]
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
     return answers
 
 
@@ -160,9 +160,9 @@ async def test_p4_an_outcome_whose_answer_is_lost_is_reported_again(served, log,
     lose("report", 2)
     row, result = await decided(served, log)
     assert text(result) == "wrote 7"
-    await until(lambda: served.house.status(row.id).state == "succeeded")
+    await until(lambda: served.scenario.status(row.id).state == "succeeded")
     assert lines(log) == ["async 7"]
-    assert served.house.events(row.id).count("request.succeeded") == 1
+    assert served.scenario.events(row.id).count("request.succeeded") == 1
 
 
 async def test_p3_a_permission_that_comes_too_late_is_not_used(served, log, monkeypatch):
@@ -185,7 +185,7 @@ async def test_p3_a_permission_that_comes_too_late_is_not_used(served, log, monk
     row, result = await decided(served, log)
     assert "too late" in text(result)
     assert lines(log) == []
-    assert served.house.status(row.id).state == "not_executed"
+    assert served.scenario.status(row.id).state == "not_executed"
 
 
 async def test_p2_a_service_that_shows_other_arguments_is_refused(served, log, monkeypatch):
@@ -216,7 +216,7 @@ async def test_p2_a_claim_for_other_content_than_was_asked_is_not_used(served, l
 
 
 async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(served, log):
-    house = served.house
+    scenario = served.scenario
     mcp = counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05)))
     async with Client(mcp) as agent:
         assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
@@ -235,7 +235,7 @@ async def test_p2_an_approval_that_meets_a_changed_definition_does_not_run(serve
 
         result = await agent.call_tool("async_write", CALL)
     assert facts(result)["status"] == "pending"
-    assert facts(result)["request_id"] != row.id or house.status(row.id).content_version == 2
+    assert facts(result)["request_id"] != row.id or scenario.status(row.id).content_version == 2
     assert lines(log) == []
 
 
@@ -244,14 +244,14 @@ async def test_p1_a_call_whose_agent_is_revoked_while_it_waits_never_runs(served
     async with Client(mcp) as agent:
         assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
         row = await served.decide()
-        served.house.revoke_agent()
+        served.scenario.revoke_agent()
         result = await agent.call_tool("async_write", CALL)
     assert result.is_error
     assert lines(log) == []
-    assert served.house.status(row.id).state in {"approved", "revoked"}
+    assert served.scenario.status(row.id).state in {"approved", "revoked"}
 
 
-async def test_p5_a_waiting_call_outlives_a_restart_of_the_service(house, serve, log):
+async def test_p5_a_waiting_call_outlives_a_restart_of_the_service(scenario, serve, log):
     async with serve() as served:
         url = served.url
         mcp = counting_server.create(log, gate=served.gate())
@@ -263,7 +263,7 @@ async def test_p5_a_waiting_call_outlives_a_restart_of_the_service(house, serve,
         await again.decide()
         with anyio.fail_after(15):
             assert text(await call) == "wrote 7"
-        assert house.status(row.id).state == "succeeded"
+        assert scenario.status(row.id).state == "succeeded"
         await agent.__aexit__(None, None, None)
     assert lines(log) == ["async 7"]
 
@@ -298,7 +298,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         waiting.append(words)
 
     async def is_there():
-        return not served.house.read(lambda reader: queries.page(reader, state="approved"))
+        return not served.scenario.read(lambda reader: queries.page(reader, state="approved"))
 
     gate = served.gate()
     gate.definitions = lambda: (WRITE,)
@@ -307,7 +307,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         arguments=CALL,
         effective=lambda: Effective(dict(CALL)),
         run=run,
-        caller=Caller(served.house.keys["agent"]),
+        caller=Caller(served.scenario.keys["agent"]),
         budget=Budget(20, beat=20),
         is_there=is_there,
         progress=progress,
@@ -319,7 +319,7 @@ async def test_p3_an_approval_whose_caller_just_left_is_not_claimed(served, log,
         with anyio.fail_after(10):
             assert facts(await answer)["status"] == "approved"
     assert ran == []
-    assert served.house.row(row.id).state == "approved"
+    assert served.scenario.row(row.id).state == "approved"
 
 
 async def test_p8_reads_stop_when_they_cannot_be_recorded_and_go_on_when_they_can(served, log, monkeypatch):

@@ -120,7 +120,7 @@ async def test_a_write_waits_until_a_person_approves_and_then_runs(served, shop,
         assert result.structured_content == {"order_id": 1042, "refunded_cents": 500}
         assert shop.ran == [(1042, 500)]
         assert shop.ids == [row.id]
-        assert served.house.status(row.id).state == "succeeded"
+        assert served.scenario.status(row.id).state == "succeeded"
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -172,7 +172,7 @@ async def test_a_tool_that_raises_reports_failed_and_its_replay_is_equal(served,
         result = await call
         assert result.is_error
         assert "the carrier is closed" in text(result)
-        assert served.house.status(row.id).state == "failed"
+        assert served.scenario.status(row.id).state == "failed"
         again = await client.call_tool("ship_order", {"order_id": 3})
         assert "[replayed]" in text(again)
         assert again.content[1:] == result.content[:-1]
@@ -201,15 +201,15 @@ async def test_reads_run_at_once_and_are_on_record(served, shop):
     async with Client(shop.mcp) as client:
         assert text(await client.call_tool("look", {"order_id": 9})) == "order 9"
         await client.read_resource("shop://policy")
-    assert served.house.events("shop").count("calls.recorded") >= 1
+    assert served.scenario.events("shop").count("calls.recorded") >= 1
     recorded = records(served)
     assert ("tools/call", "look") in recorded
     assert ("resources/read", "shop://policy") in recorded
-    assert "session.closed" in served.house.events("shop")
+    assert "session.closed" in served.scenario.events("shop")
 
 
 def records(served):
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     rows = connection.execute(
         "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
     ).fetchall()
@@ -232,7 +232,7 @@ async def test_p2_a_call_that_cannot_run_as_shown_asks_nobody(served, shop, tool
         assert result.is_error
         assert complaint in text(result)
         assert facts(result)["status"] == "invalid"
-    assert served.house.read(lambda reader: reader.all(ALL)) == []
+    assert served.scenario.read(lambda reader: reader.all(ALL)) == []
 
 
 async def test_p2_coerced_and_defaulted_arguments_are_one_call_and_run_as_shown(served, shop):
@@ -256,7 +256,7 @@ async def test_p8_secrets_never_leave_the_gates_process(served, shop):
         assert text(result) == "hunter2 hunter2 is set"
         assert shop.ran == [(f"x {key}", "hunter2 hunter2")]
         assert row.hidden == len(f"x {key}")
-    everything = [served.house.rows(f'SELECT * FROM "{table}"') for table in SQLModel.metadata.tables]
+    everything = [served.scenario.rows(f'SELECT * FROM "{table}"') for table in SQLModel.metadata.tables]
     assert key not in str(everything)
     assert '"password":{"$redacted"' in row.arguments
 
@@ -271,14 +271,14 @@ async def test_a_cancelled_call_leaves_the_request_and_its_repetition_gets_the_o
 
         tasks.create_task(hang_up())
         row = await served.pending()
-        await until(lambda: served.house.waiting(row.id) == 1)
+        await until(lambda: served.scenario.waiting(row.id) == 1)
         scope.cancel()
-        await until(lambda: served.house.waiting(row.id) == 0)
+        await until(lambda: served.scenario.waiting(row.id) == 0)
         again = tasks.create_task(client.call_tool("refund_order", {"order_id": 8}))
         await served.decide()
         with anyio.fail_after(5):
             assert (await again).structured_content["order_id"] == 8
-        assert served.house.status(row.id).state == "succeeded"
+        assert served.scenario.status(row.id).state == "succeeded"
         assert len(shop.ran) == 1
 
 
@@ -297,7 +297,7 @@ async def test_p3_an_approval_is_claimed_only_for_an_attached_caller(served):
 
 
 async def test_get_approval_answers_only_for_the_callers_own_requests(served, shop):
-    other = served.house.file()
+    other = served.scenario.file()
     async with Client(shop.mcp) as client:
         result = await client.call_tool("get_approval", {"request_id": other.request_id})
         assert facts(result)["status"] == "not_found"
@@ -335,7 +335,7 @@ async def test_p5_without_settings_every_call_is_refused_with_what_to_set(monkey
 
 
 async def test_p5_with_a_wrong_setting_every_call_is_refused_with_its_name(monkeypatch, served):
-    for name, value in {"URL": served.url, "SERVER_KEY": served.house.keys["shop"], "HOLD": "soon"}.items():
+    for name, value in {"URL": served.url, "SERVER_KEY": served.scenario.keys["shop"], "HOLD": "soon"}.items():
         monkeypatch.setenv(f"APPROVALS_{name}", value)
     shop = Shop(None)
     async with Client(shop.mcp) as client:
@@ -344,7 +344,7 @@ async def test_p5_with_a_wrong_setting_every_call_is_refused_with_its_name(monke
     assert "APPROVALS_HOLD has 'soon'" in text(result)
 
 
-async def test_p5_with_the_service_down_nothing_runs_and_the_next_call_works_when_it_is_back(house, serve):
+async def test_p5_with_the_service_down_nothing_runs_and_the_next_call_works_when_it_is_back(scenario, serve):
     async with serve() as served:
         url = served.url
         shop = Shop(served.gate())

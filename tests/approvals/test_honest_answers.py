@@ -86,8 +86,8 @@ async def test_p7_denied(served, patient, log):
 
 async def test_p7_expired(served, patient, log):
     async def expire(_):
-        served.house.clock.forward(3601)
-        await served.house.service.write(served.house.service.expiry.sweep)
+        served.scenario.clock.forward(3601)
+        await served.scenario.service.write(served.scenario.service.expiry.sweep)
 
     assert "reason" not in told(await while_waiting(served, patient, expire), "expired")
     assert not log.exists()
@@ -95,8 +95,10 @@ async def test_p7_expired(served, patient, log):
 
 async def test_p7_withdrawn(served, patient, log):
     async def withdraw(row):
-        ann = served.house.person()
-        await served.house.service.write(lambda tx: served.house.service.withdrawals.by_admin(tx, row.id, ann, ""))
+        ann = served.scenario.person()
+        await served.scenario.service.write(
+            lambda tx: served.scenario.service.withdrawals.by_admin(tx, row.id, ann, "")
+        )
 
     told(await while_waiting(served, patient, withdraw), "withdrawn")
     assert not log.exists()
@@ -104,7 +106,7 @@ async def test_p7_withdrawn(served, patient, log):
 
 async def test_p7_lapsed(served, agent, log):
     row = await approved(served, agent)
-    served.house.clock.forward(3601)
+    served.scenario.clock.forward(3601)
     looked = await agent.call_tool("get_approval", {"request_id": row.id})
     told(looked.model_copy(update={"is_error": True}), "lapsed")
     assert not log.exists()
@@ -112,8 +114,8 @@ async def test_p7_lapsed(served, agent, log):
 
 async def test_p7_revoked(served, agent, log):
     row = await approved(served, agent)
-    house = served.house
-    house.write(lambda tx: house.service.people.disable(tx, house.person().id, "test"))
+    scenario = served.scenario
+    scenario.write(lambda tx: scenario.service.people.disable(tx, scenario.person().id, "test"))
     facts = told(await agent.call_tool("async_write", CALL), "revoked")
     assert facts["request_id"] == row.id
     assert not log.exists()
@@ -124,14 +126,14 @@ async def test_p7_approved_when_its_caller_looks_and_when_it_runs_elsewhere(serv
     looked = await agent.call_tool("get_approval", {"request_id": row.id})
     assert looked.is_error is False
     told(looked.model_copy(update={"is_error": True}), "approved")
-    assert served.house.claim(row.id, session=row.session_id) is None
+    assert served.scenario.claim(row.id, session=row.session_id) is None
     told(await agent.call_tool("async_write", CALL), "executing")
 
 
 async def test_p7_unknown(served, agent, log):
     row = await approved(served, agent)
-    assert served.house.claim(row.id, session=row.session_id) is None
-    served.house.clock.forward(120)
+    assert served.scenario.claim(row.id, session=row.session_id) is None
+    served.scenario.clock.forward(120)
     facts = told(await agent.call_tool("async_write", CALL), "unknown")
     assert facts["request_id"] == row.id
     assert facts["review_url"] in facts["next"]
@@ -151,7 +153,7 @@ async def test_p7_replayed(served, patient, log):
         await served.decide()
 
     first = await while_waiting(served, patient, approve)
-    served.house.clock.forward(12)
+    served.scenario.clock.forward(12)
     again = await patient.call_tool("async_write", CALL)
     assert not again.is_error
     assert text(again).startswith("[replayed] This exact call already ran 12 seconds ago")
@@ -209,7 +211,7 @@ async def test_p7_too_large(served):
         told(await client.call_tool("write", {"words": "x" * 300_000}), "too-large")
 
 
-async def test_p7_unavailable(house, serve, log):
+async def test_p7_unavailable(scenario, serve, log):
     async with serve() as served:
         gate = served.gate()
     async with Client(counting_server.create(log, gate=gate), mode="legacy") as client:
@@ -218,8 +220,8 @@ async def test_p7_unavailable(house, serve, log):
 
 
 async def test_p7_unauthenticated(served, log):
-    house = served.house
-    house.revoke_agent()
+    scenario = served.scenario
+    scenario.revoke_agent()
     async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         told(await client.call_tool("async_write", CALL), "unauthenticated")
     assert not log.exists()

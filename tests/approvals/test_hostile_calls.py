@@ -70,7 +70,7 @@ async def test_p2_a_tool_that_is_replaced_after_it_was_shown_does_not_run(served
             result = await call
     assert text(result).startswith("NOT EXECUTED")
     assert ran == []
-    assert served.house.row(row.id).state in {"revoked", "not_executed"}
+    assert served.scenario.row(row.id).state in {"revoked", "not_executed"}
 
 
 async def test_p2_an_argument_that_json_hides_is_refused_instead_of_running_as_asterisks(served):
@@ -116,7 +116,7 @@ async def test_p1_a_read_that_carries_what_looks_like_a_credential_waits_for_a_p
 
 
 async def test_p8_text_that_no_encoding_carries_does_not_silence_the_record(served, tmp_path):
-    key = served.house.keys["agent"]
+    key = served.scenario.keys["agent"]
     gate = served.gate(agent=None)
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -138,15 +138,15 @@ async def test_p8_text_that_no_encoding_carries_does_not_silence_the_record(serv
         await gate.session.register()
         await gate.session._recorder.flush()
         assert not any(task.done() for task in gate.session._tasks)
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     (recorded,) = connection.execute("SELECT count(*) FROM audit_event WHERE kind = 'calls.recorded'").fetchone()
     connection.close()
     assert recorded >= 1
 
 
-async def test_p8_many_long_records_are_reported_in_several_bodies(served, house):
-    client = ServiceClient(GateSettings(served.url, house.keys["shop"]))
-    recorder = Recorder(client, house.session)
+async def test_p8_many_long_records_are_reported_in_several_bodies(served, scenario):
+    client = ServiceClient(GateSettings(served.url, scenario.keys["shop"]))
+    recorder = Recorder(client, scenario.session)
     for _ in range(300):
         recorder.add("tools/call", "look", "ok", time.monotonic(), arguments='{"q":"' + "\x01" * 3990)
     await recorder.flush()
@@ -163,7 +163,7 @@ async def test_p8_a_secret_in_a_resources_address_is_masked(served):
 
     async with Client(mcp) as agent:
         await agent.read_resource("db://app:hunter2hunter2@host/rows")
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     bodies = [body for (body,) in connection.execute("SELECT body FROM audit_payload")]
     connection.close()
     assert any("resources/read" in body for body in bodies)
@@ -260,7 +260,7 @@ async def test_p8_a_call_of_a_tool_that_there_is_not_is_on_record(served):
             assert (await agent.call_tool(name, {})).is_error
         await gate.session.register()
         await gate.session._recorder.flush()
-    ((body,),) = served.house.rows(
+    ((body,),) = served.scenario.rows(
         "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
     )
     told = json.loads(body)

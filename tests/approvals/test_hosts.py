@@ -176,7 +176,7 @@ ASK = "version: 1\ndefaults: {action: require_approval}\nrules: []\n"
 
 
 async def test_p7_a_read_that_people_are_asked_about_is_listed_with_a_place_for_the_words_too(served):
-    served.house.service.policy.present = read(ASK)
+    served.scenario.service.policy.present = read(ASK)
     server = GatedServer("shop", gate=served.gate(budgets=Budgets(plain=0.05)))
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))

@@ -80,7 +80,7 @@ async def test_a_call_that_runs_without_approval_has_a_fresh_key_each_time(serve
                 assert not (await call).is_error
     keys = [str(uuid.UUID(key)) for _, key in paid]
     assert len(set(keys)) == 2
-    assert not set(keys) & {row.id for row in served.house.read(lambda reader: reader.all(ALL))}
+    assert not set(keys) & {row.id for row in served.scenario.read(lambda reader: reader.all(ALL))}
 
 
 async def test_two_calls_of_different_keys_are_one_call(served, mcp, paid):

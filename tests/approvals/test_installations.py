@@ -14,24 +14,24 @@ READ = Annotations(read_only=True, destructive=False)
 
 
 class Beside:
-    """The house, and a cooperative installation of the same server: a gate within its agent's reach."""
+    """The scenario, and a cooperative installation of the same server: a gate within its agent's reach."""
 
-    def __init__(self, house, *, trusted, label="laptop"):
-        self.house, self.label = house, label
-        house.add_server("shop", label, trusted=trusted, assurance=Assurance.COOPERATIVE)
-        self.at, self.session = house.installation(label=label), f"session-{label}"
+    def __init__(self, scenario, *, trusted, label="laptop"):
+        self.scenario, self.label = scenario, label
+        scenario.add_server("shop", label, trusted=trusted, assurance=Assurance.COOPERATIVE)
+        self.at, self.session = scenario.installation(label=label), f"session-{label}"
 
     def register(self, *tools, **more):
-        return self.house.register(*tools, session=self.session, installation=self.at, **more)
+        return self.scenario.register(*tools, session=self.session, installation=self.at, **more)
 
     def file(self, **changes):
-        filing = self.house.filing(session=self.session, installation=self.at, **changes)
-        return self.house.row(self.house.file(filing, self.at).request_id)
+        filing = self.scenario.filing(session=self.session, installation=self.at, **changes)
+        return self.scenario.row(self.scenario.file(filing, self.at).request_id)
 
 
 @pytest.fixture(params=[True, False], ids=["trusted", "untrusted"])
-def beside(house, request):
-    return Beside(house, trusted=request.param)
+def beside(scenario, request):
+    return Beside(scenario, trusted=request.param)
 
 
 def changes():
@@ -50,124 +50,130 @@ def changes():
 
 @pytest.mark.parametrize("change", changes(), ids=range(len(changes())))
 def test_p1_what_a_cooperative_installation_registers_changes_no_other_ones_cards_verdicts_or_redaction(
-    house, beside, change
+    scenario, beside, change
 ):
-    before = house.register()
-    shown = house.row(house.file().request_id)
-    for tool in (house.tool(**change), house.tool(**change | {"title": "again"})):
+    before = scenario.register()
+    shown = scenario.row(scenario.file().request_id)
+    for tool in (scenario.tool(**change), scenario.tool(**change | {"title": "again"})):
         beside.register(tool)
-        assert house.register() == before
+        assert scenario.register() == before
         assert (
-            house.read(lambda reader: house.service.registry.registered(reader, house.installation(), house.session))
+            scenario.read(
+                lambda reader: scenario.service.registry.registered(reader, scenario.installation(), scenario.session)
+            )
             == before
         )
-        row = house.row(house.file(house.filing({"order_id": 2, "amount_cents": 100})).request_id)
+        row = scenario.row(scenario.file(scenario.filing({"order_id": 2, "amount_cents": 100})).request_id)
         assert (row.summary, row.reviewed, row.risk) == ("Refund $1.00 of order 2", True, shown.risk)
-        house.withdraw(row.id)
+        scenario.withdraw(row.id)
 
 
-def test_p1_what_a_person_accepts_of_a_cooperative_installation_is_not_the_enforced_ones_either(house, beside):
-    before = house.register()
-    loose = house.tool(annotations=READ, summary=FORGED)
+def test_p1_what_a_person_accepts_of_a_cooperative_installation_is_not_the_enforced_ones_either(scenario, beside):
+    before = scenario.register()
+    loose = scenario.tool(annotations=READ, summary=FORGED)
     verdict = beside.register(loose).tools["refund_order"]
-    house.accept("refund_order", verdict.tool_hash, at=beside.at.id)
+    scenario.accept("refund_order", verdict.tool_hash, at=beside.at.id)
     assert beside.file().reviewed
-    assert house.register() == before
-    offered = house.register(loose).tools["refund_order"]
+    assert scenario.register() == before
+    offered = scenario.register(loose).tools["refund_order"]
     assert offered.verdict is Verdict.ASK
     assert offered.reason == "a person has yet to accept this definition"
 
 
-def test_p1_no_words_of_a_cooperative_installation_stand_on_a_card_before_a_person_accepted_them(house, beside):
-    verdict = beside.register(house.tool(summary=FORGED)).tools["refund_order"]
+def test_p1_no_words_of_a_cooperative_installation_stand_on_a_card_before_a_person_accepted_them(scenario, beside):
+    verdict = beside.register(scenario.tool(summary=FORGED)).tools["refund_order"]
     row = beside.file()
     assert (row.summary, row.reviewed) == ("shop.refund_order(order_id=1042, amount_cents=12000)", False)
-    (offers,) = house.rows("SELECT loosens FROM tool WHERE installation_id <> '' AND offered_hash IS NOT NULL")
+    (offers,) = scenario.rows("SELECT loosens FROM tool WHERE installation_id <> '' AND offered_hash IS NOT NULL")
     assert FORGED in offers[0] or not beside.at.trusted
-    house.accept("refund_order", verdict.tool_hash, at=beside.at.id)
+    scenario.accept("refund_order", verdict.tool_hash, at=beside.at.id)
     assert beside.file(arguments={"order_id": 3, "amount_cents": 100}).summary == FORGED.replace(
         "{amount_cents:usd}", "$1.00"
     )
-    beside.register(house.tool(summary=f"{FORGED}!"))
+    beside.register(scenario.tool(summary=f"{FORGED}!"))
     assert not beside.file(arguments={"order_id": 4, "amount_cents": 100}).reviewed
 
 
-def test_a_trusted_cooperative_installation_may_read_at_once_and_drop_its_words(house):
-    beside = Beside(house, trusted=True)
-    lease = beside.register(house.tool(name="look", annotations=READ, summary=None))
+def test_a_trusted_cooperative_installation_may_read_at_once_and_drop_its_words(scenario):
+    beside = Beside(scenario, trusted=True)
+    lease = beside.register(scenario.tool(name="look", annotations=READ, summary=None))
     assert lease.tools["look"].verdict is Verdict.RUN
 
 
-def test_a_definition_that_a_person_accepted_once_stands_at_every_cooperative_installation(house):
-    one, other = Beside(house, trusted=False), Beside(house, trusted=False, label="desktop")
-    verdict = one.register(house.tool(summary=FORGED)).tools["refund_order"]
-    house.accept("refund_order", verdict.tool_hash, at=one.at.id)
-    assert other.register(house.tool(summary=FORGED)).tools["refund_order"].reason == ""
+def test_a_definition_that_a_person_accepted_once_stands_at_every_cooperative_installation(scenario):
+    one, other = Beside(scenario, trusted=False), Beside(scenario, trusted=False, label="desktop")
+    verdict = one.register(scenario.tool(summary=FORGED)).tools["refund_order"]
+    scenario.accept("refund_order", verdict.tool_hash, at=one.at.id)
+    assert other.register(scenario.tool(summary=FORGED)).tools["refund_order"].reason == ""
     assert other.file().reviewed
-    third = Beside(house, trusted=True, label="tower")
-    third.register(house.tool(summary=f"{FORGED}!"))
-    one.register(house.tool(summary=f"{FORGED}!"))
+    third = Beside(scenario, trusted=True, label="tower")
+    third.register(scenario.tool(summary=f"{FORGED}!"))
+    one.register(scenario.tool(summary=f"{FORGED}!"))
     assert not one.file(arguments={"order_id": 9, "amount_cents": 1}).reviewed, "nobody accepted it at the third either"
 
 
-def test_p1_a_cooperative_installation_cannot_take_the_place_of_what_an_admin_is_about_to_accept(house, beside):
-    loose = house.tool(annotations=READ)
-    offered = house.register(loose).tools["refund_order"]
-    beside.register(house.tool(annotations=READ, secret=("order_id",)))
-    house.accept("refund_order", offered.tool_hash)
-    assert house.register(loose).tools["refund_order"].reason == ""
+def test_p1_a_cooperative_installation_cannot_take_the_place_of_what_an_admin_is_about_to_accept(scenario, beside):
+    loose = scenario.tool(annotations=READ)
+    offered = scenario.register(loose).tools["refund_order"]
+    beside.register(scenario.tool(annotations=READ, secret=("order_id",)))
+    scenario.accept("refund_order", offered.tool_hash)
+    assert scenario.register(loose).tools["refund_order"].reason == ""
 
 
-def filed_at(house, place, arguments):
+def filed_at(scenario, place, arguments):
     if place is not None:
         return place.file(arguments=arguments)
-    return house.row(house.file(house.filing(arguments)).request_id)
+    return scenario.row(scenario.file(scenario.filing(arguments)).request_id)
 
 
-def test_p1_what_is_decided_at_a_cooperative_installation_is_no_precedent_on_others_cards(house, beside):
+def test_p1_what_is_decided_at_a_cooperative_installation_is_no_precedent_on_others_cards(scenario, beside):
     beside.register()
-    other = Beside(house, trusted=True, label="desktop")
+    other = Beside(scenario, trusted=True, label="desktop")
     other.register()
     decided = {}
     for place, number in itertools.product((None, beside, other), (1, 2)):
         arguments = {"order_id": number, "amount_cents": 5}
         request_id = (
-            house.file(house.filing(arguments)).request_id if place is None else place.file(arguments=arguments).id
+            scenario.file(scenario.filing(arguments)).request_id
+            if place is None
+            else place.file(arguments=arguments).id
         )
-        house.decide(request_id)
+        scenario.decide(request_id)
         decided.setdefault(place, set()).add(request_id)
     for place in (None, beside, other):
         arguments = {"order_id": 9, "amount_cents": 5}
         row = (
-            house.row(house.file(house.filing(arguments)).request_id)
+            scenario.row(scenario.file(scenario.filing(arguments)).request_id)
             if place is None
             else place.file(arguments=arguments)
         )
-        found = house.read(lambda reader, row=row: precedents.decided(reader, row))
+        found = scenario.read(lambda reader, row=row: precedents.decided(reader, row))
         assert {one.id for one in found} == decided[place]
 
 
-def test_p1_the_conditions_of_a_policy_are_not_checked_against_what_a_cooperative_installation_only_offers(house):
-    Beside(house, trusted=False).register(house.tool(name="drop_table", input_schema={"type": "object"}, summary=None))
-    known = house.read(house.service.registry.known_tools)
+def test_p1_the_conditions_of_a_policy_are_not_checked_against_what_a_cooperative_installation_only_offers(scenario):
+    Beside(scenario, trusted=False).register(
+        scenario.tool(name="drop_table", input_schema={"type": "object"}, summary=None)
+    )
+    known = scenario.read(scenario.service.registry.known_tools)
     assert {tool.tool for tool in known} == {"refund_order", "get_order"}
 
 
-def test_p8_a_cooperative_installations_pepper_opens_no_other_ones_secrets(house, beside):
-    pin = house.tool(secret=("order_id",))
-    peppers = [bytes.fromhex(lease.pepper) for lease in (house.register(pin), beside.register(pin))]
+def test_p8_a_cooperative_installations_pepper_opens_no_other_ones_secrets(scenario, beside):
+    pin = scenario.tool(secret=("order_id",))
+    peppers = [bytes.fromhex(lease.pepper) for lease in (scenario.register(pin), beside.register(pin))]
     assert redacted(peppers[0], "order_id", "1234") != redacted(peppers[1], "order_id", "1234")
     assert beside.register(pin).pepper == peppers[1].hex(), "the same each time, so that its own calls compare"
 
 
-def test_p2_a_claim_looks_at_its_own_installations_definition(house, beside):
+def test_p2_a_claim_looks_at_its_own_installations_definition(scenario, beside):
     beside.register()
     filed = beside.file()
-    house.decide(filed.id)
-    house.register(house.tool(description="other words"))
-    assert house.claim(filed.id, session=beside.session, installation=beside.at) is None
+    scenario.decide(filed.id)
+    scenario.register(scenario.tool(description="other words"))
+    assert scenario.claim(filed.id, session=beside.session, installation=beside.at) is None
     waiting = beside.file(arguments={"order_id": 5, "amount_cents": 5})
-    house.decide(waiting.id)
-    beside.register(house.tool(description="other words"))
-    refused = house.claim(waiting.id, session=beside.session, installation=beside.at)
+    scenario.decide(waiting.id)
+    beside.register(scenario.tool(description="other words"))
+    refused = scenario.claim(waiting.id, session=beside.session, installation=beside.at)
     assert isinstance(refused, Stale)

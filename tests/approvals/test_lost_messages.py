@@ -106,7 +106,7 @@ async def willing_reviewer(served, gate, until, when=lambda: True):
             with contextlib.suppress(TimeoutError):
                 row = await served.pending()
                 await until(lambda row=row: row.id in gate.session._stream._waiters and when())
-                served.house.clock.forward(1)  # so that the next request is a later one
+                served.scenario.clock.forward(1)  # so that the next request is a later one
                 await served.decide()
 
     task = asyncio.create_task(review())
@@ -143,13 +143,13 @@ async def test_p3_p7_a_lost_message_leads_to_one_effect_and_true_answers(
             await until(lambda: line.passed > 0)
         result = await call_until_it_ran(agent, "async_write", log)
         assert text(result).endswith("wrote 7")
-        await until(lambda: served.house.read(lambda reader: queries.page(reader, state="succeeded")) != [])
+        await until(lambda: served.scenario.read(lambda reader: queries.page(reader, state="succeeded")) != [])
         again = await agent.call_tool("async_write", CALL)
         assert "wrote 7" in text(again)
     assert line.lost == times or (line.lost > 0 and kind in {"events", "left"})  # fewer are needed
     assert lines(log) == ["async 7"]
-    rows = served.house.read(lambda reader: queries.page(reader))
-    kinds = [kind for row in rows for kind in served.house.events(row.id)]
+    rows = served.scenario.read(lambda reader: queries.page(reader))
+    kinds = [kind for row in rows for kind in served.scenario.events(row.id)]
     assert kinds.count("request.succeeded") == 1
     assert kinds.count("request.executing") == kinds.count("request.succeeded") + kinds.count("request.not_executed")
     assert "request.unknown" not in kinds
@@ -173,25 +173,25 @@ async def test_p3_a_lost_lease_renewal_is_made_up_for_and_the_tool_runs_on(serve
 @pytest.mark.parametrize("settled", [None, "succeeded", "not_executed"])
 async def test_p3_a_gate_that_slept_longer_than_its_lease_ends_honestly(served, log, until, settled):
     """A suspended laptop: the tool was running, its lease ran out, people may have settled it; then it goes on."""
-    house = served.house
+    scenario = served.scenario
     hold = log.with_name("hold-before")
     hold.touch()
     async with Client(counting_server.create(log, gate=served.gate())) as agent:
         call = asyncio.create_task(agent.call_tool("slow_write", CALL))
         row = await served.decide()
-        await until(lambda: house.row(row.id).state == "executing")
-        house.clock.forward(3600)
-        house.sweep()
+        await until(lambda: scenario.row(row.id).state == "executing")
+        scenario.clock.forward(3600)
+        scenario.sweep()
         meanwhile = await agent.call_tool("slow_write", CALL)
         assert text(meanwhile).startswith("OUTCOME UNKNOWN")
         assert facts(meanwhile)["executed"] is None
         if settled is not None:
-            house.settle(row.id, settled)
+            scenario.settle(row.id, settled)
         hold.unlink()
         assert text(await call) == "wrote 7"
     assert lines(log) == ["slow 7"]
-    assert house.status(row.id).state == (settled or "succeeded")
-    assert house.events(row.id).count("incident.contradiction") == (settled == "not_executed")
+    assert scenario.status(row.id).state == (settled or "succeeded")
+    assert scenario.events(row.id).count("incident.contradiction") == (settled == "not_executed")
 
 
 async def test_p5_a_gate_that_slept_asks_again_before_it_believes_what_it_knew(served, log, monkeypatch, until):

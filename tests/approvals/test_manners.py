@@ -119,7 +119,7 @@ rules:
 
 
 async def test_p7_the_reason_of_a_tool_that_is_denied_outright_reaches_the_agent(served, log):
-    served.house.service.policy.present = read(DENIED)
+    served.scenario.service.policy.present = read(DENIED)
     async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as client:
         result = await client.call_tool("async_write", CALL)
     assert told(result, "refused")["reason"] == "Ask the shop. The privacy job does this."
@@ -205,7 +205,7 @@ async def test_p7_progress_never_goes_backwards_through_rounds_and_into_the_tool
 @pytest.fixture
 async def over_sse(served, log):
     """Opens one more client."""
-    headers = {"Authorization": f"Bearer {served.house.keys['agent']}"}
+    headers = {"Authorization": f"Bearer {served.scenario.keys['agent']}"}
     async with listening(counting_server.create(log, gate=served.gate(agent=None)).sse_app()) as base:
         yield lambda: Client(sse_client(f"{base}/sse", headers=headers), mode="legacy")
 
@@ -217,7 +217,7 @@ async def test_p1_over_sse_a_call_is_held_and_runs_once_when_a_person_approves(s
             row = await served.decide()
             assert text(await call) == "wrote 7"
     assert log.read_text() == "async 7\n"
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 @pytest.mark.parametrize("how", ["cancels", "leaves"])
@@ -240,11 +240,11 @@ async def test_p3_over_sse_for_a_caller_that_gave_up_nothing_runs_unseen(served,
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(call_until(gone))
             row = await served.pending()
-            await until(lambda: served.house.waiting(row.id) == 1)
+            await until(lambda: served.scenario.waiting(row.id) == 1)
             gone.set()
-            await until(lambda: served.house.waiting(row.id) == 0)
+            await until(lambda: served.scenario.waiting(row.id) == 0)
             await served.decide()
-            assert served.house.status(row.id).state == "approved"
+            assert served.scenario.status(row.id).state == "approved"
             assert not log.exists()
             over.set()
         async with over_sse() as client:

@@ -42,8 +42,8 @@ PEOPLE = ("ann", "bob", "cat")
 SESSIONS = ("session-0001", "session-0002")
 CLAIMS = ("claim-0001", "claim-0002")
 DESCRIPTIONS = ("Refund an order.", "Refund an order, all of it.")
-House = Any
-"""The test suite's own (`open_house`)."""
+Scenario = Any
+"""The test suite's own (`open_scenario`)."""
 
 EVERY = Statement(WITH_EXECUTION)
 
@@ -94,7 +94,7 @@ class Died(Exception):
     """The process, before it committed."""
 
 
-def doomed(house: House) -> House:
+def doomed(scenario: Scenario) -> Scenario:
     """Its transactions end before their commit."""
 
     def write(work: Callable[[Transaction], Any]) -> Any:
@@ -102,9 +102,9 @@ def doomed(house: House) -> House:
             work(tx)
             raise Died
 
-        return house.write(cut_short)
+        return scenario.write(cut_short)
 
-    dying = copy.copy(house)
+    dying = copy.copy(scenario)
     dying.write = write
     return dying
 
@@ -113,13 +113,13 @@ def doomed(house: House) -> House:
 class Move:
     """One move, prepared: what the product does, and what the model says of it."""
 
-    act: Callable[[House], Any]
+    act: Callable[[Scenario], Any]
     say: Callable[[World], tuple[object, ...]]
     claims: tuple[int, str] | None = None
 
-    def done(self, house: House) -> tuple[object, ...]:
+    def done(self, scenario: Scenario) -> tuple[object, ...]:
         try:
-            result = self.act(house)
+            result = self.act(scenario)
         except (ApprovalsError, Died) as error:
             return (type(error).__name__,)
         if isinstance(result, ApprovalsError):
@@ -130,10 +130,10 @@ class Move:
 
 
 class Machine(RuleBasedStateMachine):
-    """The product beside its model. `fresh` makes an empty database and gives its URL; `open_house` a house over it."""
+    """The product beside its model. `fresh` gives an empty database's URL; `open_scenario` a scenario over it."""
 
     fresh: Callable[[ExitStack], str]
-    open_house: Callable[..., House]
+    open_scenario: Callable[..., Scenario]
     replicas = 3
 
     @initialize()
@@ -143,27 +143,29 @@ class Machine(RuleBasedStateMachine):
         self.clock = None
         self.policy = ModelPolicy()
         self.keys: dict[str, str] = {}
-        self.houses = [self.process() for _ in range(self.replicas if self.url.startswith("postgres") else 1)]
+        self.scenarios = [self.process() for _ in range(self.replicas if self.url.startswith("postgres") else 1)]
         self.ran: dict[int, set[str]] = {}
         self.ended: dict[str, str] = {}
-        house = self.houses[0]
-        house.build()
-        self.keys["scout"] = house.keys["agent"]
-        self.keys["rover"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "rover"))
-        self.keys["agent"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "never-revoked"))
-        house.add_user("cat")
-        house.add_user("boss", roles="admin")  # who stays when the reviewers leave
+        scenario = self.scenarios[0]
+        scenario.build()
+        self.keys["scout"] = scenario.keys["agent"]
+        self.keys["rover"] = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "rover"))
+        self.keys["agent"] = scenario.write(
+            lambda tx: scenario.service.principals.add_agent(tx, "test", "never-revoked")
+        )
+        scenario.add_user("cat")
+        scenario.add_user("boss", roles="admin")  # who stays when the reviewers leave
         for session in SESSIONS:
-            house.register(house.tool(description=DESCRIPTIONS[0]), session=session)
-        house.add_server("shop", "spare")
+            scenario.register(scenario.tool(description=DESCRIPTIONS[0]), session=session)
+        scenario.add_server("shop", "spare")
         self.world = World(self.clock.now(), set(AGENTS), set(PEOPLE), dict.fromkeys(SESSIONS, 0))
 
-    def process(self) -> House:
+    def process(self) -> Scenario:
         """A service made anew over the same database, as after a crash."""
-        house = type(self).open_house(self.url, self.clock, self.keys, policy=self.policy)
-        self.clock = house.clock
-        self.stack.callback(house.service.database.stop)
-        return house
+        scenario = type(self).open_scenario(self.url, self.clock, self.keys, policy=self.policy)
+        self.clock = scenario.clock
+        self.stack.callback(scenario.service.database.stop)
+        return scenario
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -173,20 +175,20 @@ class Machine(RuleBasedStateMachine):
     # moves, prepared from what their makers see now
 
     def filing(self, session: str, agent: str, call: int) -> Move:
-        house, tool = self.houses[0], self.world.serves[session]
+        scenario, tool = self.scenarios[0], self.world.serves[session]
         try:
-            assertion = house.assertion(self.keys[agent])
+            assertion = scenario.assertion(self.keys[agent])
         except Unauthenticated:
             assertion = None
-        made = house.filing({"order_id": call, "amount_cents": 1}, session=session, assertion=assertion or "none")
+        made = scenario.filing({"order_id": call, "amount_cents": 1}, session=session, assertion=assertion or "none")
         say = partial(World.file, session=session, agent=agent, call=call, tool=tool, asserted=assertion is not None)
         return Move(lambda at: at.file(made), lambda world: say(world))
 
     def deciding(self, number: int, who: str, verdict: str, *, stale: bool) -> Move:
-        row, ask = self.houses[0].row(self.id_of(number)), self.world.asks[number]
+        row, ask = self.scenarios[0].row(self.id_of(number)), self.world.asks[number]
         version = ask.version + (1 if stale else 0)
         body = Decision(verdict=verdict, comment="seen", content_version=version, digest=row.digest)
-        user = self.houses[0].read(lambda reader: require_user(reader, who))
+        user = self.scenarios[0].read(lambda reader: require_user(reader, who))
         person = Person(user.id, who, frozenset({"reviewer"}), "web", "password", 0)
         return Move(
             lambda at: at.write(lambda tx: at.service.decisions.decide(tx, row.id, person, body, Seen())),
@@ -195,17 +197,17 @@ class Machine(RuleBasedStateMachine):
 
     def withdrawing(self, number: int, agent: str) -> Move:
         request, own = self.id_of(number), self.world.asks[number].agent == agent
-        by = self.houses[0].read(lambda reader: agent_named(reader, agent))
+        by = self.scenarios[0].read(lambda reader: agent_named(reader, agent))
         return Move(
             lambda at: at.write(lambda tx: at.service.withdrawals.by_agent(tx, request, by, "")),
             lambda world: world.withdraw(number, own=own),
         )
 
     def claiming(self, number: int, session: str, claim: str) -> Move:
-        row, ask = self.houses[0].row(self.id_of(number)), self.world.asks[number]
+        row, ask = self.scenarios[0].row(self.id_of(number)), self.world.asks[number]
         tool, version, name = ask.tool, ask.version, f"{claim}-{number}"
         body = Claim(claim_id=name, session=session, tool_hash=row.tool_hash, digest=row.digest)
-        at_ = self.houses[0].installation()
+        at_ = self.scenarios[0].installation()
         return Move(
             lambda at: at.write(lambda tx: at.service.claims.claim(tx, at_, row.id, body)),
             lambda world: world.claim(number, session, name, tool, version),
@@ -213,14 +215,14 @@ class Machine(RuleBasedStateMachine):
         )
 
     def renewing(self, number: int, claim: str) -> Move:
-        request, at_, name = self.id_of(number), self.houses[0].installation(), f"{claim}-{number}"
+        request, at_, name = self.id_of(number), self.scenarios[0].installation(), f"{claim}-{number}"
         return Move(
             lambda at: at.write(lambda tx: at.service.claims.renew(tx, at_, request, name)),
             lambda world: world.renew(number, name),
         )
 
     def reporting(self, number: int, claim: str, outcome: str) -> Move:
-        request, at_, name = self.id_of(number), self.houses[0].installation(), f"{claim}-{number}"
+        request, at_, name = self.id_of(number), self.scenarios[0].installation(), f"{claim}-{number}"
         body = Outcome(claim_id=name, outcome=outcome)  # type: ignore[arg-type]
         return Move(
             lambda at: at.write(lambda tx: at.service.claims.report(tx, at_, request, body)),
@@ -228,7 +230,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     def settling(self, number: int, who: str, truth: str) -> Move:
-        request, person = self.id_of(number), self.houses[0].person(who)
+        request, person = self.id_of(number), self.scenarios[0].person(who)
         return Move(
             lambda at: at.write(lambda tx: at.service.settlements.settle(tx, request, person, truth, "looked")),  # type: ignore[arg-type]
             lambda world: world.settle(number, who, truth),
@@ -347,9 +349,9 @@ class Machine(RuleBasedStateMachine):
         self.at(0)
         ready = threading.Barrier(2)
 
-        def run(move: Move, house: House) -> tuple[object, ...]:
+        def run(move: Move, scenario: Scenario) -> tuple[object, ...]:
             ready.wait()
-            return move.done(house)
+            return move.done(scenario)
 
         with ThreadPoolExecutor(2) as threads:
             tasks = [threads.submit(run, move, self.at(index)) for index, move in enumerate(moves)]
@@ -367,9 +369,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(detail=details, replica=some)
     def one_that_dies_before_its_commit(self, detail: tuple[Any, ...], replica: int) -> None:
-        move, house = self.move(*detail), self.at(replica)
+        move, scenario = self.move(*detail), self.at(replica)
         expected = move.say(copy.deepcopy(self.world))
-        answer = move.done(doomed(house))
+        answer = move.done(doomed(scenario))
         assert answer == ("Died",) or answered(expected, answer)
 
     @rule(detail=details, replica=some)
@@ -382,7 +384,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(replica=some)
     def restart(self, replica: int) -> None:
-        self.houses[replica % len(self.houses)] = self.process()
+        self.scenarios[replica % len(self.scenarios)] = self.process()
 
     @rule(seconds=st.sampled_from([1, 29, 30, 61, COOL_DOWN, REPLAY + 1, TTL + 1]))
     def later(self, seconds: int) -> None:
@@ -394,8 +396,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(session=sessions, tool=st.integers(0, 1))
     def redefine(self, session: str, tool: int) -> None:
-        house = self.at(0)
-        house.register(house.tool(description=DESCRIPTIONS[tool]), session=session)
+        scenario = self.at(0)
+        scenario.register(scenario.tool(description=DESCRIPTIONS[tool]), session=session)
         self.world.serves[session] = tool
 
     @rule(refused=st.booleans())
@@ -405,24 +407,24 @@ class Machine(RuleBasedStateMachine):
     @rule(agent=agents, often=st.integers(0, 3))
     def an_agent_is_revoked(self, agent: str, often: int) -> None:
         if often == 0 and agent in self.world.agents:
-            house = self.at(0)
-            row = house.read(lambda reader: agent_named(reader, agent))
-            house.write(lambda tx: house.service.principals.revoke(tx, "test", "agent", row))
+            scenario = self.at(0)
+            row = scenario.read(lambda reader: agent_named(reader, agent))
+            scenario.write(lambda tx: scenario.service.principals.revoke(tx, "test", "agent", row))
             self.world.agents.discard(agent)
 
     @rule(who=people, often=st.integers(0, 3))
     def a_reviewer_leaves(self, who: str, often: int) -> None:
         if often == 0 and who in self.world.reviewers:
-            house = self.at(0)
-            user = house.read(lambda reader: require_user(reader, who))
-            house.write(lambda tx: house.service.people.disable(tx, user.id, "test"))
+            scenario = self.at(0)
+            user = scenario.read(lambda reader: require_user(reader, who))
+            scenario.write(lambda tx: scenario.service.people.disable(tx, user.id, "test"))
             self.world.reviewers.discard(who)
 
     @rule(which=some, session=sessions)
     def another_installation_has_no_say(self, which: int, session: str) -> None:
         if self.world.asks:
             number = which % len(self.world.asks)
-            row, other = self.houses[0].row(self.id_of(number)), self.houses[0].installation(label="spare")
+            row, other = self.scenarios[0].row(self.id_of(number)), self.scenarios[0].installation(label="spare")
             body = Claim(claim_id="claim-0009", session=session, tool_hash=row.tool_hash, digest=row.digest)
             move = Move(
                 lambda at: at.write(lambda tx: at.service.claims.claim(tx, other, row.id, body)),
@@ -443,7 +445,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         assert all(len(claims) == 1 for claims in self.ran.values()), f"{self.ran}"
-        rows = self.houses[0].rows
+        rows = self.scenarios[0].rows
         assert rows("SELECT call_key FROM request WHERE attach_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1") == []
         assert rows("SELECT id FROM request WHERE (attach_key IS NULL) = (state IN " + str(tuple(OPEN)) + ")") == []
 
@@ -451,7 +453,7 @@ class Machine(RuleBasedStateMachine):
     def whatever_ran_was_approved_in_time_by_enough_people(self) -> None:
         if not hasattr(self, "world"):
             return
-        ran = self.houses[0].rows(
+        ran = self.scenarios[0].rows(
             "SELECT e.id, r.quorum, count(DISTINCT d.user_id) AS voters, max(d.decided_at) AS decided,"
             " min(r.expires_at) AS expires, min(r.execute_by) AS execute_by, min(e.claimed_at) AS claimed"
             " FROM execution e JOIN permission p ON p.id = e.permission_id"
@@ -460,7 +462,7 @@ class Machine(RuleBasedStateMachine):
             " AND d.verdict = 'approve' AND d.content_version = r.content_version AND d.digest = r.digest"
             " GROUP BY e.id, r.quorum"
         )
-        ((executions,),) = self.houses[0].rows("SELECT count(*) AS n FROM execution")
+        ((executions,),) = self.scenarios[0].rows("SELECT count(*) AS n FROM execution")
         assert len(ran) == executions, "each is of a permission for this content"
         for _, quorum, voters, decided, expires, execute_by, claimed in ran:
             assert voters >= quorum
@@ -470,22 +472,24 @@ class Machine(RuleBasedStateMachine):
     def what_has_ended_stays_ended(self) -> None:
         if not hasattr(self, "world"):
             return
-        for status in self.houses[0].read(self.statuses):
+        for status in self.scenarios[0].read(self.statuses):
             state = status.state.value
             assert self.ended.get(status.id, state) == state, f"{self.ended[status.id]} became {state}"
             if state not in OPEN:
                 self.ended[status.id] = state
 
     def statuses(self, reader: Reader) -> list[RequestStatus]:
-        of = self.houses[0].service.statuses.of
+        of = self.scenarios[0].service.statuses.of
         return [of(row, reader.now) for row in reader.all(EVERY)]
 
     def check_chain(self) -> None:
         """Every change is on record, in an order that the table of moves allows."""
-        house = self.houses[0]
-        house.check_record()
+        scenario = self.scenarios[0]
+        scenario.check_record()
         for ask in self.world.asks:
-            told = [kind.removeprefix("request.") for kind in house.events(ask.id or "") if kind.startswith("request.")]
+            told = [
+                kind.removeprefix("request.") for kind in scenario.events(ask.id or "") if kind.startswith("request.")
+            ]
             states = ["pending", *(word for word in told[1:] if word != "revised")]
             assert told[0] == "filed"
             assert all(to in TABLE[state] for state, to in itertools.pairwise(states)), told
@@ -497,9 +501,9 @@ class Machine(RuleBasedStateMachine):
         self.clock.forward(0.001)
         self.world.now = self.clock.now()
 
-    def at(self, replica: int) -> House:
+    def at(self, replica: int) -> Scenario:
         self.world.now = self.clock.now()
-        return self.houses[replica % len(self.houses)]
+        return self.scenarios[replica % len(self.scenarios)]
 
     def id_of(self, number: int) -> str:
         request_id = self.world.asks[number].id
@@ -518,7 +522,7 @@ class Machine(RuleBasedStateMachine):
             self.ran.setdefault(number, set()).add(claim)
 
     def table(self) -> list[tuple[Any, ...]]:
-        return self.houses[0].rows("SELECT id, state, content_version FROM request ORDER BY id")
+        return self.scenarios[0].rows("SELECT id, state, content_version FROM request ORDER BY id")
 
     def shows(self, world: World) -> bool:
         told = {(ask.id, ask.state, ask.version) for ask in world.asks}
@@ -535,12 +539,14 @@ def answered(expected: tuple[object, ...], answer: tuple[object, ...]) -> bool:
     return (ask.id, *how) == answer[1:]  # type: ignore[attr-defined]
 
 
-def machine_of(fresh: Callable[[ExitStack], str], open_house: Callable[..., House]) -> type[Machine]:
-    return type("Machine", (Machine,), {"fresh": staticmethod(fresh), "open_house": staticmethod(open_house)})
+def machine_of(fresh: Callable[[ExitStack], str], open_scenario: Callable[..., Scenario]) -> type[Machine]:
+    return type("Machine", (Machine,), {"fresh": staticmethod(fresh), "open_scenario": staticmethod(open_scenario)})
 
 
-def prove(fresh: Callable[[ExitStack], str], open_house: Callable[..., House], *, examples: int, steps: int) -> None:
-    machine = machine_of(fresh, open_house)
+def prove(
+    fresh: Callable[[ExitStack], str], open_scenario: Callable[..., Scenario], *, examples: int, steps: int
+) -> None:
+    machine = machine_of(fresh, open_scenario)
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -584,8 +590,8 @@ SLOW_ON_POSTGRES = pytest.mark.parametrize(
     ],
     indirect=["fresh"],
 )
-def test_p1_p2_p3_any_order_of_moves_keeps_the_promises(fresh, open_house, examples, steps):
-    prove(fresh, open_house, examples=examples, steps=steps)
+def test_p1_p2_p3_any_order_of_moves_keeps_the_promises(fresh, open_scenario, examples, steps):
+    prove(fresh, open_scenario, examples=examples, steps=steps)
 
 
 def check(machine: Machine) -> None:
@@ -596,8 +602,8 @@ def check(machine: Machine) -> None:
 
 
 @SLOW_ON_POSTGRES
-def test_p1_p2_p3_whatever_comes_between_two_steps_of_a_call(fresh, open_house):
-    machine = machine_of(fresh, open_house)()
+def test_p1_p2_p3_whatever_comes_between_two_steps_of_a_call(fresh, open_scenario):
+    machine = machine_of(fresh, open_scenario)()
     machine.build()
     call = itertools.count(1)
     for what, turn, _ in itertools.product(INTERVENTIONS, range(3), range(2)):
@@ -611,8 +617,8 @@ def test_p1_p2_p3_whatever_comes_between_two_steps_of_a_call(fresh, open_house):
 
 
 @SLOW_ON_POSTGRES
-def test_p1_p3_rivals_at_every_step_of_a_call(fresh, open_house):
-    machine = machine_of(fresh, open_house)()
+def test_p1_p3_rivals_at_every_step_of_a_call(fresh, open_scenario):
+    machine = machine_of(fresh, open_scenario)()
     machine.build()
     for number in range(1, 17):
         machine.rivals(number, SESSIONS[number % 2], AGENTS[0], PEOPLE[number // 2 % 3], "failed")

@@ -43,149 +43,149 @@ def recorder():
 
 
 @pytest.fixture
-async def house(open_house, database_url, recorder):
-    house = open_house(database_url, notifiers=(recorder,))
-    house.build()
-    house.service.database.start()
-    yield house
-    house.service.database.stop()
+async def scenario(open_scenario, database_url, recorder):
+    scenario = open_scenario(database_url, notifiers=(recorder,))
+    scenario.build()
+    scenario.service.database.start()
+    yield scenario
+    scenario.service.database.stop()
 
 
-async def send(house) -> int:
-    return await house.service.sender.send_due()
+async def send(scenario) -> int:
+    return await scenario.service.sender.send_due()
 
 
-async def test_a_request_is_announced_once_and_its_end_is_told(house, recorder):
-    request_id = house.file().request_id
-    assert await send(house) == 1
-    house.decide(request_id, "deny", comment="no")
-    assert await send(house) == 1
-    assert await send(house) == 0
+async def test_a_request_is_announced_once_and_its_end_is_told(scenario, recorder):
+    request_id = scenario.file().request_id
+    assert await send(scenario) == 1
+    scenario.decide(request_id, "deny", comment="no")
+    assert await send(scenario) == 1
+    assert await send(scenario) == 0
     assert recorder.told == [("announce", request_id, "pending"), ("update", request_id, "denied")]
 
 
-async def test_several_changes_before_it_is_sent_are_one_update_that_says_the_truth(house, recorder):
-    request_id = house.file().request_id
-    house.clock.forward(0.1)
-    house.decide(request_id)
-    house.claim(request_id)
-    while await send(house):
+async def test_several_changes_before_it_is_sent_are_one_update_that_says_the_truth(scenario, recorder):
+    request_id = scenario.file().request_id
+    scenario.clock.forward(0.1)
+    scenario.decide(request_id)
+    scenario.claim(request_id)
+    while await send(scenario):
         pass
     assert recorder.told == [("announce", request_id, "executing"), ("update", request_id, "executing")]
 
 
-async def test_p4_a_change_while_the_announcement_is_being_retried_is_still_told(house, recorder):
+async def test_p4_a_change_while_the_announcement_is_being_retried_is_still_told(scenario, recorder):
     """Nothing that waits stands for a message of another kind, which may have nothing left to say."""
-    request_id = house.file().request_id
+    request_id = scenario.file().request_id
     recorder.error = NotDelivered("away")
-    await send(house)
-    house.clock.forward(0.1)
-    house.decide(request_id, "deny", comment="no")
+    await send(scenario)
+    scenario.clock.forward(0.1)
+    scenario.decide(request_id, "deny", comment="no")
     recorder.error = None
     for _ in range(2):
-        house.clock.forward(10)
-        await send(house)
+        scenario.clock.forward(10)
+        await send(scenario)
     assert recorder.told[-1] == ("update", request_id, "denied")
 
 
-async def test_of_what_no_notifier_heard_there_is_no_update(house, recorder):
-    request_id = house.file().request_id
-    house.run("DELETE FROM delivery")
-    house.decide(request_id)
-    assert await send(house) == 0
+async def test_of_what_no_notifier_heard_there_is_no_update(scenario, recorder):
+    request_id = scenario.file().request_id
+    scenario.run("DELETE FROM delivery")
+    scenario.decide(request_id)
+    assert await send(scenario) == 0
 
 
-async def test_what_was_rolled_back_is_never_sent(house, recorder):
-    request_id = house.file().request_id
-    await send(house)
+async def test_what_was_rolled_back_is_never_sent(scenario, recorder):
+    request_id = scenario.file().request_id
+    await send(scenario)
 
     def work(tx):
         tx.tell(REPLY, request_id)
         raise NotPossible("no")
 
     with pytest.raises(NotPossible):
-        house.write(work)
-    assert await send(house) == 0
+        scenario.write(work)
+    assert await send(scenario) == 0
 
 
-async def test_a_message_that_did_not_arrive_comes_again_later_under_the_same_id(house, recorder):
-    house.file()
+async def test_a_message_that_did_not_arrive_comes_again_later_under_the_same_id(scenario, recorder):
+    scenario.file()
     recorder.error = NotDelivered("the receiver answered 503", after=100.0)
-    assert await send(house) == 1
-    assert await send(house) == 0, "not before it was asked to"
-    house.clock.forward(101)
+    assert await send(scenario) == 1
+    assert await send(scenario) == 0, "not before it was asked to"
+    scenario.clock.forward(101)
     recorder.error = None
-    assert await send(house) == 1
+    assert await send(scenario) == 1
     assert len(set(recorder.ids)) == 1
     assert len(recorder.told) == 1
 
 
-async def test_of_one_request_nothing_overtakes_what_did_not_arrive_yet(house, recorder):
-    request_id = house.file().request_id
+async def test_of_one_request_nothing_overtakes_what_did_not_arrive_yet(scenario, recorder):
+    request_id = scenario.file().request_id
     recorder.error = NotDelivered("away")
-    await send(house)
-    house.clock.forward(0.1)
-    house.decide(request_id)
-    house.file(house.filing({"order_id": 8, "amount_cents": 1}))
+    await send(scenario)
+    scenario.clock.forward(0.1)
+    scenario.decide(request_id)
+    scenario.file(scenario.filing({"order_id": 8, "amount_cents": 1}))
     recorder.error = None
-    await send(house)
+    await send(scenario)
     assert [told[1] == request_id for told in recorder.told] == [False]
-    house.clock.forward(10)
-    await send(house)
+    scenario.clock.forward(10)
+    await send(scenario)
     assert [verb for verb, of, _ in recorder.told if of == request_id] == ["announce"]
-    await send(house)
+    await send(scenario)
     assert [verb for verb, of, _ in recorder.told if of == request_id] == ["announce", "update"]
 
 
-async def test_p4_a_message_whose_sender_died_is_sent_by_another(house, recorder):
-    house.file()
-    (taken,) = house.write(house.service.outbox.take)
-    assert await send(house) == 0
-    house.clock.forward(61)
-    assert await send(house) == 1
-    house.write(lambda tx: house.service.outbox.failed(tx, taken, "too late"))
-    assert house.read(outbox.unsent) == [], "who lost the lease has no say"
+async def test_p4_a_message_whose_sender_died_is_sent_by_another(scenario, recorder):
+    scenario.file()
+    (taken,) = scenario.write(scenario.service.outbox.take)
+    assert await send(scenario) == 0
+    scenario.clock.forward(61)
+    assert await send(scenario) == 1
+    scenario.write(lambda tx: scenario.service.outbox.failed(tx, taken, "too late"))
+    assert scenario.read(outbox.unsent) == [], "who lost the lease has no say"
 
 
-async def test_what_cannot_arrive_is_dead_until_a_person_has_it_sent_again(house, recorder):
-    house.file()
+async def test_what_cannot_arrive_is_dead_until_a_person_has_it_sent_again(scenario, recorder):
+    scenario.file()
     recorder.error = Undeliverable("it wants no more")
-    await send(house)
-    house.clock.forward(DAY)
-    assert await send(house) == 0
-    (row,) = house.read(outbox.unsent)
-    assert (row.error, row.dead_at is not None, house.read(outbox.dead)) == ("it wants no more", True, 1)
+    await send(scenario)
+    scenario.clock.forward(DAY)
+    assert await send(scenario) == 0
+    (row,) = scenario.read(outbox.unsent)
+    assert (row.error, row.dead_at is not None, scenario.read(outbox.dead)) == ("it wants no more", True, 1)
     recorder.error = None
-    house.write(lambda tx: house.service.outbox.again(tx, row.id, "user:ann"))
-    assert house.events(f"delivery:{row.id}") == ["delivery.retried"]
-    assert await send(house) == 1
+    scenario.write(lambda tx: scenario.service.outbox.again(tx, row.id, "user:ann"))
+    assert scenario.events(f"delivery:{row.id}") == ["delivery.retried"]
+    assert await send(scenario) == 1
     with pytest.raises(NotPossible):
-        house.write(lambda tx: house.service.outbox.again(tx, row.id, "user:ann"))
+        scenario.write(lambda tx: scenario.service.outbox.again(tx, row.id, "user:ann"))
 
 
-async def test_after_a_day_nobody_tries_any_more(house, recorder):
-    house.file()
+async def test_after_a_day_nobody_tries_any_more(scenario, recorder):
+    scenario.file()
     recorder.error = NotDelivered("away")
     for _ in range(40):
-        await send(house)
-        house.clock.forward(3600)
-    assert house.read(outbox.dead) == 1
+        await send(scenario)
+        scenario.clock.forward(3600)
+    assert scenario.read(outbox.dead) == 1
     assert 24 <= len(recorder.ids) <= 26
 
 
-async def test_a_notifier_that_stumbles_hurts_nobody_else(house, recorder):
-    house.file()
+async def test_a_notifier_that_stumbles_hurts_nobody_else(scenario, recorder):
+    scenario.file()
     recorder.error = RuntimeError("a bug")
-    assert await send(house) == 1
-    (row,) = house.read(outbox.unsent)
+    assert await send(scenario) == 1
+    (row,) = scenario.read(outbox.unsent)
     assert row.error.startswith("RuntimeError")
 
 
-async def test_a_message_of_a_notifier_that_is_gone_is_dead(house, recorder):
-    house.file()
-    house.service.outbox.notifiers = {}
-    await send(house)
-    (row,) = house.read(outbox.unsent)
+async def test_a_message_of_a_notifier_that_is_gone_is_dead(scenario, recorder):
+    scenario.file()
+    scenario.service.outbox.notifiers = {}
+    await send(scenario)
+    (row,) = scenario.read(outbox.unsent)
     assert (row.error, row.dead_at is not None) == ("recorder is not set up any more", True)
 
 
@@ -218,56 +218,56 @@ class Copies:
 
 
 @pytest.fixture
-async def copies(house):
+async def copies(scenario):
     made = Copies()
-    house.service.outbox.notifiers = {"copies": made}
+    scenario.service.outbox.notifiers = {"copies": made}
     return made
 
 
-async def rest(house):
-    while await send(house):
+async def rest(scenario):
+    while await send(scenario):
         pass
 
 
-async def test_a_copy_that_fails_is_tried_again_alone_and_nobody_else_hears_it_twice(house, copies):
+async def test_a_copy_that_fails_is_tried_again_alone_and_nobody_else_hears_it_twice(scenario, copies):
     copies.failing = {"b": NotDelivered("away")}
-    house.file()
+    scenario.file()
     for _ in range(5):
-        await rest(house)
-        house.clock.forward(60)
+        await rest(scenario)
+        scenario.clock.forward(60)
     assert sorted(copies.said) == [("announce", "a"), ("announce", "c")]
     copies.failing = {}
-    house.clock.forward(900)
-    await rest(house)
+    scenario.clock.forward(900)
+    await rest(scenario)
     assert sorted(copies.said) == [("announce", place) for place in "abc"]
 
 
-async def test_a_copy_that_cannot_be_reached_is_a_dead_letter_of_its_own_and_the_next_update_goes_on(house, copies):
-    request_id = house.file().request_id
-    await rest(house)
+async def test_a_copy_that_cannot_be_reached_is_a_dead_letter_of_its_own_and_the_next_update_goes_on(scenario, copies):
+    request_id = scenario.file().request_id
+    await rest(scenario)
     copies.failing = {"b": Undeliverable("gone")}
-    house.service.outbox.notifiers["copies"].said.clear()
-    house.write(lambda tx: tx.tell(REPLY, request_id))
-    await rest(house)
-    ((target, error),) = [(row.target, row.error) for row in house.read(outbox.unsent)]
+    scenario.service.outbox.notifiers["copies"].said.clear()
+    scenario.write(lambda tx: tx.tell(REPLY, request_id))
+    await rest(scenario)
+    ((target, error),) = [(row.target, row.error) for row in scenario.read(outbox.unsent)]
     assert (target, error) == ("b", "gone") and len(copies.said) == 2
     copies.failing = {}
-    house.decide(request_id)
-    await rest(house)
+    scenario.decide(request_id)
+    await rest(scenario)
     assert sorted(copies.said)[-3:] == [("update", place) for place in "abc"]
 
 
-async def test_an_update_that_arrives_makes_up_for_the_dead_ones_before_it(house, copies):
-    request_id = house.file().request_id
-    await rest(house)
+async def test_an_update_that_arrives_makes_up_for_the_dead_ones_before_it(scenario, copies):
+    request_id = scenario.file().request_id
+    await rest(scenario)
     copies.failing = {"b": Undeliverable("gone")}
-    house.decide(request_id)
-    await rest(house)
-    assert house.read(outbox.dead) == 1
+    scenario.decide(request_id)
+    await rest(scenario)
+    assert scenario.read(outbox.dead) == 1
     copies.failing = {}
-    house.claim(request_id)
-    await rest(house)
-    assert house.read(outbox.dead) == 0
+    scenario.claim(request_id)
+    await rest(scenario)
+    assert scenario.read(outbox.dead) == 0
 
 
 def test_the_wait_doubles_up_to_a_quarter_of_an_hour():
@@ -275,9 +275,9 @@ def test_the_wait_doubles_up_to_a_quarter_of_an_hour():
         assert longest / 2 <= outbox.wait(attempt) <= longest
 
 
-def test_without_notifiers_nothing_is_written(open_house, database_url):
-    house = open_house(database_url)
-    house.build()
-    house.file()
-    assert house.rows("SELECT count(*) FROM delivery") == [(0,)]
-    house.service.database.stop()
+def test_without_notifiers_nothing_is_written(open_scenario, database_url):
+    scenario = open_scenario(database_url)
+    scenario.build()
+    scenario.file()
+    assert scenario.rows("SELECT count(*) FROM delivery") == [(0,)]
+    scenario.service.database.stop()

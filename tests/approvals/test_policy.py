@@ -50,25 +50,28 @@ class Changeable(DefaultPolicy):
 
 
 @pytest.fixture
-def ruled(house):
-    """The house under a policy that tests change."""
+def ruled(scenario):
+    """The scenario under a policy that tests change."""
     rule = Changeable()
-    database = database_at(house.url, house.clock)
-    house.service = Service(
-        database, house.service.keyring, house.service.public_url, policy=rule, allowance=Allowance(None, None)
+    database = database_at(scenario.url, scenario.clock)
+    scenario.service = Service(
+        database, scenario.service.keyring, scenario.service.public_url, policy=rule, allowance=Allowance(None, None)
     )
-    yield house, rule
+    yield scenario, rule
     database.stop()
 
 
 def test_p1_an_allowed_write_is_filed_recorded_and_claimed_like_any_other(ruled):
-    house, rule = ruled
+    scenario, rule = ruled
     rule.action = Action.ALLOW
-    filed = house.file()
-    assert (house.row(filed.request_id).state, house.row(filed.request_id).decided_by) == ("approved", "rule rule-1")
-    assert house.claim(filed.request_id) is None
-    house.report(filed.request_id)
-    assert house.events(filed.request_id) == [
+    filed = scenario.file()
+    assert (scenario.row(filed.request_id).state, scenario.row(filed.request_id).decided_by) == (
+        "approved",
+        "rule rule-1",
+    )
+    assert scenario.claim(filed.request_id) is None
+    scenario.report(filed.request_id)
+    assert scenario.events(filed.request_id) == [
         "request.filed",
         "request.approved",
         "request.executing",
@@ -77,31 +80,31 @@ def test_p1_an_allowed_write_is_filed_recorded_and_claimed_like_any_other(ruled)
 
 
 def test_p1_a_denied_write_is_filed_and_told_why(ruled):
-    house, rule = ruled
+    scenario, rule = ruled
     rule.action = Action.DENY
-    filed = house.file()
-    status = house.status(filed.request_id)
+    filed = scenario.file()
+    status = scenario.status(filed.request_id)
     assert (status.state, status.comment, status.decided_by) == ("denied", "not on Fridays", "rule rule-1")
-    assert house.file().request_id == filed.request_id
+    assert scenario.file().request_id == filed.request_id
 
 
 def test_p1_the_claim_refuses_what_the_policy_denies_by_now(ruled):
-    house, rule = ruled
-    filed = house.file()
-    house.decide(filed.request_id)
+    scenario, rule = ruled
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
     rule.action = Action.DENY
-    refused = house.claim(filed.request_id)
+    refused = scenario.claim(filed.request_id)
     assert "refuses it by now" in refused.detail
-    assert house.row(filed.request_id).state == "revoked"
+    assert scenario.row(filed.request_id).state == "revoked"
 
 
 def test_every_version_of_the_policy_that_judged_is_kept_once(ruled):
-    house, rule = ruled
+    scenario, rule = ruled
     for action in (Action.REQUIRE_APPROVAL, Action.ALLOW, Action.REQUIRE_APPROVAL):
         rule.action = action
         for order in range(2):
-            house.file(house.filing({"order_id": len(action) * 10 + order, "amount_cents": 1}))
-    connection = house.service.database.connect()
+            scenario.file(scenario.filing({"order_id": len(action) * 10 + order, "amount_cents": 1}))
+    connection = scenario.service.database.connect()
     kept = connection.execute("SELECT hash, text FROM policy_version").fetchall()
     connection.close()
     assert len(kept) == 2

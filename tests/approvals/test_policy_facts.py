@@ -25,10 +25,10 @@ def rows(count, **more):
 
 
 @pytest.fixture
-def ruled(house):
+def ruled(scenario):
     def rule(text):
-        house.service.policy.present = read(text, house.read(house.service.registry.known_tools))
-        return house
+        scenario.service.policy.present = read(text, scenario.read(scenario.service.registry.known_tools))
+        return scenario
 
     return rule
 
@@ -47,47 +47,47 @@ def ruled(house):
     ],
 )
 def test_p5_a_rule_over_facts_lets_pass_what_it_can_read_and_holds_the_rest(ruled, preview, state, rule, risk):
-    house = ruled(RULES)
-    row = house.row(house.file(house.filing(preview=preview)).request_id)
+    scenario = ruled(RULES)
+    row = scenario.row(scenario.file(scenario.filing(preview=preview)).request_id)
     assert (row.state, row.rule, row.risk) == (state, rule, risk)
 
 
 def test_the_facts_that_a_rule_looked_at_are_kept_with_the_request(ruled):
-    house = ruled(RULES)
-    row = house.row(house.file(house.filing(preview=rows(101))).request_id)
+    scenario = ruled(RULES)
+    row = scenario.row(scenario.file(scenario.filing(preview=rows(101))).request_id)
     assert json.loads(row.facts)["facts.rows"] == 101
 
 
 def test_p1_a_claim_is_judged_by_the_effect_that_was_approved(ruled):
-    house = ruled(RULES)
-    filed = house.file(house.filing(preview=rows(101)))
-    house.decide(filed.request_id)
+    scenario = ruled(RULES)
+    filed = scenario.file(scenario.filing(preview=rows(101)))
+    scenario.decide(filed.request_id)
     ruled(RULES.replace("require_approval", "deny, reason: too much"))
-    assert isinstance(house.claim(filed.request_id), NotPossible)
-    assert house.status(filed.request_id).state == "revoked"
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
+    assert scenario.status(filed.request_id).state == "revoked"
 
 
 def test_p1_nobody_approves_without_the_preview_that_a_rule_requires(ruled):
-    house = ruled(SURE)
-    failing = house.file(house.filing(no_preview="the database is away"))
+    scenario = ruled(SURE)
+    failing = scenario.file(scenario.filing(no_preview="the database is away"))
     with pytest.raises(NotPossible, match="Rule sure asks for a preview, and there is none: the database is away"):
-        house.decide(failing.request_id)
-    house.file(house.filing(preview=rows(1)))
-    house.decide(failing.request_id)
-    assert house.status(failing.request_id).state == "approved"
+        scenario.decide(failing.request_id)
+    scenario.file(scenario.filing(preview=rows(1)))
+    scenario.decide(failing.request_id)
+    assert scenario.status(failing.request_id).state == "approved"
 
 
 def test_what_requires_a_preview_can_be_denied_without_one(ruled):
-    house = ruled(SURE)
-    filed = house.file()
-    house.decide(filed.request_id, "deny", comment="nobody knows what it does")
-    assert house.status(filed.request_id).state == "denied"
+    scenario = ruled(SURE)
+    filed = scenario.file()
+    scenario.decide(filed.request_id, "deny", comment="nobody knows what it does")
+    assert scenario.status(filed.request_id).state == "denied"
 
 
 def test_a_rule_takes_over_what_the_defaults_require(ruled):
-    house = ruled("version: 1\ndefaults: {require: {preview: true}}\nrules: [{id: r, action: require_approval}]")
+    scenario = ruled("version: 1\ndefaults: {require: {preview: true}}\nrules: [{id: r, action: require_approval}]")
     with pytest.raises(NotPossible, match="Rule r asks for a preview"):
-        house.decide(house.file().request_id)
+        scenario.decide(scenario.file().request_id)
 
 
 @pytest.mark.parametrize("said", ["{preview: false}", "{}", "{prewiew: true}"])
@@ -112,12 +112,12 @@ examples:
 
 
 def test_a_replay_judges_by_the_effect_that_was_filed(ruled):
-    house = ruled(RULES)
+    scenario = ruled(RULES)
     small, large = (
-        house.file(house.filing({"order_id": count}, preview=rows(count))).request_id for count in (50, 500)
+        scenario.file(scenario.filing({"order_id": count}, preview=rows(count))).request_id for count in (50, 500)
     )
     other = read(RULES.replace("100", "10"), [])
-    found = replay.replay(house.service.database.read_now, house.service.registry, other, 0)
+    found = replay.replay(scenario.service.database.read_now, scenario.service.registry, other, 0)
     again = {one.row.id: one for one in found}
     assert (again[small].was.action, again[small].would_be.action) == (Action.ALLOW, Action.REQUIRE_APPROVAL)
     assert again[large].changed is False

@@ -34,19 +34,19 @@ rules:
 OTHER = RULES.replace("< 500", "< 900").replace("quorum: 2", "quorum: 3")
 
 
-def replayed(house, text, since=3600, limit=None):
+def replayed(scenario, text, since=3600, limit=None):
     """{request: Again}"""
-    database = house.service.database
-    policy = read(text, house.read(house.service.registry.known_tools))
-    since = house.clock.now() - since * SECOND
-    found = replay.replay(database.read_now, house.service.registry, policy, since, limit)
+    database = scenario.service.database
+    policy = read(text, scenario.read(scenario.service.registry.known_tools))
+    since = scenario.clock.now() - since * SECOND
+    found = replay.replay(database.read_now, scenario.service.registry, policy, since, limit)
     return {again.row.id: again for again in found}
 
 
 @pytest.fixture
-def ruled(house):
-    house.service.policy.present = read(RULES, house.read(house.service.registry.known_tools))
-    return house
+def ruled(scenario):
+    scenario.service.policy.present = read(RULES, scenario.read(scenario.service.registry.known_tools))
+    return scenario
 
 
 def test_what_a_call_was_judged_by_is_kept_whole():
@@ -85,10 +85,10 @@ def test_what_a_call_was_judged_by_is_kept_whole():
     assert snapshot.load(Row(row, snapshot=snapshot.dump(unknown)), schema) == unknown
 
 
-def compare(house, calls):
+def compare(scenario, calls):
     """`explain`, replay and the service say the same of each call; the rules that judged."""
     random_calls = random.Random(7)  # noqa: S311
-    policy = house.service.policy.present
+    policy = scenario.service.policy.present
     known = []
     for number in range(calls):
         amount = random_calls.choice([0, -5, 1, 499, 500, 19_999, 50_000, random_calls.randint(-100, 99_999)])
@@ -97,12 +97,12 @@ def compare(house, calls):
             arguments.pop(random_calls.choice(["order_id", "amount_cents"]))
         hidden = random_calls.choice([0, 0, 0, 5])
         unidentified = {"assertion": None} if random_calls.random() < 0.2 else {}
-        filed = house.file(house.filing(arguments, hidden=hidden, **unidentified))
+        filed = scenario.file(scenario.filing(arguments, hidden=hidden, **unidentified))
         known.append(filed.request_id)
-    again = replayed(house, RULES)
+    again = replayed(scenario, RULES)
     assert again.keys() == set(known)
-    for row in house.read(lambda reader: [house.service.statuses.row(reader, name) for name in known]):
-        schema = house.read(lambda reader: house.service.registry.definition(reader, "shop", row.tool_hash))  # noqa: B023
+    for row in scenario.read(lambda reader: [scenario.service.statuses.row(reader, name) for name in known]):
+        schema = scenario.read(lambda reader: scenario.service.registry.definition(reader, "shop", row.tool_hash))  # noqa: B023
         explained = replay.said(policy.explain(snapshot.load(row, schema.input_schema)).judgement)
         service = replay.Said(row.action, row.rule, row.risk, row.quorum)
         assert again[row.id].would_be == explained == service == again[row.id].was

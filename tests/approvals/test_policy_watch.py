@@ -19,56 +19,56 @@ BROKEN = "version: 1\nrulez: []\n"
 
 
 @pytest.fixture
-async def ruled(database_url, open_house, tmp_path):
-    """A house whose policy is a file that says ASK, and its path."""
+async def ruled(database_url, open_scenario, tmp_path):
+    """A scenario whose policy is a file that says ASK, and its path."""
     path = tmp_path / "policy.yaml"
     path.write_text(ASK)
-    house = open_house(database_url, policy_file=PolicyFile(path))
-    house.build()
-    house.service.begin_policy()
-    house.service.database.start()
-    yield house, path
-    house.service.database.stop()
+    scenario = open_scenario(database_url, policy_file=PolicyFile(path))
+    scenario.build()
+    scenario.service.begin_policy()
+    scenario.service.database.start()
+    yield scenario, path
+    scenario.service.database.stop()
 
 
-async def look(house, times=2):
+async def look(scenario, times=2):
     """Whether it was news: a file is taken when two looks found the same."""
-    return [await house.service.policy_watch.look(house.service.policy) for _ in range(times)][-1]
+    return [await scenario.service.policy_watch.look(scenario.service.policy) for _ in range(times)][-1]
 
 
-def loads(house):
-    return [(row.hash, row.by) for row in house.read(versions.loads)]
+def loads(scenario):
+    return [(row.hash, row.by) for row in scenario.read(versions.loads)]
 
 
 async def test_what_the_file_says_anew_judges_the_next_call(ruled):
-    house, path = ruled
-    first = house.file()
+    scenario, path = ruled
+    first = scenario.file()
     path.write_text(DENY)
-    assert await look(house)
-    second = house.file(house.filing({"order_id": 7, "amount_cents": 1}))
-    rows = [house.row(filed.request_id) for filed in (first, second)]
+    assert await look(scenario)
+    second = scenario.file(scenario.filing({"order_id": 7, "amount_cents": 1}))
+    rows = [scenario.row(filed.request_id) for filed in (first, second)]
     assert [(row.action, row.rule, row.state) for row in rows] == [
         ("require_approval", "ask", "pending"),
         ("deny", "no", "denied"),
     ]
-    kept = dict(house.rows("SELECT hash, text FROM policy_version"))
+    kept = dict(scenario.rows("SELECT hash, text FROM policy_version"))
     assert [kept[row.policy_hash] for row in rows] == [ASK, DENY]
 
 
 async def test_each_coming_into_force_is_on_record_once_with_its_event(ruled):
-    house, path = ruled
+    scenario, path = ruled
     path.write_text(DENY)
-    await look(house, 4)
+    await look(scenario, 4)
     by = f"file:{path}"
-    names = [house.service.policy.hash, policy_hash_of(ASK)]
-    assert loads(house) == [(name, by) for name in names]
-    events = house.rows("SELECT subject, actor FROM audit_event WHERE kind = 'policy.loaded' ORDER BY id DESC")
+    names = [scenario.service.policy.hash, policy_hash_of(ASK)]
+    assert loads(scenario) == [(name, by) for name in names]
+    events = scenario.rows("SELECT subject, actor FROM audit_event WHERE kind = 'policy.loaded' ORDER BY id DESC")
     assert events == [(name, by) for name in names]
 
 
 @pytest.mark.parametrize("trouble", ["broken", "gone", "folder", "closed", "long", "bytes", "pipe"])
 async def test_p5_a_file_that_cannot_be_used_leaves_the_old_policy_in_force_and_says_so_once(ruled, caplog, trouble):
-    house, path = ruled
+    scenario, path = ruled
     if trouble == "closed" and os.getuid() == 0:
         pytest.skip("root reads everything")
     path.unlink()
@@ -86,59 +86,59 @@ async def test_p5_a_file_that_cannot_be_used_leaves_the_old_policy_in_force_and_
             path.write_bytes(b"\xff")
         case "pipe":
             os.mkfifo(path)
-    assert not await look(house, 5)
-    assert house.service.policy.text == ASK
-    assert house.service.policy.trouble is not None
+    assert not await look(scenario, 5)
+    assert scenario.service.policy.text == ASK
+    assert scenario.service.policy.trouble is not None
     if trouble == "pipe":
-        assert "no regular file" in house.service.policy.trouble.report
+        assert "no regular file" in scenario.service.policy.trouble.report
     (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "cannot be used" in said.getMessage()
-    assert len(loads(house)) == 1
-    assert house.row(house.file().request_id).policy_hash == policy_hash_of(ASK)
+    assert len(loads(scenario)) == 1
+    assert scenario.row(scenario.file().request_id).policy_hash == policy_hash_of(ASK)
 
 
 async def test_a_mended_file_ends_the_trouble_whether_it_says_the_same_or_something_new(ruled):
-    house, path = ruled
+    scenario, path = ruled
     for mended, news in ((ASK, False), (DENY, True)):
         path.write_text(BROKEN)
-        await look(house)
-        assert house.service.policy.trouble is not None
+        await look(scenario)
+        assert scenario.service.policy.trouble is not None
         path.write_text(mended)
-        assert await look(house) is news
-        assert house.service.policy.trouble is None
-        assert house.service.policy.text == mended
-    assert len(loads(house)) == 2
+        assert await look(scenario) is news
+        assert scenario.service.policy.trouble is None
+        assert scenario.service.policy.text == mended
+    assert len(loads(scenario)) == 2
 
 
 async def test_a_second_broken_content_is_said_too(ruled, caplog):
-    house, path = ruled
+    scenario, path = ruled
     for content in (BROKEN, BROKEN + "more: 1\n", ASK, BROKEN):
         path.write_text(content)
-        await look(house, 3)
+        await look(scenario, 3)
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 3
 
 
 async def test_p1_half_of_a_file_that_is_being_written_is_no_policy(ruled):
-    house, path = ruled
+    scenario, path = ruled
     for half in (DENY[:12], DENY.replace("no", "half"), DENY):
         path.write_text(half)
-        assert not await look(house, 1)
-        assert house.service.policy.text == ASK
-    assert await look(house, 1)
-    assert house.service.policy.text == DENY
+        assert not await look(scenario, 1)
+        assert scenario.service.policy.text == ASK
+    assert await look(scenario, 1)
+    assert scenario.service.policy.text == DENY
 
 
 async def test_p5_a_reader_that_crashes_leaves_the_old_policy_in_force(ruled, monkeypatch):
-    house, path = ruled
+    scenario, path = ruled
     path.write_text(DENY)
     monkeypatch.setattr("approvals.service.policies.watcher.read", lambda text, tools: 1 / 0)
-    assert not await look(house)
-    assert "ZeroDivisionError" in house.service.policy.trouble.report
-    assert house.service.policy.text == ASK
+    assert not await look(scenario)
+    assert "ZeroDivisionError" in scenario.service.policy.trouble.report
+    assert scenario.service.policy.text == ASK
 
 
 async def test_a_policy_that_cannot_be_put_on_record_does_not_come_into_force(ruled, monkeypatch):
-    house, path = ruled
+    scenario, path = ruled
     path.write_text(DENY)
 
     def away(*_):
@@ -147,14 +147,14 @@ async def test_a_policy_that_cannot_be_put_on_record_does_not_come_into_force(ru
     with monkeypatch.context() as patch:
         patch.setattr(versions, "load", away)
         with pytest.raises(Unavailable):
-            await look(house)
-    assert house.service.policy.text == ASK
-    assert await look(house, 1), "the next look tries again"
+            await look(scenario)
+    assert scenario.service.policy.text == ASK
+    assert await look(scenario, 1), "the next look tries again"
 
 
 async def test_a_transaction_that_meets_a_reload_halfway_names_what_judged_it(ruled):
-    house, _ = ruled
-    policies, old, new = house.service.policy, house.service.policy.present, read(DENY)
+    scenario, _ = ruled
+    policies, old, new = scenario.service.policy, scenario.service.policy.present, read(DENY)
 
     class Replaced:
         """Judges as the old policy, which is replaced meanwhile."""
@@ -166,7 +166,7 @@ async def test_a_transaction_that_meets_a_reload_halfway_names_what_judged_it(ru
             return old.judge(call)
 
     policies.present = Replaced()
-    row = house.row(house.file().request_id)
+    row = scenario.row(scenario.file().request_id)
     assert policies.present is new
     assert (row.rule, row.policy_hash) == ("ask", policy_hash(old))
 
@@ -181,76 +181,76 @@ FITTING = MISFIT.model_copy(update={"input_schema": {"type": "object", "properti
 
 
 async def test_a_file_that_fits_no_tool_is_tried_again_when_others_are_registered_and_said_once(ruled, caplog):
-    house, path = ruled
-    house.register(MISFIT)
+    scenario, path = ruled
+    scenario.register(MISFIT)
     path.write_text(TYPED)
-    assert not await look(house, 3)
-    house.register(MISFIT, house.tool(name="other"))
-    assert not await look(house, 3)
+    assert not await look(scenario, 3)
+    scenario.register(MISFIT, scenario.tool(name="other"))
+    assert not await look(scenario, 3)
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
-    house.register(FITTING)
-    assert await look(house, 1)
-    assert house.service.policy.trouble is None
+    scenario.register(FITTING)
+    assert await look(scenario, 1)
+    assert scenario.service.policy.trouble is None
 
 
-def restarted(house, path):
+def restarted(scenario, path):
     """A service that starts over the same database, with its policy."""
-    service = Service(house.service.database, house.service.keyring, "http://x", policy_file=PolicyFile(path))
+    service = Service(scenario.service.database, scenario.service.keyring, "http://x", policy_file=PolicyFile(path))
     service.begin_policy()
     return service
 
 
 async def test_p5_no_tool_that_is_registered_later_keeps_the_service_from_starting_and_its_calls_are_held(ruled):
-    house, path = ruled
+    scenario, path = ruled
     path.write_text(TYPED)
-    await look(house)
-    house.register(MISFIT)
-    house.service.policy.present = restarted(house, path).policy.present
-    row = house.row(house.file(house.filing({"size": "9"}, tool="new")).request_id)
+    await look(scenario)
+    scenario.register(MISFIT)
+    scenario.service.policy.present = restarted(scenario, path).policy.present
+    row = scenario.row(scenario.file(scenario.filing({"size": "9"}, tool="new")).request_id)
     assert (row.state, row.rule) == ("pending", "odd")
 
 
 async def test_p5_a_file_that_was_never_in_force_has_to_fit_every_tool_to_start_with(ruled):
-    house, path = ruled
-    house.register(MISFIT)
+    scenario, path = ruled
+    scenario.register(MISFIT)
     path.write_text(TYPED)
     with pytest.raises(Invalid, match="cannot be used"):
-        restarted(house, path)
+        restarted(scenario, path)
 
 
-async def test_replicas_that_load_the_same_file_make_one_record_of_it(ruled, open_house):
-    house, path = ruled
-    other = open_house(house.url, house.clock, house.keys, policy_file=PolicyFile(path))
+async def test_replicas_that_load_the_same_file_make_one_record_of_it(ruled, open_scenario):
+    scenario, path = ruled
+    other = open_scenario(scenario.url, scenario.clock, scenario.keys, policy_file=PolicyFile(path))
     other.service.begin_policy()
     other.service.database.start()
     try:
         path.write_text(DENY)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(look, house)
+            tasks.start_soon(look, scenario)
             tasks.start_soon(look, other)
-        assert house.service.policy.text == other.service.policy.text == DENY
-        assert len(loads(house)) == 2
+        assert scenario.service.policy.text == other.service.policy.text == DENY
+        assert len(loads(scenario)) == 2
     finally:
         other.service.database.stop()
 
 
-def test_p5_the_service_does_not_start_with_a_file_that_cannot_be_used(house, tmp_path):
+def test_p5_the_service_does_not_start_with_a_file_that_cannot_be_used(scenario, tmp_path):
     path = tmp_path / "policy.yaml"
     for content in (None, BROKEN, ""):
         if content is not None:
             path.write_text(content)
-        service = Service(house.service.database, house.service.keyring, "http://x", policy_file=PolicyFile(path))
+        service = Service(scenario.service.database, scenario.service.keyring, "http://x", policy_file=PolicyFile(path))
         with pytest.raises(Invalid, match="cannot be used") as refused:
             service.begin_policy()
         assert str(path) in refused.value.detail
-    assert not house.read(versions.loads)
+    assert not scenario.read(versions.loads)
 
 
-def test_without_a_file_the_built_in_policy_is_on_record(house):
+def test_without_a_file_the_built_in_policy_is_on_record(scenario):
     for _ in range(2):
-        Service(house.service.database, house.service.keyring, "http://x").begin_policy()
-    assert loads(house) == [(policy_hash(DefaultPolicy()), "system")]
-    assert house.rows("SELECT text FROM policy_version") == [(DefaultPolicy.text,)]
+        Service(scenario.service.database, scenario.service.keyring, "http://x").begin_policy()
+    assert loads(scenario) == [(policy_hash(DefaultPolicy()), "system")]
+    assert scenario.rows("SELECT text FROM policy_version") == [(DefaultPolicy.text,)]
 
 
 def policy_hash_of(text):

@@ -202,98 +202,98 @@ def test_two_previews_that_differ_in_nothing_that_people_read_say_so_by_what_the
     assert (one.label, one.was, one.now) == ("Computed from", "paid 20000 0", "paid 20000 1")
 
 
-def effect(house, preview=REFUND, **changes):
-    return house.file(house.filing(preview=preview, **changes))
+def effect(scenario, preview=REFUND, **changes):
+    return scenario.file(scenario.filing(preview=preview, **changes))
 
 
-def test_p2_a_decision_binds_the_effect_that_was_shown(house):
-    one, other = effect(house), effect(house, changed(effect="Refunds $1.00"), arguments={"order_id": 7})
-    shown = house.status(one.request_id)
+def test_p2_a_decision_binds_the_effect_that_was_shown(scenario):
+    one, other = effect(scenario), effect(scenario, changed(effect="Refunds $1.00"), arguments={"order_id": 7})
+    shown = scenario.status(one.request_id)
     assert shown.preview_hash == preview_hash(REFUND)
-    row = house.row(one.request_id)
+    row = scenario.row(one.request_id)
     content = {"server": row.server, "tool": row.tool, "tool_hash": row.tool_hash}
     arguments = {"order_id": 1042, "amount_cents": 12000}
     assert shown.digest == digest(**content, arguments=arguments, preview=preview_hash(REFUND))
     assert other.request_id != one.request_id
 
 
-def test_p2_the_same_call_with_another_effect_voids_the_votes_that_were_for_the_first(house):
-    first = effect(house)
-    house.need(first.request_id, quorum=2)
-    before = house.decide(first.request_id)
+def test_p2_the_same_call_with_another_effect_voids_the_votes_that_were_for_the_first(scenario):
+    first = effect(scenario)
+    scenario.need(first.request_id, quorum=2)
+    before = scenario.decide(first.request_id)
     now = changed(facts=(REFUND.facts[0],))
-    again = effect(house, now)
-    after = house.row(first.request_id)
+    again = effect(scenario, now)
+    after = scenario.row(first.request_id)
     assert again.request_id == first.request_id
     assert after.content_version == before.content_version + 1
     assert stored(after.preview) == now
-    assert house.events(first.request_id)[-1] == "request.revised"
-    assert not house.read(lambda reader: house.service.authority.enough(reader, after))
+    assert scenario.events(first.request_id)[-1] == "request.revised"
+    assert not scenario.read(lambda reader: scenario.service.authority.enough(reader, after))
 
 
-def test_the_same_call_with_the_same_effect_changes_nothing(house):
-    first = effect(house)
-    before = house.row(first.request_id)
-    effect(house)
-    assert house.row(first.request_id).content_version == before.content_version
+def test_the_same_call_with_the_same_effect_changes_nothing(scenario):
+    first = effect(scenario)
+    before = scenario.row(first.request_id)
+    effect(scenario)
+    assert scenario.row(first.request_id).content_version == before.content_version
 
 
-def test_a_number_that_moves_within_its_tolerance_leaves_what_people_look_at_as_it_is(house):
-    first = effect(house, rows(5_000))
-    effect(house, rows(5_049))
-    row = house.row(first.request_id)
+def test_a_number_that_moves_within_its_tolerance_leaves_what_people_look_at_as_it_is(scenario):
+    first = effect(scenario, rows(5_000))
+    effect(scenario, rows(5_049))
+    row = scenario.row(first.request_id)
     assert (row.content_version, stored(row.preview)) == (1, rows(5_000))
-    effect(house, rows(5_051))
-    row = house.row(first.request_id)
+    effect(scenario, rows(5_051))
+    row = scenario.row(first.request_id)
     assert (row.content_version, stored(row.preview)) == (2, rows(5_051))
 
 
-def test_a_preview_that_fails_blocks_nothing_and_takes_no_earlier_one_away(house):
+def test_a_preview_that_fails_blocks_nothing_and_takes_no_earlier_one_away(scenario):
     failing = {"preview": None, "no_preview": "the shop's database is away"}
-    first = house.file(house.filing(**failing))
-    assert house.row(first.request_id).no_preview == "the shop's database is away"
-    effect(house)
-    assert (house.row(first.request_id).no_preview, house.row(first.request_id).content_version) == ("", 2)
-    house.file(house.filing(**failing))
-    assert stored(house.row(first.request_id).preview) == REFUND
+    first = scenario.file(scenario.filing(**failing))
+    assert scenario.row(first.request_id).no_preview == "the shop's database is away"
+    effect(scenario)
+    assert (scenario.row(first.request_id).no_preview, scenario.row(first.request_id).content_version) == ("", 2)
+    scenario.file(scenario.filing(**failing))
+    assert stored(scenario.row(first.request_id).preview) == REFUND
 
 
-def test_p2_an_approved_effect_stays_the_approved_one_whatever_the_same_call_would_do_now(house):
-    first = effect(house)
-    house.decide(first.request_id)
-    again = effect(house, changed(effect="Refunds $1.00"))
-    row = house.row(first.request_id)
+def test_p2_an_approved_effect_stays_the_approved_one_whatever_the_same_call_would_do_now(scenario):
+    first = effect(scenario)
+    scenario.decide(first.request_id)
+    again = effect(scenario, changed(effect="Refunds $1.00"))
+    row = scenario.row(first.request_id)
     assert again.request_id == first.request_id
     assert (row.state, stored(row.preview)) == ("approved", REFUND)
 
 
-def test_p3_a_stale_permission_is_used_up_and_the_same_call_is_asked_anew(house):
-    first = effect(house)
-    house.decide(first.request_id)
-    house.claim(first.request_id)
-    house.report(first.request_id, "stale", error="its effect is another by now", result=None)
-    assert house.status(first.request_id).state == "stale"
-    assert house.status(first.request_id).ended_because == "its effect is another by now"
-    again = effect(house, changed(effect="Refunds $1.00"))
+def test_p3_a_stale_permission_is_used_up_and_the_same_call_is_asked_anew(scenario):
+    first = effect(scenario)
+    scenario.decide(first.request_id)
+    scenario.claim(first.request_id)
+    scenario.report(first.request_id, "stale", error="its effect is another by now", result=None)
+    assert scenario.status(first.request_id).state == "stale"
+    assert scenario.status(first.request_id).ended_because == "its effect is another by now"
+    again = effect(scenario, changed(effect="Refunds $1.00"))
     assert again.created
-    assert house.status(again.request_id).state == "pending"
-    assert house.status(again.request_id).replaces == first.request_id
-    assert house.claim(first.request_id, "claim-0002") is not None
+    assert scenario.status(again.request_id).state == "pending"
+    assert scenario.status(again.request_id).replaces == first.request_id
+    assert scenario.claim(first.request_id, "claim-0002") is not None
 
 
-def test_p8_a_preview_is_erased_with_the_other_contents(house):
-    first = effect(house)
-    house.withdraw(first.request_id)
-    house.write(lambda tx: house.service.erasures.contents(tx, first.request_id, "test", "asked"))
-    assert house.row(first.request_id).preview == ""
+def test_p8_a_preview_is_erased_with_the_other_contents(scenario):
+    first = effect(scenario)
+    scenario.withdraw(first.request_id)
+    scenario.write(lambda tx: scenario.service.erasures.contents(tx, first.request_id, "test", "asked"))
+    assert scenario.row(first.request_id).preview == ""
 
 
-def test_p2_verifying_finds_a_preview_that_was_changed_behind_the_record(house):
-    first = effect(house)
-    assert house.verify_record().intact
-    house.meddled = True
-    house.run("UPDATE request SET preview = replace(preview, '120.00', '1.00') WHERE id = :id", id=first.request_id)
-    assert any("its preview" in fault for fault in house.verify_record().faults)
+def test_p2_verifying_finds_a_preview_that_was_changed_behind_the_record(scenario):
+    first = effect(scenario)
+    assert scenario.verify_record().intact
+    scenario.tampered_with = True
+    scenario.run("UPDATE request SET preview = replace(preview, '120.00', '1.00') WHERE id = :id", id=first.request_id)
+    assert any("its preview" in fault for fault in scenario.verify_record().faults)
 
 
 def test_a_filing_takes_a_preview_as_json_and_nothing_it_does_not_know():

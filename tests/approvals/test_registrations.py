@@ -42,73 +42,75 @@ ODD["a schema that nests deeper than 32 levels"] = {"input_schema": deep(20)}
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_p7_one_odd_tool_is_refused_alone_and_by_name(house, odd):
-    strange = house.tool(**{"name": "strange"} | ODD[odd])
-    answer = house.register(house.tool(), strange, house.tool(name="look", summary=None))
+def test_p7_one_odd_tool_is_refused_alone_and_by_name(scenario, odd):
+    strange = scenario.tool(**{"name": "strange"} | ODD[odd])
+    answer = scenario.register(scenario.tool(), strange, scenario.tool(name="look", summary=None))
     assert set(answer.tools) == {"refund_order", "look"}
     assert set(answer.refused) == {strange.name}
     assert answer.refused[strange.name]
-    assert house.row(house.file().request_id).state == "pending"
+    assert scenario.row(scenario.file().request_id).state == "pending"
 
 
-def test_a_tool_that_is_odd_from_now_on_is_no_more_served_and_the_others_are(house):
-    house.register(house.tool(), house.tool(name="look", summary=None))
-    answer = house.register(house.tool(description="x" * 20_001), house.tool(name="look", summary=None))
+def test_a_tool_that_is_odd_from_now_on_is_no_more_served_and_the_others_are(scenario):
+    scenario.register(scenario.tool(), scenario.tool(name="look", summary=None))
+    answer = scenario.register(scenario.tool(description="x" * 20_001), scenario.tool(name="look", summary=None))
     assert set(answer.tools) == {"look"}
 
 
-def test_p4_a_registration_in_parts_loses_nothing_on_the_way(house):
-    tools = [house.tool(name=f"tool{number}") for number in range(4)]
-    filed = house.file()
-    house.decide(filed.request_id)
-    first = Registration(session=house.session, tools=tuple(tools[:2]), complete=False)
-    house.take(first, house.installation())
-    assert house.claim(filed.request_id) is None, "until the last part it serves what it served before"
-    again = first.model_copy(update={"tools": (tools[2], house.tool()), "complete": True})
-    assert set(house.take(again, house.installation()).tools) == {"tool0", "tool1", "tool2", "refund_order"}
-    assert set(house.register(tools[3]).tools) == {"tool3"}
+def test_p4_a_registration_in_parts_loses_nothing_on_the_way(scenario):
+    tools = [scenario.tool(name=f"tool{number}") for number in range(4)]
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    first = Registration(session=scenario.session, tools=tuple(tools[:2]), complete=False)
+    scenario.take(first, scenario.installation())
+    assert scenario.claim(filed.request_id) is None, "until the last part it serves what it served before"
+    again = first.model_copy(update={"tools": (tools[2], scenario.tool()), "complete": True})
+    assert set(scenario.take(again, scenario.installation()).tools) == {"tool0", "tool1", "tool2", "refund_order"}
+    assert set(scenario.register(tools[3]).tools) == {"tool3"}
 
 
-def test_a_name_given_twice_is_refused_in_whatever_parts_it_comes(house):
+def test_a_name_given_twice_is_refused_in_whatever_parts_it_comes(scenario):
     with pytest.raises(Invalid, match="registered twice"):
-        house.register(house.tool(), house.tool(title="again"))
-    first = Registration(session=house.session, tools=(house.tool(),), complete=False)
-    house.take(first, house.installation())
+        scenario.register(scenario.tool(), scenario.tool(title="again"))
+    first = Registration(session=scenario.session, tools=(scenario.tool(),), complete=False)
+    scenario.take(first, scenario.installation())
     with pytest.raises(Invalid, match="registered twice"):
-        house.take(first.model_copy(update={"complete": True}), house.installation())
+        scenario.take(first.model_copy(update={"complete": True}), scenario.installation())
 
 
 @pytest.mark.parametrize("limit", ["MAX_TOOLS", "MAX_SERVED"])
-def test_p5_what_one_process_serves_is_bounded(house, monkeypatch, limit):
+def test_p5_what_one_process_serves_is_bounded(scenario, monkeypatch, limit):
     monkeypatch.setattr(registrations, limit, 1)
     with pytest.raises(Invalid, match="at most"):
-        house.register()
+        scenario.register()
 
 
 @pytest.mark.parametrize("limit", ["MAX_TOOLS", "MAX_SERVED"])
 def test_p5_an_installation_brings_so_many_new_definitions_a_minute_and_known_ones_cost_nothing(
-    house, monkeypatch, limit
+    scenario, monkeypatch, limit
 ):
-    house.clock.forward(61)
-    known, look = house.tool(), house.tool(name="look", summary=None)
+    scenario.clock.forward(61)
+    known, look = scenario.tool(), scenario.tool(name="look", summary=None)
     most = {"MAX_TOOLS": 3, "MAX_SERVED": 3 * definitions.checked(known).size + 200}[limit]
     monkeypatch.setattr(registrations, limit, most)
     for number in range(3):
-        house.register(house.tool(title=f"Version {number}"))
-    house.clock.forward(20)
+        scenario.register(scenario.tool(title=f"Version {number}"))
+    scenario.clock.forward(20)
     with pytest.raises(TooMany, match=r"defines too many tools anew: .* new tool definitions a minute") as refused:
-        house.register(house.tool(title="Version 3"))
+        scenario.register(scenario.tool(title="Version 3"))
     assert 40 <= refused.value.extra["retry_after_seconds"] <= 41
-    assert not house.rows("SELECT name FROM tool_definition WHERE body LIKE '%Version 3%'")
+    assert not scenario.rows("SELECT name FROM tool_definition WHERE body LIKE '%Version 3%'")
     for number in range(20):
-        house.register(known, session=f"session-of-process-{number}")
-        house.register(house.tool(title="Version 1"), session=f"session-of-process-{number}")
-    house.add_server("mine", "laptop")
-    house.register(
-        house.tool(title="Version 3"), session="another-installation", installation=house.installation("mine", "laptop")
+        scenario.register(known, session=f"session-of-process-{number}")
+        scenario.register(scenario.tool(title="Version 1"), session=f"session-of-process-{number}")
+    scenario.add_server("mine", "laptop")
+    scenario.register(
+        scenario.tool(title="Version 3"),
+        session="another-installation",
+        installation=scenario.installation("mine", "laptop"),
     )
-    house.clock.forward(41)
-    assert house.register(house.tool(title="Version 3"), look).tools.keys() == {"refund_order", "look"}
+    scenario.clock.forward(41)
+    assert scenario.register(scenario.tool(title="Version 3"), look).tools.keys() == {"refund_order", "look"}
 
 
 @pytest.mark.parametrize("kind", ["names", "descriptions", "references", "alternatives", "secrets"])
@@ -177,7 +179,7 @@ async def test_p7_more_tools_than_a_part_and_more_bytes_than_a_body_are_gated(se
         row = await served.pending()
         assert row.tool == "write59"
         await served.decide("deny", comment="no")
-    (count,) = served.house.rows("SELECT count(*) FROM session_tool WHERE name LIKE 'write%'")
+    (count,) = served.scenario.rows("SELECT count(*) FROM session_tool WHERE name LIKE 'write%'")
     assert count == (60,)
 
 
@@ -229,16 +231,16 @@ def test_parts_fit_a_body_whatever_is_in_them():
 
 async def test_p5_a_large_registration_leaves_the_writer_to_others_in_between(served, monkeypatch):
     monkeypatch.setattr(registrations, "AT_ONCE", 3)
-    house, taken = served.house, []
-    take = house.service.registrations.take
+    scenario, taken = served.scenario, []
+    take = scenario.service.registrations.take
     monkeypatch.setattr(
-        house.service.registrations, "take", lambda tx, *args, **more: taken.append(take(tx, *args, **more))
+        scenario.service.registrations, "take", lambda tx, *args, **more: taken.append(take(tx, *args, **more))
     )
-    tools = tuple(house.tool(name=f"tool{number}") for number in range(7))
-    told = Registration(session=house.session, tools=tools)
-    first, second = told, Registration(session=house.session, tools=tools[:4])
-    service, at = house.service, house.installation()
+    tools = tuple(scenario.tool(name=f"tool{number}") for number in range(7))
+    told = Registration(session=scenario.session, tools=tools)
+    first, second = told, Registration(session=scenario.session, tools=tools[:4])
+    service, at = scenario.service, scenario.installation()
     answers = await asyncio.gather(service.register(at, first), service.register(at, second))
     assert [len(answer.tools) for answer in answers] in ([7, 4], [4, 4])
     assert len(taken) == 5
-    assert set((await service.leased(at, house.session)).tools) == {tool.name for tool in tools[:4]}
+    assert set((await service.leased(at, scenario.session)).tools) == {tool.name for tool in tools[:4]}

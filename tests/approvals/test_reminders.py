@@ -35,171 +35,171 @@ class Rules:
 
 
 @pytest.fixture
-def rules(house):
-    rules = house.service.policy.present = Rules()
-    house.run("UPDATE user_account SET handle = subject")
-    house.run("UPDATE user_account SET groups = 'dba' WHERE subject = 'ann'")
+def rules(scenario):
+    rules = scenario.service.policy.present = Rules()
+    scenario.run("UPDATE user_account SET handle = subject")
+    scenario.run("UPDATE user_account SET groups = 'dba' WHERE subject = 'ann'")
     return rules
 
 
-def remind(house):
-    return house.write(house.service.reminders.sweep)
+def remind(scenario):
+    return scenario.write(scenario.service.reminders.sweep)
 
 
-def reminded(house, filed):
-    return [kind for kind in house.events(filed.request_id) if kind in {"request.reminded", "request.escalated"}]
+def reminded(scenario, filed):
+    return [kind for kind in scenario.events(filed.request_id) if kind in {"request.reminded", "request.escalated"}]
 
 
-def due(house):
-    return house.read(next_due)
+def due(scenario):
+    return scenario.read(next_due)
 
 
-def test_reminders_come_in_time_once_each(house, rules):
-    filed, began = house.file(), house.clock.now()
+def test_reminders_come_in_time_once_each(scenario, rules):
+    filed, began = scenario.file(), scenario.clock.now()
     expected = []
     for after, kind in ((60, "request.reminded"), (120, "request.escalated"), (300, "request.reminded")):
-        assert due(house) == began + after * SECOND
-        house.clock.forward(began / SECOND + after - 1 - house.clock.now() / SECOND)
-        assert remind(house) == 0
-        house.clock.forward(1)
-        assert (remind(house), remind(house)) == (1, 0)
+        assert due(scenario) == began + after * SECOND
+        scenario.clock.forward(began / SECOND + after - 1 - scenario.clock.now() / SECOND)
+        assert remind(scenario) == 0
+        scenario.clock.forward(1)
+        assert (remind(scenario), remind(scenario)) == (1, 0)
         expected.append(kind)
-        assert reminded(house, filed) == expected
-    assert due(house) == began + 600 * SECOND
-    assert house.row(filed.request_id).remind_at is None
-    assert house.rows("SELECT count(*) FROM delivery") == [(0,)]
+        assert reminded(scenario, filed) == expected
+    assert due(scenario) == began + 600 * SECOND
+    assert scenario.row(filed.request_id).remind_at is None
+    assert scenario.rows("SELECT count(*) FROM delivery") == [(0,)]
 
 
-def test_reminders_that_came_due_while_nothing_ran_are_each_on_record(house, rules):
-    filed = house.file()
-    house.clock.forward(301)
-    remind(house)
-    assert reminded(house, filed) == ["request.reminded", "request.escalated", "request.reminded"]
+def test_reminders_that_came_due_while_nothing_ran_are_each_on_record(scenario, rules):
+    filed = scenario.file()
+    scenario.clock.forward(301)
+    remind(scenario)
+    assert reminded(scenario, filed) == ["request.reminded", "request.escalated", "request.reminded"]
 
 
-def test_p1_an_escalation_lets_more_people_decide_from_then_on_with_the_same_quorum(house, rules):
-    filed = house.file()
-    house.decide(filed.request_id, who="ann")
+def test_p1_an_escalation_lets_more_people_decide_from_then_on_with_the_same_quorum(scenario, rules):
+    filed = scenario.file()
+    scenario.decide(filed.request_id, who="ann")
     with pytest.raises(Forbidden):
-        house.decide(filed.request_id, who="bob")
+        scenario.decide(filed.request_id, who="bob")
     woken = []
-    house.service.bus.subscribe(woken.append, [filed.request_id])
-    house.clock.forward(120)
-    remind(house)
+    scenario.service.bus.subscribe(woken.append, [filed.request_id])
+    scenario.clock.forward(120)
+    remind(scenario)
     assert woken
-    house.decide(filed.request_id, who="bob")
-    assert house.status(filed.request_id).state is State.APPROVED
-    assert house.claim(filed.request_id) is None
+    scenario.decide(filed.request_id, who="bob")
+    assert scenario.status(filed.request_id).state is State.APPROVED
+    assert scenario.claim(filed.request_id) is None
 
 
-def test_p1_an_escalation_narrows_no_rule_that_names_nobody_and_keeps_the_separation(house, rules):
+def test_p1_an_escalation_narrows_no_rule_that_names_nobody_and_keeps_the_separation(scenario, rules):
     rules.reviewers = Reviewers()
-    filed = house.file(house.filing(on_behalf_of="bob"))
-    house.clock.forward(120)
-    remind(house)
+    filed = scenario.file(scenario.filing(on_behalf_of="bob"))
+    scenario.clock.forward(120)
+    remind(scenario)
     with pytest.raises(Forbidden, match="acts for you"):
-        house.decide(filed.request_id, who="bob")
-    house.decide(filed.request_id, who="ann")
-    assert house.status(filed.request_id).state is State.APPROVED
+        scenario.decide(filed.request_id, who="bob")
+    scenario.decide(filed.request_id, who="ann")
+    assert scenario.status(filed.request_id).state is State.APPROVED
 
 
-def test_p1_an_escalation_stands_for_no_group_that_has_to_be_there(house, rules):
+def test_p1_an_escalation_stands_for_no_group_that_has_to_be_there(scenario, rules):
     rules.reviewers = Reviewers(groups=("dba", "security"), each_group=True, quorum=2)
-    filed = house.file()
-    house.clock.forward(120)
-    remind(house)
+    filed = scenario.file()
+    scenario.clock.forward(120)
+    remind(scenario)
     for who in ("ann", "bob"):
-        house.decide(filed.request_id, who=who)
-    assert house.status(filed.request_id).state is State.PENDING
+        scenario.decide(filed.request_id, who=who)
+    assert scenario.status(filed.request_id).state is State.PENDING
 
 
 @pytest.mark.parametrize("end", ["approved", "denied", "withdrawn", "expired"])
-def test_what_no_longer_waits_is_never_reminded(house, rules, end):
+def test_what_no_longer_waits_is_never_reminded(scenario, rules, end):
     rules.reviewers = Reviewers()
-    filed = house.file()
+    filed = scenario.file()
     if end == "expired":
-        house.clock.forward(600)
+        scenario.clock.forward(600)
     elif end == "withdrawn":
-        house.withdraw(filed.request_id)
+        scenario.withdraw(filed.request_id)
     else:
-        house.decide(filed.request_id, end.removesuffix("d") if end == "approved" else "deny", comment="so")
+        scenario.decide(filed.request_id, end.removesuffix("d") if end == "approved" else "deny", comment="so")
     if end != "expired":
-        assert house.row(filed.request_id).remind_at is None
-    house.clock.forward(60)
-    remind(house)
-    assert reminded(house, filed) == []
-    assert house.rows("SELECT remind_at FROM request") == [(None,)]
-    assert house.status(filed.request_id).state == end
+        assert scenario.row(filed.request_id).remind_at is None
+    scenario.clock.forward(60)
+    remind(scenario)
+    assert reminded(scenario, filed) == []
+    assert scenario.rows("SELECT remind_at FROM request") == [(None,)]
+    assert scenario.status(filed.request_id).state == end
 
 
-def test_an_instant_left_behind_is_cleared_and_does_not_come_up_again(house, rules):
+def test_an_instant_left_behind_is_cleared_and_does_not_come_up_again(scenario, rules):
     rules.reviewers = Reviewers()
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.run("UPDATE request SET remind_at = 1")
-    assert (remind(house), remind(house), reminded(house, filed)) == (1, 0, [])
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.run("UPDATE request SET remind_at = 1")
+    assert (remind(scenario), remind(scenario), reminded(scenario, filed)) == (1, 0, [])
 
 
-def test_p4_a_process_that_dies_while_it_reminds_leaves_the_reminder_to_the_next(house, rules):
-    filed = house.file()
-    house.clock.forward(60)
+def test_p4_a_process_that_dies_while_it_reminds_leaves_the_reminder_to_the_next(scenario, rules):
+    filed = scenario.file()
+    scenario.clock.forward(60)
 
     def cut_short(tx):
-        house.service.reminders.sweep(tx)
+        scenario.service.reminders.sweep(tx)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        house.write(cut_short)
-    assert reminded(house, filed) == []
-    remind(house)
-    assert reminded(house, filed) == ["request.reminded"]
+        scenario.write(cut_short)
+    assert reminded(scenario, filed) == []
+    remind(scenario)
+    assert reminded(scenario, filed) == ["request.reminded"]
 
 
 @pytest.mark.parametrize("turn", range(3))
-def test_several_processes_remind_once(house, rules, open_house, turn):
-    others = [open_house(house.url, house.clock) for _ in range(2)] if house.service.database.shared else []
-    houses = [house, *others, house]
-    filed = [house.file(house.filing({"order_id": order})) for order in range(5)]
-    house.clock.forward(60)
-    with ThreadPoolExecutor(len(houses)) as pool:
-        list(pool.map(remind, houses))
-    assert [reminded(house, one) for one in filed] == [["request.reminded"]] * 5
+def test_several_processes_remind_once(scenario, rules, open_scenario, turn):
+    others = [open_scenario(scenario.url, scenario.clock) for _ in range(2)] if scenario.service.database.shared else []
+    scenarios = [scenario, *others, scenario]
+    filed = [scenario.file(scenario.filing({"order_id": order})) for order in range(5)]
+    scenario.clock.forward(60)
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        list(pool.map(remind, scenarios))
+    assert [reminded(scenario, one) for one in filed] == [["request.reminded"]] * 5
     for other in others:
         other.service.database.stop()
 
 
-def test_more_than_a_batch_is_reminded_batch_by_batch(house, rules):
+def test_more_than_a_batch_is_reminded_batch_by_batch(scenario, rules):
     for order in range(105):
-        house.file(house.filing({"order_id": order}))
-    house.clock.forward(60)
-    assert (remind(house), remind(house), remind(house)) == (100, 5, 0)
+        scenario.file(scenario.filing({"order_id": order}))
+    scenario.clock.forward(60)
+    assert (remind(scenario), remind(scenario), remind(scenario)) == (100, 5, 0)
 
 
-def test_a_reminder_goes_to_whoever_carries_them(house, rules):
-    filed = house.file()
-    house.clock.forward(60)
-    house.service.outbox.notifiers = {"slack": None}
-    remind(house)
-    assert sorted(house.rows("SELECT notifier, verb, request_id, attempts FROM delivery")) == [
+def test_a_reminder_goes_to_whoever_carries_them(scenario, rules):
+    filed = scenario.file()
+    scenario.clock.forward(60)
+    scenario.service.outbox.notifiers = {"slack": None}
+    remind(scenario)
+    assert sorted(scenario.rows("SELECT notifier, verb, request_id, attempts FROM delivery")) == [
         ("slack", "reply", filed.request_id, 0),
         ("slack", "update", filed.request_id, 0),
     ]
 
 
-def test_changed_content_is_reminded_as_its_own_rule_says(house, rules):
-    filed, began = house.file(), house.clock.now()
-    house.clock.forward(120)
-    remind(house)
+def test_changed_content_is_reminded_as_its_own_rule_says(scenario, rules):
+    filed, began = scenario.file(), scenario.clock.now()
+    scenario.clock.forward(120)
+    remind(scenario)
     rules.reminders = (Reminder(200),)
-    house.register(house.tool(description="Refund an order, all of it."))
-    house.file()
-    row = house.row(filed.request_id)
+    scenario.register(scenario.tool(description="Refund an order, all of it."))
+    scenario.file()
+    row = scenario.row(filed.request_id)
     assert (row.remind_at, Reviewers.parse(row.reviewers).escalated_to) == (began + 200 * SECOND, ())
 
 
-async def test_the_timer_reminds(served, house, rules, until):
-    house.service.policy.present = rules
-    filed = house.file()
-    house.clock.forward(60)
-    await until(lambda: bool(reminded(house, filed)))
-    assert reminded(house, filed) == ["request.reminded"]
+async def test_the_timer_reminds(served, scenario, rules, until):
+    scenario.service.policy.present = rules
+    filed = scenario.file()
+    scenario.clock.forward(60)
+    await until(lambda: bool(reminded(scenario, filed)))
+    assert reminded(scenario, filed) == ["request.reminded"]

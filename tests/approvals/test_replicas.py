@@ -41,15 +41,15 @@ def database_url(postgres):
 class Replicas:
     """Three served replicas; each can be stopped and started again on its port."""
 
-    def __init__(self, house):
-        self.house = house
+    def __init__(self, scenario):
+        self.scenario = scenario
         self.services = [self._service() for _ in range(3)]
         self.urls = ["", "", ""]
         self._open = [None, None, None]
 
     def _service(self):
         return Service(
-            database_at(self.house.url, self.house.clock),
+            database_at(self.scenario.url, self.scenario.clock),
             Keyring(SECRET),
             "http://127.0.0.1:8700",
             allowance=Allowance(None, None),
@@ -71,7 +71,7 @@ class Replicas:
 
     async def decide(self, number, request_id, verdict="approve", **changes):
         """On that replica."""
-        person, row = self.house.person(), self.house.row(request_id)
+        person, row = self.scenario.person(), self.scenario.row(request_id)
         given = {"verdict": verdict, "comment": "", "content_version": row.content_version, "digest": row.digest}
         decision = Decision(**given | changes)
         service = self.services[number]
@@ -79,11 +79,11 @@ class Replicas:
 
 
 @pytest.fixture
-async def three(house, monkeypatch):
+async def three(scenario, monkeypatch):
     """Three replicas whose slow poll never comes: what wakes them is a word."""
     monkeypatch.setattr(service_module, "POLL_SECONDS", NEVER)
-    house.service.database.stop()
-    made = Replicas(house)
+    scenario.service.database.stop()
+    made = Replicas(scenario)
     for number in range(3):
         await made.start(number)
     yield made
@@ -93,7 +93,7 @@ async def three(house, monkeypatch):
 
 
 async def file_on(three, http, **changes):
-    body = three.house.filing(**changes).model_dump(mode="json")
+    body = three.scenario.filing(**changes).model_dump(mode="json")
     answer = await http.post("/requests", json=body)
     assert answer.status_code in {200, 201}, answer.text
     return answer.json()["id"]
@@ -125,9 +125,9 @@ async def subscribed(service, key):
 
 
 async def test_p4_a_gates_stream_hears_of_calls_filed_and_decided_on_other_replicas(three, client_to):
-    house = three.house
+    scenario = three.scenario
     async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
-        waiting = {"session": house.session, "waiting": []}
+        waiting = {"session": scenario.session, "waiting": []}
         async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
             lines = stream.aiter_lines()
             with anyio.fail_after(10):
@@ -139,10 +139,10 @@ async def test_p4_a_gates_stream_hears_of_calls_filed_and_decided_on_other_repli
 
 
 async def test_p4_a_call_filed_while_the_stream_connected_is_followed_all_the_same(three, client_to):
-    house = three.house
+    scenario = three.scenario
     async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
         request_id = await file_on(three, a)
-        waiting = {"session": house.session, "waiting": []}
+        waiting = {"session": scenario.session, "waiting": []}
         async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
             with anyio.fail_after(10):
                 assert request_id in await next_event(stream.aiter_lines(), "pending")
@@ -171,29 +171,29 @@ async def test_p4_after_its_listener_broke_a_replica_reads_again_what_it_missed(
             async with asyncio.TaskGroup() as tasks:
                 waiting = tasks.create_task(b.get(f"/requests/{request_id}?wait=25", timeout=30))
                 await subscribed(three.services[1], request_id)
-                three.house.rows(f"SELECT pg_terminate_backend(pid) FROM ({listening}) AS them")
+                three.scenario.rows(f"SELECT pg_terminate_backend(pid) FROM ({listening}) AS them")
                 await three.decide(2, request_id)
         assert waiting.result().json()["state"] == "approved"
 
 
 async def test_presence_is_the_same_on_every_replica(three, client_to, until):
-    house = three.house
+    scenario = three.scenario
     async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
-        filing = house.filing()
+        filing = scenario.filing()
         request_id = (await a.post("/requests", json=filing.model_dump(mode="json"))).json()["id"]
-        assert house.waiting(request_id) == 1
+        assert scenario.waiting(request_id) == 1
         pages = asyncio.Event()
         three.services[2].bus.subscribe(lambda _: pages.set(), [EVERYTHING])
-        left = await b.delete(f"/requests/{request_id}/callers/{filing.call_id}?session={house.session}")
+        left = await b.delete(f"/requests/{request_id}/callers/{filing.call_id}?session={scenario.session}")
         assert left.status_code == 204
-        assert house.waiting(request_id) == 0
+        assert scenario.waiting(request_id) == 0
         with anyio.fail_after(5):
             await pages.wait()
 
 
 async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_older_one(three, client_to, until):
-    house = three.house
-    body = {"session": house.session, "waiting": []}
+    scenario = three.scenario
+    body = {"session": scenario.session, "waiting": []}
     async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
         request_id = await file_on(three, a)
         async with contextlib.AsyncExitStack() as newer:
@@ -202,8 +202,8 @@ async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_ol
                 second = await newer.enter_async_context(b.stream("POST", "/requests/events", json=body, timeout=30))
                 await anext(second.aiter_lines())
             await until(lambda: not three.services[0].gates.sessions() and not three.services[0]._partings)
-            assert house.waiting(request_id) == 1
-        await until(lambda: house.waiting(request_id) == 0)
+            assert scenario.waiting(request_id) == 1
+        await until(lambda: scenario.waiting(request_id) == 0)
 
 
 async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, until, monkeypatch):
@@ -214,8 +214,8 @@ async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path,
     with anyio.fail_after(60):
         async with Client(create(log, gate=gate)) as agent, asyncio.TaskGroup() as tasks:
             calls = [tasks.create_task(agent.call_tool("refund_order", {"order_id": n})) for n in range(5)]
-            await until(lambda: len(three.house.rows("SELECT id FROM request")) == 5)
-            ids = [row for (row,) in three.house.rows("SELECT id FROM request")]
+            await until(lambda: len(three.scenario.rows("SELECT id FROM request")) == 5)
+            ids = [row for (row,) in three.scenario.rows("SELECT id FROM request")]
             for number, request_id in enumerate(ids[:3]):
                 await three.restart(number)
                 await three.decide((number + 1) % 3, request_id)
@@ -226,18 +226,18 @@ async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path,
 
 
 async def test_p4_every_replica_tidies_and_one_of_them_says_so(three):
-    house = three.house
-    filed = house.file()
-    house.clock.forward(4000)
+    scenario = three.scenario
+    filed = scenario.file()
+    scenario.clock.forward(4000)
     await asyncio.gather(*(service.write(service.expiry.sweep) for service in three.services for _ in range(4)))
     await asyncio.gather(*(service.link_events() for service in three.services for _ in range(4)))
-    assert house.events(filed.request_id) == ["request.filed", "request.expired"]
+    assert scenario.events(filed.request_id) == ["request.filed", "request.expired"]
     await three.services[0].link_events()  # who found another at it left the rest to the next look
-    found = house.read(lambda reader: chain.verify(reader, house.service.keyring.audit))
+    found = scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit))
     assert (found.finding, found.unlinked) == (None, 0)
 
 
-def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(house):
+def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(scenario):
     """Numbers are given before the commit: a lower one may become visible last."""
     begun, later = threading.Event(), threading.Event()
 
@@ -247,48 +247,48 @@ def test_p8_an_event_that_is_committed_after_a_later_one_is_linked_all_the_same(
         begun.set()
         assert later.wait(10)
 
-    thread = threading.Thread(target=lambda: house.write(slow))
+    thread = threading.Thread(target=lambda: scenario.write(slow))
     thread.start()
     assert begun.wait(10)
-    house.write(lambda tx: tx.record("test.quick", "test", "subject"))
-    key = house.service.keyring.audit
-    while house.write(lambda tx: chain.link(tx, key)):
+    scenario.write(lambda tx: tx.record("test.quick", "test", "subject"))
+    key = scenario.service.keyring.audit
+    while scenario.write(lambda tx: chain.link(tx, key)):
         pass
     later.set()
     thread.join()
-    assert house.read(lambda reader: chain.verify(reader, key)).unlinked == 1
-    house.write(lambda tx: chain.link(tx, key))
-    found = house.read(lambda reader: chain.verify(reader, key))
+    assert scenario.read(lambda reader: chain.verify(reader, key)).unlinked == 1
+    scenario.write(lambda tx: chain.link(tx, key))
+    found = scenario.read(lambda reader: chain.verify(reader, key))
     assert (found.finding, found.unlinked) == (None, 0)
-    assert house.events("subject") == ["test.slow", "test.quick"]
+    assert scenario.events("subject") == ["test.slow", "test.quick"]
 
 
-def test_p1_whoever_waited_for_a_lock_decides_as_of_afterwards(house):
+def test_p1_whoever_waited_for_a_lock_decides_as_of_afterwards(scenario):
     """A decision that was sent in time, and had its turn too late, finds the request expired."""
-    filed = house.file()
+    filed = scenario.file()
     held, release = threading.Event(), threading.Event()
     outcome = []
 
     def holder(tx):
-        house.service.transitions.lock(tx, filed.request_id)
+        scenario.service.transitions.lock(tx, filed.request_id)
         held.set()
         assert release.wait(10)
 
     def late():
         try:
-            house.decide(filed.request_id)
+            scenario.decide(filed.request_id)
         except NotPossible as error:
             outcome.append(error.extra["state"])
 
-    first = threading.Thread(target=lambda: house.write(holder))
+    first = threading.Thread(target=lambda: scenario.write(holder))
     first.start()
     assert held.wait(10)
     second = threading.Thread(target=late)
     second.start()
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while house.rows(blocked) != [(1,)]:
+    while scenario.rows(blocked) != [(1,)]:
         pass
-    house.clock.forward(4000)
+    scenario.clock.forward(4000)
     release.set()
     first.join()
     second.join()
@@ -307,11 +307,11 @@ def test_replicas_that_start_at_once_migrate_once(postgres):
 
 
 async def test_p1_a_freeze_made_at_one_replica_reaches_gates_of_another_and_binds_every_claim(three, client_to):
-    house = three.house
+    scenario = three.scenario
     async with client_to(three.urls[0]) as a, client_to(three.urls[1]) as b:
         request_id = await file_on(three, a)
         await three.decide(2, request_id)
-        waiting = {"session": house.session, "waiting": [request_id]}
+        waiting = {"session": scenario.session, "waiting": [request_id]}
         async with b.stream("POST", "/requests/events", json=waiting, timeout=30) as stream:
             lines = stream.aiter_lines()
             with anyio.fail_after(4):  # sooner than the next lease
@@ -324,6 +324,6 @@ async def test_p1_a_freeze_made_at_one_replica_reaches_gates_of_another_and_bind
                     if len(heard) == 2:
                         break
         refused = await a.post(
-            "/requests", json=house.filing({"order_id": 9, "amount_cents": 1}).model_dump(mode="json")
+            "/requests", json=scenario.filing({"order_id": 9, "amount_cents": 1}).model_dump(mode="json")
         )
         assert (refused.status_code, refused.json()["type"]) == (409, "urn:mcp-approvals:problem:frozen")

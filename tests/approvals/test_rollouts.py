@@ -79,16 +79,16 @@ class DenyAll(DefaultPolicy):
         return Judgement(Action.DENY, "never", reason="not here")
 
 
-def put(house, mode, tool="", whom=""):
-    house.write(lambda tx: house.service.rollouts.set(tx, "cli:ops", "shop", tool, whom, mode))
+def put(scenario, mode, tool="", whom=""):
+    scenario.write(lambda tx: scenario.service.rollouts.set(tx, "cli:ops", "shop", tool, whom, mode))
 
 
-def only(house, *entries):
-    house.write(lambda tx: house.service.audiences.set(tx, "cli:ops", "shop", entries))
+def only(scenario, *entries):
+    scenario.write(lambda tx: scenario.service.audiences.set(tx, "cli:ops", "shop", entries))
 
 
-def sources(house):
-    return [source for (source,) in house.rows("SELECT source FROM permission")]
+def sources(scenario):
+    return [source for (source,) in scenario.rows("SELECT source FROM permission")]
 
 
 def order(n):
@@ -96,112 +96,112 @@ def order(n):
 
 
 @pytest.mark.parametrize("mode", ["off", "observe"])
-def test_p1_a_call_runs_unasked_on_record_and_claimed(house, mode):
-    put(house, mode, whom="agent:scout")
-    filed = house.file()
-    row = house.row(filed.request_id)
+def test_p1_a_call_runs_unasked_on_record_and_claimed(scenario, mode):
+    put(scenario, mode, whom="agent:scout")
+    filed = scenario.file()
+    row = scenario.row(filed.request_id)
     assert (row.state, row.rollout, row.action, row.decided_by) == (
         "approved",
         mode,
         "require_approval",
         f"rollout {mode}",
     )
-    assert sources(house) == ["rollout"]
-    assert house.claim(filed.request_id) is None
-    assert house.events(filed.request_id) == ["request.filed", "request.approved", "request.executing"]
-    assert house.status(house.file(house.filing(order(2), assertion=None)).request_id).state == "pending"
+    assert sources(scenario) == ["rollout"]
+    assert scenario.claim(filed.request_id) is None
+    assert scenario.events(filed.request_id) == ["request.filed", "request.approved", "request.executing"]
+    assert scenario.status(scenario.file(scenario.filing(order(2), assertion=None)).request_id).state == "pending"
 
 
-def test_p1_in_observe_a_denial_runs_too_is_counted_and_the_gate_is_told_to_file(house):
-    house.service.policy.present = DenyAll()
-    assert house.register().tools["refund_order"].verdict is Verdict.REFUSE
-    put(house, "observe", "refund_order")
-    assert house.register().tools["refund_order"].verdict is Verdict.DEPENDS
-    denied = house.file()
-    assert house.claim(denied.request_id) is None
-    house.service.policy.present = DefaultPolicy()
-    house.file(house.filing(order(2)))
-    found = house.read(lambda reader: rollouts.observed(reader, "shop"))
+def test_p1_in_observe_a_denial_runs_too_is_counted_and_the_gate_is_told_to_file(scenario):
+    scenario.service.policy.present = DenyAll()
+    assert scenario.register().tools["refund_order"].verdict is Verdict.REFUSE
+    put(scenario, "observe", "refund_order")
+    assert scenario.register().tools["refund_order"].verdict is Verdict.DEPENDS
+    denied = scenario.file()
+    assert scenario.claim(denied.request_id) is None
+    scenario.service.policy.present = DefaultPolicy()
+    scenario.file(scenario.filing(order(2)))
+    found = scenario.read(lambda reader: rollouts.observed(reader, "shop"))
     assert found == [rollouts.Observed("refund_order", 2, 1, 1)]
 
 
-def test_p1_a_new_server_is_enforced_and_only_admins_levers_change_it(house):
-    house.add_server("bank")
-    assert house.read(rollouts.listed) == []
-    assert house.status(house.file().request_id).state == "pending"
+def test_p1_a_new_server_is_enforced_and_only_admins_levers_change_it(scenario):
+    scenario.add_server("bank")
+    assert scenario.read(rollouts.listed) == []
+    assert scenario.status(scenario.file().request_id).state == "pending"
 
 
-def test_p1_what_a_pattern_hid_is_asked_about_whatever_the_rollout(house):
-    put(house, "off")
-    row = house.row(house.file(house.filing(hidden=12)).request_id)
+def test_p1_what_a_pattern_hid_is_asked_about_whatever_the_rollout(scenario):
+    put(scenario, "off")
+    row = scenario.row(scenario.file(scenario.filing(hidden=12)).request_id)
     assert (row.state, row.rollout) == ("pending", "enforce")
 
 
-def test_p1_the_claim_asks_the_rollout_again(house):
-    put(house, "observe")
-    filed = house.file()
-    put(house, "enforce", whom="agent:scout")
-    refused = house.claim(filed.request_id)
+def test_p1_the_claim_asks_the_rollout_again(scenario):
+    put(scenario, "observe")
+    filed = scenario.file()
+    put(scenario, "enforce", whom="agent:scout")
+    refused = scenario.claim(filed.request_id)
     assert isinstance(refused, NotPossible)
     assert "its rollout was changed" in refused.detail
-    assert house.status(filed.request_id).state == "revoked"
-    assert house.status(house.file().request_id).state == "pending"
+    assert scenario.status(filed.request_id).state == "revoked"
+    assert scenario.status(scenario.file().request_id).state == "pending"
 
 
-def test_p1_the_claim_does_not_let_the_rollout_pass_what_a_pattern_hid(house):
-    put(house, "observe")
-    filed = house.file()
-    house.run("UPDATE request SET hidden = 3 WHERE id = :id", id=filed.request_id)
-    assert isinstance(house.claim(filed.request_id), NotPossible)
+def test_p1_the_claim_does_not_let_the_rollout_pass_what_a_pattern_hid(scenario):
+    put(scenario, "observe")
+    filed = scenario.file()
+    scenario.run("UPDATE request SET hidden = 3 WHERE id = :id", id=filed.request_id)
+    assert isinstance(scenario.claim(filed.request_id), NotPossible)
 
 
-def test_p1_a_freeze_wins_over_the_rollout(house):
-    put(house, "off")
-    filed = house.file()
-    house.write(lambda tx: house.service.freezes.make(tx, "cli:ops", "all", "", "refuse", ""))
-    assert house.status(filed.request_id).state == "revoked"
+def test_p1_a_freeze_wins_over_the_rollout(scenario):
+    put(scenario, "off")
+    filed = scenario.file()
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, "cli:ops", "all", "", "refuse", ""))
+    assert scenario.status(filed.request_id).state == "revoked"
     with pytest.raises(Frozen):
-        house.file(house.filing(order(2)))
+        scenario.file(scenario.filing(order(2)))
 
 
 @pytest.mark.parametrize("entry", ["agent:nobody", "group:", "scout", "agent:scout group:x", "everyone:x", ""])
-def test_an_audience_that_means_nobody_is_refused(house, entry):
+def test_an_audience_that_means_nobody_is_refused(scenario, entry):
     with pytest.raises((Invalid, NotFound)):
-        only(house, entry)
+        only(scenario, entry)
 
 
 @pytest.mark.parametrize(
     ("tool", "whom", "mode"), [("no_tool", "", "off"), ("", "agent:nobody", "off"), ("", "", "on"), ("", "x", "off")]
 )
-def test_a_rollout_for_what_there_is_not_is_refused(house, tool, whom, mode):
+def test_a_rollout_for_what_there_is_not_is_refused(scenario, tool, whom, mode):
     with pytest.raises((Invalid, NotFound)):
-        put(house, mode, tool, whom)
+        put(scenario, mode, tool, whom)
 
 
-def test_a_rollout_that_is_forgotten_is_enforced_again_and_all_is_audited(house):
-    put(house, "off")
-    put(house, "observe")
-    house.write(lambda tx: house.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
-    assert house.status(house.file().request_id).state == "pending"
-    assert house.events("shop")[-3:] == ["rollout.set", "rollout.set", "rollout.cleared"]
+def test_a_rollout_that_is_forgotten_is_enforced_again_and_all_is_audited(scenario):
+    put(scenario, "off")
+    put(scenario, "observe")
+    scenario.write(lambda tx: scenario.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
+    assert scenario.status(scenario.file().request_id).state == "pending"
+    assert scenario.events("shop")[-3:] == ["rollout.set", "rollout.set", "rollout.cleared"]
     with pytest.raises(NotFound):
-        house.write(lambda tx: house.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
+        scenario.write(lambda tx: scenario.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
 
 
-def test_p1_whoever_is_left_out_is_refused_at_the_door_and_at_the_claim(house):
-    put(house, "off")
-    filed, filing, loose = house.file(), house.filing(order(2)), house.filing(order(3), assertion=None)
-    only(house, "group:pilots")
-    assert isinstance(house.claim(filed.request_id), NotInAudience)
-    assert house.status(filed.request_id).state == "revoked"
-    for act in (lambda: house.file(filing), lambda: house.file(loose), house.assertion):
+def test_p1_whoever_is_left_out_is_refused_at_the_door_and_at_the_claim(scenario):
+    put(scenario, "off")
+    filed, filing, loose = scenario.file(), scenario.filing(order(2)), scenario.filing(order(3), assertion=None)
+    only(scenario, "group:pilots")
+    assert isinstance(scenario.claim(filed.request_id), NotInAudience)
+    assert scenario.status(filed.request_id).state == "revoked"
+    for act in (lambda: scenario.file(filing), lambda: scenario.file(loose), scenario.assertion):
         with pytest.raises(NotInAudience):
             act()
-    house.run("UPDATE agent SET groups = 'staff pilots'")
-    assert house.file(filing).created
-    only(house)
-    assert house.file(loose).created
-    assert house.events("shop")[-2:] == ["server.audience_set"] * 2
+    scenario.run("UPDATE agent SET groups = 'staff pilots'")
+    assert scenario.file(filing).created
+    only(scenario)
+    assert scenario.file(loose).created
+    assert scenario.events("shop")[-2:] == ["server.audience_set"] * 2
 
 
 @pytest.fixture
@@ -210,16 +210,16 @@ def log(tmp_path):
 
 
 async def narrowed(served, *entries):
-    service = served.house.service
+    service = served.scenario.service
     await service.write(lambda tx: service.audiences.set(tx, "cli:ops", "shop", entries))
 
 
 async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, log, until):
-    served.house.write(lambda tx: served.house.service.principals.add_agent(tx, "test", "other"))
+    served.scenario.write(lambda tx: served.scenario.service.principals.add_agent(tx, "test", "other"))
     gate = served.gate()
     async with Client(create(log, gate=gate)) as client:
         assert not (await client.call_tool("look", {"order_id": 7})).is_error
-        await until(lambda: served.house.service.gates.number() == 1)
+        await until(lambda: served.scenario.service.gates.number() == 1)
         await narrowed(served, "agent:other")
         await until(lambda: bool(gate.session._lease.audience))
         for tool in ("look", "async_write"):
@@ -233,7 +233,7 @@ async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, lo
 
 
 async def test_in_observe_an_agents_write_just_runs(served, log):
-    service = served.house.service
+    service = served.scenario.service
     await service.write(lambda tx: service.rollouts.set(tx, "cli:ops", "shop", "", "", "observe"))
     async with Client(create(log, gate=served.gate())) as client, asyncio.timeout(10):
         with anyio.fail_after(5):

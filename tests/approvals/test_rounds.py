@@ -79,7 +79,7 @@ async def test_p1_a_call_waits_through_rounds_until_a_person_approves_and_runs_o
         result = await one_round(client, state=state)
     assert text(result) == "wrote 7"
     assert lines(log) == ["async 7"]
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 async def test_the_clients_own_driver_brings_the_call_through(served, server, log, until):
@@ -92,12 +92,12 @@ async def test_the_clients_own_driver_brings_the_call_through(served, server, lo
         with anyio.fail_after(10):
             assert text(await call) == "wrote 7"
     assert lines(log) == ["async 7"]
-    assert served.house.events(row.id).count("request.filed") == 1
+    assert served.scenario.events(row.id).count("request.filed") == 1
 
 
 def count_filings(served):
     """One entry for each time that the call came to the service."""
-    filings, filed = served.house.service.filings, []
+    filings, filed = served.scenario.service.filings, []
     original = filings.file
 
     def counted(tx, installation, filing):
@@ -172,7 +172,7 @@ async def restarted(served, log, transport="memory"):
         ):
             yield client
         return
-    keys = served.house.keys
+    keys = served.scenario.keys
     environment = clean_environment(
         APPROVALS_URL=served.url,
         APPROVALS_SERVER_KEY=keys["shop"],
@@ -191,37 +191,37 @@ async def test_p4_a_client_and_a_server_that_both_restarted_go_on_from_the_saved
     async with restarted(served, log, transport) as client:
         saved = (await one_round(client)).request_state
     row = await served.decide()
-    served.house.clock.forward(300)
+    served.scenario.clock.forward(300)
     assert lines(log) == []
     async with restarted(served, log, transport) as client:
         result = await client.call_tool("async_write", CALL, request_state=saved)
         again = await client.call_tool("async_write", CALL, request_state=saved)
     assert text(result) == text(again) == "wrote 7"
     assert lines(log) == ["async 7"]
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 async def ended(served, log, row, how):
     """Bring a pending request to an end that its caller did not see."""
-    house = served.house
+    scenario = served.scenario
     if how == "expired":
-        house.clock.forward(3601)
+        scenario.clock.forward(3601)
     elif how == "withdrawn":
-        house.withdraw(row.id)
+        scenario.withdraw(row.id)
     elif how == "denied":
         await served.decide("deny", comment="no")
-        house.clock.forward(601)  # past the time in which a denial answers for every such call
+        scenario.clock.forward(601)  # past the time in which a denial answers for every such call
     elif how == "lapsed":
         await served.decide()
-        house.clock.forward(3601)
+        scenario.clock.forward(3601)
     elif how == "not_executed":
         await served.decide()
-        assert house.claim(row.id, session=row.session_id) is None
-        house.report(row.id, "not_executed", error="no time")
+        assert scenario.claim(row.id, session=row.session_id) is None
+        scenario.report(row.id, "not_executed", error="no time")
     elif how == "unknown":
         await served.decide()
-        assert house.claim(row.id, session=row.session_id) is None
-        house.clock.forward(120)
+        assert scenario.claim(row.id, session=row.session_id) is None
+        scenario.clock.forward(120)
     else:
         async with (
             Client(counting_server.create(log, gate=served.gate()), mode="legacy") as other,
@@ -230,7 +230,7 @@ async def ended(served, log, row, how):
             call = tasks.create_task(other.call_tool("failing_write" if how == "failed" else "async_write", CALL))
             await served.decide()
             await call
-        house.clock.forward(601)  # past the time in which the result answers for every such call
+        scenario.clock.forward(601)  # past the time in which the result answers for every such call
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ async def test_p7_a_call_that_comes_back_gets_its_own_requests_end_and_asks_nobo
         else:
             assert (facts(result)["status"], facts(result)["request_id"]) == (how, row.id)
             assert lines(log) == []
-        assert served.house.status(row.id).state == how
+        assert served.scenario.status(row.id).state == how
         assert requests(served) == [row.id]
         if how != "unknown":  # without the state it is a call like any other
             assert (await one_round(client, tool)).request_state is not None
@@ -259,7 +259,7 @@ async def test_p7_a_call_that_comes_back_gets_its_own_requests_end_and_asks_nobo
 
 
 def requests(served):
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     rows = connection.execute("SELECT id FROM request ORDER BY id").fetchall()
     connection.close()
     return [request_id for (request_id,) in rows]
@@ -329,34 +329,34 @@ async def test_p1_another_agents_state_opens_nothing(served, server, log):
     async with Client(server, mode=MODERN) as client:
         saved = (await one_round(client)).request_state
     row = await served.decide()
-    house = served.house
-    house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
+    scenario = served.scenario
+    scenario.keys["other"] = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "other"))
     async with Client(
         counting_server.create(log, gate=served.gate(agent="other", budgets=SHORT)), mode=MODERN
     ) as client:
         answer = await one_round(client, state=saved)
     assert isinstance(answer, InputRequiredResult)
     assert lines(log) == []
-    assert house.status(row.id).state == "approved"
+    assert scenario.status(row.id).state == "approved"
     assert len(requests(served)) == 2
 
 
-def test_p1_the_service_lets_a_call_continue_only_its_own_request(house):
-    own = replace(house.file(), created=False)
-    other = house.file(house.filing({"order_id": 1, "amount_cents": 2}))
-    house.decide(other.request_id)
+def test_p1_the_service_lets_a_call_continue_only_its_own_request(scenario):
+    own = replace(scenario.file(), created=False)
+    other = scenario.file(scenario.filing({"order_id": 1, "amount_cents": 2}))
+    scenario.decide(other.request_id)
     for named in (other.request_id, "0" * 36, "never-was"):
-        assert house.file(house.filing(continues=named)) == own
-    assert house.file(house.filing(continues=own.request_id)) == own
-    house.withdraw(own.request_id)
-    assert house.file(house.filing(continues=own.request_id)) == own
-    assert house.file(house.filing(continues=other.request_id)).created
+        assert scenario.file(scenario.filing(continues=named)) == own
+    assert scenario.file(scenario.filing(continues=own.request_id)) == own
+    scenario.withdraw(own.request_id)
+    assert scenario.file(scenario.filing(continues=own.request_id)) == own
+    assert scenario.file(scenario.filing(continues=other.request_id)).created
     with pytest.raises(ValidationError):
-        house.filing(continues="../../admin")
+        scenario.filing(continues="../../admin")
 
 
 async def test_a_rotated_key_still_opens_and_a_strange_one_does_not(served, log):
-    keys, a, b, c = served.house.keys, "a" * 32, "b" * 32, "c" * 32
+    keys, a, b, c = served.scenario.keys, "a" * 32, "b" * 32, "c" * 32
 
     def with_keys(*state_keys):
         settings = GateSettings(served.url, keys["shop"], keys["agent"], state_keys=state_keys, budgets=SHORT)
@@ -388,7 +388,7 @@ async def test_p6_what_the_clients_user_says_to_the_link_is_no_approval(served, 
         with anyio.fail_after(10):
             result = await call
         assert facts(result)["status"] == "pending"
-        assert served.house.status(row.id).state == "pending"
+        assert served.scenario.status(row.id).state == "pending"
         assert lines(log) == []
         assert [(params.mode, params.url) for params in shown] == [("url", f"http://127.0.0.1:8700/requests/{row.id}")]
         call = tasks.create_task(client.call_tool("async_write", CALL))

@@ -70,7 +70,7 @@ BATCHES = [pytest.param(seed, marks=pytest.mark.slow if seed else ()) for seed i
 
 @pytest.mark.parametrize("seed", BATCHES)
 async def test_p2_a_gated_tool_gets_what_it_would_get_without_a_gate(served, seed):
-    served.house.service.policy.present = Allowed()
+    served.scenario.service.policy.present = Allowed()
     ran, refused = await compare(served, seed)
     assert ran > TOOLS * EACH / 4
     assert len(refused) < ran / 10, refused

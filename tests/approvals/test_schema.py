@@ -88,13 +88,13 @@ def test_migrating_twice_changes_nothing(database_url):
         ("a known state", "UPDATE request SET state = 'maybe'"),
     ],
 )
-def test_p3_the_database_itself_refuses(house, promise, statement):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.file(house.filing({"order_id": 5, "amount_cents": 1}))
-    with contextlib.closing(house.service.database.connect()) as connection:
-        if not house.service.database.shared:
+def test_p3_the_database_itself_refuses(scenario, promise, statement):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.file(scenario.filing({"order_id": 5, "amount_cents": 1}))
+    with contextlib.closing(scenario.service.database.connect()) as connection:
+        if not scenario.service.database.shared:
             connection.execute("PRAGMA foreign_keys = OFF")
         with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError), match=r"(?i)unique|check"):
             connection.execute(statement)

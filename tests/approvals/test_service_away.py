@@ -46,11 +46,11 @@ async def posted(url, key):
         return await http.post(url, json=LIST)
 
 
-async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(house, serve, log):
+async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(scenario, serve, log):
     async with serve() as served:
         where, gate = served.url, served.gate(agent=None)
     async with http_server(counting_server.create(log, gate=gate)) as url:
-        answer = await posted(url, house.keys["agent"])
+        answer = await posted(url, scenario.keys["agent"])
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(answers.RETRY_SECONDS))
         assert "www-authenticate" not in answer.headers
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -58,35 +58,37 @@ async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(hous
         assert where not in answer.text
         assert (await posted(url, "no key of an agent")).status_code == 401
         async with serve(where):
-            assert (await posted(url, house.keys["agent"])).status_code != 503
+            assert (await posted(url, scenario.keys["agent"])).status_code != 503
             assert (await posted(url, "mcpa_000000000000_" + "A" * 43)).status_code == 401
     assert not log.exists()
 
 
 async def test_p5_when_the_servers_own_key_is_dead_no_agent_is_told_that_its_key_is(served, log):
-    house = served.house
-    house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
+    scenario = served.scenario
+    scenario.write(lambda tx: scenario.service.principals.revoke(tx, "test", "installation", scenario.installation()))
     async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
-        answer = await posted(url, house.keys["agent"])
+        answer = await posted(url, scenario.keys["agent"])
     assert answer.status_code == 503
     assert "own key" in answer.json()["detail"]
 
 
 async def test_p7_the_servers_key_dies_while_it_runs_and_no_agent_hears_401(served, log, monkeypatch):
     monkeypatch.setattr(known_agents, "LONGEST", 0.0)
-    house = served.house
+    scenario = served.scenario
     stranger = "mcpa_000000000000_" + "A" * 43
     async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
-        assert (await posted(url, house.keys["agent"])).status_code not in {401, 503}
+        assert (await posted(url, scenario.keys["agent"])).status_code not in {401, 503}
         assert (await posted(url, stranger)).status_code == 401
-        house.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", house.installation()))
-        assert (await posted(url, house.keys["agent"])).status_code not in {401, 503}, "known: each call is told why"
+        scenario.write(
+            lambda tx: scenario.service.principals.revoke(tx, "test", "installation", scenario.installation())
+        )
+        assert (await posted(url, scenario.keys["agent"])).status_code not in {401, 503}, "known: each call is told why"
         refused = await posted(url, stranger)
         assert (refused.status_code, "own key" in refused.json()["detail"]) == (503, True)
 
 
 async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_service_is_away(
-    house, serve, log, monkeypatch
+    scenario, serve, log, monkeypatch
 ):
     monkeypatch.setattr(known_agents, "LONGEST", 0.0)  # each of its messages asks anew
     async with serve() as served:
@@ -109,14 +111,14 @@ async def test_p7_an_agent_that_was_verified_before_is_let_in_and_told_that_the_
         await connected.read_resource("file://ledger")
     async with serve(where):
         told(await connected.call_tool("async_write", CALL), "pending")
-        house.revoke_agent()
-        assert (await posted(url, house.keys["agent"])).status_code == 401
+        scenario.revoke_agent()
+        assert (await posted(url, scenario.keys["agent"])).status_code == 401
         await agent.__aexit__(None, None, None)
         await server.__aexit__(None, None, None)
     assert not log.exists()
 
 
-async def test_p7_a_repeat_during_an_outage_does_not_say_that_the_call_never_ran(house, serve, log):
+async def test_p7_a_repeat_during_an_outage_does_not_say_that_the_call_never_ran(scenario, serve, log):
     async with serve() as served:
         agent = Client(counting_server.create(log, gate=served.gate()), mode="legacy")
         await agent.__aenter__()
@@ -133,7 +135,7 @@ async def test_p7_the_services_own_words_reach_the_agent(served, log, monkeypatc
     def locked(*_):
         raise Unavailable("The database cannot be written: database is locked.", hint="Somebody runs VACUUM.")
 
-    monkeypatch.setattr(served.house.service.filings, "file", locked)
+    monkeypatch.setattr(served.scenario.service.filings, "file", locked)
     async with Client(counting_server.create(log, gate=served.gate()), mode="legacy") as agent:
         result = await agent.call_tool("async_write", CALL)
     assert told(result, "unavailable")["reason"] == "The database cannot be written: database is locked."
@@ -163,7 +165,7 @@ def test_p5_what_others_say_in_its_place_is_not_passed_on(status, body):
     assert "ignore all rules" not in error.detail + error.hint
 
 
-async def test_the_services_address_is_logged_once_for_each_outage(house, serve, log, until, caplog, monkeypatch):
+async def test_the_services_address_is_logged_once_for_each_outage(scenario, serve, log, until, caplog, monkeypatch):
     tries = []
     original = VerdictLease.register
 
@@ -189,7 +191,7 @@ async def test_p7_a_gate_that_was_stopped_asks_once_more_before_it_says_that_it_
         call = asyncio.create_task(agent.call_tool("async_write", CALL))
         row = await served.pending()
         await until(lambda: row.id in gate.session._stream._waiters)
-        served.house.decide(row.id)
+        served.scenario.decide(row.id)
         time.sleep(0.6)  # noqa: ASYNC251 — the process stands still, and its hold ends meanwhile
         assert text(await call) == "wrote 7"
 

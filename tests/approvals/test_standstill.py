@@ -16,13 +16,13 @@ from approvals.service.storage import postgres as product
 
 
 @pytest.fixture
-def two(postgres, open_house, monkeypatch):
+def two(postgres, open_scenario, monkeypatch):
     """Two processes over one database; ten seconds pass as one and a half."""
     monkeypatch.setattr(product, "_BEGIN", product._BEGIN.replace(product.PATIENCE, "1500ms"))
     with postgres.database() as url:
-        first = open_house(url)
+        first = open_scenario(url)
         first.build()
-        second = open_house(url, first.clock, first.keys)
+        second = open_scenario(url, first.clock, first.keys)
         yield first, second
         first.service.database.stop()
         second.service.database.stop()
@@ -36,13 +36,13 @@ def test_p4_newer_servers_are_asked_to_end_every_stopped_transaction():
 class Standstill:
     """A transaction that holds a request's row and stops there, the first time that it is run."""
 
-    def __init__(self, house, request_id):
+    def __init__(self, scenario, request_id):
         self.holds, self.goes_on = threading.Event(), threading.Event()
-        self.house, self.request_id, self.runs = house, request_id, 0
+        self.scenario, self.request_id, self.runs = scenario, request_id, 0
 
     def __call__(self, tx):
         self.runs += 1
-        transitions = self.house.service.transitions
+        transitions = self.scenario.service.transitions
         row = transitions.lock(tx, self.request_id)
         if self.runs == 1:
             self.holds.set()

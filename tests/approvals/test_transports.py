@@ -62,7 +62,7 @@ async def connect(request, served, log) -> AsyncIterator[Connect]:
 
 
 def stdio(served, log: Path) -> StdioServerParameters:
-    keys = served.house.keys
+    keys = served.scenario.keys
     gate = {"APPROVALS_URL": served.url, "APPROVALS_SERVER_KEY": keys["shop"], "APPROVALS_AGENT_KEY": keys["agent"]}
     return StdioServerParameters(
         command=sys.executable, args=[counting_server.__file__], env=clean_environment(**gate, EFFECTS=str(log))
@@ -98,7 +98,7 @@ async def test_p1_a_write_waits_for_a_person_runs_once_and_answers(served, conne
         assert answer in text(result)
     failed = tool == "failing_write"
     assert result.is_error is failed
-    assert served.house.status(row.id).state == ("failed" if failed else "succeeded")
+    assert served.scenario.status(row.id).state == ("failed" if failed else "succeeded")
 
 
 async def test_p7_a_denials_reason_reaches_the_agents_text(served, connect, log):
@@ -126,17 +126,17 @@ async def test_p3_a_client_that_hangs_up_and_repeats_gets_the_one_execution(serv
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hang_up())
             row = await served.pending()
-            await until(lambda: served.house.waiting(row.id) == 1)
+            await until(lambda: served.scenario.waiting(row.id) == 1)
             scope.cancel()
-        await until(lambda: served.house.waiting(row.id) == 0)
+        await until(lambda: served.scenario.waiting(row.id) == 0)
         await served.decide()
-        assert served.house.status(row.id).state == "approved"
+        assert served.scenario.status(row.id).state == "approved"
         assert not log.exists()
         async with connect() as client:
             result = await client.call_tool("refund_order", {"order_id": 8})
     assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
     assert log.read_text().splitlines() == ["refund 8 500"]
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_runs_unseen(
@@ -152,11 +152,11 @@ async def test_p3_a_call_that_its_client_cancels_leaves_the_request_and_nothing_
 
             tasks.create_task(give_up())
             row = await served.pending()
-            await until(lambda: served.house.waiting(row.id) == 1)
+            await until(lambda: served.scenario.waiting(row.id) == 1)
             scope.cancel()
-            await until(lambda: served.house.waiting(row.id) == 0)
+            await until(lambda: served.scenario.waiting(row.id) == 0)
             await served.decide()
-            assert served.house.status(row.id).state == "approved"
+            assert served.scenario.status(row.id).state == "approved"
             assert not log.exists()
             result = await client.call_tool("refund_order", {"order_id": 8})
     assert result.structured_content == {"order_id": 8, "refunded_cents": 500}
@@ -176,12 +176,12 @@ async def test_p3_a_cut_connection_leaves_the_request_and_nothing_runs_unseen(se
             async with asyncio.TaskGroup() as tasks:
                 cut_off = tasks.create_task(be_cut_off())
                 row = await served.pending()
-                await until(lambda: served.house.waiting(row.id) == 1)
+                await until(lambda: served.scenario.waiting(row.id) == 1)
                 relay.cut()
-                await until(lambda: served.house.waiting(row.id) == 0)
+                await until(lambda: served.scenario.waiting(row.id) == 0)
                 await served.decide()
                 cut_off.cancel()
-            assert served.house.status(row.id).state == "approved"
+            assert served.scenario.status(row.id).state == "approved"
             assert not log.exists()
             async with http_client(url, served, era) as client:
                 result = await client.call_tool("refund_order", {"order_id": 8})
@@ -232,7 +232,7 @@ async def test_p3_whenever_a_client_gives_up_its_repetition_gets_the_one_executi
     own = {name: value for name, value in result.structured_content.items() if name != REPLAYED}
     assert own == {"order_id": 8, "refunded_cents": 500}
     assert log.read_text().splitlines() == ["refund 8 500"]
-    assert served.house.events(row.id).count("request.filed") == 1
+    assert served.scenario.events(row.id).count("request.filed") == 1
 
 
 async def test_a_read_runs_at_once_and_a_wrong_argument_asks_nobody(served, connect):
@@ -248,6 +248,6 @@ async def test_p5_over_http_a_caller_without_an_agents_key_is_let_nowhere(served
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"Accept": "application/json, text/event-stream"}
         async with httpx2.AsyncClient(trust_env=False, headers=accept) as http:
-            for key in ("", served.house.keys["shop"], "mcpa_000000000000_" + "A" * 43):
+            for key in ("", served.scenario.keys["shop"], "mcpa_000000000000_" + "A" * 43):
                 answer = await http.post(url, json=body, headers={"Authorization": f"Bearer {key}"} if key else {})
                 assert answer.status_code == 401

@@ -16,116 +16,118 @@ ANOTHER = "session-0002"
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "not_executed"])
-def test_p3_what_the_tool_found_settles_unknown_as_one_transition(house, outcome):
-    request_id = house.lose()
-    before = len(house.events(request_id))
+def test_p3_what_the_tool_found_settles_unknown_as_one_transition(scenario, outcome):
+    request_id = scenario.lose()
+    before = len(scenario.events(request_id))
     for _ in range(3):
-        house.verify(request_id, outcome, "the row is there")
-    assert house.status(request_id).state == outcome
-    assert house.events(request_id)[before:] == [f"request.{outcome}"]
-    row = house.status(request_id)
+        scenario.verify(request_id, outcome, "the row is there")
+    assert scenario.status(request_id).state == outcome
+    assert scenario.events(request_id)[before:] == [f"request.{outcome}"]
+    row = scenario.status(request_id)
     assert "the tool's own check" in row.ended_because
 
 
-def test_p3_several_gates_that_find_different_things_settle_once(house):
-    request_id = house.lose()
-    house.register(session=ANOTHER)
-    house.verify(request_id, "succeeded")
+def test_p3_several_gates_that_find_different_things_settle_once(scenario):
+    request_id = scenario.lose()
+    scenario.register(session=ANOTHER)
+    scenario.verify(request_id, "succeeded")
     with pytest.raises(NotPossible, match="nothing to verify"):
-        house.verify(request_id, "not_executed", session=ANOTHER)
-    assert house.status(request_id).state == "succeeded"
+        scenario.verify(request_id, "not_executed", session=ANOTHER)
+    assert scenario.status(request_id).state == "succeeded"
 
 
-def test_p3_that_it_did_not_run_can_be_found_only_after_the_margin(house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.clock.forward(31)
+def test_p3_that_it_did_not_run_can_be_found_only_after_the_margin(scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.clock.forward(31)
     with pytest.raises(NotPossible, match="may still be running"):
-        house.verify(filed.request_id, "not_executed")
-    house.clock.forward(59.5)
-    house.verify(filed.request_id, "not_executed")
-    assert house.status(filed.request_id).state == "not_executed"
+        scenario.verify(filed.request_id, "not_executed")
+    scenario.clock.forward(59.5)
+    scenario.verify(filed.request_id, "not_executed")
+    assert scenario.status(filed.request_id).state == "not_executed"
 
 
-def test_p3_another_process_finds_nothing_while_the_one_that_claimed_is_there(house):
-    request_id = house.lose()
-    house.register(session=ANOTHER)
-    house.write(lambda tx: house.service.expiry.heard(tx, [house.session]))
-    assert unsettled(house, ANOTHER) == []
-    assert unsettled(house) == [request_id]
+def test_p3_another_process_finds_nothing_while_the_one_that_claimed_is_there(scenario):
+    request_id = scenario.lose()
+    scenario.register(session=ANOTHER)
+    scenario.write(lambda tx: scenario.service.expiry.heard(tx, [scenario.session]))
+    assert unsettled(scenario, ANOTHER) == []
+    assert unsettled(scenario) == [request_id]
     with pytest.raises(NotPossible, match="still there"):
-        house.verify(request_id, "not_executed", session=ANOTHER)
-    house.clock.forward(61)
-    assert unsettled(house, ANOTHER) == [request_id]
-    house.verify(request_id, "not_executed", session=ANOTHER)
+        scenario.verify(request_id, "not_executed", session=ANOTHER)
+    scenario.clock.forward(61)
+    assert unsettled(scenario, ANOTHER) == [request_id]
+    scenario.verify(request_id, "not_executed", session=ANOTHER)
 
 
-def unsettled(house, session="session-0001", tool="refund_order", after=""):
-    at = house.installation()
-    found = house.read(lambda reader: house.service.verifications.unsettled(reader, at, session, tool, after))
+def unsettled(scenario, session="session-0001", tool="refund_order", after=""):
+    at = scenario.installation()
+    found = scenario.read(lambda reader: scenario.service.verifications.unsettled(reader, at, session, tool, after))
     return [one.id for one in found]
 
 
-def test_only_unknown_requests_of_the_same_installation_and_tool_past_their_margin_are_told(house):
-    filed = house.file(house.filing({"order_id": 1, "amount_cents": 1}))
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.clock.forward(31)
-    house.sweep()
-    assert unsettled(house) == []
-    house.clock.forward(60)
-    assert unsettled(house) == [filed.request_id]
-    assert unsettled(house, tool="get_order") == []
-    assert unsettled(house, after=filed.request_id) == []
-    house.add_server("shop", "other")
-    other = house.installation("shop", "other")
-    assert house.read(lambda r: house.service.verifications.unsettled(r, other, ANOTHER, "refund_order", "")) == ()
-    house.register(session="session-0009", installation=other)
+def test_only_unknown_requests_of_the_same_installation_and_tool_past_their_margin_are_told(scenario):
+    filed = scenario.file(scenario.filing({"order_id": 1, "amount_cents": 1}))
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.clock.forward(31)
+    scenario.sweep()
+    assert unsettled(scenario) == []
+    scenario.clock.forward(60)
+    assert unsettled(scenario) == [filed.request_id]
+    assert unsettled(scenario, tool="get_order") == []
+    assert unsettled(scenario, after=filed.request_id) == []
+    scenario.add_server("shop", "other")
+    other = scenario.installation("shop", "other")
+    assert (
+        scenario.read(lambda r: scenario.service.verifications.unsettled(r, other, ANOTHER, "refund_order", "")) == ()
+    )
+    scenario.register(session="session-0009", installation=other)
     with pytest.raises(NotFound):
-        house.verify(filed.request_id, session="session-0009", installation=other)
+        scenario.verify(filed.request_id, session="session-0009", installation=other)
     with pytest.raises(NotFound):
-        house.verify(filed.request_id, session="session-0009")
+        scenario.verify(filed.request_id, session="session-0009")
 
 
 @pytest.mark.parametrize("state", ["pending", "approved", "executing", "succeeded"])
-def test_p3_a_check_settles_nothing_but_unknown(house, state):
-    filed = house.file()
+def test_p3_a_check_settles_nothing_but_unknown(scenario, state):
+    filed = scenario.file()
     if state != "pending":
-        house.decide(filed.request_id)
+        scenario.decide(filed.request_id)
     if state in {"executing", "succeeded"}:
-        house.claim(filed.request_id)
+        scenario.claim(filed.request_id)
     if state == "succeeded":
-        house.report(filed.request_id)
+        scenario.report(filed.request_id)
     with pytest.raises(NotPossible):
-        house.verify(filed.request_id, "failed")
-    assert house.status(filed.request_id).state == state
+        scenario.verify(filed.request_id, "failed")
+    assert scenario.status(filed.request_id).state == state
 
 
-def test_a_check_that_cannot_tell_is_on_record_once_and_changes_no_state(house):
-    request_id = house.lose()
+def test_a_check_that_cannot_tell_is_on_record_once_and_changes_no_state(scenario):
+    request_id = scenario.lose()
     for _ in range(3):
-        house.verify(request_id, "unclear", "the ledger is down")
-    assert house.status(request_id).state is State.UNKNOWN
-    assert house.events(request_id).count("execution.checked") == 1
-    house.settle(request_id, "failed")
-    assert house.status(request_id).state == "failed"
+        scenario.verify(request_id, "unclear", "the ledger is down")
+    assert scenario.status(request_id).state is State.UNKNOWN
+    assert scenario.events(request_id).count("execution.checked") == 1
+    scenario.settle(request_id, "failed")
+    assert scenario.status(request_id).state == "failed"
 
 
-def test_p4_a_late_outcome_that_agrees_brings_its_result(house):
-    request_id = house.lose()
-    house.verify(request_id, "succeeded")
-    house.report(request_id, "succeeded", f"claim-{request_id}"[:60], result="refunded", sealed_result="c2VhbGVk")
-    status = house.status(request_id)
+def test_p4_a_late_outcome_that_agrees_brings_its_result(scenario):
+    request_id = scenario.lose()
+    scenario.verify(request_id, "succeeded")
+    scenario.report(request_id, "succeeded", f"claim-{request_id}"[:60], result="refunded", sealed_result="c2VhbGVk")
+    status = scenario.status(request_id)
     assert (status.result, status.sealed_result) == ("refunded", "c2VhbGVk")
-    assert house.events(request_id).count("incident.contradiction") == 0
+    assert scenario.events(request_id).count("incident.contradiction") == 0
 
 
 class Ledger:
     """A tool that pays, and can say whether it did."""
 
     def __init__(self, served, verify) -> None:
-        self.house = served.house
+        self.scenario = served.scenario
         self.asked: list[tuple[str, dict]] = []
         self.mcp = GatedServer("shop", gate=served.gate())
 
@@ -139,18 +141,20 @@ class Ledger:
 
     def lose(self, cents: int = 500) -> str:
         """A call of `pay` whose gate died."""
-        house = self.house
+        scenario = self.scenario
         (definition,) = self.mcp.gate.definitions()
-        house.register(definition, session=house.session)
-        filing = house.filing({"cents": cents}, tool="pay")
-        filed = house.file(filing)
-        digest = house.row(filed.request_id).digest
-        sealed = Seal(house.keys["shop"]).seal(json.dumps({"shown": {"cents": cents}}).encode(), f"arguments {digest}")
-        house.run("UPDATE request SET sealed_arguments = :sealed WHERE id = :id", sealed=sealed, id=filed.request_id)
-        house.decide(filed.request_id)
-        house.claim(filed.request_id, f"claim-{cents:08}")
-        house.clock.forward(91)
-        house.sweep()
+        scenario.register(definition, session=scenario.session)
+        filing = scenario.filing({"cents": cents}, tool="pay")
+        filed = scenario.file(filing)
+        digest = scenario.row(filed.request_id).digest
+        sealed = Seal(scenario.keys["shop"]).seal(
+            json.dumps({"shown": {"cents": cents}}).encode(), f"arguments {digest}"
+        )
+        scenario.run("UPDATE request SET sealed_arguments = :sealed WHERE id = :id", sealed=sealed, id=filed.request_id)
+        scenario.decide(filed.request_id)
+        scenario.claim(filed.request_id, f"claim-{cents:08}")
+        scenario.clock.forward(91)
+        scenario.sweep()
         return filed.request_id
 
 
@@ -166,14 +170,14 @@ async def test_p3_a_gate_that_starts_settles_what_its_predecessor_left_unknown(s
     ledger = Ledger(served, verify)
     request_id = ledger.lose()
     async with Client(ledger.mcp) as client:
-        await until(lambda: served.house.status(request_id).state == "succeeded")
+        await until(lambda: served.scenario.status(request_id).state == "succeeded")
         assert ledger.asked[0] == (request_id, {"cents": 500})
-        row = served.house.row(request_id)
+        row = served.scenario.row(request_id)
         assert "characters hidden" in row.ended_because
         assert "sk_live" not in row.ended_because
         answer = await client.call_tool("pay", {"cents": 500})
         assert answer.content[0].text.startswith(f"ALREADY EXECUTED: request {request_id} succeeded")
-    assert served.house.row(request_id).sealed_arguments is None
+    assert served.scenario.row(request_id).sealed_arguments is None
 
 
 async def raises(_):
@@ -229,15 +233,15 @@ async def test_p3_a_check_that_does_not_clearly_say_settles_nothing_and_the_revi
     first, second = ledger.lose(1), ledger.lose(2)
     async with Client(ledger.mcp):
         await until(lambda: {request_id for request_id, _ in ledger.asked} == {first, second})
-        await until(lambda: served.house.events(second).count("execution.checked") == 1)
+        await until(lambda: served.scenario.events(second).count("execution.checked") == 1)
         await until(lambda: verify is hangs_on or len(ledger.asked) >= 4)
-    assert {served.house.row(one).state for one in (first, second)} == {"unknown"}
-    assert served.house.events(first).count("execution.checked") == 1
-    assert note in checked_note(served.house, first)
+    assert {served.scenario.row(one).state for one in (first, second)} == {"unknown"}
+    assert served.scenario.events(first).count("execution.checked") == 1
+    assert note in checked_note(served.scenario, first)
 
 
-def checked_note(house, request_id):
-    ((note,),) = house.rows("SELECT checked_note FROM execution WHERE request_id = :id", id=request_id)
+def checked_note(scenario, request_id):
+    ((note,),) = scenario.rows("SELECT checked_note FROM execution WHERE request_id = :id", id=request_id)
     return note
 
 
@@ -248,8 +252,8 @@ async def test_p3_several_gates_that_verify_at_once_are_harmless(served, until):
     ledgers = [Ledger(served, verify) for _ in range(3)]
     request_id = ledgers[0].lose()
     async with Client(ledgers[0].mcp), Client(ledgers[1].mcp), Client(ledgers[2].mcp):
-        await until(lambda: served.house.status(request_id).state == "not_executed")
-    assert served.house.events(request_id).count("request.not_executed") == 1
+        await until(lambda: served.scenario.status(request_id).state == "not_executed")
+    assert served.scenario.events(request_id).count("request.not_executed") == 1
 
 
 async def test_p3_a_process_verifies_nothing_that_it_still_runs_itself(served, until, monkeypatch):
@@ -276,15 +280,15 @@ async def test_p3_a_process_verifies_nothing_that_it_still_runs_itself(served, u
     async with Client(mcp) as agent, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(agent.call_tool("slow", {"order_id": 1}))
         row = await served.decide()
-        await until(lambda: served.house.row(row.id).state == "executing")
-        served.house.clock.forward(200)
-        served.house.sweep()
+        await until(lambda: served.scenario.row(row.id).state == "executing")
+        served.scenario.clock.forward(200)
+        served.scenario.sweep()
         await until(lambda: told.count(row.id) >= 2)
-        assert served.house.row(row.id).state == "unknown"
+        assert served.scenario.row(row.id).state == "unknown"
         proceed.set()
         assert not (await call).is_error
     assert looked == []
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
 
 
 def test_a_verify_that_cannot_be_awaited_is_refused_at_registration():

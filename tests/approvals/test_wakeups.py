@@ -10,12 +10,12 @@ from approvals.gate.events import EventStream
 
 
 @pytest.fixture
-def late_hooks(house):
+def late_hooks(scenario):
     """While the context lasts, commits are visible and wake nobody; then they do."""
 
     @contextlib.contextmanager
     def held():
-        transitions, bus, ids = house.service.transitions, house.service.bus, []
+        transitions, bus, ids = scenario.service.transitions, scenario.service.bus, []
         transitions._wake = ids.append
         yield
         transitions._wake = bus.wake
@@ -28,14 +28,14 @@ def late_hooks(house):
 @contextlib.asynccontextmanager
 async def gate_stream(served, http):
     """A gate's stream, once it is open: the states that it tells."""
-    async with http.stream("POST", "/requests/events", json={"session": served.house.session}) as response:
+    async with http.stream("POST", "/requests/events", json={"session": served.scenario.session}) as response:
         lines = response.aiter_lines()
         assert await anext(lines) == "event: lease"
         yield (json.loads(line[6:])["state"] async for line in lines if line.startswith('data: {"id"'))
 
 
 async def file(served, http):
-    return (await http.post("/requests", json=served.house.filing().model_dump(mode="json"))).json()
+    return (await http.post("/requests", json=served.scenario.filing().model_dump(mode="json"))).json()
 
 
 async def until_told(states, wanted):
@@ -58,7 +58,7 @@ async def test_p7_what_one_stream_of_a_gate_has_told_its_other_stream_tells_as_w
     """A gate that follows anew while its old connection is not known to be dead."""
     async with served.client() as http, gate_stream(served, http) as old, gate_stream(served, http) as new:
         await file(served, http)
-        (first, second) = sorted(served.house.service.gates._streams[served.house.session], key=id)
+        (first, second) = sorted(served.scenario.service.gates._streams[served.scenario.session], key=id)
         with late_hooks():
             row = await served.decide("deny", comment="not this one")
             first.poke(row.id)
@@ -77,14 +77,14 @@ async def test_a_stream_forgets_what_had_ended_before_it_was_filed_again(served)
         await until_told(states, "denied")
         await file(served, http)
         await until_told(states, "denied")
-        assert filed["id"] not in served.house.service.bus._listeners
+        assert filed["id"] not in served.scenario.service.bus._listeners
 
 
-def test_p7_what_came_in_while_a_call_was_filed_is_there_for_it_whatever_else_came_in(house):
-    filed = house.file().request_id
-    asked = house.status(filed)
-    house.decide(filed, "deny", comment="not this one")
-    stream, denied = EventStream(None, house.session, None, None), house.status(filed)
+def test_p7_what_came_in_while_a_call_was_filed_is_there_for_it_whatever_else_came_in(scenario):
+    filed = scenario.file().request_id
+    asked = scenario.status(filed)
+    scenario.decide(filed, "deny", comment="not this one")
+    stream, denied = EventStream(None, scenario.session, None, None), scenario.status(filed)
     stream._take("request", denied.model_dump_json())
     for number in range(5000):
         stream._take("request", denied.model_copy(update={"id": f"other-{number}"}).model_dump_json())

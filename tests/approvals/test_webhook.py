@@ -47,12 +47,12 @@ async def receiver():
 
 
 @pytest.fixture
-async def house(open_house, sqlite_url, receiver):
-    house = open_house(sqlite_url, notifiers=(Webhook(receiver.url, SECRET),))
-    house.build()
-    house.service.database.start()
-    yield house
-    house.service.database.stop()
+async def scenario(open_scenario, sqlite_url, receiver):
+    scenario = open_scenario(sqlite_url, notifiers=(Webhook(receiver.url, SECRET),))
+    scenario.build()
+    scenario.service.database.start()
+    yield scenario
+    scenario.service.database.stop()
 
 
 def verified(came):
@@ -62,11 +62,11 @@ def verified(came):
     return json.loads(body)
 
 
-async def test_a_receiver_hears_what_is_asked_and_what_became_of_it_signed(house, receiver):
-    request_id = house.file().request_id
-    await house.service.sender.send_due()
-    house.decide(request_id, "deny", comment="no")
-    await house.service.sender.send_due()
+async def test_a_receiver_hears_what_is_asked_and_what_became_of_it_signed(scenario, receiver):
+    request_id = scenario.file().request_id
+    await scenario.service.sender.send_due()
+    scenario.decide(request_id, "deny", comment="no")
+    await scenario.service.sender.send_due()
     first, second = (verified(came) for came in receiver.came)
     assert (first["type"], second["type"]) == ("request.pending", "request.denied")
     assert first["data"]["id"] == request_id and first["data"]["arguments"] == {"order_id": 1042, "amount_cents": 12000}
@@ -77,65 +77,65 @@ async def test_a_receiver_hears_what_is_asked_and_what_became_of_it_signed(house
     ("status", "headers", "wait"),
     [(503, {"retry-after": "120"}, 120), (500, {}, 1), (302, {"location": "http://127.0.0.1:1/"}, 1)],
 )
-async def test_what_did_not_arrive_is_sent_again_with_the_same_id(house, receiver, status, headers, wait):
-    house.file()
+async def test_what_did_not_arrive_is_sent_again_with_the_same_id(scenario, receiver, status, headers, wait):
+    scenario.file()
     receiver.status, receiver.headers = status, headers
-    await house.service.sender.send_due()
-    house.clock.forward(wait * 0.4)
-    await house.service.sender.send_due()
+    await scenario.service.sender.send_due()
+    scenario.clock.forward(wait * 0.4)
+    await scenario.service.sender.send_due()
     assert len(receiver.came) == 1
     receiver.status, receiver.headers = 200, {}
-    house.clock.forward(wait)
-    await house.service.sender.send_due()
+    scenario.clock.forward(wait)
+    await scenario.service.sender.send_due()
     ids = {headers["webhook-id"] for headers, _ in receiver.came}
     assert len(receiver.came) == 2 and len(ids) == 1
-    assert house.rows("SELECT count(*) FROM delivery WHERE done_at IS NOT NULL") == [(1,)]
+    assert scenario.rows("SELECT count(*) FROM delivery WHERE done_at IS NOT NULL") == [(1,)]
 
 
-async def test_a_receiver_that_was_down_from_filing_to_denial_hears_of_the_denial_once(house, receiver):
+async def test_a_receiver_that_was_down_from_filing_to_denial_hears_of_the_denial_once(scenario, receiver):
     receiver.status = 503
-    request_id = house.file().request_id
-    await house.service.sender.send_due()
-    house.decide(request_id, "deny", comment="no")
-    await house.service.sender.send_due()
+    request_id = scenario.file().request_id
+    await scenario.service.sender.send_due()
+    scenario.decide(request_id, "deny", comment="no")
+    await scenario.service.sender.send_due()
     receiver.came.clear()
     receiver.status = 204
     for _ in range(4):
-        house.clock.forward(60)
-        await house.service.sender.send_due()
+        scenario.clock.forward(60)
+        await scenario.service.sender.send_due()
     (said,) = map(verified, receiver.came)
     assert (said["type"], said["data"]["state"]) == ("request.denied", "denied")
-    assert house.rows("SELECT count(*) FROM delivery WHERE done_at IS NULL") == [(0,)]
+    assert scenario.rows("SELECT count(*) FROM delivery WHERE done_at IS NULL") == [(0,)]
 
 
-async def test_a_vote_that_is_not_enough_is_a_reminder_and_says_who_may(house, receiver):
-    filed = house.file()
-    house.need(filed.request_id, quorum=2)
-    await house.service.sender.send_due()
-    house.decide(filed.request_id)
+async def test_a_vote_that_is_not_enough_is_a_reminder_and_says_who_may(scenario, receiver):
+    filed = scenario.file()
+    scenario.need(filed.request_id, quorum=2)
+    await scenario.service.sender.send_due()
+    scenario.decide(filed.request_id)
     for _ in range(3):
-        await house.service.sender.send_due()
+        await scenario.service.sender.send_due()
     assert [verified(came)["type"] for came in receiver.came] == ["request.pending", "request.reminded"]
 
 
-async def test_a_receiver_that_is_gone_for_good_is_not_asked_again(house, receiver):
-    house.file()
+async def test_a_receiver_that_is_gone_for_good_is_not_asked_again(scenario, receiver):
+    scenario.file()
     receiver.status = 410
-    await house.service.sender.send_due()
-    house.clock.forward(86_400)
-    await house.service.sender.send_due()
+    await scenario.service.sender.send_due()
+    scenario.clock.forward(86_400)
+    await scenario.service.sender.send_due()
     assert len(receiver.came) == 1
-    ((error,),) = house.rows("SELECT error FROM delivery WHERE dead_at IS NOT NULL")
+    ((error,),) = scenario.rows("SELECT error FROM delivery WHERE dead_at IS NOT NULL")
     assert "410" in error
 
 
-async def test_nothing_that_listens_is_a_retry_and_blocks_no_decision(house, receiver):
-    house.service.outbox.notifiers["webhook"]._url = "http://127.0.0.1:9/in"
-    request_id = house.file().request_id
-    await house.service.sender.send_due()
-    house.decide(request_id)
-    assert house.status(request_id).state == "approved"
-    assert house.rows("SELECT dead_at FROM delivery WHERE error IS NOT NULL") == [(None,)]
+async def test_nothing_that_listens_is_a_retry_and_blocks_no_decision(scenario, receiver):
+    scenario.service.outbox.notifiers["webhook"]._url = "http://127.0.0.1:9/in"
+    request_id = scenario.file().request_id
+    await scenario.service.sender.send_due()
+    scenario.decide(request_id)
+    assert scenario.status(request_id).state == "approved"
+    assert scenario.rows("SELECT dead_at FROM delivery WHERE error IS NOT NULL") == [(None,)]
 
 
 @pytest.mark.parametrize("url", ["http://example.org/in", "ftp://example.org", "https://", "nonsense", ""])

@@ -351,7 +351,7 @@ async def test_p8_whatever_reading_raises_is_an_answer_and_on_record(served):
     assert "LookupError" in text
     assert "secret-in-words" not in text
     bodies = "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
-    recorded = [call for (body,) in served.house.rows(bodies) for call in json.loads(body)["calls"]]
+    recorded = [call for (body,) in served.scenario.rows(bodies) for call in json.loads(body)["calls"]]
     assert [(call["target"], call["outcome"]) for call in recorded] == [("hostile", "refused")]
 
 

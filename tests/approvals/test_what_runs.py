@@ -208,7 +208,7 @@ def odd(served):
 
 
 def calls(served) -> list[tuple[str, str]]:
-    return served.house.rows("SELECT arguments, state FROM request ORDER BY id")
+    return served.scenario.rows("SELECT arguments, state FROM request ORDER BY id")
 
 
 async def run(served, odd, tool, arguments, era="2026-07-28"):
@@ -291,7 +291,7 @@ SAME = [
 
 @pytest.mark.parametrize(("tool", "spellings"), SAME, ids=[case[0] for case in SAME])
 async def test_p3_what_a_call_makes_by_itself_does_not_make_it_another_call(served, odd, tool, spellings):
-    served.house.service.policy.present = Allowed()
+    served.scenario.service.policy.present = Allowed()
     async with Client(odd.mcp) as client:
         answers = [await client.call_tool(tool, arguments) for arguments in spellings]
     assert len(odd.got) == len(calls(served)) == 1
@@ -313,7 +313,7 @@ async def test_p2_the_repeat_of_an_approved_call_runs_what_was_approved(served, 
             client = await stack.enter_async_context(Client(odd.mcp))
         result = await client.call_tool(tool, arguments)
     assert not result.is_error, text(result)
-    assert [row.id] == [request_id for (request_id,) in served.house.rows("SELECT id FROM request")]
+    assert [row.id] == [request_id for (request_id,) in served.scenario.rows("SELECT id FROM request")]
     (got,) = odd.got
     assert set(map(str, got)) <= set(map(str, _leaves(json.loads(row.arguments))))
 
@@ -349,7 +349,7 @@ async def test_p2_what_was_approved_of_another_call_never_runs_for_this_one(serv
     assert result.is_error
     assert "no call that says this" in text(result)
     assert odd.got == []
-    assert served.house.row(row.id).state == "not_executed"
+    assert served.scenario.row(row.id).state == "not_executed"
 
 
 def bad_tools():
@@ -409,7 +409,7 @@ class PerCall(Allowed):
 
 
 async def test_p3_a_read_that_the_policy_allows_call_by_call_is_run_anew(served):
-    served.house.service.policy.present = PerCall()
+    served.scenario.service.policy.present = PerCall()
     ledger = Ledger(served.gate())
     async with Client(ledger.mcp) as client:
         answers = [
@@ -423,7 +423,7 @@ async def test_p3_a_read_that_the_policy_allows_call_by_call_is_run_anew(served)
 
 
 async def test_p3_a_read_does_not_join_one_that_started_before_it(served, until):
-    served.house.service.policy.present = PerCall()
+    served.scenario.service.policy.present = PerCall()
     ledger = Ledger(served.gate())
     ledger.proceed.clear()
     async with Client(ledger.mcp) as client, asyncio.TaskGroup() as tasks:
@@ -447,7 +447,7 @@ async def test_p3_a_read_that_a_person_approved_is_still_replayed(served):
         def judge(self, call):
             return replace(super().judge(call), action=Action.REQUIRE_APPROVAL)
 
-    served.house.service.policy.present = Asking()
+    served.scenario.service.policy.present = Asking()
     ledger = Ledger(served.gate())
     async with Client(ledger.mcp) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("look", {"account": 1}))

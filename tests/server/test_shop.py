@@ -28,7 +28,7 @@ async def agent(served, shop, monkeypatch):
     def gated(name, **options):
         return GatedServer(name, gate=served.gate(name), **options)
 
-    served.house.add_server("store")
+    served.scenario.add_server("store")
     monkeypatch.setattr(shop_module, "GatedServer", gated)
     async with Client(create_shop(shop, "store")) as client:
         yield client

@@ -23,7 +23,7 @@ AGAIN = ("STILL RUNNING", "NOT EXECUTED")
 LONGER_THAN_A_LEASE = 60_000_000
 
 
-class Stage:
+class Deployment:
     """`socket` is the folder of PostgreSQL's own socket; SQLite without it."""
 
     def __init__(self, folder: Path, database: str = "", socket: str = "") -> None:

@@ -26,11 +26,11 @@ from support.serving import SECRET, serving
 CHANNEL = "C1"
 
 
-class SlackHouse:
+class SlackScenario:
     """What a test does there, one line each."""
 
-    def __init__(self, house: Any, demo: DemoSlack, url: str, workspace: Workspace, app: Any) -> None:
-        self.house = house
+    def __init__(self, scenario: Any, demo: DemoSlack, url: str, workspace: Workspace, app: Any) -> None:
+        self.scenario = scenario
         self.demo = demo
         self.state = demo.state
         self.url = url
@@ -39,14 +39,14 @@ class SlackHouse:
 
     def link(self, slack_user: str, name: str) -> None:
         """As if a code had been typed and confirmed."""
-        user = self.house.read(lambda reader: require_user(reader, name))
+        user = self.scenario.read(lambda reader: require_user(reader, name))
         facts = {"team_id": self.state.team_id, "slack_user_id": slack_user, "slack_name": name, "by": "code"}
 
         def linked(tx: Transaction) -> None:
             made = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
             tx.record("slack.linked", f"user:{user.id}", f"user:{user.id}", made)
 
-        self.house.write(linked)
+        self.scenario.write(linked)
 
     async def announced(self, request_id: str, channel: str = CHANNEL) -> Said:
         """The message of a request, once it is there."""
@@ -58,7 +58,7 @@ class SlackHouse:
 
     async def file(self, *given: Any) -> Said:
         """The message of a new request."""
-        return await self.announced(self.house.file(*given).request_id)
+        return await self.announced(self.scenario.file(*given).request_id)
 
     async def approve(self, said: Said, user: str = "UANN") -> Acknowledged:
         return await self.demo.press(user, said, APPROVE)
@@ -81,8 +81,8 @@ class SlackHouse:
     async def drained(self) -> None:
         """Once nothing is left to send."""
         query = "SELECT 1 FROM delivery WHERE done_at IS NULL AND dead_at IS NULL"
-        while self.house.rows(query):
-            await self.house.service.sender.send_due()
+        while self.scenario.rows(query):
+            await self.scenario.service.sender.send_due()
 
     async def send(self, payload: dict[str, Any], headers: dict[str, str] | None = None) -> Acknowledged:
         """A payload of one's own, signed unless the headers say otherwise."""
@@ -96,10 +96,10 @@ class SlackHouse:
 
 
 @contextlib.asynccontextmanager
-async def slack_house(house: Any, **options: Any) -> AsyncIterator[SlackHouse]:
+async def fake_slack(scenario: Any, **options: Any) -> AsyncIterator[SlackScenario]:
     """Ann and Bob are linked; Eve is in the workspace, and nobody here."""
     demo = DemoSlack()
-    demo.state.clock = lambda: house.clock.now() / SECOND
+    demo.state.clock = lambda: scenario.clock.now() / SECOND
     for name in ("ann", "bob", "eve"):
         demo.state.add_user(f"U{name.upper()}", name)
     demo.state.add_channel(CHANNEL, "approvals")
@@ -120,16 +120,20 @@ async def slack_house(house: Any, **options: Any) -> AsyncIterator[SlackHouse]:
         given = {"policy": policy} if policy else {}
         keyring, unlimited = Keyring(SECRET), Allowance(None, None)
         service = Service(
-            database_at(house.url, house.clock), keyring, house.service.public_url, allowance=unlimited, **given
+            database_at(scenario.url, scenario.clock),
+            keyring,
+            scenario.service.public_url,
+            allowance=unlimited,
+            **given,
         )
-        house.service.database.stop()
-        house.service = service
+        scenario.service.database.stop()
+        scenario.service = service
         workspace = Workspace(service, installed)
         app = create_app(service, slack=workspace)
         async with serving(service, app=app) as url:
             demo.state.request_url = f"{url}/slack/actions"
-            made = SlackHouse(house, demo, url, workspace, app)
+            made = SlackScenario(scenario, demo, url, workspace, app)
             for name in ("ann", "bob"):
-                if not house.rows("SELECT 1 FROM slack_link WHERE slack_name = :name", name=name):
+                if not scenario.rows("SELECT 1 FROM slack_link WHERE slack_name = :name", name=name):
                     made.link(f"U{name.upper()}", name)
             yield made

@@ -19,7 +19,7 @@ from approvals.service.storage.database import database_at
 from approvals_web.app import create_app
 from support.chromium import chromium
 from support.hand_clock import HandClock
-from support.scenario import HERE, UNLIMITED, House
+from support.scenario import HERE, UNLIMITED, Scenario
 from support.served import Served
 from support.serving import SECRET, serving
 
@@ -31,7 +31,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def service(database_url: str, clock: HandClock) -> Iterator[Service]:
-    """A service whose transactions run where they are called: `house.write`."""
+    """A service whose transactions run where they are called: `scenario.write`."""
     service = Service(database_at(database_url, clock), Keyring(SECRET), "http://127.0.0.1:8700", allowance=UNLIMITED)
     yield service
     service.database.stop()
@@ -39,39 +39,41 @@ def service(database_url: str, clock: HandClock) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def built(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A database file in which a house is built, to copy, and the house's keys."""
+    """A database file in which a scenario is built, to copy, and the scenario's keys."""
     path = tmp_path_factory.mktemp("built") / "built.db"
     shutil.copyfile(migrated, path)
     clock, url = HandClock(), f"sqlite:///{path}"
-    house = House(Service(database_at(url, clock), Keyring(SECRET), HERE, allowance=UNLIMITED), clock, url)
-    house.build()
-    house.service.database.stop()
-    return path, house.keys
+    scenario = Scenario(Service(database_at(url, clock), Keyring(SECRET), HERE, allowance=UNLIMITED), clock, url)
+    scenario.build()
+    scenario.service.database.stop()
+    return path, scenario.keys
 
 
 @pytest.fixture
-def house(service: Service, clock: HandClock, database_url: str, request: pytest.FixtureRequest) -> Iterator[House]:
-    house = House(service, clock, database_url)
+def scenario(
+    service: Service, clock: HandClock, database_url: str, request: pytest.FixtureRequest
+) -> Iterator[Scenario]:
+    scenario = Scenario(service, clock, database_url)
     if service.database.shared:
-        house.build()
+        scenario.build()
     else:
         path, keys = request.getfixturevalue("built")
         shutil.copyfile(path, database_url.removeprefix("sqlite:///"))
-        house.keys |= keys
-    yield house
-    if not house.meddled:
-        house.check_record()
-    house.service.database.stop()
+        scenario.keys |= keys
+    yield scenario
+    if not scenario.tampered_with:
+        scenario.check_record()
+    scenario.service.database.stop()
 
 
 @pytest.fixture
-def open_house() -> Callable[..., House]:
-    """Makes a house over any database, not built yet; several over one database share a clock and keys."""
+def open_scenario() -> Callable[..., Scenario]:
+    """Makes a scenario over any database, not built yet; several over one database share a clock and keys."""
 
-    def make(url: str, clock: HandClock | None = None, keys: dict[str, str] | None = None, **options: Any) -> House:
+    def make(url: str, clock: HandClock | None = None, keys: dict[str, str] | None = None, **options: Any) -> Scenario:
         clock = clock or HandClock()
         service = Service(database_at(url, clock), Keyring(SECRET), HERE, **{"allowance": UNLIMITED} | options)
-        return House(service, clock, url, {} if keys is None else keys)
+        return Scenario(service, clock, url, {} if keys is None else keys)
 
     return make
 
@@ -89,17 +91,17 @@ def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
 
 
 @pytest.fixture
-def serve(house: House) -> Callable[[str], contextlib.AbstractAsyncContextManager[Served]]:
+def serve(scenario: Scenario) -> Callable[[str], contextlib.AbstractAsyncContextManager[Served]]:
     """The service over HTTP, for as long as a test likes; again on the same port when given the URL."""
 
     @contextlib.asynccontextmanager
     async def run(url: str = "") -> AsyncIterator[Served]:
-        fresh = Service(database_at(house.url, house.clock), Keyring(SECRET), url or HERE, allowance=UNLIMITED)
-        house.service.database.stop()
-        house.service = fresh
+        fresh = Service(database_at(scenario.url, scenario.clock), Keyring(SECRET), url or HERE, allowance=UNLIMITED)
+        scenario.service.database.stop()
+        scenario.service = fresh
         app = create_app(fresh)
         async with serving(fresh, int(url.rpartition(":")[2]) if url else 0, app) as where:
-            yield Served(where, house, app)
+            yield Served(where, scenario, app)
 
     return run  # type: ignore[return-value]
 
@@ -111,15 +113,15 @@ async def served(serve: Callable[..., contextlib.AbstractAsyncContextManager[Ser
 
 
 @pytest.fixture
-def client_to(house: House) -> Callable[[str], httpx2.AsyncClient]:
+def client_to(scenario: Scenario) -> Callable[[str], httpx2.AsyncClient]:
     """A client of any replica, with the shop's key."""
-    return lambda url: Served(url, house).client()
+    return lambda url: Served(url, scenario).client()
 
 
 @pytest.fixture
-def gate_to(house: House) -> Callable[[str], Gate]:
+def gate_to(scenario: Scenario) -> Callable[[str], Gate]:
     """A gate to any replica."""
-    return lambda url: Served(url, house).gate()
+    return lambda url: Served(url, scenario).gate()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from approvals.service.policies import versions
 from approvals.service.requests.decisions import Seen
 from approvals.service.slack.links import Links, SlackUser
 
-House = Any
+Scenario = Any
 """The test suite's own."""
 FURTHER = GrantTerms(2, 15, {"order_id": Anything(), "amount_cents": Between(0, 500)}).dump()
 
@@ -29,118 +29,118 @@ class Ruled(DefaultPolicy):
         return Judgement(action, f"orders-{min(order or 0, 10)}", reviewers=reviewers, grants=GrantLimits())
 
 
-def live(house: House) -> dict[str, str]:
-    """Requests by what became of them; the house has seen every kind of life."""
-    write, service, clock = house.write, house.service, house.clock
+def live(scenario: Scenario) -> dict[str, str]:
+    """Requests by what became of them; the scenario has seen every kind of life."""
+    write, service, clock = scenario.write, scenario.service, scenario.clock
     service.policy.present = Ruled()
     write(lambda tx: versions.load(tx, service.policy.present, "cli:test"))
-    _people(house)
+    _people(scenario)
     made: dict[str, str] = {}
 
     def file(name: str, order: int, amount: int = 900, **more: Any) -> str:
-        filed = house.file(house.filing({"order_id": order, "amount_cents": amount}, **more))
+        filed = scenario.file(scenario.filing({"order_id": order, "amount_cents": amount}, **more))
         made[name] = filed.request_id
         clock.forward(1)
         return filed.request_id
 
     def run(name: str, outcome: str = "succeeded") -> None:
-        assert house.claim(made[name], f"claim-{made[name]}") is None
-        house.report(made[name], outcome, f"claim-{made[name]}")
+        assert scenario.claim(made[name], f"claim-{made[name]}") is None
+        scenario.report(made[name], outcome, f"claim-{made[name]}")
 
     file("allowed", 1)
     run("allowed")
     file("refused", 2)
     file("two", 3)
-    house.decide(made["two"])
-    house.decide(made["two"], who="bob")
+    scenario.decide(made["two"])
+    scenario.decide(made["two"], who="bob")
     run("two")
     file("denied", 10)
-    house.decide(made["denied"], "deny", comment="not this one")
+    scenario.decide(made["denied"], "deny", comment="not this one")
     file("failed", 11)
-    house.decide(made["failed"], comment="go on")
+    scenario.decide(made["failed"], comment="go on")
     run("failed", "failed")
     file("withdrawn", 12)
-    house.withdraw(made["withdrawn"])
+    scenario.withdraw(made["withdrawn"])
     file("granting", 13, 400)
-    _approve(house, made["granting"], FURTHER)
+    _approve(scenario, made["granting"], FURTHER)
     run("granting")
     file("granted", 14, 300)
     run("granted")
-    made["settled"] = house.lose(house.filing({"order_id": 15, "amount_cents": 900}))
-    house.settle(made["settled"], "succeeded")
-    house.report(made["settled"], "failed", f"claim-{made['settled']}"[:60])
+    made["settled"] = scenario.lose(scenario.filing({"order_id": 15, "amount_cents": 900}))
+    scenario.settle(made["settled"], "succeeded")
+    scenario.report(made["settled"], "failed", f"claim-{made['settled']}"[:60])
     file("revised", 16)
-    house.decide(made["revised"])
-    _freeze(house)
-    _levers(house)
+    scenario.decide(made["revised"])
+    _freeze(scenario)
+    _levers(scenario)
     file("erased", 17)
-    house.decide(made["erased"], "deny", comment="private words")
-    write(lambda tx: service.erasures.contents(tx, made["erased"], house.person().actor, "asked to"))
+    scenario.decide(made["erased"], "deny", comment="private words")
+    write(lambda tx: service.erasures.contents(tx, made["erased"], scenario.person().actor, "asked to"))
     file("half", 3, 901)
-    house.decide(made["half"])
+    scenario.decide(made["half"])
     file("approved", 18)
-    house.decide(made["approved"])
+    scenario.decide(made["approved"])
     file("pending", 19)
-    _calls(house)
+    _calls(scenario)
     return made
 
 
-def _people(house: House) -> None:
-    write, service = house.write, house.service
-    house.add_user("cat", roles="viewer")
-    house.add_user("dan", roles="reviewer")
-    house.add_user("olga", roles="viewer")
-    dan, cat = (house.read(lambda reader, who=who: require_user(reader, who)) for who in ("dan", "cat"))
+def _people(scenario: Scenario) -> None:
+    write, service = scenario.write, scenario.service
+    scenario.add_user("cat", roles="viewer")
+    scenario.add_user("dan", roles="reviewer")
+    scenario.add_user("olga", roles="viewer")
+    dan, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("dan", "cat"))
     write(lambda tx: service.people.disable(tx, dan.id, "cli:test"))
     write(lambda tx: service.roster.set_groups(tx, cat, ["support"], "cli:test"))
     write(lambda tx: service.people.set_password(tx, cat.id, "hashed", "cli:test"))
     token = {"label": "script", "scopes": "read", "life": 3600 * 1_000_000}
-    ann = house.person()
+    ann = scenario.person()
     write(lambda tx: service.personal_tokens.make(tx, ann, **token))
     key = write(lambda tx: service.personal_tokens.make(tx, ann, **token)).split("_")[1]
     write(lambda tx: service.personal_tokens.revoke(tx, ann, key))
     links = Links()
     write(lambda tx: links._link(tx, SlackUser("T1", "UANN", "ann"), ann.id, "code", ann.actor))
     rover = write(lambda tx: service.principals.add_agent(tx, "cli:test", "rover", owners=["bob"]))
-    scout, old = (house.read(lambda reader, name=name: agent_named(reader, name)) for name in ("scout", "rover"))
-    house.keys["agent"] = write(lambda tx: service.principals.rotate(tx, "cli:test", "agent", scout))
+    scout, old = (scenario.read(lambda reader, name=name: agent_named(reader, name)) for name in ("scout", "rover"))
+    scenario.keys["agent"] = write(lambda tx: service.principals.rotate(tx, "cli:test", "agent", scout))
     write(lambda tx: service.agents.set_owners(tx, "cli:test", scout, ["olga"]))
     write(lambda tx: service.agents.set_limits(tx, "cli:test", scout, pending=50, minute=None))
     write(lambda tx: service.principals.revoke(tx, "cli:test", "agent", old))
     assert rover
 
 
-def _approve(house: House, request_id: str, further: str) -> None:
-    row, ann = house.row(request_id), house.person()
+def _approve(scenario: Scenario, request_id: str, further: str) -> None:
+    row, ann = scenario.row(request_id), scenario.person()
     decision = Decision(verdict="approve", content_version=row.content_version, digest=row.digest)
-    house.write(lambda tx: house.service.decisions.decide(tx, request_id, ann, decision, Seen(), further))
+    scenario.write(lambda tx: scenario.service.decisions.decide(tx, request_id, ann, decision, Seen(), further))
 
 
-def _freeze(house: House) -> None:
+def _freeze(scenario: Scenario) -> None:
     """What was approved is taken back; the freeze is explained, and lifted."""
-    freezes, write = house.service.freezes, house.write
+    freezes, write = scenario.service.freezes, scenario.write
     for reason in ("", "an odd refund"):
         write(lambda tx, why=reason: freezes.make(tx, "cli:test", "all", "", "refuse", why))
-    house.clock.forward(1)
+    scenario.clock.forward(1)
     write(lambda tx: freezes.lift(tx, "cli:test", "all"))
     write(lambda tx: freezes.make(tx, "cli:test", "server", "shop", "hold", ""))
     write(lambda tx: freezes.lift_all(tx, "cli:test"))
-    scout = house.read(lambda reader: agent_named(reader, "rover"))
+    scout = scenario.read(lambda reader: agent_named(reader, "rover"))
     write(lambda tx: freezes.make(tx, "cli:test", "agent", scout.id, "refuse", "it loops"))
 
 
-def _levers(house: House) -> None:
-    write, service = house.write, house.service
+def _levers(scenario: Scenario) -> None:
+    write, service = scenario.write, scenario.service
     for mode in ("observe", "enforce"):
         write(lambda tx, mode=mode: service.rollouts.set(tx, "cli:test", "shop", "get_order", "", mode))
     write(lambda tx: service.rollouts.set(tx, "cli:test", "shop", "", "group:pilots", "observe"))
     write(lambda tx: service.rollouts.clear(tx, "cli:test", "shop", "", "group:pilots"))
     write(lambda tx: service.audiences.set(tx, "cli:test", "shop", ["agent:scout"]))
-    house.register(house.tool(description="Refund an order, all of it."))
+    scenario.register(scenario.tool(description="Refund an order, all of it."))
 
 
-def _calls(house: House) -> None:
-    at = house.installation()
+def _calls(scenario: Scenario) -> None:
+    at = scenario.installation()
     call = CallRecord(number=1, ago=0, method="tools/call", target="get_order", outcome="ok")
-    batch = CallRecords(session=house.session, high_water=1, calls=(call,))
-    house.write(lambda tx: house.service.calls.record(tx, at, batch))
+    batch = CallRecords(session=scenario.session, high_water=1, calls=(call,))
+    scenario.write(lambda tx: scenario.service.calls.record(tx, at, batch))

@@ -36,7 +36,7 @@ async def listening(app) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def http_client(url: str, served, era: str, agent: str = "agent", **options) -> AsyncIterator[Client]:
     """With an agent's key as bearer token."""
-    async with bearing(served.house.keys[agent], url, era, **options) as client:
+    async with bearing(served.scenario.keys[agent], url, era, **options) as client:
         yield client
 
 

@@ -60,7 +60,7 @@ ARGUMENTS: dict[str, Any] = {"order_id": 1042, "amount_cents": 12000}
 
 
 @dataclass
-class House:
+class Scenario:
     """One server, its installation, an agent and two reviewers; and the moves of a call, one line each."""
 
     service: Service
@@ -68,7 +68,7 @@ class House:
     url: str
     keys: dict[str, str] = field(default_factory=dict)
     session: str = "session-0001"
-    meddled: bool = False
+    tampered_with: bool = False
     """Whether a test changed the database behind the service's back."""
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -236,12 +236,12 @@ class House:
 
     def run(self, sql: str, **parameters: Any) -> None:
         """Change the database behind the service's back."""
-        self.meddled = True
+        self.tampered_with = True
         self.write(lambda tx: tx.execute(Statement(text(sql)), **parameters))
 
     def tamper(self, *statements: str) -> None:
         """Change the record as somebody who owns the database could: without triggers and foreign keys."""
-        self.meddled = True
+        self.tampered_with = True
         with contextlib.closing(self.service.database.connect()) as connection:
             if self.service.database.shared:
                 connection.execute("SET session_replication_role = replica")

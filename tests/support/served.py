@@ -19,7 +19,7 @@ from approvals.service.history import queries
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.requests.decisions import Seen
 from approvals.service.storage.statements import Row
-from support.scenario import House
+from support.scenario import Scenario
 
 
 @dataclass
@@ -27,24 +27,24 @@ class Served:
     """The service behind a real HTTP port, in the test's own event loop."""
 
     url: str
-    house: House
+    scenario: Scenario
     app: FastAPI | None = None
 
     def client(self, key: str = "shop", **headers: str) -> httpx2.AsyncClient:
-        """A client with one of the house's keys, speaking the wire's version."""
-        bearer = {"Authorization": f"Bearer {self.house.keys.get(key, key)}", WIRE_HEADER: str(WIRE_VERSION)}
+        """A client with one of the scenario's keys, speaking the wire's version."""
+        bearer = {"Authorization": f"Bearer {self.scenario.keys.get(key, key)}", WIRE_HEADER: str(WIRE_VERSION)}
         return httpx2.AsyncClient(base_url=f"{self.url}/api/v1", headers=bearer | headers, trust_env=False)
 
     def gate(self, server: str = "shop", *, agent: str | None = "agent", **options: Any) -> Gate:
         """A gate to this service, with an agent's key as over stdio."""
-        keys = self.house.keys
+        keys = self.scenario.keys
         return Gate(server, GateSettings(self.url, keys[server], keys[agent] if agent else None), **options)
 
     async def pending(self) -> Row:
         """The one pending request, once it is there."""
         with anyio.fail_after(10):
             while True:
-                rows = self.house.read(lambda reader: queries.page(reader, state="pending"))
+                rows = self.scenario.read(lambda reader: queries.page(reader, state="pending"))
                 if rows:
                     assert len(rows) == 1
                     return rows[0]
@@ -52,11 +52,11 @@ class Served:
 
     async def decide(self, verdict: str = "approve", *, who: str = "ann", **changes: Any) -> Row:
         """Decide the pending request, as the pages do."""
-        row, person = await self.pending(), self.house.person(who)
+        row, person = await self.pending(), self.scenario.person(who)
         given = {"verdict": verdict, "comment": "", "content_version": row.content_version, "digest": row.digest}
         decision = Decision(**given | changes)
-        return await self.house.service.write(
-            lambda tx: self.house.service.decisions.decide(tx, row.id, person, decision, Seen())
+        return await self.scenario.service.write(
+            lambda tx: self.scenario.service.decisions.decide(tx, row.id, person, decision, Seen())
         )
 
     async def _filed(self) -> None:
@@ -66,9 +66,9 @@ class Served:
         def listener(_: str) -> None:
             changed.set()
 
-        self.house.service.bus.subscribe(listener, [EVERYTHING])
+        self.scenario.service.bus.subscribe(listener, [EVERYTHING])
         try:
             with anyio.move_on_after(0.2):
                 await changed.wait()
         finally:
-            self.house.service.bus.unsubscribe(listener, [EVERYTHING])
+            self.scenario.service.bus.unsubscribe(listener, [EVERYTHING])

@@ -1,4 +1,4 @@
-"""A house with one of every principal, and requests in any state."""
+"""A scenario with one of every principal, and requests in any state."""
 
 import itertools
 from dataclasses import replace
@@ -45,32 +45,34 @@ class EveryChannel(DefaultPolicy):
 
 
 class World:
-    """A house with one of every principal, and requests in any state."""
+    """A scenario with one of every principal, and requests in any state."""
 
     def __init__(self, served) -> None:
-        self.served, self.house = served, served.house
+        self.served, self.scenario = served, served.scenario
         self._numbers = itertools.count(1)
         self._untouched: dict[str, tuple[str, int]] = {}
         """Requests by state that nobody has changed."""
 
     async def build(self) -> None:
-        house = self.house
-        house.service.policy.present = EveryChannel()
+        scenario = self.scenario
+        scenario.service.policy.present = EveryChannel()
         for name, roles in {"vic": "viewer", "aud": "auditor", "rev": "reviewer", "own": "reviewer"}.items():
-            house.add_user(name, roles)
-        house.add_server("bank")
-        house.keys["other agent"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "stranger"))
-        house.run(
+            scenario.add_user(name, roles)
+        scenario.add_server("bank")
+        scenario.keys["other agent"] = scenario.write(
+            lambda tx: scenario.service.principals.add_agent(tx, "test", "stranger")
+        )
+        scenario.run(
             "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
             " WHERE a.name = 'scout' AND u.subject = 'own'"
         )
-        house.write(lambda tx: house.service.freezes.make(tx, "test", "server", "bank", "refuse", ""))
-        house.write(lambda tx: house.service.rollouts.set(tx, "test", "bank", "", "", "observe"))
+        scenario.write(lambda tx: scenario.service.freezes.make(tx, "test", "server", "bank", "refuse", ""))
+        scenario.write(lambda tx: scenario.service.rollouts.set(tx, "test", "bank", "", "", "observe"))
         self.bearers = {
-            "gate": house.keys["shop"],
-            "other gate": house.keys["bank"],
-            "agent": house.keys["agent"],
-            "other agent": house.keys["other agent"],
+            "gate": scenario.keys["shop"],
+            "other gate": scenario.keys["bank"],
+            "agent": scenario.keys["agent"],
+            "other agent": scenario.keys["other agent"],
             "token": self._token("read"),
             "deciding token": self._token("read decide"),
         }
@@ -79,9 +81,9 @@ class World:
         self._names = names
 
     def session(self, name: str) -> str:
-        user = self.house.read(lambda reader: require_user(reader, name))
-        return self.house.write(
-            lambda tx: self.house.service.people.sign_in(tx, user, "password", "127.0.0.1", "tests")
+        user = self.scenario.read(lambda reader: require_user(reader, name))
+        return self.scenario.write(
+            lambda tx: self.scenario.service.people.sign_in(tx, user, "password", "127.0.0.1", "tests")
         )
 
     def client(self, principal: str) -> httpx2.AsyncClient:
@@ -99,7 +101,7 @@ class World:
         return self._last
 
     def request(self, state: str) -> str:
-        """A request of the agent's, in that state. The policy of the house lets the API decide on low risk."""
+        """A request of the agent's, in that state. The policy of the scenario lets the API decide on low risk."""
         if state not in self._untouched:
             self._untouched[state] = self._make(state)
         request_id, self._last = self._untouched[state]
@@ -110,50 +112,50 @@ class World:
         self._untouched.clear()
 
     def _make(self, state: str) -> tuple[str, int]:
-        house, number = self.house, next(self._numbers)
-        request_id = house.file(house.filing({"order_id": number, "amount_cents": 5})).request_id
+        scenario, number = self.scenario, next(self._numbers)
+        request_id = scenario.file(scenario.filing({"order_id": number, "amount_cents": 5})).request_id
         for step in TO[state]:
             getattr(self, f"_{step}")(request_id, f"claim-{number:04}")
         return request_id, number
 
     def _approve(self, request_id: str, _: str) -> None:
-        self.house.decide(request_id, who="rev")
+        self.scenario.decide(request_id, who="rev")
 
     def _deny(self, request_id: str, _: str) -> None:
-        self.house.decide(request_id, "deny", who="rev", comment="no")
+        self.scenario.decide(request_id, "deny", who="rev", comment="no")
 
     def _expire(self, request_id: str, _: str) -> None:
-        self.house.run("UPDATE request SET expires_at = 1, execute_by = 1 WHERE id = :id", id=request_id)
-        self.house.sweep()
+        self.scenario.run("UPDATE request SET expires_at = 1, execute_by = 1 WHERE id = :id", id=request_id)
+        self.scenario.sweep()
 
     def _withdraw(self, request_id: str, _: str) -> None:
-        self.house.withdraw(request_id)
+        self.scenario.withdraw(request_id)
 
     def _claim(self, request_id: str, claim: str) -> None:
-        assert self.house.claim(request_id, claim) is None
+        assert self.scenario.claim(request_id, claim) is None
 
     def _lose(self, request_id: str, _: str) -> None:
-        self.house.run("UPDATE execution SET lease_until = 0 WHERE request_id = :id", id=request_id)
-        self.house.sweep()
+        self.scenario.run("UPDATE execution SET lease_until = 0 WHERE request_id = :id", id=request_id)
+        self.scenario.sweep()
 
     def _succeed(self, request_id: str, claim: str) -> None:
-        self.house.report(request_id, "succeeded", claim)
+        self.scenario.report(request_id, "succeeded", claim)
 
     def _fail(self, request_id: str, claim: str) -> None:
-        self.house.report(request_id, "failed", claim)
+        self.scenario.report(request_id, "failed", claim)
 
     def _outdate(self, request_id: str, claim: str) -> None:
-        self.house.report(request_id, "stale", claim)
+        self.scenario.report(request_id, "stale", claim)
 
     def _skip(self, request_id: str, claim: str) -> None:
-        self.house.report(request_id, "not_executed", claim)
+        self.scenario.report(request_id, "not_executed", claim)
 
     def _settle(self, request_id: str, _: str) -> None:
-        self.house.settle(request_id, "not_executed", who="rev")
+        self.scenario.settle(request_id, "not_executed", who="rev")
 
     def records(self) -> list[tuple]:
         """What a refused attempt must leave as it is."""
-        return self.house.rows(
+        return self.scenario.rows(
             "SELECT (SELECT count(*) FROM audit_event), (SELECT max(changed_at) FROM request),"
             " (SELECT max(lease_until) FROM execution)"
         )
@@ -170,34 +172,34 @@ class World:
             "credential_id": self._token("read", name).split("_")[1],
             "digest": address("app.css").split("/")[2],
             "grant_id": self._grant(),
-            "key": self.house.keys["agent"].split("_")[1],
+            "key": self.scenario.keys["agent"].split("_")[1],
             "server": "shop",
-            "session": self.house.session,
-            "session_id": self.house.service.keyring.session(cookie),
-            "user_id": self.house.person("vic").id,
+            "session": self.scenario.session,
+            "session_id": self.scenario.service.keyring.session(cookie),
+            "user_id": self.scenario.person("vic").id,
         }
 
     def _slack_user(self, name: str) -> str:
         """A Slack user linked to this person."""
-        user = self.house.person(name)
-        if not self.house.rows("SELECT 1 FROM slack_link WHERE user_id = :id", id=user.id):
+        user = self.scenario.person(name)
+        if not self.scenario.rows("SELECT 1 FROM slack_link WHERE user_id = :id", id=user.id):
             facts = {"team_id": "T1", "slack_user_id": f"U{name.upper()}", "slack_name": name, "by": "code"}
-            self.house.write(lambda tx: tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+            self.scenario.write(lambda tx: tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
         return f"U{name.upper()}"
 
     def _grant(self) -> str:
-        found = self.house.rows("SELECT id FROM standing_grant WHERE revoked_at IS NULL")
+        found = self.scenario.rows("SELECT id FROM standing_grant WHERE revoked_at IS NULL")
         if found:
             return found[0][0]
-        row, person = self.house.row(self._make("pending")[0]), self.house.person("rev")
+        row, person = self.scenario.row(self._make("pending")[0]), self.scenario.person("rev")
         terms = GrantTerms(3, 15, {"order_id": Anything(), "amount_cents": Between(0, 4)}).dump()
         decision = Decision(verdict="approve", content_version=row.content_version, digest=row.digest)
-        decisions = self.house.service.decisions
-        self.house.write(lambda tx: decisions.decide(tx, row.id, person, decision, Seen(), terms))
+        decisions = self.scenario.service.decisions
+        self.scenario.write(lambda tx: decisions.decide(tx, row.id, person, decision, Seen(), terms))
         return self._grant()
 
     def _token(self, scopes: str, name: str = "rev") -> str:
-        user = self.house.read(lambda reader: require_user(reader, name))
-        until = self.house.clock.now() + SHORT_LIVED * SECOND
-        self.house.meddled = True  # a token that nobody made on record
-        return self.house.write(lambda tx: credentials.mint(tx, "user", user.id, scopes=scopes, expires_at=until))
+        user = self.scenario.read(lambda reader: require_user(reader, name))
+        until = self.scenario.clock.now() + SHORT_LIVED * SECOND
+        self.scenario.tampered_with = True  # a token that nobody made on record
+        return self.scenario.write(lambda tx: credentials.mint(tx, "user", user.id, scopes=scopes, expires_at=until))

@@ -46,9 +46,9 @@ class Visitors:
         return Visitor(http)
 
     async def signed_in(self, name: str = "ann") -> Visitor:
-        people = self._served.house.service.people
-        user = self._served.house.read(lambda reader: require_user(reader, name))
-        token = await self._served.house.service.write(lambda tx: people.sign_in(tx, user, "password", "", "tests"))
+        people = self._served.scenario.service.people
+        user = self._served.scenario.read(lambda reader: require_user(reader, name))
+        token = await self._served.scenario.service.write(lambda tx: people.sign_in(tx, user, "password", "", "tests"))
         visitor = self.stranger()
         visitor.http.cookies.set("approvals", token)
         return visitor
@@ -84,12 +84,12 @@ def visitors_of():
 
 
 @pytest.fixture
-async def visitors_to(house) -> AsyncIterator[object]:
+async def visitors_to(scenario) -> AsyncIterator[object]:
     """Browsers to a service at another address."""
     made: list[Visitors] = []
 
     def open_to(url: str) -> Visitors:
-        made.append(Visitors(SimpleNamespace(url=url, house=house)))
+        made.append(Visitors(SimpleNamespace(url=url, scenario=scenario)))
         return made[-1]
 
     yield open_to
@@ -146,8 +146,10 @@ def file_at():
     """A call filed by a gate: committed by the service's own writer, so open pages are poked."""
 
     async def file(served, **changes) -> str:
-        house = served.house
-        filing, at = house.filing(**changes), house.installation()
-        return (await house.service.write(lambda tx: house.service.filings.file(tx, at, content_of(filing)))).request_id
+        scenario = served.scenario
+        filing, at = scenario.filing(**changes), scenario.installation()
+        return (
+            await scenario.service.write(lambda tx: scenario.service.filings.file(tx, at, content_of(filing)))
+        ).request_id
 
     return file

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fake_slack import slack_house
+from support.fake_slack import fake_slack
 
 DOCS = Path(__file__).parents[2] / "docs"
 REASON = "The carrier confirms that the parcel is lost."
@@ -15,22 +15,22 @@ VIEWS = {
 }
 
 
-async def furnish(house):
+async def furnish(scenario):
     """A run of one agent, something critical, and what was decided lately; the id of the card to show."""
     ids = []
     for order, cents in ((1040, 5900), (1041, 2500), (1042, 12000), (1043, 3100), (1044, 990)):
-        house.clock.forward(60)
+        scenario.clock.forward(60)
         arguments = {"order_id": order, "amount_cents": cents, "note": "Parcel lost by the carrier"}
-        ids.append(house.file(house.filing(arguments, reason=REASON)).request_id)
-    house.decide(ids[0], who="bob")
-    house.decide(ids[1], "deny", who="bob", comment="Offer store credit first")
-    house.run("UPDATE request SET agent_session = 'nightly refunds' WHERE state = 'pending'")
+        ids.append(scenario.file(scenario.filing(arguments, reason=REASON)).request_id)
+    scenario.decide(ids[0], who="bob")
+    scenario.decide(ids[1], "deny", who="bob", comment="Offer store credit first")
+    scenario.run("UPDATE request SET agent_session = 'nightly refunds' WHERE state = 'pending'")
     return ids[2]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_pages(served, visitors, browser):
-    one = await furnish(served.house)
+    one = await furnish(served.scenario)
     ann = await visitors.signed_in()
     cookie = {"name": "approvals", "value": ann.http.cookies["approvals"], "url": served.url}
     for name, (address, width, height, scheme) in VIEWS.items():
@@ -45,9 +45,9 @@ async def test_pages(served, visitors, browser):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_slack(house, browser):
-    async with slack_house(house) as slack:
-        await slack.file(house.filing({"order_id": 1042, "amount_cents": 12000}, reason=REASON))
+async def test_slack(scenario, browser):
+    async with fake_slack(scenario) as slack:
+        await slack.file(scenario.filing({"order_id": 1042, "amount_cents": 12000}, reason=REASON))
         page = await browser.new_page(viewport={"width": 800, "height": 780})
         await page.goto(slack.demo.page_url)
         await page.screenshot(path=DOCS / "slack.png")

@@ -27,21 +27,21 @@ PAGES = [
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-async def furnish(house):
+async def furnish(scenario):
     """A queue with a run, a critical one, and one of every end."""
     cards = []
     for number, verdict in enumerate(("", "", "approve", "deny", "")):
-        house.clock.forward(1)
-        filing = house.filing({"order_id": number, "amount_cents": 100, "note": "a\u202eb"}, reason="because <b>")
-        one = house.file(filing).request_id
+        scenario.clock.forward(1)
+        filing = scenario.filing({"order_id": number, "amount_cents": 100, "note": "a\u202eb"}, reason="because <b>")
+        one = scenario.file(filing).request_id
         if verdict:
-            house.decide(one, verdict, comment="no")
+            scenario.decide(one, verdict, comment="no")
         cards.append(f"/requests/{one}")
-    house.run("UPDATE request SET agent_session = 'run' WHERE state = 'pending'")
-    house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=cards[4].rpartition("/")[2])
+    scenario.run("UPDATE request SET agent_session = 'run' WHERE state = 'pending'")
+    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=cards[4].rpartition("/")[2])
     one = cards[2].rpartition("/")[2]
-    assert not isinstance(house.claim(one), Conflict)
-    house.report(one)
+    assert not isinstance(scenario.claim(one), Conflict)
+    scenario.report(one)
     return cards
 
 
@@ -50,7 +50,7 @@ async def furnish(house):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.slow
 async def test_axe_finds_nothing(served, visitors, browser, scheme, width):
-    cards = await furnish(served.house)
+    cards = await furnish(served.scenario)
     ids = "&".join(f"id={card.rpartition('/')[2]}" for card in cards[:2])
     context = await browser.new_context(
         base_url=served.url, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True

@@ -13,11 +13,11 @@ KEY = re.compile(r"mcpa_\w{12}_[\w-]{43}")
 
 
 def agent(served, name="scout"):
-    return served.house.read(lambda reader: agent_named(reader, name))
+    return served.scenario.read(lambda reader: agent_named(reader, name))
 
 
 def keys(served, name="scout"):
-    return served.house.read(lambda reader: live(reader, "agent", agent_named(reader, name).id))
+    return served.scenario.read(lambda reader: live(reader, "agent", agent_named(reader, name).id))
 
 
 async def test_an_admin_adds_an_agent_and_sees_its_key_once(served, ann):
@@ -26,12 +26,12 @@ async def test_an_admin_adds_an_agent_and_sees_its_key_once(served, ann):
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     (key,) = KEY.findall(answer.text)
-    assert served.house.assertion(key)
+    assert served.scenario.assertion(key)
     page = (await ann.http.get("/agents")).text
     assert not KEY.findall(page)
     for words in ("ann, bob", "shop/refund_*", "expires", keys(served, "builder")[0].id):
         assert words in page
-    assert served.house.events(f"agent:{agent(served, 'builder').id}") == ["agent.added"]
+    assert served.scenario.events(f"agent:{agent(served, 'builder').id}") == ["agent.added"]
 
 
 async def test_an_admin_changes_everything_of_an_agent_and_each_change_is_on_record(served, ann):
@@ -52,7 +52,7 @@ async def test_an_admin_changes_everything_of_an_agent_and_each_change_is_on_rec
     assert len(keys(served)) == 1
     assert (await ann.http.post("/agents/scout/revocation")).status_code == 303
     assert agent(served).disabled_at is not None
-    assert served.house.events(f"agent:{row.id}") == [
+    assert served.scenario.events(f"agent:{row.id}") == [
         "agent.added",
         "agent.owners_set",
         "agent.groups_set",
@@ -69,16 +69,16 @@ FORMS = ["", "/scout/owners", "/scout/groups", "/scout/limits", "/scout/keys", "
 
 @pytest.mark.parametrize("path", [*FORMS, "/scout/keys/abcdef012345/scopes", "/scout/keys/abcdef012345/revocation"])
 async def test_p1_nobody_but_an_admin_changes_an_agent(served, visitors, ann, path):
-    served.house.add_user("carol", roles="reviewer auditor viewer")
+    served.scenario.add_user("carol", roles="reviewer auditor viewer")
     carol = await visitors.signed_in("carol")
     form = {"name": "x1"}
     assert (await carol.http.post(f"/agents{path}", data=form)).status_code == 403
     assert (await visitors.stranger().http.post(f"/agents{path}", data=form)).status_code in {303, 401}
-    key = {"Authorization": f"Bearer {served.house.keys['agent']}"}
+    key = {"Authorization": f"Bearer {served.scenario.keys['agent']}"}
     assert (await visitors.stranger(**key).http.post(f"/agents{path}", data=form)).status_code in {303, 401}
     crossed = await ann.http.post(f"/agents{path}", data=form, headers={"Sec-Fetch-Site": "cross-site"})
     assert crossed.status_code == 403
-    assert served.house.events(f"agent:{agent(served).id}") == ["agent.added"]
+    assert served.scenario.events(f"agent:{agent(served).id}") == ["agent.added"]
     page = (await carol.http.get("/agents")).text
     assert "scout" in page
     assert '<form class="line"' not in page
@@ -106,14 +106,14 @@ async def test_a_change_that_cannot_be_is_said_on_the_page(ann, path, form, word
 
 async def test_a_flood_is_shown_to_admins_on_the_queue(served, ann):
     of = agent(served).id
-    await served.house.service.write(lambda tx: served.house.service.allowances.tell(tx, of))
+    await served.scenario.service.write(lambda tx: served.scenario.service.allowances.tell(tx, of))
     for page in ("/", "/agents"):
         assert "is being rate-limited" in (await ann.http.get(page)).text
 
 
 async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it(served, ann):
     said = '<b>ann</b>"&'
-    served.house.file(served.house.filing(on_behalf_of=said, agent_session="run 7", trace_id="a" * 32))
+    served.scenario.file(served.scenario.filing(on_behalf_of=said, agent_session="run 7", trace_id="a" * 32))
     row = await served.pending()
     card = (await ann.http.get(f"/requests/{row.id}")).text
     assert "On behalf of" in card
@@ -124,12 +124,12 @@ async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it
 
 
 async def test_a_script_searches_by_what_agents_said(served):
-    served.house.file(served.house.filing(agent_session="run 7"))
-    user = served.house.person().id
+    served.scenario.file(served.scenario.filing(agent_session="run 7"))
+    user = served.scenario.person().id
     from approvals.service.identity import credentials
 
-    served.house.meddled = True  # a token that nobody made on record
-    token = await served.house.service.write(lambda tx: credentials.mint(tx, "user", user))
+    served.scenario.tampered_with = True  # a token that nobody made on record
+    token = await served.scenario.service.write(lambda tx: credentials.mint(tx, "user", user))
     async with served.client(token) as script:
         assert len((await script.get("/requests", params={"agent_session": "run 7"})).json()["requests"]) == 1
         assert (await script.get("/requests", params={"agent_session": "run 8"})).json()["requests"] == []
@@ -137,24 +137,24 @@ async def test_a_script_searches_by_what_agents_said(served):
 
 
 async def test_p1_a_servers_key_files_for_no_other_server_nor_with_anothers_assertion(served):
-    house = served.house
-    house.add_server("pg")
-    stolen = house.filing()
+    scenario = served.scenario
+    scenario.add_server("pg")
+    stolen = scenario.filing()
     async with served.client("pg") as other:
         answer = await other.post("/requests", json=stolen.model_dump(mode="json"))
         assert answer.json()["type"].endswith("stale"), "that gate process is none of its own"
-        house.register(session="session-of-pg", installation=house.installation("pg"))
+        scenario.register(session="session-of-pg", installation=scenario.installation("pg"))
         theirs = stolen.model_copy(update={"session": "session-of-pg"})
         assert (await other.post("/requests", json=theirs.model_dump(mode="json"))).status_code == 401
-    assert house.rows("SELECT count(*) FROM request") == [(0,)]
+    assert scenario.rows("SELECT count(*) FROM request") == [(0,)]
 
 
 async def test_a_flood_is_refused_over_http_with_a_time_to_come_back(served):
-    house = served.house
+    scenario = served.scenario
     row = agent(served)
-    house.write(lambda tx: house.service.agents.set_limits(tx, "test", row, pending=0, minute=None))
+    scenario.write(lambda tx: scenario.service.agents.set_limits(tx, "test", row, pending=0, minute=None))
     async with served.client() as gate:
-        answer = await gate.post("/requests", json=house.filing().model_dump(mode="json"))
+        answer = await gate.post("/requests", json=scenario.filing().model_dump(mode="json"))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
     assert answer.json()["type"] == "urn:mcp-approvals:problem:too-many"
 
@@ -162,11 +162,11 @@ async def test_a_flood_is_refused_over_http_with_a_time_to_come_back(served):
 @pytest.mark.parametrize("width", [1100, 390])
 @pytest.mark.slow
 async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_path):
-    house, row = served.house, agent(served)
-    await house.service.write(lambda tx: house.service.agents.set_owners(tx, "test", row, ["ann", "bob"]))
-    await house.service.write(lambda tx: house.service.allowances.tell(tx, row.id))
-    await house.service.write(
-        lambda tx: house.service.principals.rotate(tx, "test", "agent", row, covers="shop/refund_* pg/*", life=86400)
+    scenario, row = served.scenario, agent(served)
+    await scenario.service.write(lambda tx: scenario.service.agents.set_owners(tx, "test", row, ["ann", "bob"]))
+    await scenario.service.write(lambda tx: scenario.service.allowances.tell(tx, row.id))
+    await scenario.service.write(
+        lambda tx: scenario.service.principals.rotate(tx, "test", "agent", row, covers="shop/refund_* pg/*", life=86400)
     )
     context = await browser.new_context(base_url=served.url, viewport={"width": width, "height": 900})
     ann = await visitors.signed_in()
@@ -180,14 +180,14 @@ async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_pa
     await context.close()
 
 
-def test_what_is_said_of_a_revoked_agent_leads_on(house):
-    principals = house.service.principals
-    house.write(lambda tx: principals.add_agent(tx, "test", "gone"))
-    gone = house.read(lambda reader: agent_named(reader, "gone"))
-    house.write(lambda tx: principals.revoke(tx, "test", "agent", gone))
+def test_what_is_said_of_a_revoked_agent_leads_on(scenario):
+    principals = scenario.service.principals
+    scenario.write(lambda tx: principals.add_agent(tx, "test", "gone"))
+    gone = scenario.read(lambda reader: agent_named(reader, "gone"))
+    scenario.write(lambda tx: principals.revoke(tx, "test", "agent", gone))
     with pytest.raises(Conflict) as rotated:
-        house.write(lambda tx: principals.rotate(tx, "test", "agent", gone))
+        scenario.write(lambda tx: principals.rotate(tx, "test", "agent", gone))
     assert rotated.value.hint == "Add one, by another name."
     with pytest.raises(Duplicate) as added:
-        house.write(lambda tx: principals.add_agent(tx, "test", "gone"))
+        scenario.write(lambda tx: principals.add_agent(tx, "test", "gone"))
     assert "choose another name" in added.value.hint

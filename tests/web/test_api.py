@@ -13,8 +13,8 @@ from approvals_web.api import events as events_module
 FILE = "/requests"
 
 
-def body(house, **changes):
-    return house.filing(**changes).model_dump(mode="json")
+def body(scenario, **changes):
+    return scenario.filing(**changes).model_dump(mode="json")
 
 
 async def events(response):
@@ -27,29 +27,29 @@ async def events(response):
             yield kind, json.loads(line.removeprefix("data: "))
 
 
-async def test_a_gate_files_waits_claims_and_reports_over_http(served, house):
+async def test_a_gate_files_waits_claims_and_reports_over_http(served, scenario):
     async with served.client() as gate:
-        filed = (await gate.post(FILE, json=body(house))).json()
+        filed = (await gate.post(FILE, json=body(scenario))).json()
         assert filed["state"] == "pending"
         waiting = asyncio.create_task(gate.get(f"/requests/{filed['id']}?wait=20"))
         async with anyio.create_task_group():
-            await asyncio.to_thread(house.decide, filed["id"])
-            house.service.bus.wake(filed["id"])
+            await asyncio.to_thread(scenario.decide, filed["id"])
+            scenario.service.bus.wake(filed["id"])
             with anyio.fail_after(5):
                 assert (await waiting).json()["state"] == "approved"
-        claim = {"claim_id": "claim-0001", "session": house.session}
+        claim = {"claim_id": "claim-0001", "session": scenario.session}
         claim |= {"tool_hash": filed["tool_hash"], "digest": filed["digest"]}
         claimed = await gate.put(f"/requests/{filed['id']}/claim", json=claim)
         assert (claimed.status_code, claimed.json()["start_within"]) == (200, 5.0)
         outcome = {"claim_id": "claim-0001", "outcome": "succeeded", "result": "done", "sealed_result": "c2VhbGVk"}
         assert (await gate.put(f"/requests/{filed['id']}/outcome", json=outcome)).json()["state"] == "succeeded"
-        again = await gate.post(FILE, json=body(house))
+        again = await gate.post(FILE, json=body(scenario))
         assert (again.status_code, again.json()["replayed"], again.json()["sealed_result"]) == (200, True, "c2VhbGVk")
 
 
-async def test_the_event_stream_leases_verdicts_and_tells_of_changes(served, house):
-    filed = house.file()
-    opening = {"session": house.session, "waiting": [filed.request_id]}
+async def test_the_event_stream_leases_verdicts_and_tells_of_changes(served, scenario):
+    filed = scenario.file()
+    opening = {"session": scenario.session, "waiting": [filed.request_id]}
     async with served.client() as gate, gate.stream("POST", "/requests/events", json=opening) as response:
         stream = events(response)
         with anyio.fail_after(5):
@@ -57,89 +57,99 @@ async def test_the_event_stream_leases_verdicts_and_tells_of_changes(served, hou
             assert (kind, lease["tools"]["get_order"]["verdict"]) == ("lease", "run")
             kind, status = await anext(stream)
             assert (kind, status["state"]) == ("request", "pending")
-            await house.service.write(
-                lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), "")
+            await scenario.service.write(
+                lambda tx: scenario.service.withdrawals.by_admin(tx, filed.request_id, ann(scenario), "")
             )
             kind, status = await anext(stream)
             assert (kind, status["state"]) == ("request", "withdrawn")
 
 
-async def test_the_event_stream_follows_calls_filed_after_it_opened(served, house):
-    async with served.client() as gate, gate.stream("POST", "/requests/events", json={"session": house.session}) as r:
+async def test_the_event_stream_follows_calls_filed_after_it_opened(served, scenario):
+    async with (
+        served.client() as gate,
+        gate.stream("POST", "/requests/events", json={"session": scenario.session}) as r,
+    ):
         stream = events(r)
         with anyio.fail_after(5):
             assert (await anext(stream))[0] == "lease"
-            filed = (await gate.post(FILE, json=body(house))).json()
-            await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed["id"], ann(house), ""))
+            filed = (await gate.post(FILE, json=body(scenario))).json()
+            await scenario.service.write(
+                lambda tx: scenario.service.withdrawals.by_admin(tx, filed["id"], ann(scenario), "")
+            )
             seen = [await anext(stream)]
             while seen[-1][1].get("state") != "withdrawn":
                 seen.append(await anext(stream))
             assert {status["id"] for _, status in seen} == {filed["id"]}
 
 
-async def test_a_stream_forgets_what_has_ended(served, house):
-    async with served.client() as gate, gate.stream("POST", "/requests/events", json={"session": house.session}) as r:
+async def test_a_stream_forgets_what_has_ended(served, scenario):
+    async with (
+        served.client() as gate,
+        gate.stream("POST", "/requests/events", json={"session": scenario.session}) as r,
+    ):
         stream = events(r)
         assert (await anext(stream))[0] == "lease"
-        filed = (await gate.post(FILE, json=body(house))).json()
-        (followed,) = house.service.gates._streams[house.session]
+        filed = (await gate.post(FILE, json=body(scenario))).json()
+        (followed,) = scenario.service.gates._streams[scenario.session]
         assert followed.follows == {filed["id"]}
-        await house.service.write(lambda tx: house.service.withdrawals.by_admin(tx, filed["id"], ann(house), ""))
+        await scenario.service.write(
+            lambda tx: scenario.service.withdrawals.by_admin(tx, filed["id"], ann(scenario), "")
+        )
         with anyio.fail_after(5):
             while (await anext(stream))[1].get("state") != "withdrawn":
                 pass
         assert followed.follows == set()
-        assert filed["id"] not in house.service.bus._listeners
+        assert filed["id"] not in scenario.service.bus._listeners
 
 
-async def test_p1_a_revoked_installation_learns_nothing_more_from_its_open_stream(served, house, monkeypatch):
+async def test_p1_a_revoked_installation_learns_nothing_more_from_its_open_stream(served, scenario, monkeypatch):
     monkeypatch.setattr(events_module, "RENEW_SECONDS", 0.05)
-    filed = house.file()
-    opening = {"session": house.session, "waiting": [filed.request_id]}
+    filed = scenario.file()
+    opening = {"session": scenario.session, "waiting": [filed.request_id]}
     async with served.client() as gate, gate.stream("POST", "/requests/events", json=opening) as response:
         stream = events(response)
         assert [(await anext(stream))[0] for _ in range(2)] == ["lease", "request"]
-        at = house.installation()
-        await house.service.write(lambda tx: house.service.principals.revoke(tx, "test", "installation", at))
-        house.service.bus.wake(filed.request_id)
+        at = scenario.installation()
+        await scenario.service.write(lambda tx: scenario.service.principals.revoke(tx, "test", "installation", at))
+        scenario.service.bus.wake(filed.request_id)
         with anyio.fail_after(5):
             rest = [kind async for kind, _ in stream]
         assert rest.pop() == "bye"
         assert "request" not in rest
 
 
-async def test_the_event_stream_never_tells_of_anothers_requests(served, house):
-    filed = house.file()
-    house.add_server("shop", "other")
-    other = house.installation("shop", "other")
-    house.register(session="session-0002", installation=other)
+async def test_the_event_stream_never_tells_of_anothers_requests(served, scenario):
+    filed = scenario.file()
+    scenario.add_server("shop", "other")
+    other = scenario.installation("shop", "other")
+    scenario.register(session="session-0002", installation=other)
     opening = {"session": "session-0002", "waiting": [filed.request_id]}
     async with served.client("other") as gate, gate.stream("POST", "/requests/events", json=opening) as response:
         stream = events(response)
         with anyio.fail_after(5):
             assert (await anext(stream))[0] == "lease"
-            await house.service.write(
-                lambda tx: house.service.withdrawals.by_admin(tx, filed.request_id, ann(house), "")
+            await scenario.service.write(
+                lambda tx: scenario.service.withdrawals.by_admin(tx, filed.request_id, ann(scenario), "")
             )
-            house.service.stop()
+            scenario.service.stop()
             assert (await anext(stream))[0] == "bye"
 
 
-def ann(house):
-    return house.person("ann")
+def ann(scenario):
+    return scenario.person("ann")
 
 
 @pytest.mark.parametrize("key", ["shop", "agent"])
-async def test_p1_no_agents_or_servers_key_decides(served, house, key):
-    filed = house.file()
-    row = house.row(filed.request_id)
+async def test_p1_no_agents_or_servers_key_decides(served, scenario, key):
+    filed = scenario.file()
+    row = scenario.row(filed.request_id)
     decision = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
     async with served.client(key) as client:
         answer = await client.post(f"/requests/{filed.request_id}/decisions", json=decision)
         assert answer.status_code == 403
         form = await client.post(f"{served.url}/requests/{filed.request_id}/decisions", data=decision)
         assert form.status_code in {401, 403}
-    assert house.status(filed.request_id).state is State.PENDING
+    assert scenario.status(filed.request_id).state is State.PENDING
 
 
 @pytest.mark.parametrize(
@@ -156,19 +166,19 @@ async def test_p1_no_agents_or_servers_key_decides(served, house, key):
         ("DELETE", "/requests/{id}/callers/callers-1?session=session-0001"),
     ],
 )
-async def test_p1_an_agents_key_neither_files_nor_claims_nor_reports(served, house, method, path):
-    filed = house.file()
-    house.decide(filed.request_id)
+async def test_p1_an_agents_key_neither_files_nor_claims_nor_reports(served, scenario, method, path):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
     async with served.client("agent") as agent:
         answer = await agent.request(method, path.format(id=filed.request_id), json={})
         assert answer.status_code == 403
         assert answer.headers["content-type"] == "application/problem+json"
-    assert house.status(filed.request_id).state is State.APPROVED
+    assert scenario.status(filed.request_id).state is State.APPROVED
 
 
-async def test_an_agent_reads_and_withdraws_only_its_own(served, house):
-    own = house.file()
-    other = house.file(house.filing(assertion=None))
+async def test_an_agent_reads_and_withdraws_only_its_own(served, scenario):
+    own = scenario.file()
+    other = scenario.file(scenario.filing(assertion=None))
     async with served.client("agent") as agent:
         assert (await agent.get(f"/requests/{own.request_id}")).json()["state"] == "pending"
         assert (await agent.get(f"/requests/{other.request_id}")).status_code == 404
@@ -176,18 +186,18 @@ async def test_an_agent_reads_and_withdraws_only_its_own(served, house):
         assert (await agent.post(f"/requests/{own.request_id}/withdrawal", json={})).json()["state"] == "withdrawn"
 
 
-async def test_the_sealed_result_is_for_the_gate_alone(served, house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.report(filed.request_id, sealed_result="c2VhbGVk")
+async def test_the_sealed_result_is_for_the_gate_alone(served, scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.report(filed.request_id, sealed_result="c2VhbGVk")
     async with served.client() as gate, served.client("agent") as agent:
         assert (await gate.get(f"/requests/{filed.request_id}")).json()["sealed_result"] == "c2VhbGVk"
         assert (await agent.get(f"/requests/{filed.request_id}")).json().get("sealed_result") is None
 
 
-async def test_an_unknown_or_revoked_key_is_a_401_that_says_what_to_do(served, house):
-    house.revoke_agent()
+async def test_an_unknown_or_revoked_key_is_a_401_that_says_what_to_do(served, scenario):
+    scenario.revoke_agent()
     for key in ("agent", "mcpa_none_none", "nonsense", "mcps_"):
         async with served.client(key) as client:
             answer = await client.get("/requests/00000000-0000-7000-8000-000000000000")
@@ -196,9 +206,9 @@ async def test_an_unknown_or_revoked_key_is_a_401_that_says_what_to_do(served, h
 
 
 @pytest.mark.parametrize("version", ["", "0", "99", "one"])
-async def test_a_gate_of_another_wire_version_is_told_so(served, house, version):
+async def test_a_gate_of_another_wire_version_is_told_so(served, scenario, version):
     async with served.client(**{"Approvals-Wire": version}) as gate:
-        answer = await gate.post(FILE, json=body(house))
+        answer = await gate.post(FILE, json=body(scenario))
         assert (answer.status_code, answer.json()["type"]) == (426, "urn:mcp-approvals:problem:wire-too-old")
         assert answer.headers["approvals-wire"] == "1"
 
@@ -220,7 +230,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_weird_json_is_refused_with_what_to_do(served, house, name):
+async def test_weird_json_is_refused_with_what_to_do(served, scenario, name):
     raw, status = BAD[name]
     async with served.client() as gate:
         answer = await gate.post(FILE, content=raw, headers={"Content-Type": "application/json"})
@@ -243,24 +253,24 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-async def test_p2_arguments_come_in_the_one_form_that_is_digested(served, house, name):
+async def test_p2_arguments_come_in_the_one_form_that_is_digested(served, scenario, name):
     arguments, status = ARGUMENTS[name]
     async with served.client() as gate:
-        answer = await gate.post(FILE, json=body(house) | {"arguments": arguments})
+        answer = await gate.post(FILE, json=body(scenario) | {"arguments": arguments})
         assert answer.status_code == status, answer.text
 
 
-async def test_an_unknown_field_is_refused_by_name(served, house):
+async def test_an_unknown_field_is_refused_by_name(served, scenario):
     async with served.client() as gate:
-        answer = await gate.post(FILE, json=body(house) | {"summary": "Refund $1.00"})
+        answer = await gate.post(FILE, json=body(scenario) | {"summary": "Refund $1.00"})
         assert answer.status_code == 422
         assert "summary" in answer.json()["detail"]
 
 
-async def test_p8_call_records_are_numbered_and_a_gap_is_refused(served, house):
+async def test_p8_call_records_are_numbered_and_a_gap_is_refused(served, scenario):
     def batch(*numbers, high):
         calls = [{"number": n, "ago": 0.1, "method": "tools/call", "outcome": "ok"} for n in numbers]
-        return {"session": house.session, "calls": calls, "high_water": high}
+        return {"session": scenario.session, "calls": calls, "high_water": high}
 
     async with served.client() as gate:
         assert (await gate.post("/calls", json=batch(1, 2, high=2))).json() == {"next_number": 3}
@@ -268,7 +278,7 @@ async def test_p8_call_records_are_numbered_and_a_gap_is_refused(served, house):
         gap = await gate.post("/calls", json=batch(5, high=5))
         assert (gap.status_code, gap.json()["next_number"]) == (409, 3)
         assert (await gate.post("/calls", json=batch(2, 3, high=3))).json() == {"next_number": 4}
-    assert house.events("shop").count("calls.recorded") == 2
+    assert scenario.events("shop").count("calls.recorded") == 2
 
 
 async def test_the_openapi_document_lists_every_route_and_problem(served):
@@ -281,30 +291,30 @@ async def test_the_openapi_document_lists_every_route_and_problem(served):
     assert not [path for path in document["paths"] if not path.startswith("/api/v1/")]
 
 
-async def test_a_server_with_its_own_key_cannot_register_anothers_tools(served, house):
-    house.add_server("bank")
+async def test_a_server_with_its_own_key_cannot_register_anothers_tools(served, scenario):
+    scenario.add_server("bank")
     async with served.client() as gate:
         answer = await gate.put("/servers/bank/tools", json={"session": "session-0009", "tools": []})
         assert answer.status_code == 403
 
 
 @pytest.fixture
-def token(house):
+def token(scenario):
     """Makes ann a personal token."""
 
     def make(scopes="", **more):
-        ann, house.meddled = house.person("ann"), True  # a token that nobody made on record
-        return house.write(lambda tx: credentials.mint(tx, "user", ann.id, scopes=scopes, **more))
+        ann, scenario.tampered_with = scenario.person("ann"), True  # a token that nobody made on record
+        return scenario.write(lambda tx: credentials.mint(tx, "user", ann.id, scopes=scopes, **more))
 
     return make
 
 
-async def test_a_persons_token_reads_and_searches_and_sees_no_sealed_result(served, house, token):
+async def test_a_persons_token_reads_and_searches_and_sees_no_sealed_result(served, scenario, token):
     ids = []
     for order in range(3):
-        house.clock.forward(1)
-        ids.append(house.file(house.filing({"order_id": order, "amount_cents": 1})).request_id)
-    house.decide(ids[0], "deny", comment="no")
+        scenario.clock.forward(1)
+        ids.append(scenario.file(scenario.filing({"order_id": order, "amount_cents": 1})).request_id)
+    scenario.decide(ids[0], "deny", comment="no")
     async with served.client(token()) as ann:
         page = (await ann.get(f"{FILE}?state=pending&limit=1")).json()
         assert [one["id"] for one in page["requests"]] == [ids[2]]
@@ -317,59 +327,59 @@ async def test_a_persons_token_reads_and_searches_and_sees_no_sealed_result(serv
 
 
 @pytest.mark.parametrize("scopes", ["", "decide"])
-async def test_p1_a_persons_token_decides_nothing_while_no_rule_allows_the_channel(served, house, token, scopes):
-    filed = house.file()
-    row = house.row(filed.request_id)
+async def test_p1_a_persons_token_decides_nothing_while_no_rule_allows_the_channel(served, scenario, token, scopes):
+    filed = scenario.file()
+    row = scenario.row(filed.request_id)
     decision = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
     async with served.client(token(scopes)) as ann:
         answer = await ann.post(f"{FILE}/{row.id}/decisions", json=decision)
     assert answer.status_code == 403
-    assert house.status(row.id).state == "pending"
+    assert scenario.status(row.id).state == "pending"
 
 
-async def test_a_persons_token_runs_out_and_never_files_or_claims(served, house, token):
-    expiring = token(expires_at=house.clock.now() + 60_000_000)
+async def test_a_persons_token_runs_out_and_never_files_or_claims(served, scenario, token):
+    expiring = token(expires_at=scenario.clock.now() + 60_000_000)
     async with served.client(expiring) as ann:
-        assert (await ann.post(FILE, json=body(house))).status_code == 403
+        assert (await ann.post(FILE, json=body(scenario))).status_code == 403
         assert (await ann.get(FILE)).status_code == 200
-        house.clock.forward(60)
+        scenario.clock.forward(60)
         assert (await ann.get(FILE)).status_code == 401
 
 
-async def test_a_lease_is_renewed_by_its_claim_alone(served, house):
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
+async def test_a_lease_is_renewed_by_its_claim_alone(served, scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
     path = f"{FILE}/{filed.request_id}/lease"
     async with served.client() as gate:
-        house.clock.forward(29)
+        scenario.clock.forward(29)
         assert (await gate.put(path, json={"claim_id": "claim-0001"})).json() == {"lease_seconds": 30.0}
         assert (await gate.put(path, json={"claim_id": "claim-0002"})).status_code == 404
-        house.clock.forward(29)
-        assert house.status(filed.request_id).state == "executing"
-        house.clock.forward(2)
+        scenario.clock.forward(29)
+        assert scenario.status(filed.request_id).state == "executing"
+        scenario.clock.forward(2)
         assert (await gate.put(path, json={"claim_id": "claim-0001"})).status_code == 409
-    assert house.status(filed.request_id).state == "unknown"
+    assert scenario.status(filed.request_id).state == "unknown"
 
 
-async def test_a_long_poll_ends_when_its_time_is_up_and_when_the_service_stops(served, house, until):
-    filed = house.file()
+async def test_a_long_poll_ends_when_its_time_is_up_and_when_the_service_stops(served, scenario, until):
+    filed = scenario.file()
     async with served.client() as gate:
         with anyio.fail_after(5):
             assert (await gate.get(f"{FILE}/{filed.request_id}?wait=0.05")).json()["state"] == "pending"
         polling = asyncio.create_task(gate.get(f"{FILE}/{filed.request_id}?wait=25"))
-        await until(lambda: filed.request_id in house.service.bus._listeners)
-        house.service.stop()
+        await until(lambda: filed.request_id in scenario.service.bus._listeners)
+        scenario.service.stop()
         with anyio.fail_after(5):
             assert (await polling).json()["state"] == "pending"
 
 
-async def test_p1_a_key_that_is_revoked_during_a_long_poll_is_told_nothing(served, house, until):
-    filed = house.file()
+async def test_p1_a_key_that_is_revoked_during_a_long_poll_is_told_nothing(served, scenario, until):
+    filed = scenario.file()
     async with served.client("agent") as agent:
         polling = asyncio.create_task(agent.get(f"{FILE}/{filed.request_id}?wait=25"))
-        await until(lambda: filed.request_id in house.service.bus._listeners)
-        house.revoke_agent()
-        house.service.bus.wake(filed.request_id)
+        await until(lambda: filed.request_id in scenario.service.bus._listeners)
+        scenario.revoke_agent()
+        scenario.service.bus.wake(filed.request_id)
         with anyio.fail_after(5):
             assert (await polling).status_code == 401

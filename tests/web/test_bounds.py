@@ -28,7 +28,7 @@ def test_p5_places_are_counted_by_caller_and_come_back():
 
 
 async def test_p5_a_browser_holds_so_many_streams_and_no_more(served, ann, visitors, monkeypatch):
-    monkeypatch.setattr(served.house.service.browsers, "_most", 2)
+    monkeypatch.setattr(served.scenario.service.browsers, "_most", 2)
     streams = []
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(2):
@@ -42,8 +42,8 @@ async def test_p5_a_browser_holds_so_many_streams_and_no_more(served, ann, visit
             assert answer.status_code == 200
 
 
-async def test_p5_of_a_gate_process_the_oldest_of_too_many_streams_ends(served, house):
-    body = {"session": house.session, "waiting": []}
+async def test_p5_of_a_gate_process_the_oldest_of_too_many_streams_ends(served, scenario):
+    body = {"session": scenario.session, "waiting": []}
     async with served.client() as gate, contextlib.AsyncExitStack() as stack, asyncio.timeout(30):
         streams = []
         for _ in range(MOST + 1):
@@ -52,18 +52,18 @@ async def test_p5_of_a_gate_process_the_oldest_of_too_many_streams_ends(served, 
             assert (await anext(lines)).startswith("event: lease")
             streams.append(lines)
         assert "event: bye" in [line async for line in streams[0]]
-        assert house.service.gates.number() == MOST
+        assert scenario.service.gates.number() == MOST
 
 
-async def test_p5_an_installation_holds_so_many_streams_and_no_more(served, house, monkeypatch):
-    monkeypatch.setattr(house.service.gate_places, "_most", 0)
+async def test_p5_an_installation_holds_so_many_streams_and_no_more(served, scenario, monkeypatch):
+    monkeypatch.setattr(scenario.service.gate_places, "_most", 0)
     async with served.client() as gate:
-        refused = await gate.post("/requests/events", json={"session": house.session, "waiting": []})
+        refused = await gate.post("/requests/events", json={"session": scenario.session, "waiting": []})
     assert refused.status_code == 429
     assert json.loads(refused.text)["retry_after_seconds"] == 5
 
 
-def test_a_stream_that_is_told_to_end_wakes(house):
+def test_a_stream_that_is_told_to_end_wakes(scenario):
     stream = GateStream("session", "installation")
     stream.end()
     assert stream.ended
@@ -145,7 +145,7 @@ async def test_p5_nothing_of_a_body_is_parsed_for_whoever_has_no_live_key(served
     assert not parsed
 
 
-async def test_p5_a_long_body_is_parsed_beside_the_event_loop(served, house, monkeypatch):
+async def test_p5_a_long_body_is_parsed_beside_the_event_loop(served, scenario, monkeypatch):
     threads = []
     parse = strict_json.parse
     monkeypatch.setattr(strict_json, "parse", lambda raw: threads.append(threading.current_thread()) or parse(raw))
@@ -156,9 +156,9 @@ async def test_p5_a_long_body_is_parsed_beside_the_event_loop(served, house, mon
     assert long is not short
 
 
-async def test_p5_an_agent_holds_so_many_long_polls_and_no_more(served, house, monkeypatch):
-    monkeypatch.setattr(house.service.poll_places["agent"], "_most", 0)
-    filed = house.file()
+async def test_p5_an_agent_holds_so_many_long_polls_and_no_more(served, scenario, monkeypatch):
+    monkeypatch.setattr(scenario.service.poll_places["agent"], "_most", 0)
+    filed = scenario.file()
     async with served.client("agent") as agent, served.client() as gate:
         refused = await agent.get(f"/requests/{filed.request_id}?wait=5")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
@@ -166,14 +166,14 @@ async def test_p5_an_agent_holds_so_many_long_polls_and_no_more(served, house, m
         assert (await gate.get(f"/requests/{filed.request_id}?wait=0.01")).status_code == 200
 
 
-async def test_p5_verdicts_are_judged_beside_the_event_loop(house, monkeypatch):
+async def test_p5_verdicts_are_judged_beside_the_event_loop(scenario, monkeypatch):
     threads = []
-    registered = house.service.registry.registered
+    registered = scenario.service.registry.registered
 
     def judged(*of, **more):
         threads.append(threading.current_thread())
         return registered(*of, **more)
 
-    monkeypatch.setattr(house.service.registry, "registered", judged)
-    assert (await house.service.leased(house.installation(), house.session)).tools
+    monkeypatch.setattr(scenario.service.registry, "registered", judged)
+    assert (await scenario.service.leased(scenario.installation(), scenario.session)).tools
     assert threads != [threading.current_thread()]

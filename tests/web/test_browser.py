@@ -32,9 +32,9 @@ async def page(served, visitors, browser) -> Page:
 
 async def file(served, **changes):
     """A call filed by a gate: committed by the service's own writer, so open pages are poked."""
-    filing, at = served.house.filing(**changes), served.house.installation()
+    filing, at = served.scenario.filing(**changes), served.scenario.installation()
     return (
-        await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, content_of(filing)))
+        await served.scenario.service.write(lambda tx: served.scenario.service.filings.file(tx, at, content_of(filing)))
     ).request_id
 
 
@@ -59,7 +59,7 @@ async def test_a_refresh_keeps_what_is_being_typed_and_where(served, page):
     await page.check("[name=may_ask_again]")
     await page.focus("#reason")
     async with page.expect_response(f"**/requests/{request_id}"):
-        served.house.service.bus.wake(request_id)
+        served.scenario.service.bus.wake(request_id)
     await expect(page.locator("#reason")).to_be_focused()
     assert await page.input_value("#reason") == "half a reason"
     assert await page.is_checked("[name=may_ask_again]")
@@ -71,7 +71,7 @@ async def test_approving_on_the_page_carries_how_long_it_was_looked_at(served, p
     await page.goto(f"/requests/{request_id}")
     await page.click("button.good")
     await expect(page.locator("#card .state")).to_have_text("Approved, waiting for the agent")
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     looked = connection.execute("SELECT looked_ms FROM decision").fetchone()[0]
     connection.close()
     assert looked > 0
@@ -85,10 +85,10 @@ async def test_p6_what_an_agent_writes_stays_text_in_the_browser(served, page):
     await page.goto(f"/requests/{request_id}")
     await expect(page.locator("#card blockquote").first).to_have_text(INJECTED)
     assert await page.locator("[hx-post]").count() == 0
-    assert served.house.status(request_id).state == "pending"
+    assert served.scenario.status(request_id).state == "pending"
 
 
-async def test_the_page_heals_when_the_service_was_away(house, serve, browser, visitors_of):
+async def test_the_page_heals_when_the_service_was_away(scenario, serve, browser, visitors_of):
     async with serve() as served:
         url = served.url
         context = await browser.new_context(base_url=url)
@@ -103,7 +103,7 @@ async def test_the_page_heals_when_the_service_was_away(house, serve, browser, v
 
 
 async def numbered(served, number):
-    served.house.clock.forward(1)
+    served.scenario.clock.forward(1)
     return await file(served, arguments={"order_id": number, "amount_cents": 100})
 
 
@@ -122,10 +122,10 @@ async def test_new_items_wait_behind_a_pill_while_a_hand_is_on_the_list(served, 
 async def test_what_was_decided_elsewhere_stays_a_moment_struck_with_who(served, page):
     first, _ = await numbered(served, 1), await numbered(served, 2)
     await expect(page.locator("#queue li.row")).to_have_count(2)
-    house = served.house
-    row, bob = house.row(first), house.person("bob")
+    scenario = served.scenario
+    row, bob = scenario.row(first), scenario.person("bob")
     decision = Decision(verdict="deny", comment="no", content_version=row.content_version, digest=row.digest)
-    await house.service.write(lambda tx: house.service.decisions.decide(tx, first, bob, decision, Seen()))
+    await scenario.service.write(lambda tx: scenario.service.decisions.decide(tx, first, bob, decision, Seen()))
     leaving = page.locator("#queue li.leaving")
     await expect(leaving).to_contain_text("Denied")
     await expect(leaving).to_contain_text("Bob")
@@ -157,7 +157,7 @@ async def test_keys_move_and_lead_to_forms_and_decide_nothing(served, page):
     await page.goto("/")
     await page.keyboard.press("j")
     await expect(page.locator("#queue li.row > a").first).not_to_be_focused()
-    assert [served.house.status(one).state for one in (first, second)] == ["pending", "pending"]
+    assert [served.scenario.status(one).state for one in (first, second)] == ["pending", "pending"]
 
 
 async def test_several_are_selected_and_decided_in_the_browser(served, page):
@@ -170,7 +170,7 @@ async def test_several_are_selected_and_decided_in_the_browser(served, page):
     await expect(page.locator("h1")).to_have_text("Review 2 together")
     await page.click("button.good")
     await expect(page.locator("h1")).to_have_text("2 of 2 approved")
-    assert [served.house.status(one).state for one in ids] == ["approved", "approved"]
+    assert [served.scenario.status(one).state for one in ids] == ["approved", "approved"]
 
 
 @pytest.mark.parametrize(

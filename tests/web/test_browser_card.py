@@ -75,17 +75,17 @@ async def tabs(served, visitors, browser):
 
 
 async def file(served, **changes):
-    filing, at = served.house.filing(**changes), served.house.installation()
+    filing, at = served.scenario.filing(**changes), served.scenario.installation()
     return (
-        await served.house.service.write(lambda tx: served.house.service.filings.file(tx, at, content_of(filing)))
+        await served.scenario.service.write(lambda tx: served.scenario.service.filings.file(tx, at, content_of(filing)))
     ).request_id
 
 
 async def make_critical(served, request_id):
-    served.house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    served.scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
 
 
-def hostile_filing(house, part):
+def hostile_filing(scenario, part):
     """One call whose every word an agent chose."""
     words = HOSTILE[part::2]
     return {
@@ -111,15 +111,17 @@ def hostile_filing(house, part):
 @pytest.mark.parametrize("part", [0, 1])
 async def test_p6_nothing_that_an_agent_writes_decides_runs_or_spills(served, tabs, part):
     assert len(HOSTILE) >= 200
-    house = served.house
-    house.register(house.tool(input_schema={"type": "object", "properties": {}}, summary=None), session="session-0002")
-    request_id = await file(served, session="session-0002", **hostile_filing(house, part))
+    scenario = served.scenario
+    scenario.register(
+        scenario.tool(input_schema={"type": "object", "properties": {}}, summary=None), session="session-0002"
+    )
+    request_id = await file(served, session="session-0002", **hostile_filing(scenario, part))
     posts = []
     for width in (1100, 390, 320):
         tab = await tabs(request_id, viewport={"width": width, "height": 800})
         tab.on("request", lambda request: posts.append(request.url) if request.method != "GET" else None)
         async with tab.expect_response(f"**/requests/{request_id}"):
-            house.service.bus.wake(request_id)
+            scenario.service.bus.wake(request_id)
         await expect(tab.locator("#decide")).to_be_visible()
         assert await tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert await tab.title() not in {"pwned", "1"}
@@ -136,7 +138,7 @@ async def test_p6_nothing_that_an_agent_writes_decides_runs_or_spills(served, ta
         assert await tab.locator("main a[href^=javascript]").count() == 0
         assert await tab.locator("#decide form").count() == 2
     assert posts == []
-    assert house.status(request_id).state == "pending"
+    assert scenario.status(request_id).state == "pending"
 
 
 async def test_the_second_reviewer_gets_the_fresh_card_with_who_was_first_and_keeps_the_draft(served, tabs):
@@ -153,9 +155,9 @@ async def test_the_second_reviewer_gets_the_fresh_card_with_who_was_first_and_ke
     await expect(second.locator("#card .notice[role=alert]")).to_contain_text("already approved by Ann")
     await expect(second.locator("#card .state")).to_have_text("Approved, waiting for the agent")
     async with second.expect_response(f"**/requests/{request_id}"):
-        served.house.service.bus.wake(request_id)
+        served.scenario.service.bus.wake(request_id)
     await expect(second.locator("#why-back")).to_have_value("wrong customer")
-    assert served.house.status(request_id).state == "approved"
+    assert served.scenario.status(request_id).state == "approved"
 
 
 async def test_p6_a_critical_button_works_only_after_the_end_of_the_content_was_on_screen(served, tabs):
@@ -171,7 +173,7 @@ async def test_p6_a_critical_button_works_only_after_the_end_of_the_content_was_
     await expect(button).to_have_attribute("aria-disabled", "false")  # it scrolled there, and 1.5 s went by
     assert sent == []
     async with tab.expect_response(f"**/requests/{request_id}"):
-        served.house.service.bus.wake(request_id)
+        served.scenario.service.bus.wake(request_id)
     await expect(button).to_have_attribute("aria-disabled", "false")
     await button.click()
     await expect(tab.locator("#card .state")).to_have_text("Approved, waiting for the agent")
@@ -188,7 +190,7 @@ async def test_p6_without_script_the_server_still_wants_the_name_typed(served, t
     await tab.fill("#typed", "1043")
     await tab.click("form#approve button")
     await expect(tab.locator("#card .notice[role=alert]")).to_contain_text("Type 1042 to approve.")
-    assert served.house.status(request_id).state == "pending"
+    assert served.scenario.status(request_id).state == "pending"
     await tab.fill("#typed", "1042")
     await tab.click("form#approve button")
     await expect(tab.locator("#card .state")).to_have_text("Approved, waiting for the agent")
@@ -250,4 +252,4 @@ async def test_the_raw_view_is_copied(served, tabs):
     await tab.click(".json > summary")
     await tab.click("[data-copy]")
     await expect(tab.locator(".copying [role=status]")).to_have_text("Copied.")
-    assert await tab.evaluate("navigator.clipboard.readText()") == served.house.row(request_id).arguments
+    assert await tab.evaluate("navigator.clipboard.readText()") == served.scenario.row(request_id).arguments

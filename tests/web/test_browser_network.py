@@ -19,10 +19,12 @@ HOSTILE = (
 
 def decide(served, request_id, who="bob"):
     """Another reviewer decides, by the service's own writer, so that open pages are poked."""
-    house, row = served.house, served.house.row(request_id)
+    scenario, row = served.scenario, served.scenario.row(request_id)
     decision = Decision(verdict="deny", comment="no", content_version=row.content_version, digest=row.digest)
-    person = house.person(who)
-    return house.service.write(lambda tx: house.service.decisions.decide(tx, request_id, person, decision, Seen()))
+    person = scenario.person(who)
+    return scenario.service.write(
+        lambda tx: scenario.service.decisions.decide(tx, request_id, person, decision, Seen())
+    )
 
 
 async def test_offline_nothing_is_sent_nothing_is_lost_and_the_page_heals(served, open_browser, file_at):
@@ -42,16 +44,16 @@ async def test_offline_nothing_is_sent_nothing_is_lost_and_the_page_heals(served
     await browser.context.set_offline(False)
     await expect(tab.locator(".banner.offline")).to_be_hidden()
     await expect(other.locator("#card .state")).to_have_text("Denied")
-    assert served.house.status(first).state == "pending"
+    assert served.scenario.status(first).state == "pending"
     await tab.reload()
     assert await tab.input_value("#reason") == "the parcel was found"
     await tab.click("#deny-open > summary")
     await tab.click("form#deny button.bad")
     await expect(tab.locator("#card .state")).to_have_text("Denied")
-    assert served.house.row(first).comment == "the parcel was found"
+    assert served.scenario.row(first).comment == "the parcel was found"
 
 
-async def test_a_draft_outlives_a_restart_of_the_service_and_is_decided_with(house, serve, open_browser, file_at):
+async def test_a_draft_outlives_a_restart_of_the_service_and_is_decided_with(scenario, serve, open_browser, file_at):
     async with serve() as served:
         url = served.url
         request_id = await file_at(served)
@@ -66,7 +68,7 @@ async def test_a_draft_outlives_a_restart_of_the_service_and_is_decided_with(hou
         assert await tab.input_value("#reason") == "wrong customer"
         await tab.click("form#deny button.bad")
         await expect(tab.locator("#toasts")).to_contain_text("Denied: Refund")
-        assert again.house.row(request_id).comment == "wrong customer"
+        assert again.scenario.row(request_id).comment == "wrong customer"
 
 
 @pytest.mark.parametrize("path", ["/requests/{id}", pytest.param("/", marks=pytest.mark.slow)])
@@ -92,7 +94,7 @@ async def test_p6_what_is_injected_waits_in_vain_for_a_late_bundle(served, open_
     assert await tab.locator("main :is([hx-post], script, img, style, [onerror], a[href^=javascript])").count() == 0
     assert "pwned" not in await tab.title()
     assert posts == []
-    assert served.house.status(request_id).state == "pending"
+    assert served.scenario.status(request_id).state == "pending"
     await decide(served, request_id)
     await expect(tab.get_by_text("Denied").first).to_be_visible()
 
@@ -107,4 +109,4 @@ async def test_a_card_is_read_and_decided_without_any_script(served, open_browse
     await tab.fill("#reason", "not this one")
     await tab.click("form#deny button.bad")
     await expect(tab.locator("#card .state")).to_have_text("Denied")
-    assert served.house.row(request_id).comment == "not this one"
+    assert served.scenario.row(request_id).comment == "not this one"

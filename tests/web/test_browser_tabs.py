@@ -86,4 +86,4 @@ async def test_deciding_on_a_stale_tab_shows_the_fresh_card_and_decides_nothing(
     assert (await answer.value).status == 409
     await expect(stale.locator("#card .notice[role=alert]")).to_contain_text("already approved by Ann")
     await expect(stale.locator("#card .state")).to_have_text("Approved, waiting for the agent")
-    assert served.house.rows("SELECT verdict FROM decision") == [("approve",)]
+    assert served.scenario.rows("SELECT verdict FROM decision") == [("approve",)]

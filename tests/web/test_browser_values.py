@@ -71,7 +71,7 @@ async def looked_at(tabs, address, width):
 async def test_p2_each_value_reads_as_it_is_and_no_box_scrolls_sideways(served, open_browser, file_at, part):
     texts = TEXTS[part::3]
     request_id = await file_at(served, arguments={f"t{i:03}": text for i, text in enumerate(texts)})
-    arguments = json.loads(served.house.row(request_id).arguments)
+    arguments = json.loads(served.scenario.row(request_id).arguments)
     found, _ = views(arguments)
     rows, more = lines(arguments, {path for view in found for path in view.covers})
     assert (len(rows), more) == (len(texts), 0)
@@ -103,10 +103,10 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
     arguments = {"sql": sql, "old_text": old, "new_text": new, "rows": rows}
     reason = "\nbecause:\n  1.  two  blanks\n\t2. a tab " + "r" * 900
     request_id = await file_at(served, arguments=arguments, reason=reason)
-    served.house.decide(request_id)
-    assert served.house.claim(request_id, "claim-0001") is None
+    served.scenario.decide(request_id)
+    assert served.scenario.claim(request_id, "claim-0001") is None
     result = "\n\nok:\n   done  twice " + "q" * 4000
-    served.house.report(request_id, "succeeded", "claim-0001", result=result)
+    served.scenario.report(request_id, "succeeded", "claim-0001", result=result)
     tab = await looked_at(await open_browser(served), f"/requests/{request_id}", width)
     assert await tab.locator("pre.sql").inner_text() == sql
     for box in await tab.locator(".view pre").all():
@@ -122,10 +122,10 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
 
 @pytest.mark.slow
 async def test_p2_blanks_in_a_summary_are_all_there(served, open_browser, file_at):
-    house = served.house
-    house.register(house.tool(summary="Delete {path}", input_schema={"properties": {"path": {"type": "string"}}}))
+    scenario = served.scenario
+    scenario.register(scenario.tool(summary="Delete {path}", input_schema={"properties": {"path": {"type": "string"}}}))
     request_id = await file_at(served, arguments={"path": "/srv/a   b " + "/x" * 300})
-    summary = house.row(request_id).summary
+    summary = scenario.row(request_id).summary
     tabs = await open_browser(served)
     for width in WIDTHS:
         tab = await looked_at(tabs, f"/requests/{request_id}", width)

@@ -15,26 +15,26 @@ async def card(visitor, request_id):
     return (await visitor.http.get(f"/requests/{request_id}")).text
 
 
-def number(house, order, **changes):
-    return house.file(house.filing({"order_id": order, "amount_cents": 5, **changes}))
+def number(scenario, order, **changes):
+    return scenario.file(scenario.filing({"order_id": order, "amount_cents": 5, **changes}))
 
 
 async def test_p2_the_card_says_whether_an_approval_counts_for_the_servers_present_code_only(served, ann):
-    house = served.house
-    assert "the server lets approvals outlive a change of its code" in await card(ann, number(house, 1).request_id)
-    house.register(code="3f2a9c")
-    page = await card(ann, number(house, 2).request_id)
+    scenario = served.scenario
+    assert "the server lets approvals outlive a change of its code" in await card(ann, number(scenario, 1).request_id)
+    scenario.register(code="3f2a9c")
+    page = await card(ann, number(scenario, 2).request_id)
     assert "version 3f2a9c" in page
     assert "an approval counts for this code only" in page
 
 
-def make_critical(house, request_id):
+def make_critical(scenario, request_id):
     """As if the rule had said so."""
-    house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
 
 
 async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
-    filed = number(served.house, 7, note="DELETE FROM orders", rows=[{"a": 1}, {"a": 2}], old="x", new="y")
+    filed = number(served.scenario, 7, note="DELETE FROM orders", rows=[{"a": 1}, {"a": 2}], old="x", new="y")
     page = await card(ann, filed.request_id)
     assert '<span class="keyword">DELETE</span>' in page
     assert "note: DELETE without WHERE: every row of the table." in page
@@ -42,14 +42,14 @@ async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
     assert '<del class="gone">- x</del>' in page
     assert '<dt>amount</dt><dd class="amount">$0.05</dd>' in page
     assert "&#34;note&#34;:&#34;DELETE FROM orders&#34;" in page
-    assert served.house.row(filed.request_id).digest in page
+    assert served.scenario.row(filed.request_id).digest in page
 
 
 async def test_large_arguments_have_a_page_of_their_own_and_the_card_stays_small(served, ann, visitors):
-    filed = number(served.house, 7, note=["y" * 5000] * 40)
+    filed = number(served.scenario, 7, note=["y" * 5000] * 40)
     page = await card(ann, filed.request_id)
     assert "more characters" not in page
-    big = number(served.house, 8, note="z" * 200_000)
+    big = number(served.scenario, 8, note="z" * 200_000)
     page = await card(ann, big.request_id)
     assert "… 194,000 more characters, in the JSON" in page
     assert len(page) < 60_000
@@ -60,31 +60,31 @@ async def test_large_arguments_have_a_page_of_their_own_and_the_card_stays_small
 
 
 async def test_the_first_view_of_an_ordinary_card_is_small(served, ann):
-    assert len(await card(ann, served.house.file().request_id)) < 60_000
+    assert len(await card(ann, served.scenario.file().request_id)) < 60_000
 
 
 async def test_it_says_what_people_decided_about_the_same_tool(served, ann, visitors):
-    house = served.house
-    first = number(house, 0)
+    scenario = served.scenario
+    first = number(scenario, 0)
     assert "first request for this tool" in await card(ann, first.request_id)
     for order in range(1, 8):
-        house.clock.forward(1)
+        scenario.clock.forward(1)
         verdict = {"verdict": "deny", "comment": "too <b>soon</b>"} if order == 7 else {"verdict": "approve"}
-        house.decide(number(house, order).request_id, **verdict)
+        scenario.decide(number(scenario, order).request_id, **verdict)
     page = await card(ann, first.request_id)
     assert "6 approved, 1 denied" in page
     assert "too &lt;b&gt;soon&lt;/b&gt;" in page
     assert [f"of order {order}</a>" in page for order in range(1, 8)] == [False, False, True, True, True, True, True]
-    house.clock.forward(31 * 86_400)
-    later = number(house, 9)
+    scenario.clock.forward(31 * 86_400)
+    later = number(scenario, 9)
     back = await visitors.signed_in()
     assert "first request for this tool" in await card(back, later.request_id)
 
 
-def test_past_decisions_are_found_through_an_index_and_are_bounded(house):
-    row = house.row(number(house, 1).request_id)
-    if not house.service.database.shared:
-        plan = house.rows(
+def test_past_decisions_are_found_through_an_index_and_are_bounded(scenario):
+    row = scenario.row(number(scenario, 1).request_id)
+    if not scenario.service.database.shared:
+        plan = scenario.rows(
             "EXPLAIN QUERY PLAN SELECT id FROM request WHERE server = :s AND tool = :t AND id != :i AND "
             f"{precedents.PEOPLE_ASKED} ORDER BY decided_at DESC LIMIT 200",
             s="shop",
@@ -93,15 +93,15 @@ def test_past_decisions_are_found_through_an_index_and_are_bounded(house):
         )
         assert "request_decided" in str(plan)
         assert "TEMP B-TREE" not in str(plan)
-    assert house.read(lambda reader: precedents.decided(reader, row)) == []
+    assert scenario.read(lambda reader: precedents.decided(reader, row)) == []
 
 
 async def test_it_says_what_differs_from_a_denied_attempt_of_the_same_agent(served, ann):
-    house = served.house
-    denied = number(house, 1)
-    house.decide(denied.request_id, "deny", comment="no")
-    house.clock.forward(1)
-    again = number(house, 2)
+    scenario = served.scenario
+    denied = number(scenario, 1)
+    scenario.decide(denied.request_id, "deny", comment="no")
+    scenario.clock.forward(1)
+    again = number(scenario, 2)
     page = await card(ann, again.request_id)
     assert "was denied by Ann: “no”. What changed: order_id (1 then, 2 now)" in page
     assert f'<a href="/requests/{denied.request_id}">View</a>' in page
@@ -109,53 +109,53 @@ async def test_it_says_what_differs_from_a_denied_attempt_of_the_same_agent(serv
 
 
 async def test_a_denied_attempt_at_something_else_is_no_warning(served, ann):
-    house = served.house
-    house.decide(number(house, 1).request_id, "deny", comment="no")
-    house.clock.forward(1)
-    other = house.file(house.filing({"order_id": 2, "amount_cents": 700}))
+    scenario = served.scenario
+    scenario.decide(number(scenario, 1).request_id, "deny", comment="no")
+    scenario.clock.forward(1)
+    other = scenario.file(scenario.filing({"order_id": 2, "amount_cents": 700}))
     page = await card(ann, other.request_id)
     assert "was denied by" not in page
     assert "0 approved, 1 denied" in page
 
 
 async def test_another_agents_denied_attempt_is_not_held_against_this_one(served, ann):
-    house = served.house
-    key = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "rover"))
-    theirs = house.file(house.filing({"order_id": 1, "amount_cents": 5}, assertion=house.assertion(key)))
-    house.decide(theirs.request_id, "deny", comment="no")
-    house.clock.forward(1)
-    page = await card(ann, number(house, 2).request_id)
+    scenario = served.scenario
+    key = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "rover"))
+    theirs = scenario.file(scenario.filing({"order_id": 1, "amount_cents": 5}, assertion=scenario.assertion(key)))
+    scenario.decide(theirs.request_id, "deny", comment="no")
+    scenario.clock.forward(1)
+    page = await card(ann, number(scenario, 2).request_id)
     assert "was denied" not in page
     assert "0 approved, 1 denied" in page
 
 
 async def test_it_says_that_the_same_call_ran_before(served, ann):
-    house = served.house
-    first = number(house, 1)
-    house.decide(first.request_id)
-    house.claim(first.request_id)
-    house.report(first.request_id)
-    house.clock.forward(3600)
-    again = number(house, 1)
+    scenario = served.scenario
+    first = number(scenario, 1)
+    scenario.decide(first.request_id)
+    scenario.claim(first.request_id)
+    scenario.report(first.request_id)
+    scenario.clock.forward(3600)
+    again = number(scenario, 1)
     assert again.request_id != first.request_id
     page = await card(ann, again.request_id)
     assert f'The same call ran 1 h ago and succeeded. <a href="/requests/{first.request_id}">View</a>' in page
-    assert "The same call ran" not in await card(ann, number(house, 2).request_id)
+    assert "The same call ran" not in await card(ann, number(scenario, 2).request_id)
 
 
 async def test_it_says_who_else_looks_right_now_until_they_leave(served, ann, visitors):
-    filed = served.house.file()
+    filed = served.scenario.file()
     bob = await visitors.signed_in("bob")
     assert "Also looking" not in await card(ann, filed.request_id)
     assert "Also looking at this now: Ann" in await card(bob, filed.request_id)
     assert "Also looking at this now: Bob" in await card(ann, filed.request_id)
-    served.house.clock.forward(viewers.GONE_SECONDS + 1)
+    served.scenario.clock.forward(viewers.GONE_SECONDS + 1)
     assert "Also looking" not in await card(ann, filed.request_id)
 
 
-def test_no_number_of_onlookers_fills_the_memory(house, monkeypatch):
+def test_no_number_of_onlookers_fills_the_memory(scenario, monkeypatch):
     monkeypatch.setattr(viewers, "MOST", 3)
-    onlookers, ann, bob = Onlookers(), house.person("ann"), house.person("bob")
+    onlookers, ann, bob = Onlookers(), scenario.person("ann"), scenario.person("bob")
     for card_id in "abcde":
         onlookers.look(card_id, ann, 1)
     assert onlookers.look("d", bob, 1) == ["Ann"]
@@ -163,30 +163,30 @@ def test_no_number_of_onlookers_fills_the_memory(house, monkeypatch):
 
 
 async def test_quorum_and_the_tools_definition_are_told(served, ann):
-    filed = served.house.file()
-    served.house.need(filed.request_id, quorum=2)
-    served.house.decide(filed.request_id, who="bob")
+    filed = served.scenario.file()
+    served.scenario.need(filed.request_id, quorum=2)
+    served.scenario.decide(filed.request_id, who="bob")
     page = await card(ann, filed.request_id)
     assert '<progress max="2" value="1"' in page
     assert "1 of 2: you would be the last, then it may run" in page
     assert ">Approve (2 of 2)<" in page
     assert "first seen just now" in page
-    served.house.register(served.house.tool(description="Another."), session="session-0002")
+    served.scenario.register(served.scenario.tool(description="Another."), session="session-0002")
     assert "not the accepted one" in await card(ann, filed.request_id)
 
 
 async def test_the_bar_says_what_an_approval_does_and_when_it_runs(served, ann):
-    filed = served.house.file()
-    served.house.run("DELETE FROM waiting_call")
+    filed = served.scenario.file()
+    served.scenario.run("DELETE FROM waiting_call")
     page = await card(ann, filed.request_id)
     assert "Your approval is enough. It runs when the agent asks again" in page
-    served.house.write(lambda tx: presence.stream_opened(tx, served.house.session, "stream"))
-    served.house.write(lambda tx: presence.arrive(tx, filed.request_id, served.house.session, "call"))
+    served.scenario.write(lambda tx: presence.stream_opened(tx, served.scenario.session, "stream"))
+    served.scenario.write(lambda tx: presence.arrive(tx, filed.request_id, served.scenario.session, "call"))
     assert "Your approval is enough. It runs at once: the agent is waiting" in await card(ann, filed.request_id)
 
 
 async def test_after_a_decision_the_next_request_of_mine_opens_and_says_what_was_done(served, ann, visitors):
-    first, second = number(served.house, 1).request_id, number(served.house, 2).request_id
+    first, second = number(served.scenario, 1).request_id, number(served.scenario, 2).request_id
     answer = await ann.decide(first)
     assert answer.headers["location"] == f"/requests/{second}?after={first}"
     page = (await ann.http.get(answer.headers["location"])).text
@@ -229,21 +229,21 @@ def test_a_secret_is_never_what_one_types():
 
 
 async def test_p6_what_is_critical_is_approved_only_with_its_name_typed(served, ann):
-    house = served.house
-    filed = house.file()
-    make_critical(house, filed.request_id)
+    scenario = served.scenario
+    filed = scenario.file()
+    make_critical(scenario, filed.request_id)
     assert "Type <code>1042</code> to approve" in await card(ann, filed.request_id)
     for typed in ("", "1043", "1042x", "refund_order"):
         answer = await ann.decide(filed.request_id, typed=typed, comment="my note")
         assert (answer.status_code, "Type 1042 to approve." in answer.text.replace("&#39;", "'")) == (422, True)
-    assert house.status(filed.request_id).state == "pending"
+    assert scenario.status(filed.request_id).state == "pending"
     assert (await ann.decide(filed.request_id, typed=" 1042 ")).status_code == 303
-    assert house.status(filed.request_id).state == "approved"
+    assert scenario.status(filed.request_id).state == "approved"
 
 
 async def test_p6_what_is_critical_is_denied_without_typing(served, ann, visitors):
-    filed = served.house.file()
-    make_critical(served.house, filed.request_id)
+    filed = served.scenario.file()
+    make_critical(served.scenario, filed.request_id)
     bob = await visitors.signed_in("bob")
     form = await bob.form(filed.request_id) | {"verdict": "approve"}
     assert (await ann.decide(filed.request_id, "deny", comment="no")).status_code == 303
@@ -253,7 +253,7 @@ async def test_p6_what_is_critical_is_denied_without_typing(served, ann, visitor
 
 
 async def test_the_timeline_leads_to_the_record(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     page = await card(ann, filed.request_id)
     link, before, event = re.search(r'<a href="(/audit\?before=(\d+))">record (\d+)</a>', page).groups()
     assert int(before) == int(event) + 1

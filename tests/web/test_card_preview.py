@@ -24,7 +24,7 @@ async def card(visitor, request_id):
 
 
 def file(served, preview=REFUND, **changes):
-    return served.house.file(served.house.filing(preview=preview, **changes)).request_id
+    return served.scenario.file(served.scenario.filing(preview=preview, **changes)).request_id
 
 
 def plain(page):
@@ -46,7 +46,7 @@ async def test_p2_the_card_shows_what_would_happen_to_what_and_how_much_and_whet
 
 
 async def test_a_call_whose_tool_has_no_preview_has_no_such_box(served, ann):
-    assert "What it would do" not in await card(ann, served.house.file().request_id)
+    assert "What it would do" not in await card(ann, served.scenario.file().request_id)
 
 
 async def test_p2_why_there_is_no_preview_is_said_as_text(served, ann):
@@ -88,9 +88,9 @@ async def test_what_is_before_and_after_is_drawn_by_its_kind(served, ann):
 
 async def test_p2_the_card_of_a_call_that_was_stale_says_what_is_different_now(served, ann):
     first = file(served)
-    served.house.decide(first)
-    served.house.claim(first)
-    served.house.report(first, "stale", result=None)
+    served.scenario.decide(first)
+    served.scenario.claim(first)
+    served.scenario.report(first, "stale", result=None)
     left = Fact(name="left", label="Left afterwards", value=0, currency="USD", note="of $200.00")
     second = file(served, REFUND.model_copy(update={"facts": (left, REFUND.facts[1])}))
     page = await card(ann, second)
@@ -103,13 +103,13 @@ async def test_p2_the_card_of_a_call_that_was_stale_says_what_is_different_now(s
 
 async def test_p6_what_is_critical_is_approved_by_typing_the_object_of_its_preview(served, ann):
     request_id = file(served, REFUND.model_copy(update={"object": "Mia Okafor"}))
-    served.house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
-    served.house.meddled = True
+    served.scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    served.scenario.tampered_with = True
     assert "Mia Okafor" in plain(await card(ann, request_id))
     wrong = await ann.decide(request_id, typed="1042")
     assert "Type Mia Okafor to approve" in wrong.text
     await ann.decide(request_id, typed="Mia Okafor")
-    assert served.house.status(request_id).state == "approved"
+    assert served.scenario.status(request_id).state == "approved"
 
 
 async def test_p6_an_approval_of_an_effect_that_is_not_the_one_shown_any_more_is_refused(served, ann):
@@ -118,14 +118,14 @@ async def test_p6_an_approval_of_an_effect_that_is_not_the_one_shown_any_more_is
     file(served, REFUND.model_copy(update={"object": "Order 1043"}))
     answer = await ann.http.post(f"/requests/{request_id}/decisions", data=form | {"verdict": "approve"})
     assert answer.status_code == 409
-    assert served.house.status(request_id).state == "pending"
+    assert served.scenario.status(request_id).state == "pending"
 
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_card_says_when_its_rule_needs_a_preview(served, ann, known):
     request_id = file(served, REFUND if known else None)
-    served.house.run("UPDATE request SET preview_required = :yes WHERE id = :id", yes=True, id=request_id)
-    served.house.meddled = True
+    served.scenario.run("UPDATE request SET preview_required = :yes WHERE id = :id", yes=True, id=request_id)
+    served.scenario.tampered_with = True
     page = plain(await card(ann, request_id))
     assert ("No preview: this tool has none" in page) is not known
     assert ("Its rule lets nobody approve it without one." in page) is not known

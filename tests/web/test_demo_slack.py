@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from approvals_web.demo.slack.limits import message_fault, view_fault
 from approvals_web.demo.slack.server import DemoSlack
-from support.fake_slack import CHANNEL, slack_house
+from support.fake_slack import CHANNEL, fake_slack
 
 
 def words(text, kind="plain_text"):
@@ -136,9 +136,11 @@ async def test_the_page_opens_with_its_key_alone(demo):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_newcomer_presses_the_buttons_on_its_page(house, browser):
-    async with slack_house(house) as slack:
-        said = await slack.file(house.filing({"order_id": 1, "amount_cents": 5, "note": "<script>alert(1)</script>"}))
+async def test_a_newcomer_presses_the_buttons_on_its_page(scenario, browser):
+    async with fake_slack(scenario) as slack:
+        said = await slack.file(
+            scenario.filing({"order_id": 1, "amount_cents": 5, "note": "<script>alert(1)</script>"})
+        )
         other = await slack.file()
         page = await browser.new_page()
         page.set_default_timeout(10_000)

@@ -11,12 +11,12 @@ from approvals_web.operator import socket
 
 
 async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):
-    house = served.house
-    filed = house.file(house.filing(reason="the parcel is lost"))
-    house.decide(filed.request_id, comment="fine by me")
-    house.claim(filed.request_id)
-    house.report(filed.request_id, result="refunded in full")
-    erase(house, filed.request_id)
+    scenario = served.scenario
+    filed = scenario.file(scenario.filing(reason="the parcel is lost"))
+    scenario.decide(filed.request_id, comment="fine by me")
+    scenario.claim(filed.request_id)
+    scenario.report(filed.request_id, result="refunded in full")
+    erase(scenario, filed.request_id)
     for path in (f"/requests/{filed.request_id}", "/", "/history"):
         page = (await ann.http.get(path)).text
         assert "shop.refund_order (contents erased)" in page
@@ -26,39 +26,39 @@ async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):
     assert "The contents of this request were erased on" in page
     assert re.search(r"Vote to approve</strong> <span[^>]*>by Ann .*?</span>\s*<blockquote>\(words erased\)", page)
     assert "Contents erased</strong>" in page
-    assert house.row(filed.request_id).digest in page
+    assert scenario.row(filed.request_id).digest in page
     async with served.client() as gate:
         status = (await gate.get(f"/requests/{filed.request_id}")).json()
     assert (status["erased"], status["state"], status["result"]) == (True, "succeeded", None)
 
 
 async def test_p7_an_erased_denial_is_still_a_denial(served):
-    house = served.house
-    filed = house.file()
-    house.decide(filed.request_id, "deny", comment="use store credit")
-    erase(house, filed.request_id)
-    again = house.file()
-    status = house.status(again.request_id)
+    scenario = served.scenario
+    filed = scenario.file()
+    scenario.decide(filed.request_id, "deny", comment="use store credit")
+    erase(scenario, filed.request_id)
+    again = scenario.file()
+    status = scenario.status(again.request_id)
     assert (again.request_id, status.state, status.comment, status.erased) == (filed.request_id, "denied", None, True)
 
 
-def erase(house, request_id):
-    house.write(lambda tx: socket.COMMANDS["erase"](house.service, tx, "cli:ops", request_id=request_id))
+def erase(scenario, request_id):
+    scenario.write(lambda tx: socket.COMMANDS["erase"](scenario.service, tx, "cli:ops", request_id=request_id))
 
 
-def test_the_command_erases_one_ended_request_and_names_who_did_it(house, tmp_path, monkeypatch):
+def test_the_command_erases_one_ended_request_and_names_who_did_it(scenario, tmp_path, monkeypatch):
     monkeypatch.setenv("APPROVALS_SECRET_KEY", "a secret key for tests, long enough to count")
-    filed = house.file()
-    url = house.url
+    filed = scenario.file()
+    url = scenario.url
     early = CliRunner().invoke(app, ["erase", filed.request_id, "--database-url", url])
     assert isinstance(early.exception, NotPossible)
-    house.withdraw(filed.request_id)
+    scenario.withdraw(filed.request_id)
     done = CliRunner().invoke(app, ["erase", filed.request_id, "--database-url", url])
     assert done.stdout == f"The contents of {filed.request_id} are erased.\n"
-    assert house.row(filed.request_id).erased_at is not None
-    connection = house.service.database.connect()
+    assert scenario.row(filed.request_id).erased_at is not None
+    connection = scenario.service.database.connect()
     actor = connection.execute("SELECT actor FROM audit_event WHERE kind = 'request.erased'").fetchone()[0]
     connection.close()
     assert actor.startswith("cli:")
     with pytest.raises(NotFound):
-        erase(house, "01a3185c-5000-7000-8bbb-246bea5d6ff3")
+        erase(scenario, "01a3185c-5000-7000-8bbb-246bea5d6ff3")

@@ -13,9 +13,9 @@ from approvals_web.auth import passwords
 PASSWORD = "correct horse battery"
 
 
-def failures(house):
+def failures(scenario):
     """Actor, subject and facts of each that was recorded."""
-    rows = house.rows(
+    rows = scenario.rows(
         "SELECT e.actor, e.subject, p.body FROM audit_event e JOIN audit_payload p ON p.payload_hash = e.payload_hash"
         " WHERE e.kind = 'user.sign_in_failed' ORDER BY e.id"
     )
@@ -26,18 +26,18 @@ def failures(house):
 async def carl(served):
     """The id of somebody with a password."""
     known = await passwords.hashed(PASSWORD)
-    people = served.house.service.people
-    return await served.house.service.write(
+    people = served.scenario.service.people
+    return await served.scenario.service.write(
         lambda tx: people.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
     )
 
 
 async def test_p8_a_failed_sign_in_is_on_record_without_what_was_typed(served, visitors, carl):
-    house, stranger = served.house, visitors.stranger()
+    scenario, stranger = served.scenario, visitors.stranger()
     tries = [("carl", "not it, I fear"), ("hunter2-typed-as-name", PASSWORD), ("carl", PASSWORD)]
     codes = [(await stranger.http.post("/login", data={"name": n, "password": p})).status_code for n, p in tries]
     assert codes == [401, 401, 303]
-    (one, other) = failures(house)
+    (one, other) = failures(scenario)
     assert one[:2] == ("anonymous", f"user:{carl}")
     assert other[:2] == ("anonymous", "sign-in:password")
     assert (one[2]["way"], one[2]["address"], one[2]["within_an_hour"]) == ("password", "127.0.0.1", 1)
@@ -51,23 +51,30 @@ async def test_p8_links_and_identity_providers_that_let_nobody_in_are_on_record(
     assert (await stranger.http.post("/setup", data={"t": "x" * 43, "password": PASSWORD})).status_code == 401
     served.app.state.provider = SimpleNamespace(client=SimpleNamespace(shown="the provider"))
     assert (await stranger.http.get("/login/oidc/callback?state=x&code=y")).status_code == 401
-    assert [subject for _, subject, _ in failures(served.house)] == ["sign-in:link", "sign-in:oidc"]
+    assert [subject for _, subject, _ in failures(served.scenario)] == ["sign-in:link", "sign-in:oidc"]
 
 
-def test_p8_guessing_does_not_fill_the_record(house):
-    record = house.service.failed_sign_ins.record
+def test_p8_guessing_does_not_fill_the_record(scenario):
+    record = scenario.service.failed_sign_ins.record
 
     def guess(times, name=""):
-        house.write(lambda tx: [record(tx, "password", "192.0.2.1", name or f"name{i}") for i in range(times)])
+        scenario.write(lambda tx: [record(tx, "password", "192.0.2.1", name or f"name{i}") for i in range(times)])
 
     guess(1000)
-    assert [facts["within_an_hour"] for _, _, facts in failures(house)] == [*range(1, EACH + 1), 40, 80, 160, 320, 640]
+    assert [facts["within_an_hour"] for _, _, facts in failures(scenario)] == [
+        *range(1, EACH + 1),
+        40,
+        80,
+        160,
+        320,
+        640,
+    ]
     guess(1, "ann")  # whose own count begins with one
-    assert failures(house)[-1][2]["within_an_hour"] == 1
-    house.clock.forward(HOUR // 1_000_000)
+    assert failures(scenario)[-1][2]["within_an_hour"] == 1
+    scenario.clock.forward(HOUR // 1_000_000)
     guess(1)
-    assert failures(house)[-1][1:] == ("sign-in:password", failures(house)[-1][2])
-    assert failures(house)[-1][2]["within_an_hour"] == 1
+    assert failures(scenario)[-1][1:] == ("sign-in:password", failures(scenario)[-1][2])
+    assert failures(scenario)[-1][2]["within_an_hour"] == 1
 
 
 @given(st.integers(1, 10**9))

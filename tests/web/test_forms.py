@@ -37,8 +37,10 @@ async def test_what_is_no_form_is_left_as_it_is():
     assert await read(b"a=1\r\n2", f"{FORM}; charset=utf-8") == b"a=1%0A2"
 
 
-def test_every_page_that_takes_a_form_reads_it_so(house):
-    posting = [route for route in create_app(house.service).routes if "POST" in (getattr(route, "methods", None) or ())]
+def test_every_page_that_takes_a_form_reads_it_so(scenario):
+    posting = [
+        route for route in create_app(scenario.service).routes if "POST" in (getattr(route, "methods", None) or ())
+    ]
     others = {route.path for route in posting if not isinstance(route, FormRoute)}
     assert not [path for path in others if not path.startswith(("/api/", "/slack/actions"))]
     assert len(posting) > len(others) + 30

@@ -50,19 +50,19 @@ async def accept(visitor, request_id, page, **changes):
     return await visitor.http.post(f"/requests/{request_id}/decisions", data=form)
 
 
-def of(house, request_id):
-    return house.read(lambda reader: grants.of_request(reader, request_id))
+def of(scenario, request_id):
+    return scenario.read(lambda reader: grants.of_request(reader, request_id))
 
 
-def file(house, order=1, amount=500):
-    return house.file(house.filing({"order_id": order, "amount_cents": amount})).request_id
+def file(scenario, order=1, amount=500):
+    return scenario.file(scenario.filing({"order_id": order, "amount_cents": amount})).request_id
 
 
 AMOUNT, ORDER = 0, 1
 
 
 async def test_a_grant_is_made_in_two_steps_and_shown_on_the_queue_and_the_cards(served, ann):
-    house, request_id = served.house, served.house.file().request_id
+    scenario, request_id = served.scenario, served.scenario.file().request_id
     assert f'href="/requests/{request_id}/grant"' in (await ann.http.get(f"/requests/{request_id}")).text
     blank = (await ann.http.get(f"/requests/{request_id}/grant")).text
     assert blank.count('<option value="equal" selected>') == 2
@@ -73,12 +73,12 @@ async def test_a_grant_is_made_in_two_steps_and_shown_on_the_queue_and_the_cards
         f"scout may call shop.refund_order up to 3 more times, for 15 minutes, with exactly these arguments: {said}"
         in (shown.text)
     )
-    assert house.rows("SELECT id FROM decision") == []
+    assert scenario.rows("SELECT id FROM decision") == []
     assert (await accept(ann, request_id, shown.text)).status_code == 303
-    made = of(house, request_id)
+    made = of(scenario, request_id)
     assert parse(made.terms) == GrantTerms(3, 15, {"amount_cents": Between(0, 6000), "order_id": Anything()})
-    used = file(house)
-    assert house.status(used).state == "approved"
+    used = file(scenario)
+    assert scenario.status(used).state == "approved"
     queue = (await ann.http.get("/")).text
     assert said in queue
     assert "2 of 3 left" in queue
@@ -89,10 +89,10 @@ async def test_a_grant_is_made_in_two_steps_and_shown_on_the_queue_and_the_cards
 
 
 async def test_p1_what_nobody_touched_is_exact(served, ann):
-    request_id = served.house.file().request_id
+    request_id = served.scenario.file().request_id
     shown = await show(ann, request_id)
     await accept(ann, request_id, shown.text)
-    terms = parse(of(served.house, request_id).terms)
+    terms = parse(of(served.scenario, request_id).terms)
     assert terms.arguments == {"amount_cents": Equal(12000), "order_id": Equal(1042)}
 
 
@@ -113,7 +113,7 @@ async def test_p1_what_nobody_touched_is_exact(served, ann):
     ],
 )
 async def test_p1_a_form_beyond_the_limits_is_shown_again_with_what_is_wrong(served, ann, given, words):
-    request_id = served.house.file().request_id
+    request_id = served.scenario.file().request_id
     again = await show(ann, request_id, **given)
     assert again.status_code == 422
     assert words in html.unescape(again.text)
@@ -121,8 +121,8 @@ async def test_p1_a_form_beyond_the_limits_is_shown_again_with_what_is_wrong(ser
 
 
 async def test_p6_only_terms_that_this_person_was_shown_count(served, ann, visitors):
-    house, bob = served.house, await visitors.signed_in("bob")
-    request_id, other = house.file().request_id, file(house, 7)
+    scenario, bob = served.scenario, await visitors.signed_in("bob")
+    request_id, other = scenario.file().request_id, file(scenario, 7)
     shown = (await show(ann, request_id)).text
     text = html.unescape(_GRANT.search(shown)[1])
     wider = GrantTerms(10, 60, {"amount_cents": Anything(), "order_id": Anything()}).dump()
@@ -135,17 +135,17 @@ async def test_p6_only_terms_that_this_person_was_shown_count(served, ann, visit
         await accept(ann, request_id, shown, grant=""),
     ]
     assert [answer.status_code for answer in forged] == [409] * 6
-    assert house.rows("SELECT id FROM decision") == []
+    assert scenario.rows("SELECT id FROM decision") == []
     assert (await accept(ann, request_id, shown, verdict="deny", comment="no")).status_code == 403
     assert (await accept(ann, request_id, shown)).status_code == 303
 
 
 async def test_p2_terms_shown_for_other_content_are_stale(served, ann):
-    house, request_id = served.house, served.house.file().request_id
+    scenario, request_id = served.scenario, served.scenario.file().request_id
     shown = (await show(ann, request_id)).text
     before = await ann.form(request_id)
-    house.register(house.tool(description="Another."))
-    house.file()
+    scenario.register(scenario.tool(description="Another."))
+    scenario.file()
     assert (
         await accept(ann, request_id, shown, **{k: before[k] for k in ("content_version", "card_hash")})
     ).status_code == 409
@@ -154,9 +154,9 @@ async def test_p2_terms_shown_for_other_content_are_stale(served, ann):
 
 
 async def test_p1_the_second_of_two_is_shown_what_the_first_wants_to_allow(served, ann, visitors):
-    house, bob = served.house, await visitors.signed_in("bob")
-    house.service.policy.present = Two()
-    request_id = house.file().request_id
+    scenario, bob = served.scenario, await visitors.signed_in("bob")
+    scenario.service.policy.present = Two()
+    request_id = scenario.file().request_id
     step = (await show(ann, request_id, how_1="any")).text
     assert "It takes 2 people" in step
     await accept(ann, request_id, step)
@@ -165,77 +165,77 @@ async def test_p1_the_second_of_two_is_shown_what_the_first_wants_to_allow(serve
     assert "amount_cents exactly 12000; order_id ANY VALUE." in card
     proposal = card[card.index('aria-labelledby="further"') :].partition("</section>")[0]
     assert (await accept(bob, request_id, proposal)).status_code == 303
-    assert of(house, request_id).granted_by == "Ann, Bob"
+    assert of(scenario, request_id).granted_by == "Ann, Bob"
 
 
 async def test_p1_the_second_of_two_may_approve_the_call_alone(served, ann, visitors):
-    house, bob = served.house, await visitors.signed_in("bob")
-    house.service.policy.present = Two()
-    request_id = house.file().request_id
+    scenario, bob = served.scenario, await visitors.signed_in("bob")
+    scenario.service.policy.present = Two()
+    request_id = scenario.file().request_id
     await accept(ann, request_id, (await show(ann, request_id)).text)
     card = (await bob.http.get(f"/requests/{request_id}")).text
     form = dict(re.findall(r'name="(\w+)" value="([^"]*)">', card[card.index('id="approve"') :]))
     form.pop("grant", None)
     answer = await bob.http.post(f"/requests/{request_id}/decisions", data=form | {"verdict": "approve"})
     assert answer.status_code == 303
-    assert house.status(request_id).state == "approved"
-    assert of(house, request_id) is None
+    assert scenario.status(request_id).state == "approved"
+    assert of(scenario, request_id) is None
 
 
 async def test_a_card_says_why_nothing_further_can_be_allowed(served, ann):
-    house = served.house
-    request_id = house.file(house.filing(assertion=None)).request_id
+    scenario = served.scenario
+    request_id = scenario.file(scenario.filing(assertion=None)).request_id
     card = (await ann.http.get(f"/requests/{request_id}")).text
     assert "Similar calls cannot be allowed from here: the agent is unidentified." in card
     assert (await ann.http.get(f"/requests/{request_id}/grant")).status_code == 409
-    house.service.policy.present = Two()
-    house.clock.forward(1)
-    second = file(house, 9)
-    house.decide(second, who="bob")
+    scenario.service.policy.present = Two()
+    scenario.clock.forward(1)
+    second = file(scenario, 9)
+    scenario.decide(second, who="bob")
     assert "Bob approved this call alone" in (await ann.http.get(f"/requests/{second}")).text
 
 
 async def test_revoking_is_a_post_from_the_page_by_somebody_who_may(served, ann, visitors):
-    house, request_id = served.house, served.house.file().request_id
+    scenario, request_id = served.scenario, served.scenario.file().request_id
     await accept(ann, request_id, (await show(ann, request_id, how_1="any")).text)
-    made = of(house, request_id)
+    made = of(scenario, request_id)
     path = f"/grants/{made.id}/revocation"
-    house.add_user("vic", "viewer")
+    scenario.add_user("vic", "viewer")
     vic = await visitors.signed_in("vic")
     assert 'class="bad"' not in (await vic.http.get("/grants")).text
     assert (await vic.http.post(path)).status_code == 403
     assert (await visitors.stranger().http.post(path)).status_code in {303, 401}
     assert (await ann.http.post(path, headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
     assert (await ann.http.get(path)).status_code == 405
-    assert of(house, request_id).revoked_at is None
+    assert of(scenario, request_id).revoked_at is None
     assert (await ann.http.post(path)).status_code == 303
-    assert of(house, request_id).revoked_by == "Ann"
+    assert of(scenario, request_id).revoked_by == "Ann"
     assert "revoked by Ann" in (await ann.http.get("/grants")).text
     assert (await ann.http.post(path)).status_code == 409
     assert (await ann.http.post("/grants/00000000/revocation")).status_code == 404
 
 
 async def test_p1_the_api_knows_no_grants(served):
-    house, request_id = served.house, served.house.file().request_id
+    scenario, request_id = served.scenario, served.scenario.file().request_id
     from approvals.service.identity import credentials
 
-    person, row = house.person(), house.row(request_id)
-    house.meddled = True  # a token that nobody made on record
-    key = await house.service.write(lambda tx: credentials.mint(tx, "user", person.id, scopes="decide"))
+    person, row = scenario.person(), scenario.row(request_id)
+    scenario.tampered_with = True  # a token that nobody made on record
+    key = await scenario.service.write(lambda tx: credentials.mint(tx, "user", person.id, scopes="decide"))
     terms = GrantTerms(1, 1, {"amount_cents": Equal(12000), "order_id": Equal(1042)}).dump()
     body = {"verdict": "approve", "content_version": row.content_version, "digest": row.digest}
     async with served.client(key) as client:
         answer = await client.post(f"/requests/{request_id}/decisions", json=body | {"grant": terms})
     assert answer.status_code in {403, 422}
-    assert house.status(request_id).state == "pending"
+    assert scenario.status(request_id).state == "pending"
 
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
 
 
 async def test_p6_what_an_agent_writes_stays_text_in_a_grant(served, ann):
-    house = served.house
-    request_id = house.file(house.filing({"order_id": 1, "note": HOSTILE, HOSTILE: 1})).request_id
+    scenario = served.scenario
+    request_id = scenario.file(scenario.filing({"order_id": 1, "note": HOSTILE, HOSTILE: 1})).request_id
     for page in (await ann.http.get(f"/requests/{request_id}/grant"), await show(ann, request_id)):
         assert page.status_code == 200
         assert "<script>alert" not in page.text
@@ -249,17 +249,17 @@ async def test_p6_what_an_agent_writes_stays_text_in_a_grant(served, ann):
 
 
 async def test_p1_fifty_racing_filings_use_a_grant_as_often_as_it_says(served, ann):
-    house, request_id = served.house, served.house.file().request_id
+    scenario, request_id = served.scenario, served.scenario.file().request_id
     await accept(ann, request_id, (await show(ann, request_id, uses="10", how_1="any", how_0="any")).text)
-    bodies = [house.filing({"order_id": n, "amount_cents": 1}).model_dump(mode="json") for n in range(50)]
+    bodies = [scenario.filing({"order_id": n, "amount_cents": 1}).model_dump(mode="json") for n in range(50)]
     async with served.client() as gate:
         answers = await asyncio.gather(*(gate.post("/requests", json=body) for body in bodies))
     states = [answer.json()["state"] for answer in answers]
     assert sorted(states) == ["approved"] * 10 + ["pending"] * 40
-    assert of(house, request_id).used == 10
-    taken = house.rows("SELECT request_id FROM permission WHERE source = 'grant'")
+    assert of(scenario, request_id).used == 10
+    taken = scenario.rows("SELECT request_id FROM permission WHERE source = 'grant'")
     assert len(taken) == 10
-    uses = house.rows(
+    uses = scenario.rows(
         "SELECT p.body FROM audit_event e JOIN audit_payload p ON p.payload_hash = e.payload_hash"
         " WHERE e.kind = 'grant.used'"
     )
@@ -268,7 +268,7 @@ async def test_p1_fifty_racing_filings_use_a_grant_as_often_as_it_says(served, a
 
 @pytest.mark.slow
 async def test_the_form_fits_a_screen_and_a_phone_and_can_be_used(served, browser, visitors, tmp_path):
-    request_id = served.house.file().request_id
+    request_id = served.scenario.file().request_id
     context = await browser.new_context(base_url=served.url)
     ann = await visitors.signed_in()
     await context.add_cookies([{"name": "approvals", "value": ann.http.cookies["approvals"], "url": served.url}])

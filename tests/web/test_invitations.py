@@ -14,32 +14,32 @@ from approvals_web.operator import socket as control
 PASSWORD = "correct horse battery"
 
 
-def user_of(house, name):
-    return house.read(lambda reader: require_user(reader, name))
+def user_of(scenario, name):
+    return scenario.read(lambda reader: require_user(reader, name))
 
 
-def invite(house, name="eve", by="ann", roles="admin reviewer"):
-    actor = house.person(by).actor if by else "os:root"
-    return house.write(lambda tx: house.service.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
+def invite(scenario, name="eve", by="ann", roles="admin reviewer"):
+    actor = scenario.person(by).actor if by else "os:root"
+    return scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
-def spend(house, token):
-    return house.write(lambda tx: house.service.sign_in_links.spend(tx, token))
+def spend(scenario, token):
+    return scenario.write(lambda tx: scenario.service.sign_in_links.spend(tx, token))
 
 
-def demoted(house):
-    house.write(lambda tx: house.service.roster.set_roles(tx, user_of(house, "ann"), "reviewer", "test"))
+def demoted(scenario):
+    scenario.write(lambda tx: scenario.service.roster.set_roles(tx, user_of(scenario, "ann"), "reviewer", "test"))
 
 
-def disabled(house):
-    house.write(lambda tx: house.service.people.disable(tx, user_of(house, "ann").id, "test"))
+def disabled(scenario):
+    scenario.write(lambda tx: scenario.service.people.disable(tx, user_of(scenario, "ann").id, "test"))
 
 
 @pytest.mark.parametrize("end", [demoted, disabled])
 async def test_p1_an_invitation_ends_with_its_makers_right_to_make_it(served, visitors, end):
-    house = served.house
-    token = invite(house)
-    end(house)
+    scenario = served.scenario
+    token = invite(scenario)
+    end(scenario)
     stranger = visitors.stranger()
     for answer in (
         await stranger.http.get(f"/setup?t={token}"),
@@ -47,18 +47,18 @@ async def test_p1_an_invitation_ends_with_its_makers_right_to_make_it(served, vi
     ):
         assert answer.status_code == 401
         assert "whoever made it is no admin any more" in answer.text
-    assert house.rows("SELECT COUNT(*) FROM user_account WHERE subject = 'eve'") == [(0,)]
+    assert scenario.rows("SELECT COUNT(*) FROM user_account WHERE subject = 'eve'") == [(0,)]
 
 
-def test_an_operators_invitation_needs_no_admin(house):
-    token = invite(house, by="")
-    assert spend(house, token).made_by == "os:root"
+def test_an_operators_invitation_needs_no_admin(scenario):
+    token = invite(scenario, by="")
+    assert spend(scenario, token).made_by == "os:root"
 
 
 async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served, visitors, ann):
-    house = served.house
-    house.add_user("aud", "auditor")
-    tokens = [invite(house), invite(house, by=""), invite(house, "dora", by="bob", roles="viewer")]
+    scenario = served.scenario
+    scenario.add_user("aud", "auditor")
+    tokens = [invite(scenario), invite(scenario, by=""), invite(scenario, "dora", by="bob", roles="viewer")]
     page = (await ann.http.get("/users")).text
     assert re.findall(r'name="name" value="(\w+)"', page).count("eve") == 2
     assert "os:root" in page
@@ -69,9 +69,9 @@ async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served
     assert (answer.status_code, answer.headers["location"]) == (303, "/users")
     for token in tokens[:2]:
         with pytest.raises(Unauthenticated):
-            spend(house, token)
-    assert spend(house, tokens[2]).name == "dora"
-    assert house.events("user:eve") == ["link.made", "link.made", "link.revoked"]
+            spend(scenario, token)
+    assert spend(scenario, tokens[2]).name == "dora"
+    assert scenario.events("user:eve") == ["link.made", "link.made", "link.revoked"]
     assert "An open invitation was taken back" in (await ann.http.get("/notices")).text
     again = await ann.http.post("/users/invitations/revocation", data={"name": "eve"})
     assert again.status_code == 404
@@ -80,36 +80,36 @@ async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served
 
 
 async def test_whoever_no_longer_counts_is_said_beside_their_invitation(served, visitors):
-    house = served.house
-    invite(house)
-    demoted(house)
+    scenario = served.scenario
+    invite(scenario)
+    demoted(scenario)
     bob = await visitors.signed_in("bob")
     assert "no longer an admin, so the link does not work" in (await bob.http.get("/users")).text
 
 
-def test_spent_and_old_invitations_are_not_open(house):
-    spend(house, invite(house, "carl"))
-    invite(house, "old")
-    house.clock.forward(sign_in_links.INVITATION_LIFE)
-    invite(house)
-    assert [row.name for row in house.read(sign_in_links.invitations)] == ["eve"]
+def test_spent_and_old_invitations_are_not_open(scenario):
+    spend(scenario, invite(scenario, "carl"))
+    invite(scenario, "old")
+    scenario.clock.forward(sign_in_links.INVITATION_LIFE)
+    invite(scenario)
+    assert [row.name for row in scenario.read(sign_in_links.invitations)] == ["eve"]
     with pytest.raises(NotFound):
-        house.write(lambda tx: house.service.sign_in_links.revoke(tx, "test", "old"))
+        scenario.write(lambda tx: scenario.service.sign_in_links.revoke(tx, "test", "old"))
 
 
-def test_the_command_line_lists_and_takes_back(house, monkeypatch):
-    invite(house)
+def test_the_command_line_lists_and_takes_back(scenario, monkeypatch):
+    invite(scenario)
     monkeypatch.setenv("APPROVALS_SECRET_KEY", "a secret key for tests, long enough to count")
     run = CliRunner().invoke
-    house.service.database.stop()
-    listed = run(app, ["user", "invitations", "--database-url", house.url])
+    scenario.service.database.stop()
+    listed = run(app, ["user", "invitations", "--database-url", scenario.url])
     assert listed.exit_code == 0, listed.output
     assert "eve" in listed.output
-    assert run(app, ["user", "uninvite", "eve", "--database-url", house.url]).exit_code == 0
-    assert "None yet." in run(app, ["user", "invitations", "--database-url", house.url]).output
+    assert run(app, ["user", "uninvite", "eve", "--database-url", scenario.url]).exit_code == 0
+    assert "None yet." in run(app, ["user", "invitations", "--database-url", scenario.url]).output
 
 
 @pytest.mark.parametrize("name", ["ann", "somebody-new"])
-def test_p1_a_role_that_there_is_not_is_refused_whoever_is_invited(house, name):
+def test_p1_a_role_that_there_is_not_is_refused_whoever_is_invited(scenario, name):
     with pytest.raises(Invalid):
-        house.write(lambda tx: control.user_invite(house.service, tx, "cli:root", name, "emperor"))
+        scenario.write(lambda tx: control.user_invite(scenario.service, tx, "cli:root", name, "emperor"))

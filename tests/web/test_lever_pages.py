@@ -19,7 +19,7 @@ FREEZE = {"over": "all", "mode": "refuse", "reason": "bad <b>deploy</b>", "confi
 
 
 async def test_an_admin_freezes_and_every_page_says_so_until_it_is_lifted(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     made = await ann.http.post("/freeze", data=FREEZE)
     assert (made.status_code, made.headers["location"]) == (303, "/freeze")
     for path in (
@@ -46,13 +46,13 @@ async def test_an_admin_freezes_and_every_page_says_so_until_it_is_lifted(served
 
 
 async def test_p1_approving_while_frozen_is_refused_with_the_reason(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     form = await ann.form(filed.request_id)
     await ann.http.post("/freeze", data=FREEZE)
     answer = await ann.http.post(f"/requests/{filed.request_id}/decisions", data=form | {"verdict": "approve"})
     assert answer.status_code == 409
     assert "All writes are frozen" in answer.text
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
 
 
 POSTS = {
@@ -66,7 +66,7 @@ POSTS = {
 
 @pytest.mark.parametrize("path", POSTS)
 async def test_p1_only_a_signed_in_admin_moves_a_lever_and_only_from_its_own_pages(served, visitors, path):
-    served.house.add_user("rex", "reviewer")
+    served.scenario.add_user("rex", "reviewer")
     rex = await visitors.signed_in("rex")
     assert (await rex.http.post(path, data=POSTS[path])).status_code == 403
     assert (await visitors.stranger().http.post(path, data=POSTS[path])).status_code in {303, 401}
@@ -74,12 +74,12 @@ async def test_p1_only_a_signed_in_admin_moves_a_lever_and_only_from_its_own_pag
     elsewhere = await ann.http.post(path, data=POSTS[path], headers={"Sec-Fetch-Site": "cross-site"})
     assert elsewhere.status_code == 403
     for key in ("agent", "shop"):
-        bearer = {"Authorization": f"Bearer {served.house.keys[key]}"}
+        bearer = {"Authorization": f"Bearer {served.scenario.keys[key]}"}
         stranger = visitors.stranger(**bearer)
         assert (await stranger.http.post(path, data=POSTS[path])).status_code in {303, 401}
-    assert served.house.read(freezes.in_force) == []
-    assert served.house.rows("SELECT count(*) FROM rollout") == [(0,)]
-    assert served.house.rows("SELECT audience FROM server") == [("",)]
+    assert served.scenario.read(freezes.in_force) == []
+    assert served.scenario.rows("SELECT count(*) FROM rollout") == [(0,)]
+    assert served.scenario.rows("SELECT audience FROM server") == [("",)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def test_a_lever_that_cannot_be_moved_so_says_why(served, ann, path, chang
 
 async def test_the_rollout_page_sets_counts_and_forgets(served, ann):
     await ann.http.post("/rollout", data={"server": "shop", "mode": "observe", "whom": "agent:scout"})
-    served.house.file()
+    served.scenario.file()
     page = (await ann.http.get("/rollout")).text
     assert "agent:scout" in page
     assert "refund_order: of the last 1 calls in observe, 1 would have waited and 0 would have been refused" in page
@@ -119,15 +119,15 @@ async def test_the_rollout_page_sets_counts_and_forgets(served, ann):
 async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
     stranger = visitors.stranger()
     assert "approvals_frozen 0.0" in (await stranger.http.get("/metrics")).text
-    served.house.write(lambda tx: served.house.service.freezes.make(tx, "cli:ops", "all", "", "hold", ""))
+    served.scenario.write(lambda tx: served.scenario.service.freezes.make(tx, "cli:ops", "all", "", "hold", ""))
     assert "approvals_frozen 1.0" in (await stranger.http.get("/metrics")).text
     assert (await stranger.http.get("/readyz")).status_code == 200
 
 
 @pytest.fixture
-def run(house, capsys, monkeypatch):
-    """The `approvals` command over the house's database, its output."""
-    monkeypatch.setattr("approvals_web.cli.asking.reach", lambda _: Alone(house.service))
+def run(scenario, capsys, monkeypatch):
+    """The `approvals` command over the scenario's database, its output."""
+    monkeypatch.setattr("approvals_web.cli.asking.reach", lambda _: Alone(scenario.service))
 
     def command(*words):
         app(list(words), standalone_mode=False)
@@ -136,17 +136,17 @@ def run(house, capsys, monkeypatch):
     return command
 
 
-def test_p8_what_a_command_beside_no_service_wrote_is_linked_before_it_ends(house, run):
+def test_p8_what_a_command_beside_no_service_wrote_is_linked_before_it_ends(scenario, run):
     run("freeze", "--server", "shop")
-    assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
-    house.write(lambda tx: house.service.freezes.lift_all(tx, "cli:ops"))
-    socket.close_restored(house.service)
-    assert house.read(lambda reader: chain.verify(reader, house.service.keyring.audit)).unlinked == 0
+    assert scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit)).unlinked == 0
+    scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, "cli:ops"))
+    socket.close_restored(scenario.service)
+    assert scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit)).unlinked == 0
 
 
-def test_an_operator_freezes_lists_and_lifts_while_no_service_runs(house, run):
-    filed = house.file()
-    house.decide(filed.request_id)
+def test_an_operator_freezes_lists_and_lifts_while_no_service_runs(scenario, run):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
     said = run("freeze", "--server", "shop", "--reason", "bad deploy")
     assert "Writes to the server shop are frozen since just now, by the operator" in said
     assert "Approvals taken back: 1." in said
@@ -160,12 +160,12 @@ def test_an_operator_freezes_lists_and_lifts_while_no_service_runs(house, run):
         run("freeze", "--agent", "nobody")
     assert "Writes to the server shop are no longer frozen." in run("unfreeze", "--server", "shop")
     assert "Writes by the agent scout are no longer frozen." in run("unfreeze", "--all")
-    assert house.read(freezes.in_force) == []
-    scout = house.read(lambda reader: agent_named(reader, "scout")).id
-    assert house.events(f"freeze:agent:{scout}") == ["freeze.made", "freeze.lifted"]
+    assert scenario.read(freezes.in_force) == []
+    scout = scenario.read(lambda reader: agent_named(reader, "scout")).id
+    assert scenario.events(f"freeze:agent:{scout}") == ["freeze.made", "freeze.lifted"]
 
 
-def test_an_operator_sets_rollout_and_audience(house, run):
+def test_an_operator_sets_rollout_and_audience(scenario, run):
     assert "enforce" not in run("rollout", "list")
     run("rollout", "set", "shop", "observe", "--tool", "refund_order", "--group", "pilots")
     assert "group:pilots" in run("rollout", "list")
@@ -176,16 +176,16 @@ def test_an_operator_sets_rollout_and_audience(house, run):
     assert "every agent" in run("server", "audience", "shop", "--everyone")
 
 
-async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, house, until):
-    if house.service.database.shared:
+async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, scenario, until):
+    if scenario.service.database.shared:
         pytest.skip("commands reach PostgreSQL themselves")
-    async with socket.listening(house.service), served.client() as gate:
-        body = {"session": house.session, "waiting": []}
+    async with socket.listening(scenario.service), served.client() as gate:
+        body = {"session": scenario.session, "waiting": []}
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
             lines = stream.aiter_lines()
             await anext(lines)
             given = {"server": None, "agent": None, "mode": "refuse", "reason": "bad deploy"}
-            asking = asyncio.to_thread(socket.over, socket.socket_path(house.service.database), "freeze", given)
+            asking = asyncio.to_thread(socket.over, socket.socket_path(scenario.service.database), "freeze", given)
             assert (await asking)["new"]
             async for line in lines:
                 if '"words":"All writes are frozen' in line:
@@ -199,7 +199,7 @@ async def test_the_banner_comes_and_goes_by_itself(served, visitors, browser):
     page = await context.new_page()
     faults = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    service = served.house.service
+    service = served.scenario.service
     for path in ("/agents", "/"):
         await page.goto(path)
         await page.wait_for_function("() => window.htmx !== undefined")

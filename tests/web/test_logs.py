@@ -90,12 +90,12 @@ def test_a_form_or_a_level_that_does_not_exist_is_refused(form, level):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_every_move_is_told_with_its_request_and_kind_of_actor_but_nobodys_name(house, caplog):
+def test_every_move_is_told_with_its_request_and_kind_of_actor_but_nobodys_name(scenario, caplog):
     caplog.set_level(logging.INFO, "approvals")
-    request_id = house.file().request_id
-    house.decide(request_id)
-    house.claim(request_id)
-    house.report(request_id)
+    request_id = scenario.file().request_id
+    scenario.decide(request_id)
+    scenario.claim(request_id)
+    scenario.report(request_id)
     told = [(record.request, record.move, record.state, record.actor) for record in caplog.records]
     assert told == [
         (request_id, "approve", "approved", "user"),

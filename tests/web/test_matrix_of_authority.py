@@ -30,26 +30,26 @@ STATES = {
 
 def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
     """What a rightful caller would send; JSON for the API, forms for the pages."""
-    house = world.house
-    row = house.row(request_id)
+    scenario = world.scenario
+    row = scenario.row(request_id)
     content = {"content_version": row.content_version, "digest": row.digest}
     claim = {"claim_id": f"claim-{number:04}"}
-    tool = house.tool(name="refund_order").model_dump(mode="json")
+    tool = scenario.tool(name="refund_order").model_dump(mode="json")
     api = "/api/v1/requests/{request_id}"
     return {
         "PUT /api/v1/servers/{name}/tools": {"json": {"session": f"session-{number:06}", "tools": [tool]}},
         "POST /api/v1/requests": {
-            "json": house.filing({"order_id": number, "amount_cents": 9}).model_dump(mode="json")
+            "json": scenario.filing({"order_id": number, "amount_cents": 9}).model_dump(mode="json")
         },
-        f"PUT {api}/verification": {"json": {"session": house.session, "outcome": "unclear"}},
+        f"PUT {api}/verification": {"json": {"session": scenario.session, "outcome": "unclear"}},
         f"PUT {api}/claim": {
-            "json": {**claim, "session": house.session, "tool_hash": row.tool_hash, "digest": row.digest}
+            "json": {**claim, "session": scenario.session, "tool_hash": row.tool_hash, "digest": row.digest}
         },
         f"PUT {api}/lease": {"json": claim},
         f"PUT {api}/outcome": {"json": {**claim, "outcome": "succeeded", "result": "done"}},
-        "POST /api/v1/requests/events": {"json": {"session": house.session, "waiting": []}},
-        "POST /api/v1/calls": {"json": {"session": house.session, "calls": [], "high_water": 0}},
-        "POST /api/v1/agents/verify": {"json": {"key": house.keys["agent"]}},
+        "POST /api/v1/requests/events": {"json": {"session": scenario.session, "waiting": []}},
+        "POST /api/v1/calls": {"json": {"session": scenario.session, "calls": [], "high_water": 0}},
+        "POST /api/v1/agents/verify": {"json": {"key": scenario.keys["agent"]}},
         f"POST {api}/withdrawal": {"json": {"comment": "no longer needed"}},
         f"POST {api}/decisions": {"json": {"verdict": "approve", "comment": "", **content}},
         "POST /requests/{request_id}/settlement": {"data": {"truth": "succeeded", "note": "looked it up"}},
@@ -131,7 +131,7 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
     """The answer, whether anything changed, and the state of the request afterwards."""
     method, path = route.split(" ", 1)
     request_id = world.request(state)
-    name = world.house.service.policy.hash if "/policy/" in route else NAMES.get(route, "scout")
+    name = world.scenario.service.policy.hash if "/policy/" in route else NAMES.get(route, "scout")
     where = path.format(request_id=request_id, name=name, **world.ids(principal))
     async with world.client(principal) as http:
         body = dict(bodies(world, request_id, world.number).get(route, {}))
@@ -142,23 +142,23 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
             line = [sent.get(name, "") for name in ("id", "content_version", "digest", "card_hash", "seen")]
             body = {"data": {"verdict": "approve", "shown": json.dumps(line)}}
         before = world.records()
-        world.house.clock.forward(0.001)  # so that whatever is written shows
+        world.scenario.clock.forward(0.001)  # so that whatever is written shows
         async with http.stream(method, where + QUERIES.get(route, ""), **body) as response:
             pass
     changed = world.records() != before
     if changed:
         world.changed()
-    return response, changed, world.house.row(request_id).state
+    return response, changed, world.scenario.row(request_id).state
 
 
 def form(world: World, principal: str, request_id: str) -> dict[str, str]:
     """The card's form as this person would be shown it, whether or not they are shown one."""
-    house, row = world.house, world.house.row(request_id)
+    scenario, row = world.scenario, world.scenario.row(request_id)
     content = {"content_version": str(row.content_version), "digest": row.digest, "verdict": "approve"}
     if principal not in world.cookies:
         return content
-    person = house.read(lambda reader: person_of(reader, house.service.keyring, world.cookies[principal], ""))
-    seen = seen_token(house.service, person, row.id, row.content_version, row.digest, "")
+    person = scenario.read(lambda reader: person_of(reader, scenario.service.keyring, world.cookies[principal], ""))
+    seen = seen_token(scenario.service, person, row.id, row.content_version, row.digest, "")
     return content | {"seen": seen}
 
 

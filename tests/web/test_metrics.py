@@ -24,11 +24,11 @@ async def scrape(served):
 
 
 async def test_metrics_tell_what_is_open_what_moved_and_how_long_it_took(served):
-    house = served.house
-    first, second = (house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in (1, 2))
-    house.clock.forward(40)
-    house.decide(first)
-    house.claim(first)
+    scenario = served.scenario
+    first, second = (scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in (1, 2))
+    scenario.clock.forward(40)
+    scenario.decide(first)
+    scenario.claim(first)
     at = await scrape(served)
     assert at[("approvals_open_requests", "high", "pending")] == 1
     assert at[("approvals_open_requests", "high", "executing")] == 1
@@ -39,8 +39,8 @@ async def test_metrics_tell_what_is_open_what_moved_and_how_long_it_took(served)
         0,
         1,
     )
-    house.report(first)
-    house.withdraw(second)
+    scenario.report(first)
+    scenario.withdraw(second)
     at = await scrape(served)
     assert not [name for name, *_ in at if name == "approvals_open_requests"]
     assert at[("approvals_oldest_pending_seconds",)] == 0
@@ -51,11 +51,11 @@ async def test_metrics_tell_what_is_open_what_moved_and_how_long_it_took(served)
 
 
 async def test_metrics_tell_of_streams_and_long_polls(served, until):
-    house = served.house
-    request_id = house.file().request_id
-    polls = house.service.metrics.polls
+    scenario = served.scenario
+    request_id = scenario.file().request_id
+    polls = scenario.service.metrics.polls
     async with served.client() as gate, anyio.create_task_group() as tasks:
-        body = {"session": house.session, "waiting": []}
+        body = {"session": scenario.session, "waiting": []}
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream:
             lines = stream.aiter_lines()
             await anext(lines)
@@ -66,37 +66,37 @@ async def test_metrics_tell_of_streams_and_long_polls(served, until):
                     at = await scrape(served)
                     if (at[("approvals_gate_streams",)], at[("approvals_long_polls",)]) == (1, 1):
                         break
-        house.decide(request_id)
+        scenario.decide(request_id)
         await until(lambda: polls._value.get() == 0)
 
 
-def test_metrics_tell_how_much_of_the_record_is_not_linked_and_since_when(house):
+def test_metrics_tell_how_much_of_the_record_is_not_linked_and_since_when(scenario):
     def end():
-        now = house.read(metrics.standing)
+        now = scenario.read(metrics.standing)
         return now.unlinked, now.oldest_unlinked
 
-    request_id = house.file().request_id
+    request_id = scenario.file().request_id
     assert end()[0] > 0
-    house.write(lambda tx: chain.link(tx, house.service.keyring.audit))
+    scenario.write(lambda tx: chain.link(tx, scenario.service.keyring.audit))
     assert end() == (0, None)
-    house.withdraw(request_id)
-    assert end() == (1, house.row(request_id).changed_at)
+    scenario.withdraw(request_id)
+    assert end() == (1, scenario.row(request_id).changed_at)
 
 
 async def test_metrics_name_no_tool_no_person_and_no_argument(served):
-    house = served.house
-    house.decide(house.file().request_id)
+    scenario = served.scenario
+    scenario.decide(scenario.file().request_id)
     said = str(await scrape(served))
-    for word in ("refund", "shop", "ann", "scout", "1042", "parcel", *house.keys.values()):
+    for word in ("refund", "shop", "ann", "scout", "1042", "parcel", *scenario.keys.values()):
         assert word not in said.lower(), word
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # PostgreSQL's planner walks through small tables
 @pytest.mark.parametrize("statement", [metrics._OPEN, metrics._OLDEST, metrics._LAST_LINKED, metrics._UNLINKED])
-def test_no_metric_walks_through_history(house, statement):
+def test_no_metric_walks_through_history(scenario, statement):
     compiled = statement.compiled(sqlite.dialect(paramstyle="named"))
     given = compiled.bind({"after": 0} if ":after" in compiled.sql else {})
-    with house.service.database.connect() as connection:
+    with scenario.service.database.connect() as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", given)]
     connection.close()
     walks = [step for step in plan if re.match(r"SCAN (request|audit_event)\b(?!.*INDEX)", step)]
@@ -107,7 +107,7 @@ def test_no_metric_walks_through_history(house, statement):
 async def test_p5_while_the_database_is_away_it_is_not_ready_and_says_so_once(served, postgres, caplog, until):
     async with httpx2.AsyncClient(base_url=served.url, trust_env=False) as http:
         assert (await http.get("/readyz")).status_code == 200
-        with postgres.cut_off(served.house.url):
+        with postgres.cut_off(served.scenario.url):
             away = await http.get("/readyz")
             assert (away.status_code, away.json()["status"]) == (503, "unavailable")
             assert "OperationalError" in away.json()["detail"]
@@ -125,7 +125,7 @@ async def test_p5_while_the_database_is_away_it_is_not_ready_and_says_so_once(se
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_p5_a_database_that_hangs_is_not_ready_either(served, postgres, monkeypatch):
     monkeypatch.setattr("approvals_web.health.READY_SECONDS", 0.2)
-    with postgres.locked(served.house.url, "meta"):
+    with postgres.locked(served.scenario.url, "meta"):
         async with httpx2.AsyncClient(base_url=served.url, trust_env=False) as http:
             away = await http.get("/readyz")
     assert (away.status_code, away.json()["detail"]) == (503, "The database does not answer.")

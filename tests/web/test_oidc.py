@@ -47,22 +47,22 @@ def idp(provider_of_all, served):
     provider_of_all.change, provider_of_all.documents = None, {}
     provider_of_all.sign = identity_provider.IdentityProvider({}).sign
     provider_of_all.asked.clear()
-    served.house.clock.at = max(served.house.clock.at, round(time.time() * SECOND))
-    provider_of_all.ahead = served.house.clock.at // SECOND - now()
+    served.scenario.clock.at = max(served.scenario.clock.at, round(time.time() * SECOND))
+    provider_of_all.ahead = served.scenario.clock.at // SECOND - now()
     connect(served, provider_of_all)
     return provider_of_all
 
 
 def connect(served, idp, **more):
-    service = served.house.service
+    service = served.scenario.service
     client = Client(**{"issuer": idp.issuer, "client_id": "gate", "client_secret": "s&cret"} | more)
     served.app.state.provider = Provider(client, service.database.clock)
 
-    def at_the_houses_time(claims):
+    def at_the_scenarios_time(claims):
         for name in ("iat", "exp"):
             claims[name] += idp.ahead
 
-    idp.change = at_the_houses_time
+    idp.change = at_the_scenarios_time
 
 
 def also(idp, change):
@@ -103,12 +103,12 @@ class Rules(DefaultPolicy):
 
 @pytest.fixture
 def rules(served):
-    served.house.service.policy.present = made = Rules()
+    served.scenario.service.policy.present = made = Rules()
     return made
 
 
 def account(served, subject):
-    rows = served.house.rows(
+    rows = served.scenario.rows(
         "SELECT name, handle, email, claimed_groups, roles FROM user_account WHERE subject = :s", s=subject
     )
     return rows[0] if rows else None
@@ -127,10 +127,10 @@ async def test_somebody_new_signs_in_and_is_a_viewer_until_an_admin_says_more(se
         "payments\nstaff\ntwo words",
         "viewer",
     )
-    assert served.house.rows("SELECT method FROM web_session ORDER BY created_at DESC LIMIT 1") == [("oidc",)]
+    assert served.scenario.rows("SELECT method FROM web_session ORDER BY created_at DESC LIMIT 1") == [("oidc",)]
     again = await sign_in(visitors.stranger(), idp)
     assert again.status_code == 303
-    assert served.house.rows("SELECT COUNT(*) FROM user_account WHERE subject = 'carol-1'") == [(1,)]
+    assert served.scenario.rows("SELECT COUNT(*) FROM user_account WHERE subject = 'carol-1'") == [(1,)]
 
 
 async def test_the_mocks_own_signature_counts_too(served, visitors, idp):
@@ -142,7 +142,7 @@ async def test_the_mocks_own_signature_counts_too(served, visitors, idp):
 async def test_what_is_asked_carries_pkce_state_nonce_and_our_own_address(served, visitors, idp):
     visitor = visitors.stranger(Host="evil.example")
     asked = query(await leave(visitor))
-    assert asked["redirect_uri"] == f"{served.house.service.public_url}/login/oidc/callback"
+    assert asked["redirect_uri"] == f"{served.scenario.service.public_url}/login/oidc/callback"
     assert asked["code_challenge_method"] == "S256"
     assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3
     visitor = visitors.stranger()
@@ -156,7 +156,7 @@ async def test_what_is_asked_carries_pkce_state_nonce_and_our_own_address(served
 
 
 async def test_p1_an_e_mail_address_links_to_no_account_and_takes_nobodys_handle(served, visitors, idp):
-    before = served.house.person("ann").id
+    before = served.scenario.person("ann").id
     await sign_in(visitors.stranger(), idp, "dave-2")  # the address is a local account's sign-in name
     await sign_in(visitors.stranger(), idp, "carol-1")
     await sign_in(visitors.stranger(), idp, "eve-3")  # not verified
@@ -168,36 +168,36 @@ async def test_p1_an_e_mail_address_links_to_no_account_and_takes_nobodys_handle
         None,
     ]
     assert account(served, "eve-3")[2] == ""
-    assert served.house.read(lambda reader: by_handle(reader, "ann")).id == before
+    assert served.scenario.read(lambda reader: by_handle(reader, "ann")).id == before
 
 
 async def test_p1_the_handle_follows_the_verified_address_and_what_was_a_handle_becomes_nobody_elses(
     served, visitors, idp
 ):
-    house = served.house
+    scenario = served.scenario
     await sign_in(visitors.stranger(), idp)
     also(idp, lambda claims: claims.update(email="Carol.New@example.org"))
     await sign_in(visitors.stranger(), idp)
     assert account(served, "carol-1")[1:3] == ("carol.new@example.org", "carol.new@example.org")
-    carol = house.read(lambda reader: by_handle(reader, "carol.new@example.org"))
-    assert house.events(f"user:{carol.id}").count("user.handle_set") == 2
-    assert house.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [
+    carol = scenario.read(lambda reader: by_handle(reader, "carol.new@example.org"))
+    assert scenario.events(f"user:{carol.id}").count("user.handle_set") == 2
+    assert scenario.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [
         ("Rules call them carol.new@example.org (before: carol@example.org)",)
     ]
     connect(served, idp)
     await sign_in(visitors.stranger(), idp, "mal-4")  # was given carol's old address
     assert account(served, "mal-4")[1:3] == (None, "carol@example.org")
     with pytest.raises(Duplicate):
-        add(house, "carol@example.org")
+        add(scenario, "carol@example.org")
     await sign_in(visitors.stranger(), idp)  # carol has it back
     assert account(served, "carol-1")[1] == "carol@example.org"
     with pytest.raises(Duplicate):
-        add(house, "carol.new@example.org")
+        add(scenario, "carol.new@example.org")
 
 
-def add(house, name):
-    people = house.service.people
-    house.write(lambda tx: people.add(tx, "test", subject=name, name="", roles="viewer", password_hash=None))
+def add(scenario, name):
+    people = scenario.service.people
+    scenario.write(lambda tx: people.add(tx, "test", subject=name, name="", roles="viewer", password_hash=None))
 
 
 @pytest.mark.parametrize("said", ["bob", "carol@example.org", "not a handle", ""])
@@ -214,16 +214,16 @@ async def test_p1_no_address_takes_a_handle_that_is_somebody_elses_or_none_at_al
 
 
 async def test_p1_a_rule_that_names_the_new_address_lets_its_person_decide(served, visitors, idp, rules):
-    house = served.house
+    scenario = served.scenario
     connect(served, idp, admission=Admission({"staff": "reviewer"}))
     await sign_in(visitors.stranger(), idp)
     rules.reviewers = Reviewers(people=("new@example.org",))
-    filed = house.file()
+    filed = scenario.file()
     also(idp, lambda claims: claims.update(email="new@example.org"))
     visitor = visitors.stranger()
     await sign_in(visitor, idp)
     assert (await visitor.decide(filed.request_id)).status_code == 303
-    assert house.status(filed.request_id).state == "approved"
+    assert scenario.status(filed.request_id).state == "approved"
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ async def test_groups_are_read_from_nested_claims_lists_in_words_and_with_blanks
 
 
 async def test_p1_a_group_with_blanks_gives_roles_and_fits_rules(served, visitors, idp, rules):
-    house = served.house
+    scenario = served.scenario
     connect(served, idp, admission=Admission({"two words": "reviewer"}))
     rules.reviewers = Reviewers(groups=("two words",))
-    filed = house.file()
+    filed = scenario.file()
     visitor = visitors.stranger()
     await sign_in(visitor, idp)
     assert (await visitor.decide(filed.request_id)).status_code == 303
@@ -311,9 +311,9 @@ async def test_accounts_are_made_only_if_wanted_and_required_claims_are_required
 async def test_a_disabled_account_stays_out(served, visitors, idp):
     visitor = visitors.stranger()
     await sign_in(visitor, idp)
-    house = served.house
-    ((user_id,),) = house.rows("SELECT id FROM user_account WHERE subject = 'carol-1'")
-    house.write(lambda tx: house.service.people.disable(tx, user_id, "test"))
+    scenario = served.scenario
+    ((user_id,),) = scenario.rows("SELECT id FROM user_account WHERE subject = 'carol-1'")
+    scenario.write(lambda tx: scenario.service.people.disable(tx, user_id, "test"))
     assert (await visitor.http.get("/")).status_code == 303
     assert (await sign_in(visitors.stranger(), idp)).status_code == 401
 
@@ -373,7 +373,7 @@ async def test_p1_a_state_counts_once_in_the_browser_that_began_and_for_ten_minu
     assert len(idp.asked) == asked, "and its code was not even tried"
     late = visitors.stranger()
     back = await idp.consent(await leave(late), "carol-1")
-    served.house.clock.forward(600)
+    served.scenario.clock.forward(600)
     late.http.cookies.set("approvals-pending", late.http.cookies["approvals-pending"])
     assert (await come_back(late, back)).status_code == 401, "too late"
 
@@ -449,7 +449,7 @@ async def test_addresses_beside_https_are_refused_and_so_is_a_provider_that_is_a
     assert "no https addresses" in (await visitor.http.get("/login/oidc")).text
     idp.documents.clear()
     served.app.state.provider = Provider(
-        Client(issuer="http://127.0.0.1:9", client_id="gate"), served.house.service.database.clock
+        Client(issuer="http://127.0.0.1:9", client_id="gate"), served.scenario.service.database.clock
     )
     away = await visitor.http.get("/login/oidc")
     assert away.status_code == 503
@@ -488,7 +488,7 @@ async def test_fresh_authentication_has_to_be_said_by_the_provider(served, visit
 
 
 async def test_behind_https_the_pending_login_is_bound_to_the_host(served, visitors, idp):
-    served.house.service.public_url = "https://approvals.example"
+    served.scenario.service.public_url = "https://approvals.example"
     answer = await visitors.stranger().http.get("/login/oidc")
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("__Host-approvals-pending=")

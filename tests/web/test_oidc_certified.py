@@ -40,8 +40,8 @@ async def running(callback):
 
 @pytest.fixture
 async def issuer(served):
-    async with running(f"{served.house.service.public_url}/login/oidc/callback") as issuer:
-        served.house.clock.at = round(time.time() * SECOND)
+    async with running(f"{served.scenario.service.public_url}/login/oidc/callback") as issuer:
+        served.scenario.clock.at = round(time.time() * SECOND)
         served.app.state.provider = Provider(Client(issuer=issuer, client_id="gate", client_secret="s&cret"), Clock())
         yield issuer
 
@@ -70,7 +70,7 @@ async def test_a_certified_provider_that_demands_pkce_lets_a_person_in(issuer, s
     back = await through(left.headers["location"])
     answer = await visitor.http.get(f"{back.path}?{back.query}", headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/"), answer.text
-    user = served.house.read(lambda reader: by_handle(reader, "carol@example.org"))
+    user = served.scenario.read(lambda reader: by_handle(reader, "carol@example.org"))
     assert (user.issuer, user.subject, user.claimed_groups) == (issuer, "carol-1", "payments")
     again = await visitor.http.get(f"{back.path}?{back.query}", headers={"Sec-Fetch-Site": "cross-site"})
     assert again.status_code >= 400  # a code counts once
@@ -87,4 +87,4 @@ async def test_a_certified_provider_refuses_another_code_verifier(issuer, served
     back = await through((await visitor.http.get("/login/oidc")).headers["location"])
     answer = await visitor.http.get(f"{back.path}?{back.query}", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code >= 400
-    assert served.house.read(lambda reader: by_handle(reader, "carol@example.org")) is None
+    assert served.scenario.read(lambda reader: by_handle(reader, "carol@example.org")) is None

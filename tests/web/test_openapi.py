@@ -64,8 +64,8 @@ def real(world: World, states: frozenset[str]) -> list[dict[str, Any]]:
 
 
 def _about(world: World, state: str) -> dict[str, Any]:
-    house, request_id = world.house, world.request(state)
-    row = house.row(request_id)
+    scenario, request_id = world.scenario, world.request(state)
+    row = scenario.row(request_id)
     return {
         "request_id": request_id,
         "continues": request_id,
@@ -77,10 +77,10 @@ def _about(world: World, state: str) -> dict[str, Any]:
         "tool": row.tool,
         "arguments": {"order_id": world.number, "amount_cents": 5},
         "claim_id": f"claim-{world.number:04}",
-        "session": house.session,
+        "session": scenario.session,
         "call_id": "call-0001",
-        "assertion": house.assertion(),
-        "key": house.keys["agent"],
+        "assertion": scenario.assertion(),
+        "key": scenario.keys["agent"],
         "name": "shop",
         "server": "shop",
     }
@@ -109,7 +109,7 @@ async def test_every_answer_is_one_that_the_document_describes(served, world, do
     wait = Bell.wait
     monkeypatch.setattr(Bell, "wait", lambda bell, seconds: wait(bell, min(seconds, 0.01)))  # else up to 30 s
     if route == EVENTS:
-        served.house.service.stop()  # else a stream does not end; so it says what it has to say, and good-bye
+        served.scenario.service.stop()  # else a stream does not end; so it says what it has to say, and good-bye
     for who in WHO:
         headers = {WIRE_HEADER: str(WIRE_VERSION)}
         if who != "anonymous":

@@ -7,10 +7,10 @@ MOST = 60 * 1024
 
 @pytest.mark.parametrize("path", ["/", "/history", "/audit", "/requests/{id}", "/figures", "/servers"])
 async def test_pages_are_small(served, ann, path):
-    house = served.house
+    scenario = served.scenario
     for number in range(60):
-        house.clock.forward(1)
-        request_id = house.file(house.filing({"order_id": number, "amount_cents": 12000})).request_id
+        scenario.clock.forward(1)
+        request_id = scenario.file(scenario.filing({"order_id": number, "amount_cents": 12000})).request_id
     page = await ann.http.get(path.format(id=request_id))
     assert page.status_code == 200
     assert int(page.headers["content-length"]) <= MOST, path

@@ -41,9 +41,9 @@ HOSTILE = [
 ]
 
 
-def contents(house):
+def contents(scenario):
     """Every row of every table, as one digest."""
-    rows = {name: house.rows(f'SELECT * FROM "{name}"') for name in sorted(SQLModel.metadata.tables)}
+    rows = {name: scenario.rows(f'SELECT * FROM "{name}"') for name in sorted(SQLModel.metadata.tables)}
     for name in ("audit_link", "request_words"):
         rows.pop(name)  # the sequencer's own pace
     rows["meta"] = [row for row in rows["meta"] if not {"head", "indexed"} & set(re.split(r"\W|_", str(row)))]
@@ -52,7 +52,7 @@ def contents(house):
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_page_renders_for_a_person_and_sends_a_stranger_to_sign_in(served, ann, visitors, path):
-    served.house.file()
+    served.scenario.file()
     page = await ann.http.get(path)
     assert page.status_code == 200
     assert page.text.startswith("<!doctype html>")
@@ -61,7 +61,7 @@ async def test_every_page_renders_for_a_person_and_sends_a_stranger_to_sign_in(s
 
 
 async def test_the_card_shows_what_would_run_who_asks_and_why_it_is_held(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     page = (await ann.http.get(f"/requests/{filed.request_id}")).text
     for words in (
         "Refund $120.00 of order 1042",
@@ -76,7 +76,7 @@ async def test_the_card_shows_what_would_run_who_asks_and_why_it_is_held(served,
 
 
 async def test_p2_a_card_that_cannot_show_every_argument_says_so_and_opens_them_all(served, ann):
-    filed = served.house.file(served.house.filing({"order_id": 1, "list": ["x"] * 400, "z_really_delete": True}))
+    filed = served.scenario.file(served.scenario.filing({"order_id": 1, "list": ["x"] * 400, "z_really_delete": True}))
     page = (await ann.http.get(f"/requests/{filed.request_id}")).text
     assert "302 more arguments do not fit here" in page
     assert '<details class="json" open>' in page
@@ -84,22 +84,22 @@ async def test_p2_a_card_that_cannot_show_every_argument_says_so_and_opens_them_
 
 
 async def test_every_state_has_its_card(served, ann):
-    house = served.house
+    scenario = served.scenario
     states = {}
     for state in ("pending", "denied", "approved", "executing", "succeeded", "failed", "unknown", "withdrawn"):
-        filed = house.file(house.filing({"order_id": len(states), "amount_cents": 5}))
+        filed = scenario.file(scenario.filing({"order_id": len(states), "amount_cents": 5}))
         if state == "denied":
-            house.decide(filed.request_id, "deny", comment="no")
+            scenario.decide(filed.request_id, "deny", comment="no")
         elif state == "withdrawn":
-            house.withdraw(filed.request_id)
+            scenario.withdraw(filed.request_id)
         elif state != "pending":
-            house.decide(filed.request_id)
+            scenario.decide(filed.request_id)
         if state in {"executing", "succeeded", "failed", "unknown"}:
-            house.claim(filed.request_id, f"claim-{len(states):04}")
+            scenario.claim(filed.request_id, f"claim-{len(states):04}")
         if state in {"succeeded", "failed"}:
-            house.report(filed.request_id, state, f"claim-{len(states):04}")
+            scenario.report(filed.request_id, state, f"claim-{len(states):04}")
         if state == "unknown":
-            house.clock.forward(31)
+            scenario.clock.forward(31)
         states[filed.request_id] = state
     for request_id, state in states.items():
         if state == "executing":
@@ -111,12 +111,14 @@ async def test_every_state_has_its_card(served, ann):
 
 
 async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
-    house = served.house
-    filed = house.file()
-    link = house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
+    scenario = served.scenario
+    filed = scenario.file()
+    link = scenario.write(
+        lambda tx: scenario.service.sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer")
+    )
     form = await ann.form(filed.request_id)
     query = "&".join(f"{name}={value}" for name, value in (form | {"verdict": "approve"}).items())
-    before = contents(house)
+    before = contents(scenario)
     paths = [
         *PAGES,
         f"/requests/{filed.request_id}?{query}",
@@ -144,8 +146,8 @@ async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
         for visitor in (ann, visitors.stranger()):
             for method in ("GET", "HEAD"):
                 assert (await visitor.http.request(method, path)).status_code < 500
-    assert contents(house) == before
-    assert house.status(filed.request_id).state == "pending"
+    assert contents(scenario) == before
+    assert scenario.status(filed.request_id).state == "pending"
 
 
 CROSS_SITE = {
@@ -164,7 +166,7 @@ CROSS_SITE = {
 @pytest.mark.parametrize("name", CROSS_SITE)
 async def test_p6_a_form_counts_only_from_our_own_pages(served, ann, name):
     headers, status = CROSS_SITE[name]
-    filed = served.house.file()
+    filed = served.scenario.file()
     form = await ann.form(filed.request_id) | {"verdict": "approve"}
     for header, value in headers.items():
         if value is None:
@@ -173,31 +175,31 @@ async def test_p6_a_form_counts_only_from_our_own_pages(served, ann, name):
             ann.http.headers[header] = served.url if value == "HERE" else value
     answer = await ann.http.post(f"/requests/{filed.request_id}/decisions", data=form)
     assert answer.status_code == status
-    assert served.house.status(filed.request_id).state == ("approved" if status == 303 else "pending")
+    assert served.scenario.status(filed.request_id).state == ("approved" if status == 303 else "pending")
 
 
 @pytest.mark.parametrize("key", ["agent", "shop"])
 @pytest.mark.parametrize("route", ["decisions", "settlement", "withdrawal", "revocation", "acknowledgement"])
 async def test_p1_an_agents_or_a_servers_key_decides_on_no_form(served, ann, visitors, key, route):
-    filed = served.house.file()
+    filed = served.scenario.file()
     form = await ann.form(filed.request_id)
     form |= {"verdict": "approve", "truth": "succeeded", "note": "x", "comment": "x"}
-    bearer = visitors.stranger(Authorization=f"Bearer {served.house.keys[key]}")
+    bearer = visitors.stranger(Authorization=f"Bearer {served.scenario.keys[key]}")
     answer = await bearer.http.post(f"/requests/{filed.request_id}/{route}", data=form)
     assert answer.status_code == 401
-    bearer.http.cookies.set("approvals", served.house.keys[key])
+    bearer.http.cookies.set("approvals", served.scenario.keys[key])
     assert (await bearer.http.post(f"/requests/{filed.request_id}/{route}", data=form)).status_code == 401
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
 
 
 async def test_a_persons_decision_is_kept_with_its_evidence(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     answer = await ann.decide(filed.request_id, comment="fine", looked_ms="4200")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
         f"/requests/{filed.request_id}?after={filed.request_id}",
     )
-    row = served.house.read(lambda reader: reader.one(Statement(select(table_of(DecisionRow)))))
+    row = served.scenario.read(lambda reader: reader.one(Statement(select(table_of(DecisionRow)))))
     assert (row["verdict"], row["channel"], row["auth_method"], row["looked_ms"]) == (
         "approve",
         "web",
@@ -210,30 +212,30 @@ async def test_a_persons_decision_is_kept_with_its_evidence(served, ann):
 
 async def test_p7_a_long_reason_with_line_ends_is_taken_as_it_was_typed(served, ann):
     """Browsers count a line's end as one character, and send two."""
-    filed = served.house.file()
+    filed = served.scenario.file()
     typed = "\n".join(["x" * 99] * 20) + "\n"
     assert len(typed) == 2000
     answer = await ann.decide(filed.request_id, "deny", comment=typed.replace("\n", "\r\n"))
     assert answer.status_code == 303, answer.text
-    assert served.house.status(filed.request_id).comment == typed
+    assert served.scenario.status(filed.request_id).comment == typed
 
 
 async def test_a_denial_needs_a_reason_and_loses_no_draft(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     empty = await ann.decide(filed.request_id, "deny", comment=" ")
     assert empty.status_code == 422
     assert "A denial needs a reason" in empty.text
     long = await ann.decide(filed.request_id, "deny", comment="x" * 2001)
     assert long.status_code == 422
     assert "x" * 2001 in long.text
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
     assert (await ann.decide(filed.request_id, "deny", comment="no", may_ask_again="yes")).status_code == 303
-    assert served.house.status(filed.request_id).ask_again_in == 0
+    assert served.scenario.status(filed.request_id).ask_again_in == 0
 
 
 async def test_p2_a_form_of_other_content_gets_409_and_the_fresh_card(served, ann, visitors):
-    filed = served.house.file()
-    other = served.house.file(served.house.filing({"order_id": 1, "amount_cents": 1}))
+    filed = served.scenario.file()
+    other = served.scenario.file(served.scenario.filing({"order_id": 1, "amount_cents": 1}))
     bob = await visitors.signed_in("bob")
     stale = [
         await ann.decide(filed.request_id, digest="0" * 64),
@@ -245,7 +247,7 @@ async def test_p2_a_form_of_other_content_gets_409_and_the_fresh_card(served, an
     ]
     assert [answer.status_code for answer in stale] == [409] * 6
     assert all("Your approval is enough" in answer.text for answer in stale)
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
 
 
 @pytest.mark.parametrize(
@@ -260,15 +262,15 @@ async def test_p2_a_form_of_other_content_gets_409_and_the_fresh_card(served, an
     ],
 )
 async def test_p6_a_form_that_cannot_be_read_decides_nothing(served, ann, body):
-    filed = served.house.file()
+    filed = served.scenario.file()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = await ann.http.post(f"/requests/{filed.request_id}/decisions", content=body, headers=headers)
     assert (answer.status_code, "Open the card again" in answer.text) == (422, True)
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
 
 
 async def test_the_second_reviewer_is_told_who_was_first(served, ann, visitors):
-    filed = served.house.file()
+    filed = served.scenario.file()
     bob = await visitors.signed_in("bob")
     form = await bob.form(filed.request_id) | {"verdict": "deny", "comment": "my reason"}
     await ann.decide(filed.request_id)
@@ -278,42 +280,42 @@ async def test_the_second_reviewer_is_told_who_was_first(served, ann, visitors):
 
 
 async def test_p1_whoever_is_no_reviewer_does_not_decide_and_no_admin_does_not_administer(served, visitors):
-    served.house.add_user("vera", "reviewer")
-    filed = served.house.file()
+    served.scenario.add_user("vera", "reviewer")
+    filed = served.scenario.file()
     vera = await visitors.signed_in("vera")
     form = await vera.form(filed.request_id) | {"verdict": "approve"}
-    served.house.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'vera'")
+    served.scenario.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'vera'")
     assert (await vera.http.post(f"/requests/{filed.request_id}/decisions", data=form)).status_code == 403
     assert (await vera.http.post(f"/requests/{filed.request_id}/withdrawal", data={})).status_code == 403
-    accept = {"tool_hash": served.house.row(filed.request_id).tool_hash}
+    accept = {"tool_hash": served.scenario.row(filed.request_id).tool_hash}
     assert (await vera.http.post("/servers/shop/tools/refund_order/acceptance", data=accept)).status_code == 403
-    assert served.house.status(filed.request_id).state == "pending"
+    assert served.scenario.status(filed.request_id).state == "pending"
 
 
 async def test_a_person_settles_an_unknown_outcome_on_the_card(served, ann):
-    house = served.house
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.clock.forward(31)
+    scenario = served.scenario
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.clock.forward(31)
     path = f"/requests/{filed.request_id}/settlement"
     early = await ann.http.post(path, data={"truth": "not_executed", "note": "looked"})
     assert (early.status_code, "may still be running" in early.text, "looked" in early.text) == (409, True, True)
     assert (await ann.http.post(path, data={"truth": "maybe", "note": "x"})).status_code == 422
     assert (await ann.http.post(path, data={"truth": "succeeded", "note": "the row is there"})).status_code == 303
-    assert house.status(filed.request_id).state == "succeeded"
+    assert scenario.status(filed.request_id).state == "succeeded"
 
 
 async def test_an_admin_takes_a_request_back(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     answer = await ann.http.post(f"/requests/{filed.request_id}/withdrawal", data={"comment": "not now"})
     assert answer.status_code == 303
-    assert served.house.status(filed.request_id).state == "withdrawn"
+    assert served.scenario.status(filed.request_id).state == "withdrawn"
 
 
 async def test_a_loosening_definition_waits_for_an_admin(served, ann):
-    house = served.house
-    house.register(house.tool(annotations=house.tool().annotations.model_copy(update={"read_only": True})))
+    scenario = served.scenario
+    scenario.register(scenario.tool(annotations=scenario.tool().annotations.model_copy(update={"read_only": True})))
     page = (await ann.http.get("/servers")).text
     assert "shop.refund_order changed" in page
     offered = re.search(r'name="tool_hash" value="(\w+)"', page)[1]
@@ -324,21 +326,21 @@ async def test_a_loosening_definition_waits_for_an_admin(served, ann):
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 async def test_nothing_that_an_agent_or_a_server_writes_becomes_markup(served, ann, hostile):
-    house = served.house
+    scenario = served.scenario
     name = f"tool_{hashlib.sha256(hostile.encode()).hexdigest()[:8]}"
-    house.register(house.tool(name=name, description=hostile, summary=None), session="session-0002")
+    scenario.register(scenario.tool(name=name, description=hostile, summary=None), session="session-0002")
     text = hostile[:1900]
-    filing = house.filing(
+    filing = scenario.filing(
         {"note": text, text[:50]: [{"a": text}]},
         tool=name,
         session="session-0002",
         reason=text,
         client={"name": text[:150], "version": text[:150], "transport": "http"},
     )
-    filed = house.file(filing)
-    house.decide(filed.request_id)
-    house.claim(filed.request_id, session="session-0002")
-    house.report(filed.request_id, "failed", error=text, result=text)
+    filed = scenario.file(filing)
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id, session="session-0002")
+    scenario.report(filed.request_id, "failed", error=text, result=text)
     for path in ("/", f"/requests/{filed.request_id}", "/history", "/servers", "/audit"):
         page = (await ann.http.get(path)).text
         assert "<script>alert" not in page
@@ -351,7 +353,7 @@ async def test_nothing_that_an_agent_or_a_server_writes_becomes_markup(served, a
 
 
 async def test_pages_allow_no_inline_script_and_no_other_origin(served, ann, visitors):
-    filed = served.house.file()
+    filed = served.scenario.file()
     for path in (*PAGES, f"/requests/{filed.request_id}", "/login", "/nothing"):
         page = await ann.http.get(path)
         policy = page.headers["content-security-policy"]
@@ -369,7 +371,7 @@ async def test_pages_allow_no_inline_script_and_no_other_origin(served, ann, vis
 
 
 async def test_htmx_gets_only_the_live_part(served, ann):
-    filed = served.house.file()
+    filed = served.scenario.file()
     for path in ("/", f"/requests/{filed.request_id}"):
         part = (await ann.http.get(path, headers={"HX-Request": "true"})).text
         assert part.strip().startswith(('<div id="list"', '<div id="card"'))
@@ -388,7 +390,7 @@ async def test_assets_are_served_under_their_hash_for_ever_and_are_what_was_vend
 
 
 async def test_errors_are_pages_that_say_what_to_do(served, ann):
-    missing = await ann.http.get(f"/requests/{ids.new(served.house.clock.now())}")
+    missing = await ann.http.get(f"/requests/{ids.new(served.scenario.clock.now())}")
     assert (missing.status_code, ">Queue</a>" in missing.text) == (404, True)
     assert (await ann.http.get("/requests/not-an-id")).status_code == 404
     assert (await ann.http.put("/")).status_code == 405
@@ -411,10 +413,10 @@ async def test_p5_a_body_without_end_is_never_read_to_its_end(served, ann, visit
 
 
 async def test_older_requests_are_a_page_further(served, ann):
-    house = served.house
+    scenario = served.scenario
     for number in range(52):
-        house.clock.forward(1)
-        house.file(house.filing({"order_id": number, "amount_cents": 100}))
+        scenario.clock.forward(1)
+        scenario.file(scenario.filing({"order_id": number, "amount_cents": 100}))
     first = (await ann.http.get("/history")).text
     older = re.search(r'href="(/history\?cursor=[^"]+)"', first)[1]
     second = (await ann.http.get(older)).text
@@ -426,7 +428,7 @@ async def test_the_queue_pokes_open_pages_when_something_changes(served, ann):
     async with ann.http.stream("GET", "/events") as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 1000"
-        served.house.service.bus.wake("anything")
+        served.scenario.service.bus.wake("anything")
         async for line in lines:
             if line:
                 assert line == "event: poke"

@@ -43,21 +43,21 @@ EVERY_POST = [
 ]
 
 
-def user_of(house, name):
-    return house.read(lambda reader: require_user(reader, name))
+def user_of(scenario, name):
+    return scenario.read(lambda reader: require_user(reader, name))
 
 
-def fresh(house, name="ann", ago=0):
-    person = house.person(name)
-    return type(person)(**vars(person) | {"proved_at": house.clock.now() - ago})
+def fresh(scenario, name="ann", ago=0):
+    person = scenario.person(name)
+    return type(person)(**vars(person) | {"proved_at": scenario.clock.now() - ago})
 
 
 @pytest.fixture
 async def carl(served, visitors):
     """A local account with a password, signed in by it."""
     known = await passwords.hashed(PASSWORD)
-    people = served.house.service.people
-    await served.house.service.write(
+    people = served.scenario.service.people
+    await served.scenario.service.write(
         lambda tx: people.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
     )
     visitor = visitors.stranger()
@@ -69,17 +69,17 @@ async def carl(served, visitors):
 
 
 async def test_an_admin_invites_gives_roles_and_groups_and_takes_them_back(served, visitors, ann):
-    house = served.house
+    scenario = served.scenario
     shown = await ann.http.post(
         "/users/invitations", data={"name": "Dora", "roles": ["reviewer", "auditor"]}, headers={"Host": "evil.example"}
     )
     link = re.search(r"http://\S+/setup\?t=[\w-]+", shown.text).group()
-    assert link.startswith(house.service.public_url + "/"), "never from the Host header"
+    assert link.startswith(scenario.service.public_url + "/"), "never from the Host header"
     assert link not in (await ann.http.get("/users")).text
     dora = visitors.stranger()
     token = link.partition("?t=")[2]
     assert (await dora.http.post("/setup", data={"t": token, "password": PASSWORD})).status_code == 303
-    user = user_of(house, "dora")
+    user = user_of(scenario, "dora")
     assert user.roles == "reviewer auditor"
     where = f"/users/{user.id}"
     for path, form in (
@@ -91,10 +91,10 @@ async def test_an_admin_invites_gives_roles_and_groups_and_takes_them_back(serve
     ):
         answer = await ann.http.post(f"{where}/{path}", data=form)
         assert (answer.status_code, answer.headers["location"]) == (303, where), path
-    user = user_of(house, "dora")
+    user = user_of(scenario, "dora")
     assert (user.roles, user.groups, user.disabled_at) == ("viewer", "on-call payments", None)
     assert (await dora.http.get("/")).status_code == 303, "signed out"
-    kinds = house.events(f"user:{user.id}")
+    kinds = scenario.events(f"user:{user.id}")
     assert kinds[-5:] == [
         "user.roles_set",
         "user.groups_set",
@@ -123,17 +123,17 @@ async def test_an_admin_invites_gives_roles_and_groups_and_takes_them_back(serve
     ],
 )
 async def test_what_makes_no_sense_gets_a_clear_error_and_changes_nothing(served, ann, path, form):
-    before = dict(user_of(served.house, "bob"))
+    before = dict(user_of(served.scenario, "bob"))
     answer = await ann.http.post(path.format(bob=before["id"]), data=form)
     assert answer.status_code in {404, 409, 422}
-    assert dict(user_of(served.house, "bob")) == before
+    assert dict(user_of(served.scenario, "bob")) == before
 
 
 async def test_p1_only_admins_manage_and_only_admins_and_auditors_look(served, visitors):
-    house = served.house
-    house.add_user("rex", "reviewer viewer")
-    house.add_user("aud", "auditor")
-    bob = user_of(house, "bob").id
+    scenario = served.scenario
+    scenario.add_user("rex", "reviewer viewer")
+    scenario.add_user("aud", "auditor")
+    bob = user_of(scenario, "bob").id
     rex, aud = await visitors.signed_in("rex"), await visitors.signed_in("aud")
     managing = [(path, form) for path, form in EVERY_POST if path.startswith(("/users", "/notices"))]
     for visitor in (rex, aud):
@@ -159,46 +159,46 @@ FROM_ELSEWHERE: list[dict[str, str]] = [
 @pytest.mark.parametrize(("path", "form"), EVERY_POST)
 async def test_p6_a_post_from_elsewhere_changes_nothing(served, visitors, ann, path, form):
     ann.http.headers.pop("Sec-Fetch-Site")
-    before = served.house.rows("SELECT COUNT(*) FROM audit_event")
+    before = served.scenario.rows("SELECT COUNT(*) FROM audit_event")
     for headers in FROM_ELSEWHERE:
-        answer = await ann.http.post(path.format(bob=user_of(served.house, "bob").id), data=form, headers=headers)
+        answer = await ann.http.post(path.format(bob=user_of(served.scenario, "bob").id), data=form, headers=headers)
         assert answer.status_code == 403, headers
-    assert served.house.rows("SELECT COUNT(*) FROM audit_event") == before
+    assert served.scenario.rows("SELECT COUNT(*) FROM audit_event") == before
 
 
 @pytest.mark.parametrize(("path", "form"), EVERY_POST)
 async def test_strangers_and_keys_do_none_of_it(served, visitors, path, form):
-    path = path.format(bob=user_of(served.house, "bob").id)
+    path = path.format(bob=user_of(served.scenario, "bob").id)
     for key in ("shop", "agent"):
-        stranger = visitors.stranger(Authorization=f"Bearer {served.house.keys[key]}")
+        stranger = visitors.stranger(Authorization=f"Bearer {served.scenario.keys[key]}")
         assert (await stranger.http.post(path, data=form)).status_code == 401
         assert (await stranger.http.get(path)).status_code in {303, 404, 405}
 
 
-def test_p1_the_last_admin_stays_one(house):
-    service = house.service
-    ann, bob = user_of(house, "ann"), user_of(house, "bob")
-    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "user:x"))
+def test_p1_the_last_admin_stays_one(scenario):
+    service = scenario.service
+    ann, bob = user_of(scenario, "ann"), user_of(scenario, "bob")
+    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "user:x"))
     for change in (
         lambda tx: service.roster.set_roles(tx, ann, "reviewer auditor", "user:x"),
         lambda tx: service.people.disable(tx, ann.id, "user:x"),
     ):
         with pytest.raises(NotPossible, match="last admin"):
-            house.write(change)
-    house.write(lambda tx: service.roster.set_roles(tx, ann, "admin", "user:x"))
-    house.write(lambda tx: service.people.disable(tx, bob.id, "user:x"))
-    assert user_of(house, "ann").roles == "admin"
+            scenario.write(change)
+    scenario.write(lambda tx: service.roster.set_roles(tx, ann, "admin", "user:x"))
+    scenario.write(lambda tx: service.people.disable(tx, bob.id, "user:x"))
+    assert user_of(scenario, "ann").roles == "admin"
 
 
-def test_a_handle_is_nobodys_choice_and_nobodys_twice(house):
-    people = house.service.people
-    bob = house.person("bob").id
-    house.meddled = True  # a handle is taken with a sign-in, which records it
-    assert house.write(lambda tx: handles.take(tx, bob, "zoe@example.org"))
+def test_a_handle_is_nobodys_choice_and_nobodys_twice(scenario):
+    people = scenario.service.people
+    bob = scenario.person("bob").id
+    scenario.tampered_with = True  # a handle is taken with a sign-in, which records it
+    assert scenario.write(lambda tx: handles.take(tx, bob, "zoe@example.org"))
 
     def add(name):
         people_add = {"subject": name, "name": name, "roles": "viewer", "password_hash": None}
-        house.write(lambda tx: people.add(tx, "test", **people_add))
+        scenario.write(lambda tx: people.add(tx, "test", **people_add))
 
     for name in ("zoe@example.org", "ann"):
         with pytest.raises(Duplicate):
@@ -207,15 +207,15 @@ def test_a_handle_is_nobodys_choice_and_nobodys_twice(house):
         with pytest.raises(Invalid):
             add(name)
     add("zoe")
-    assert user_of(house, "zoe").handle == "zoe"
+    assert user_of(scenario, "zoe").handle == "zoe"
 
 
-def test_a_group_that_is_taken_away_is_gone_at_once(house):
-    ann = user_of(house, "ann")
-    house.write(lambda tx: house.service.roster.set_groups(tx, ann, ["b", "a"], "test"))
-    assert user_of(house, "ann").groups == "a b"
-    house.write(lambda tx: house.service.roster.set_groups(tx, ann, [], "test"))
-    assert user_of(house, "ann").groups == ""
+def test_a_group_that_is_taken_away_is_gone_at_once(scenario):
+    ann = user_of(scenario, "ann")
+    scenario.write(lambda tx: scenario.service.roster.set_groups(tx, ann, ["b", "a"], "test"))
+    assert user_of(scenario, "ann").groups == "a b"
+    scenario.write(lambda tx: scenario.service.roster.set_groups(tx, ann, [], "test"))
+    assert user_of(scenario, "ann").groups == ""
 
 
 # one's own account
@@ -239,19 +239,19 @@ async def test_a_new_password_needs_the_present_one_and_ends_all_other_sessions(
 
 
 async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(served, visitors, carl):
-    house = served.house
-    user = user_of(house, "carl")
+    scenario = served.scenario
+    user = user_of(scenario, "carl")
     links = [
-        house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
+        scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
         for _ in range(2)
     ]
     visitor = visitors.stranger()
     await visitor.http.post("/setup", data={"t": links[0]})
-    house.clock.forward(601)
+    scenario.clock.forward(601)
     late = await visitor.http.post("/account/password", data={"new": "a new long password"})
     assert late.status_code == 401
-    house.clock.set_back(601)
-    again = house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
+    scenario.clock.set_back(601)
+    again = scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
     await visitor.http.post("/setup", data={"t": again})
     assert (await visitor.http.post("/account/password", data={"new": "a new long password"})).status_code == 303
 
@@ -262,8 +262,8 @@ async def test_ones_own_sessions_are_listed_and_ended_and_nobody_elses(served, v
     page = (await carl.http.get("/account")).text
     assert "Phone &lt;b&gt;" in page
     assert page.count("/revocation") == 2, "one other session, and all others"
-    sessions = served.house.rows("SELECT id, user_agent, user_id FROM web_session")
-    bobs = next(one for one, _, user in sessions if user == user_of(served.house, "bob").id)
+    sessions = served.scenario.rows("SELECT id, user_agent, user_id FROM web_session")
+    bobs = next(one for one, _, user in sessions if user == user_of(served.scenario, "bob").id)
     assert (await carl.http.post(f"/account/sessions/{bobs}/revocation")).status_code == 404
     assert (await bob.http.get("/")).status_code == 200
     phone = next(one for one, agent, _ in sessions if agent.startswith("Phone"))
@@ -278,9 +278,11 @@ async def test_an_event_stream_ends_with_its_session(served, visitors, carl):
     async with carl.http.stream("GET", "/events") as stream:
         lines = stream.aiter_lines()
         assert (await anext(lines)) == "retry: 1000"
-        user = user_of(served.house, "carl")
-        await served.house.service.write(lambda tx: served.house.service.roster.sign_out_everywhere(tx, user, "test"))
-        served.house.service.bus.wake("anything")
+        user = user_of(served.scenario, "carl")
+        await served.scenario.service.write(
+            lambda tx: served.scenario.service.roster.sign_out_everywhere(tx, user, "test")
+        )
+        served.scenario.service.bus.wake("anything")
         assert [line async for line in lines if line] == []
 
 
@@ -301,7 +303,7 @@ async def test_a_personal_token_is_shown_once_works_and_is_revoked(served, carl)
 
 async def test_a_token_that_decides_needs_the_password_again(served, visitors, carl):
     form = {"label": "night shift", "scopes": DECIDE, "hours": "24"}
-    served.house.clock.forward(601)
+    served.scenario.clock.forward(601)
     assert (await carl.http.post("/account/tokens", data=form)).status_code == 403
     assert (await carl.http.post("/account/confirmation", data={"present": "wrong"})).status_code == 401
     before = carl.http.cookies["approvals"]
@@ -309,74 +311,76 @@ async def test_a_token_that_decides_needs_the_password_again(served, visitors, c
     assert carl.http.cookies["approvals"] != before
     shown = await carl.http.post("/account/tokens", data=form)
     assert "mcpu_" in shown.text
-    ((created, expires, scopes),) = served.house.rows(
+    ((created, expires, scopes),) = served.scenario.rows(
         "SELECT created_at, expires_at, scopes FROM credential WHERE user_id IS NOT NULL"
     )
     assert (expires - created, scopes) == (24 * HOUR, "read decide")
 
 
-def test_p1_only_a_reviewer_makes_a_token_that_decides_and_it_ends_with_the_role(house):
-    service, bob = house.service, user_of(house, "bob")
-    house.add_user("vera", "viewer auditor admin")
+def test_p1_only_a_reviewer_makes_a_token_that_decides_and_it_ends_with_the_role(scenario):
+    service, bob = scenario.service, user_of(scenario, "bob")
+    scenario.add_user("vera", "viewer auditor admin")
 
     def make(name, scopes):
-        return house.write(lambda tx: service.personal_tokens.make(tx, fresh(house, name), "x", scopes, HOUR))
+        return scenario.write(lambda tx: service.personal_tokens.make(tx, fresh(scenario, name), "x", scopes, HOUR))
 
     with pytest.raises(Forbidden, match="Only a reviewer's token decides"):
         make("vera", DECIDE)
     deciding, reading = make("bob", DECIDE), make("bob", READ)
     others = make("ann", DECIDE)
-    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer admin auditor", "test"))
-    assert is_known(house, deciding)
-    house.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
-    assert [is_known(house, token) for token in (deciding, reading, others)] == [False, True, True]
-    house.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "test"))
-    assert not is_known(house, deciding), "what has ended stays ended"
+    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer admin auditor", "test"))
+    assert is_known(scenario, deciding)
+    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
+    assert [is_known(scenario, token) for token in (deciding, reading, others)] == [False, True, True]
+    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "test"))
+    assert not is_known(scenario, deciding), "what has ended stays ended"
     with pytest.raises(Forbidden):  # the page was open since before the role was taken
-        demoted = fresh(house, "bob")
-        house.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
-        house.write(lambda tx: service.personal_tokens.make(tx, demoted, "x", DECIDE, HOUR))
+        demoted = fresh(scenario, "bob")
+        scenario.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
+        scenario.write(lambda tx: service.personal_tokens.make(tx, demoted, "x", DECIDE, HOUR))
 
 
-def is_known(house, token):
+def is_known(scenario, token):
     try:
-        return house.read(lambda reader: credentials.authenticate(reader, token, "user")) is not None
+        return scenario.read(lambda reader: credentials.authenticate(reader, token, "user")) is not None
     except Unauthenticated:
         return False
 
 
 async def test_p1_a_changed_password_ends_every_token_of_the_account(served, carl):
-    house = served.house
+    scenario = served.scenario
     made = [
-        house.write(
-            lambda tx, scopes=scopes: house.service.personal_tokens.make(tx, fresh(house, "carl"), "x", scopes, HOUR)
+        scenario.write(
+            lambda tx, scopes=scopes: scenario.service.personal_tokens.make(
+                tx, fresh(scenario, "carl"), "x", scopes, HOUR
+            )
         )
         for scopes in (READ, DECIDE)
     ]
     assert "ends your other sessions and all your tokens" in (await carl.http.get("/account")).text
     done = await carl.http.post("/account/password", data={"new": "a new long password", "present": PASSWORD})
     assert done.status_code == 303
-    assert [is_known(house, token) for token in made] == [False, False]
+    assert [is_known(scenario, token) for token in made] == [False, False]
 
 
 async def test_a_token_that_decides_is_offered_to_reviewers_alone(served, visitors):
-    served.house.add_user("vera", "viewer")
+    served.scenario.add_user("vera", "viewer")
     vera, bob = await visitors.signed_in("vera"), await visitors.signed_in("bob")
     assert "token that decides" in (await bob.http.get("/account")).text
     assert "token that decides" not in (await vera.http.get("/account")).text
 
 
-def test_p1_tokens_that_decide_are_fresh_short_and_few(house):
-    tokens = house.service.personal_tokens
+def test_p1_tokens_that_decide_are_fresh_short_and_few(scenario):
+    tokens = scenario.service.personal_tokens
 
     def make(scopes=DECIDE, life=HOUR, label="x", ago=0):
-        return house.write(lambda tx: tokens.make(tx, fresh(house, ago=ago), label, scopes, life))
+        return scenario.write(lambda tx: tokens.make(tx, fresh(scenario, ago=ago), label, scopes, life))
 
     make(ago=FRESH)
     with pytest.raises(Forbidden):
         make(ago=FRESH + 1)
     with pytest.raises(Forbidden):
-        house.write(lambda tx: tokens.make(tx, house.person(), "x", DECIDE, HOUR))
+        scenario.write(lambda tx: tokens.make(tx, scenario.person(), "x", DECIDE, HOUR))
     for scopes, life in ((DECIDE, 24 * HOUR + 1), (READ, 365 * 24 * HOUR + 1), (READ, 0), (READ, -1), ("decide", HOUR)):
         with pytest.raises(Invalid):
             make(scopes, life)
@@ -387,32 +391,32 @@ def test_p1_tokens_that_decide_are_fresh_short_and_few(house):
         make(READ)
     with pytest.raises(TooMany):
         make(READ)
-    house.clock.forward(3600)
+    scenario.clock.forward(3600)
     make(READ)
 
 
-def test_disabling_and_signing_out_end_tokens_for_good(house):
-    service = house.service
-    person = house.person("bob")
-    token = house.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
-    house.read(lambda reader: credentials.authenticate(reader, token, "user"))
-    house.write(lambda tx: service.people.disable(tx, person.id, "test"))
-    house.write(lambda tx: service.roster.enable(tx, user_of(house, "bob"), "test"))
-    assert house.read(lambda reader: personal_tokens.live(reader, person.id)) == []
-    house.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
-    house.write(lambda tx: service.roster.sign_out_everywhere(tx, user_of(house, "bob"), "test"))
-    assert house.read(lambda reader: personal_tokens.live(reader, person.id)) == []
+def test_disabling_and_signing_out_end_tokens_for_good(scenario):
+    service = scenario.service
+    person = scenario.person("bob")
+    token = scenario.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
+    scenario.read(lambda reader: credentials.authenticate(reader, token, "user"))
+    scenario.write(lambda tx: service.people.disable(tx, person.id, "test"))
+    scenario.write(lambda tx: service.roster.enable(tx, user_of(scenario, "bob"), "test"))
+    assert scenario.read(lambda reader: personal_tokens.live(reader, person.id)) == []
+    scenario.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
+    scenario.write(lambda tx: service.roster.sign_out_everywhere(tx, user_of(scenario, "bob"), "test"))
+    assert scenario.read(lambda reader: personal_tokens.live(reader, person.id)) == []
 
 
 # guessing
 
 
-def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(house, open_house):
-    other = open_house(house.url, house.clock, house.keys)
-    houses = [house, other]
+def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(scenario, open_scenario):
+    other = open_scenario(scenario.url, scenario.clock, scenario.keys)
+    scenarios = [scenario, other]
 
     def take(which=0, name="ann", address="192.0.2.1"):
-        houses[which].write(lambda tx: sign_in_limit.take(tx, counters(name, address)))
+        scenarios[which].write(lambda tx: sign_in_limit.take(tx, counters(name, address)))
 
     for number in range(sign_in_limit.FREE["name"]):
         take(number % 2)
@@ -428,42 +432,42 @@ def test_guesses_are_counted_for_all_replicas_and_wait_longer_each_time(house, o
                 take(address=f"198.51.100.{len(waits)}")
                 break
             except TooMany:
-                house.clock.forward(15)
+                scenario.clock.forward(15)
                 waited += 15
         waits.append(waited)
     assert waits == [15, 30, 60, 120, 240, 480, 900, 900]
-    house.clock.forward(3601)
+    scenario.clock.forward(3601)
     take()
-    assert house.rows("SELECT failures FROM sign_in_attempts") == [(1,), (1,)], "and the old ones are forgotten"
+    assert scenario.rows("SELECT failures FROM sign_in_attempts") == [(1,), (1,)], "and the old ones are forgotten"
     other.service.database.stop()
 
 
-def test_one_address_guesses_many_names_not_for_long(house):
+def test_one_address_guesses_many_names_not_for_long(scenario):
     for number in range(sign_in_limit.FREE["address"]):
-        house.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
+        scenario.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
     with pytest.raises(TooMany):
-        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
-    house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
+        scenario.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
+    scenario.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
 
 
-def test_a_known_browser_is_counted_by_itself(house):
+def test_a_known_browser_is_counted_by_itself(scenario):
     for number in range(sign_in_limit.FREE["address"]):
-        house.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
+        scenario.write(lambda tx, number=number: sign_in_limit.take(tx, counters(f"name-{number}", "192.0.2.1")))
     known = counters("ann", "192.0.2.1", "a-browser")
     for _ in range(sign_in_limit.FREE["browser"]):
-        house.write(lambda tx: sign_in_limit.take(tx, known))
+        scenario.write(lambda tx: sign_in_limit.take(tx, known))
     with pytest.raises(TooMany):
-        house.write(lambda tx: sign_in_limit.take(tx, known))
-    house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
+        scenario.write(lambda tx: sign_in_limit.take(tx, known))
+    scenario.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.2")))
 
 
-def test_an_account_of_ones_own_does_not_undo_the_limit(house):
+def test_an_account_of_ones_own_does_not_undo_the_limit(scenario):
     for _ in range(sign_in_limit.FREE["name"]):
-        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
-    house.write(lambda tx: sign_in_limit.take(tx, counters("eve", "192.0.2.1")))
-    house.write(lambda tx: sign_in_limit.succeeded(tx, counters("eve", "192.0.2.1")))
+        scenario.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
+    scenario.write(lambda tx: sign_in_limit.take(tx, counters("eve", "192.0.2.1")))
+    scenario.write(lambda tx: sign_in_limit.succeeded(tx, counters("eve", "192.0.2.1")))
     with pytest.raises(TooMany):
-        house.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
+        scenario.write(lambda tx: sign_in_limit.take(tx, counters("ann", "192.0.2.1")))
 
 
 async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(served, visitors, carl, monkeypatch):
@@ -483,8 +487,8 @@ async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(ser
 
 
 async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
-    house = served.house
-    house.add_user("rex", "reviewer")
+    scenario = served.scenario
+    scenario.add_user("rex", "reviewer")
     assert "new since your last visit" in (await ann.http.get("/")).text
     page = (await ann.http.get("/notices")).text
     assert "A new account: rex. Roles: reviewer" in page
@@ -495,17 +499,17 @@ async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
     assert "new since your last visit" in (await bob.http.get("/")).text
     assert "new since your last visit" not in (await rex.http.get("/")).text
     await ann.http.post("/notices/seen", data={"up_to": str(2**62)})
-    house.add_user("zoe", "viewer")
+    scenario.add_user("zoe", "viewer")
     assert "1 new since your last visit" in (await ann.http.get("/")).text, "seen is never ahead of what there is"
 
 
-def test_notices_say_what_happened_and_no_secret(house):
-    service = house.service
-    agent_key = house.keys["agent"]
-    token = house.write(lambda tx: service.personal_tokens.make(tx, fresh(house), "cron {x}", DECIDE, HOUR))
-    link = house.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
-    house.revoke_agent()
-    rows = house.rows("SELECT kind, words FROM admin_notice ORDER BY id")
+def test_notices_say_what_happened_and_no_secret(scenario):
+    service = scenario.service
+    agent_key = scenario.keys["agent"]
+    token = scenario.write(lambda tx: service.personal_tokens.make(tx, fresh(scenario), "cron {x}", DECIDE, HOUR))
+    link = scenario.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    scenario.revoke_agent()
+    rows = scenario.rows("SELECT kind, words FROM admin_notice ORDER BY id")
     kinds = [kind for kind, _ in rows]
     assert kinds == [
         "server.added",
@@ -518,19 +522,19 @@ def test_notices_say_what_happened_and_no_secret(house):
     ]
     said = " ".join(words for _, words in rows)
     assert "enforced" in said
-    for secret in (agent_key, house.keys["shop"], token, link):
+    for secret in (agent_key, scenario.keys["shop"], token, link):
         assert secret[-32:] not in said
 
 
-def test_a_notice_is_written_with_its_event_or_not_at_all(house):
-    before = house.rows("SELECT COUNT(*) FROM admin_notice")
+def test_a_notice_is_written_with_its_event_or_not_at_all(scenario):
+    before = scenario.rows("SELECT COUNT(*) FROM admin_notice")
 
     def fail(tx):
         tx.record(Kind.FREEZE_MADE, "test", "all", reason="x")
         raise ValueError
 
     with pytest.raises(ValueError):
-        house.write(fail)
-    assert house.rows("SELECT COUNT(*) FROM admin_notice") == before
-    house.write(lambda tx: tx.record(Kind.FREEZE_MADE, "test", "all", reason="x"))
-    assert house.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]
+        scenario.write(fail)
+    assert scenario.rows("SELECT COUNT(*) FROM admin_notice") == before
+    scenario.write(lambda tx: tx.record(Kind.FREEZE_MADE, "test", "all", reason="x"))
+    assert scenario.rows("SELECT words FROM admin_notice ORDER BY id DESC LIMIT 1") == [("Writes were frozen",)]

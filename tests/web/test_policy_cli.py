@@ -84,13 +84,13 @@ def test_lint_without_a_file_looks_at_the_policy_that_is_set(here, monkeypatch):
     assert "policy.yaml: 3 rules" in run("lint").stdout
 
 
-def test_lint_knows_the_tools_of_the_database(house, here, monkeypatch):
+def test_lint_knows_the_tools_of_the_database(scenario, here, monkeypatch):
     monkeypatch.setenv("APPROVALS_SECRET_KEY", SECRET)
     (here / "policy.yaml").write_text(
         "version: 1\nrules: [{id: a, match: {tool: refund_order}, when: args.amonut > 5, action: allow}]\n"
     )
-    house.file()
-    done = run("lint", "policy.yaml", "--database-url", house.url)
+    scenario.file()
+    done = run("lint", "policy.yaml", "--database-url", scenario.url)
     assert (done.exit_code, "args has no 'amonut'." in done.stdout) == (1, True)
 
 

@@ -16,19 +16,22 @@ DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, rea
 
 
 @pytest.fixture
-async def served(house, tmp_path):
-    """The house's service with a policy file, in the place of the one without; `file` is its path."""
+async def served(scenario, tmp_path):
+    """The scenario's service with a policy file, in the place of the one without; `file` is its path."""
     from tests.conftest import Served
 
     path = tmp_path / "policy.yaml"
     path.write_text(ASK)
     service = Service(
-        database_at(house.url, house.clock), Keyring(SECRET), "http://127.0.0.1:8700", policy_file=PolicyFile(path)
+        database_at(scenario.url, scenario.clock),
+        Keyring(SECRET),
+        "http://127.0.0.1:8700",
+        policy_file=PolicyFile(path),
     )
-    house.service.database.stop()
-    house.service = service
+    scenario.service.database.stop()
+    scenario.service = service
     async with serving(service) as url:
-        running = Served(url, house)
+        running = Served(url, scenario)
         running.file = path
         yield running
 
@@ -37,7 +40,7 @@ async def say(served, content):
     """The file says this, and the service looks until it knows."""
     served.file.write_text(content)
     for _ in range(3):
-        await served.house.service.policy_watch.look(served.house.service.policy)
+        await served.scenario.service.policy_watch.look(served.scenario.service.policy)
 
 
 async def get(served, path):
@@ -46,17 +49,17 @@ async def get(served, path):
 
 
 async def test_p5_a_broken_file_is_shouted_and_takes_no_replica_out(served, ann):
-    house = served.house
+    scenario = served.scenario
     assert "policy file" not in (await ann.http.get("/")).text
     before = (await get(served, "/readyz")).json()
-    assert before == {"status": "ready", "policy": {"in_force": house.service.policy.hash}, "notifiers": {}}
+    assert before == {"status": "ready", "policy": {"in_force": scenario.service.policy.hash}, "notifiers": {}}
     await say(served, "rules: 1")
     ready = await get(served, "/readyz")
     assert ready.status_code == 200
     assert ready.json()["policy"]["in_force"] == before["policy"]["in_force"]
     assert "cannot be used" in ready.json()["policy"]["trouble"]
     assert "approvals_policy_broken 1.0" in (await get(served, "/metrics")).text
-    for page in ("/", "/history", f"/requests/{house.file().request_id}"):
+    for page in ("/", "/history", f"/requests/{scenario.file().request_id}"):
         assert "The policy file cannot be used." in (await ann.http.get(page)).text
     assert "policy" not in (await get(served, "/login")).text
     await say(served, ASK)
@@ -66,13 +69,13 @@ async def test_p5_a_broken_file_is_shouted_and_takes_no_replica_out(served, ann)
 
 
 async def test_gates_learn_at_once_what_the_new_policy_says(served):
-    house = served.house
+    scenario = served.scenario
     async with served.client() as gate:
-        body = {"session": house.session, "waiting": []}
+        body = {"session": scenario.session, "waiting": []}
         async with gate.stream("POST", "/requests/events", json=body, timeout=4) as stream:
             lines = stream.aiter_lines()
             assert await event(lines) == "lease"
-            house.service.gates.renew()
+            scenario.service.gates.renew()
             assert await event(lines) == "lease"  # within 4 seconds: the next one by itself comes after 5
 
 
@@ -91,8 +94,8 @@ async def event(lines):
 
 async def test_a_reload_renews_the_leases(served, until):
     renewed = []
-    house = served.house
-    house.service.gates.renew = lambda: renewed.append(house.service.policy.text)
+    scenario = served.scenario
+    scenario.service.gates.renew = lambda: renewed.append(scenario.service.policy.text)
     served.file.write_text(DENY)
     await until(lambda: bool(renewed))  # the service's own look, every second
     assert renewed == [DENY]

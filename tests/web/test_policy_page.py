@@ -26,10 +26,10 @@ SECOND = FIRST.replace("risk: high", "risk: critical")
 @pytest.fixture
 async def load(served):
     """Puts a text in force, as its file would."""
-    service = served.house.service
+    service = served.scenario.service
 
     async def put(text):
-        policy = read(text, served.house.read(service.registry.known_tools))
+        policy = read(text, served.scenario.read(service.registry.known_tools))
         await service.write(lambda tx: versions.load(tx, policy, "file:/etc/policy.yaml"))
         service.policy.present = policy
         return policy_hash(policy)
@@ -56,7 +56,7 @@ async def test_the_page_says_what_is_in_force_since_when_and_by_whom(served, ann
 
 async def test_every_role_may_read_it(served, visitors):
     for role in ("viewer", "auditor", "reviewer"):
-        served.house.add_user(role, role)
+        served.scenario.add_user(role, role)
         assert "In force" in await text_of(await visitors.signed_in(role))
 
 
@@ -85,7 +85,7 @@ async def test_the_history_goes_back_page_by_page(served, ann, load):
 
 async def test_the_card_shows_the_rule_as_it_stood_when_it_judged(served, ann, load):
     first = await load(FIRST)
-    request_id = served.house.file().request_id
+    request_id = served.scenario.file().request_id
     await load(FIRST.replace("high", "low").replace("refunds", "refunds-2"))
     said = await text_of(ann, f"/requests/{request_id}")
     assert "{id: refunds, match: {server: shop}, action: require_approval, risk: high}" in said
@@ -94,21 +94,21 @@ async def test_the_card_shows_the_rule_as_it_stood_when_it_judged(served, ann, l
 
 
 async def test_figures_tell_what_became_of_the_last_requests_under_a_rule(served, ann, load, monkeypatch):
-    house = served.house
+    scenario = served.scenario
     await load(FIRST)
-    made = [house.file(house.filing({"order_id": n, "amount_cents": 500})).request_id for n in range(5)]
-    house.file(house.filing({"order_id": 1, "amount_cents": 0}))
-    house.clock.forward(40)
-    house.decide(made[0])
-    house.clock.forward(20)
-    house.decide(made[1], "deny", comment="no")
-    house.withdraw(made[2])
-    house.run("UPDATE decision SET looked_ms = 7000")
-    house.clock.forward(3600)
-    house.sweep()
-    found = house.read(lambda reader: rule_statistics.figures(reader, "refunds"))
+    made = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 500})).request_id for n in range(5)]
+    scenario.file(scenario.filing({"order_id": 1, "amount_cents": 0}))
+    scenario.clock.forward(40)
+    scenario.decide(made[0])
+    scenario.clock.forward(20)
+    scenario.decide(made[1], "deny", comment="no")
+    scenario.withdraw(made[2])
+    scenario.run("UPDATE decision SET looked_ms = 7000")
+    scenario.clock.forward(3600)
+    scenario.sweep()
+    found = scenario.read(lambda reader: rule_statistics.figures(reader, "refunds"))
     assert found == rule_statistics.Figures(5, 1, 1, 2, 1, 0, 7.0, 50.0)
-    assert house.read(lambda reader: rule_statistics.figures(reader, "none")).denied == 1
+    assert scenario.read(lambda reader: rule_statistics.figures(reader, "none")).denied == 1
     said = await text_of(ann)
     assert (
         "5 requests: 1 approved, 1 denied, 2 expired, 1 withdrawn. People looked for 7 s, and decided after 50 s"
@@ -118,10 +118,10 @@ async def test_figures_tell_what_became_of_the_last_requests_under_a_rule(served
     assert "No request was filed under it yet." in said
 
 
-def counted(house):
+def counted(scenario):
     """How many rows each table has, but for the sequencer's and the word index."""
     names = sorted(set(SQLModel.metadata.tables) - {"audit_link", "meta", "request_words"})
-    return {name: house.rows(f'SELECT count(*) FROM "{name}"') for name in names}
+    return {name: scenario.rows(f'SELECT count(*) FROM "{name}"') for name in names}
 
 
 async def attempt(visitor, **typed):
@@ -132,14 +132,14 @@ async def attempt(visitor, **typed):
 
 async def test_trying_a_call_explains_it_rule_by_rule_and_changes_nothing(served, ann, load):
     await load(FIRST)
-    before = counted(served.house)
+    before = counted(served.scenario)
     status, said = await attempt(ann)
     assert status == 200
     for words in ("It would be held.", "Rule refunds, high risk, 1 to approve", "it is false", "not matched"):
         assert words in said
     status, said = await attempt(ann, arguments='{"order_id": 1, "amount_cents": 0}')
     assert "It would be refused." in said
-    assert counted(served.house) == before
+    assert counted(served.scenario) == before
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,9 @@ async def test_trying_a_call_is_for_people_who_are_signed_in_on_this_very_site(s
 
 async def test_arguments_are_tried_as_they_would_be_filed(served, ann, load):
     fields = {"type": "object", "properties": {"card": {"type": "string"}, "note": {"type": "string"}}}
-    served.house.register(ToolDefinition(name="pay", input_schema=fields, annotations=Annotations(), secret=("card",)))
+    served.scenario.register(
+        ToolDefinition(name="pay", input_schema=fields, annotations=Annotations(), secret=("card",))
+    )
     await load("version: 1\nrules:\n  - {id: x, match: {tool: pay}, action: allow}\n")
     credential = "AKIA" + "A" * 16
     _, said = await attempt(ann, tool="shop pay", arguments=f'{{"card": "{credential}"}}')
@@ -184,15 +186,15 @@ async def test_arguments_are_tried_as_they_would_be_filed(served, ann, load):
 
 
 async def test_a_tool_that_a_condition_does_not_fit_is_a_warning_on_the_page_and_its_calls_are_held(served, ann, load):
-    house = served.house
+    scenario = served.scenario
     await load("version: 1\nrules:\n  - {id: odd, match: {tool: new_*}, when: args.size > 3, action: allow}\n")
     assert "do not fit a tool" not in await text_of(ann)
     wrong = {"type": "object", "properties": {"size": {"type": "string"}}}
-    house.register(ToolDefinition(name="new_one", input_schema=wrong, annotations=Annotations()))
+    scenario.register(ToolDefinition(name="new_one", input_schema=wrong, annotations=Annotations()))
     said = await text_of(ann)
     assert "shop.new_one, rule odd" in said
-    filed = house.file(house.filing({"size": "9"}, tool="new_one"))
-    assert house.row(filed.request_id).state == "pending"
+    filed = scenario.file(scenario.filing({"size": "9"}, tool="new_one"))
+    assert scenario.row(filed.request_id).state == "pending"
 
 
 async def test_a_thousand_rules_are_shown_page_by_page(served, ann, load):

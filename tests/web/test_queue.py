@@ -15,9 +15,9 @@ async def ann(visitors):
     return await visitors.signed_in()
 
 
-def filed(house, order=1042, **changes):
-    house.clock.forward(1)  # so that ids are in the order of filing
-    return house.file(house.filing({"order_id": order, "amount_cents": 100}, **changes)).request_id
+def filed(scenario, order=1042, **changes):
+    scenario.clock.forward(1)  # so that ids are in the order of filing
+    return scenario.file(scenario.filing({"order_id": order, "amount_cents": 100}, **changes)).request_id
 
 
 def queue_of(page):
@@ -25,22 +25,22 @@ def queue_of(page):
 
 
 async def test_the_highest_risk_and_the_nearest_expiry_come_first(served, ann):
-    house = served.house
-    late, early, critical = (filed(house, n) for n in (1, 2, 3))
-    house.run("UPDATE request SET expires_at = expires_at - 10000000 WHERE id = :id", id=early)
-    house.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=critical)
+    scenario = served.scenario
+    late, early, critical = (filed(scenario, n) for n in (1, 2, 3))
+    scenario.run("UPDATE request SET expires_at = expires_at - 10000000 WHERE id = :id", id=early)
+    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=critical)
     assert queue_of((await ann.http.get("/")).text) == [critical, early, late]
 
 
 async def test_filters_stand_in_the_address_and_in_the_refresh(served, ann, visitors):
-    house = served.house
-    low, high = filed(house, 1), filed(house, 2)
-    house.run("UPDATE request SET risk = 'low' WHERE id = :id", id=low)
+    scenario = served.scenario
+    low, high = filed(scenario, 1), filed(scenario, 2)
+    scenario.run("UPDATE request SET risk = 'low' WHERE id = :id", id=low)
     page = (await ann.http.get("/", params={"risk": "low"})).text
     assert queue_of(page) == [low] and 'hx-get="/?risk=low"' in page
     assert queue_of((await ann.http.get("/", params={"server": "other"})).text) == []
     assert queue_of((await ann.http.get("/", params={"agent": "scout"})).text) == [high, low]
-    house.add_user("vic", roles="viewer")
+    scenario.add_user("vic", roles="viewer")
     vic = await visitors.signed_in("vic")
     assert queue_of((await vic.http.get("/", params={"show": "mine"})).text) == [high, low]
     assert set(queue_of((await ann.http.get("/", params={"show": "mine"})).text)) == {low, high}
@@ -48,25 +48,25 @@ async def test_filters_stand_in_the_address_and_in_the_refresh(served, ann, visi
 
 
 async def test_what_one_run_asks_stands_together(served, ann):
-    house = served.house
-    run = [filed(house, n) for n in (1, 2)]
-    alone = filed(house, 3)
-    house.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=alone)
+    scenario = served.scenario
+    run = [filed(scenario, n) for n in (1, 2)]
+    alone = filed(scenario, 3)
+    scenario.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=alone)
     page = (await ann.http.get("/")).text
     assert "2 requests from one scout run" in page
     assert set(queue_of(page)) == {*run, alone}
 
 
 async def test_the_first_steps_go_when_they_are_done(served, ann, visitors):
-    house = served.house
+    scenario = served.scenario
     assert "First steps" not in (await ann.http.get("/")).text
-    house.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'bob'")
+    scenario.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'bob'")
     page = (await ann.http.get("/")).text
     assert (
         re.search(r"to do:</span> <a[^>]*>Invite a second reviewer", page)
         and "done:</span> Create a key for an agent" in page
     )
-    house.add_user("rey", roles="reviewer")
+    scenario.add_user("rey", roles="reviewer")
     assert "First steps" not in (await ann.http.get("/")).text
 
 
@@ -80,40 +80,40 @@ def lines_of(page):
 
 
 async def test_several_are_decided_together_each_on_record(served, ann):
-    house = served.house
-    ids = [filed(house, n) for n in (1, 2, 3)]
+    scenario = served.scenario
+    ids = [filed(scenario, n) for n in (1, 2, 3)]
     page = (await together(ann, *ids)).text
     for one in ids:
-        assert house.row(one).digest in page
-    house.decide(ids[1], "deny", who="bob", comment="no")
+        assert scenario.row(one).digest in page
+    scenario.decide(ids[1], "deny", who="bob", comment="no")
     answer = await ann.http.post("/selection", data={"shown": lines_of(page), "verdict": "approve"})
     assert answer.status_code == 200 and "2 of 3 approved" in answer.text and "already denied by Bob" in answer.text
-    assert [house.status(one).state for one in ids] == ["approved", "denied", "approved"]
+    assert [scenario.status(one).state for one in ids] == ["approved", "denied", "approved"]
     for one in (ids[0], ids[2]):
-        assert house.events(one).count("decision.approve") == 1
+        assert scenario.events(one).count("decision.approve") == 1
 
 
 async def test_a_denial_together_needs_a_reason(served, ann):
-    house = served.house
-    ids = [filed(house, n) for n in (1, 2)]
+    scenario = served.scenario
+    ids = [filed(scenario, n) for n in (1, 2)]
     lines = lines_of((await together(ann, *ids)).text)
     answer = await ann.http.post("/selection", data={"shown": lines, "verdict": "deny", "comment": " "})
     assert "0 of 2 denied" in answer.text and "needs a reason" in answer.text
     await ann.http.post("/selection", data={"shown": lines, "verdict": "deny", "comment": "Not now"})
-    assert [house.status(one).comment for one in ids] == ["Not now"] * 2
+    assert [scenario.status(one).comment for one in ids] == ["Not now"] * 2
 
 
 async def test_p6_what_is_critical_or_unlike_is_not_decided_together(served, ann, visitors):
-    house = served.house
-    ids = [filed(house, n) for n in (1, 2)]
+    scenario = served.scenario
+    ids = [filed(scenario, n) for n in (1, 2)]
     lines = lines_of((await together(ann, *ids)).text)
-    house.run("UPDATE request SET rule = 'other' WHERE id = :id", id=ids[1])
+    scenario.run("UPDATE request SET rule = 'other' WHERE id = :id", id=ids[1])
     assert (await together(ann, *ids)).status_code == 422
     assert (await ann.http.post("/selection", data={"shown": lines, "verdict": "approve"})).status_code == 422
-    house.run("UPDATE request SET rule = 'default', risk = 'critical'")
+    scenario.run("UPDATE request SET rule = 'default', risk = 'critical'")
     assert (await together(ann, *ids)).status_code == 422
     assert (await ann.http.post("/selection", data={"shown": lines, "verdict": "approve"})).status_code == 422
-    house.run("UPDATE request SET risk = 'low'")
+    scenario.run("UPDATE request SET risk = 'low'")
     bob = await visitors.signed_in("bob")
     assert "0 of 2" in (await bob.http.post("/selection", data={"shown": lines, "verdict": "approve"})).text, (
         "another's form"
@@ -124,14 +124,14 @@ async def test_p6_what_is_critical_or_unlike_is_not_decided_together(served, ann
             404,
             422,
         }
-    assert house.rows("SELECT 1 FROM decision") == []
+    assert scenario.rows("SELECT 1 FROM decision") == []
 
 
 async def test_the_history_is_searched_and_exported_as_it_is_shown(served, ann, until):
-    house = served.house
-    ids = [filed(house, n) for n in (11, 12, 13)]
-    house.decide(ids[0], "deny", comment="=cmd()")
-    await until(lambda: len(house.rows("SELECT 1 FROM request_words")) == 3)
+    scenario = served.scenario
+    ids = [filed(scenario, n) for n in (11, 12, 13)]
+    scenario.decide(ids[0], "deny", comment="=cmd()")
+    await until(lambda: len(scenario.rows("SELECT 1 FROM request_words")) == 3)
     for query, found in (
         ({"q": "order 12"}, [ids[1]]),
         ({"q": "ORDER refund"}, ids[::-1]),
@@ -155,10 +155,10 @@ async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, unti
     monkeypatch.setattr("approvals.service.history.search.WINDOW", 2)
     search._edge.cache_clear()
     try:
-        house = served.house
-        ids = [filed(house, n) for n in (1, 2, 3, 4, 5)]
-        house.decide(ids[0], "deny", comment="no")
-        await until(lambda: len(house.rows("SELECT 1 FROM request_words")) == 5)
+        scenario = served.scenario
+        ids = [filed(scenario, n) for n in (1, 2, 3, 4, 5)]
+        scenario.decide(ids[0], "deny", comment="no")
+        await until(lambda: len(scenario.rows("SELECT 1 FROM request_words")) == 5)
         query = query | {"state": "denied"}
         page = (await ann.http.get("/history", params=query)).text
         assert "Look further back" in page and ids[0] not in page
@@ -172,13 +172,13 @@ async def test_a_look_back_is_bounded_and_says_so(served, ann, monkeypatch, unti
 
 
 async def test_the_figures_count_what_people_were_asked(served, ann):
-    house = served.house
+    scenario = served.scenario
     for n, verdict in enumerate(("approve", "approve", "deny")):
-        one = filed(house, n)
-        house.clock.forward(10 * (n + 1))
+        one = filed(scenario, n)
+        scenario.clock.forward(10 * (n + 1))
         form = {"looked_ms": "1000"} if n == 0 else {"looked_ms": "9000"}
         await ann.decide(one, verdict, comment="no", **form)
-    filed(house, 9)
+    filed(scenario, 9)
     page = (await ann.http.get("/figures")).text
     assert "4, " in page and "median 20 s, 95 % under 30 s" in page and "33 % of 3" in page
     assert "shop / refund_order" in page
@@ -187,7 +187,7 @@ async def test_the_figures_count_what_people_were_asked(served, ann):
 async def test_figures_of_too_many_calls_say_since_when_they_count(served, ann, monkeypatch):
     monkeypatch.setattr("approvals.service.history.statistics.MOST", 2)
     for n in range(3):
-        filed(served.house, n)
+        filed(served.scenario, n)
     page = (await ann.http.get("/figures")).text
     assert "Only the latest 2 calls on record are counted" in page and "2, " in page
 
@@ -199,21 +199,21 @@ async def test_the_icon_says_how_many_wait(served, ann):
 
 
 async def test_the_record_is_verified_on_its_page_and_a_change_is_found(served, ann, visitors):
-    house = served.house
-    one = filed(house)
-    house.decide(one)
-    await house.service.link_events()
+    scenario = served.scenario
+    one = filed(scenario)
+    scenario.decide(one)
+    await scenario.service.link_events()
     page = (await ann.http.post("/audit/verification", data={"head": ""})).text
     head = re.search(r"\d+:[0-9a-f]{64}", page).group(0)
     assert "Log is intact" in page
     assert "the checkpoint that you gave" in (await ann.http.post("/audit/verification", data={"head": head})).text
     assert (await ann.http.post("/audit/verification", data={"head": "1:2"})).status_code == 422
     proof = (await ann.http.get(f"/requests/{one}/proof")).json()
-    assert [event["kind"] for event in proof["events"]] == house.events(one)
+    assert [event["kind"] for event in proof["events"]] == scenario.events(one)
     assert proof["head"] == head and all(len(event["link"]) == 64 for event in proof["events"])
     assert (await ann.http.get("/requests/01a3185c-5000-7000-8000-000000000000/proof")).status_code == 404
-    house.add_user("vic", roles="viewer")
+    scenario.add_user("vic", roles="viewer")
     vic = await visitors.signed_in("vic")
     assert "Verify the log" not in (await vic.http.get("/audit")).text
-    house.tamper("UPDATE audit_event SET actor = 'user:mallory' WHERE kind = 'decision.approve'")
+    scenario.tamper("UPDATE audit_event SET actor = 'user:mallory' WHERE kind = 'decision.approve'")
     assert "Log is not intact" in (await ann.http.post("/audit/verification", data={"head": head})).text

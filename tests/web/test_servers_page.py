@@ -11,13 +11,13 @@ from approvals_web.pages import servers
 @pytest.fixture
 def laptops(served):
     """Installations beside agents: one that registers far too much, and another."""
-    house = served.house
+    scenario = served.scenario
     for label in ("noisy", "quiet"):
-        house.add_server("shop", label, trusted=False, assurance=Assurance.COOPERATIVE)
-    many = [house.tool(name=f"a_junk_{number:03}") for number in range(120)]
-    at = {label: house.installation(label=label) for label in ("noisy", "quiet")}
-    house.register(*many, session="session-noisy", installation=at["noisy"])
-    house.register(house.tool(name="zz_mine"), session="session-quiet", installation=at["quiet"])
+        scenario.add_server("shop", label, trusted=False, assurance=Assurance.COOPERATIVE)
+    many = [scenario.tool(name=f"a_junk_{number:03}") for number in range(120)]
+    at = {label: scenario.installation(label=label) for label in ("noisy", "quiet")}
+    scenario.register(*many, session="session-noisy", installation=at["noisy"])
+    scenario.register(scenario.tool(name="zz_mine"), session="session-quiet", installation=at["quiet"])
     return {label: row.id for label, row in at.items()}
 
 
@@ -53,7 +53,7 @@ async def test_p8_all_that_an_installation_registered_can_be_reached(served, ann
 
 
 async def test_p1_nothing_of_a_disabled_installation_is_offered(served, ann, laptops):
-    served.house.run("UPDATE installation SET disabled_at = 1 WHERE id = :id", id=laptops["noisy"])
+    served.scenario.run("UPDATE installation SET disabled_at = 1 WHERE id = :id", id=laptops["noisy"])
     page = (await ann.http.get("/servers")).text
     assert "a_junk" not in page and "zz_mine" in page
     assert "a_junk" not in (await ann.http.get(f"/servers/shop/tools?at={laptops['noisy']}")).text

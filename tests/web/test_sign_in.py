@@ -25,7 +25,7 @@ OUT = [
 
 
 def link(served, purpose, **more):
-    return served.house.write(lambda tx: served.house.service.sign_in_links.make(tx, "test", purpose, **more))
+    return served.scenario.write(lambda tx: served.scenario.service.sign_in_links.make(tx, "test", purpose, **more))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_an_invitation_makes_one_account_and_signs_it_in(served, carl, vis
     assert (await carl.http.get("/")).status_code == 200
     cookie = next(iter(carl.http.cookies.jar))
     assert (cookie.name, cookie.has_nonstandard_attr("HttpOnly"), cookie.secure) == ("approvals", True, False)
-    connection = served.house.service.database.connect()
+    connection = served.scenario.service.database.connect()
     rows = connection.execute("SELECT roles, password_hash FROM user_account WHERE subject = 'carl'").fetchall()
     sessions = connection.execute("SELECT id FROM web_session").fetchall()
     connection.close()
@@ -79,7 +79,7 @@ async def test_p1_whoever_is_invited_gets_the_name_they_were_invited_as_and_no_o
     token = link(served, "invite", name="carl", roles="reviewer")
     form = {"t": token, "name": "the-boss", "password": PASSWORD}
     assert (await visitors.stranger().http.post("/setup", data=form)).status_code == 303
-    names = served.house.rows("SELECT subject, name, handle FROM user_account WHERE subject IN ('carl', 'the-boss')")
+    names = served.scenario.rows("SELECT subject, name, handle FROM user_account WHERE subject IN ('carl', 'the-boss')")
     assert names == [("carl", "carl", "carl")]
     taken = link(served, "invite", name="carl", roles="admin")
     assert (await visitors.stranger().http.post("/setup", data=form | {"t": taken})).status_code == 409
@@ -92,9 +92,9 @@ async def test_p1_the_first_accounts_link_is_dead_once_there_is_an_account(serve
 
 
 async def test_links_run_out(served, visitors):
-    user = served.house.person("ann")
+    user = served.scenario.person("ann")
     token = link(served, "sign_in", user_id=user.id)
-    served.house.clock.forward(15 * 60)
+    served.scenario.clock.forward(15 * 60)
     assert (await visitors.stranger().http.post("/setup", data={"t": token})).status_code == 401
     fresh = link(served, "sign_in", user_id=user.id)
     assert (await visitors.stranger().http.post("/setup", data={"t": fresh})).status_code == 303
@@ -171,34 +171,34 @@ async def test_signing_out_ends_the_session_for_good(carl, visitors):
 
 
 async def test_sessions_end_with_idleness_age_and_the_account(served, visitors):
-    house = served.house
+    scenario = served.scenario
     idle = await visitors.signed_in()
-    house.clock.forward(SESSION_IDLE)
+    scenario.clock.forward(SESSION_IDLE)
     assert (await idle.http.get("/")).status_code == 303
     busy = await visitors.signed_in()
     for _ in range(SESSION_LIFE // (SESSION_IDLE - 60)):
         assert (await busy.http.get("/")).status_code == 200
-        await house.service._watch_gates()
-        house.clock.forward(SESSION_IDLE - 60)
-    house.clock.forward(SESSION_IDLE)
+        await scenario.service._watch_gates()
+        scenario.clock.forward(SESSION_IDLE - 60)
+    scenario.clock.forward(SESSION_IDLE)
     assert (await busy.http.get("/")).status_code == 303
     disabled = await visitors.signed_in("bob")
-    house.write(lambda tx: house.service.people.disable(tx, house.person("bob").id, "test"))
+    scenario.write(lambda tx: scenario.service.people.disable(tx, scenario.person("bob").id, "test"))
     assert (await disabled.http.get("/")).status_code == 303
 
 
 async def test_what_an_open_page_does_by_itself_keeps_nobody_signed_in(served, visitors):
-    house = served.house
+    scenario = served.scenario
     away = await visitors.signed_in()
     for _ in range(2):
         await away.http.get("/", headers={"HX-Request": "true"})
-        await house.service._watch_gates()
-        house.clock.forward(SESSION_IDLE / 2)
+        await scenario.service._watch_gates()
+        scenario.clock.forward(SESSION_IDLE / 2)
     assert (await away.http.get("/")).status_code == 303
 
 
 async def test_behind_https_the_cookie_is_bound_to_the_host(served, visitors):
-    served.house.service.public_url = "https://approvals.example"
+    served.scenario.service.public_url = "https://approvals.example"
     token = link(served, "invite", name="carl", roles="reviewer")
     answer = await visitors.stranger().http.post("/setup", data={"t": token, "name": "carl", "password": PASSWORD})
     cookie = answer.headers["set-cookie"]

@@ -15,7 +15,7 @@ from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
 from approvals_web.demo.slack import sending
 from approvals_web.demo.slack.limits import message_fault
-from support.fake_slack import CHANNEL, slack_house
+from support.fake_slack import CHANNEL, fake_slack
 
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
@@ -31,8 +31,8 @@ def database_url(request):
 
 
 @pytest.fixture
-async def slack(house):
-    async with slack_house(house) as made:
+async def slack(scenario):
+    async with fake_slack(scenario) as made:
         yield made
 
 
@@ -45,36 +45,36 @@ def words(said):
 
 
 @BOTH
-async def test_p6_a_press_by_a_linked_reviewer_approves_and_is_recorded_as_such(slack, house):
+async def test_p6_a_press_by_a_linked_reviewer_approves_and_is_recorded_as_such(slack, scenario):
     said = await slack.file()
     assert said.blocks[1]["text"]["text"] == "Refund $120.00 of order 1042"
     answer = await slack.approve(said)
     assert answer.ok and answer.body is None
-    assert house.status(request_of(said)).state == "approved", "committed before the acknowledgement"
-    ((channel, method, session),) = house.rows("SELECT channel, auth_method, session_id FROM decision")
+    assert scenario.status(request_of(said)).state == "approved", "committed before the acknowledgement"
+    ((channel, method, session),) = scenario.rows("SELECT channel, auth_method, session_id FROM decision")
     assert (channel, method, session) == ("slack", "slack", "slack:T0DEMO/UANN")
     await slack.shows(said, "by Ann in Slack")
     assert said.button(APPROVE) is None and said.button(DENY) is None
 
 
-async def test_a_denial_needs_a_reason_and_the_agent_hears_it(slack, house):
+async def test_a_denial_needs_a_reason_and_the_agent_hears_it(slack, scenario):
     said = await slack.file()
     empty = await slack.deny(said, "  ")
-    assert "reason" in empty.body["errors"]["reason"] and house.status(request_of(said)).state == "pending"
+    assert "reason" in empty.body["errors"]["reason"] and scenario.status(request_of(said)).state == "pending"
     assert (await slack.deny(said, "Ask the customer first", again=True)).body is None
-    status = house.status(request_of(said))
+    status = scenario.status(request_of(said))
     assert (status.state, status.comment, status.ask_again_in) == ("denied", "Ask the customer first", 0.0)
     await slack.shows(said, "Ask the customer first")
 
 
 @BOTH
-async def test_the_thread_hears_once_how_it_ran(slack, house):
+async def test_the_thread_hears_once_how_it_ran(slack, scenario):
     said = await slack.file()
     request_id = request_of(said)
     await slack.approve(said)
-    assert house.claim(request_id) is None
+    assert scenario.claim(request_id) is None
     await slack.shows(said, "Running now")
-    house.report(request_id, result="refunded 120")
+    scenario.report(request_id, result="refunded 120")
     await slack.state.until(lambda: slack.state.thread(said.ts))
     await slack.drained()
     (reply,) = slack.state.thread(said.ts)
@@ -82,51 +82,51 @@ async def test_the_thread_hears_once_how_it_ran(slack, house):
     assert "It ran" in words(said)
 
 
-async def test_a_quorum_is_shown_as_it_grows(slack, house):
-    filed = house.file()
-    house.need(filed.request_id, quorum=2)
+async def test_a_quorum_is_shown_as_it_grows(slack, scenario):
+    filed = scenario.file()
+    scenario.need(filed.request_id, quorum=2)
     said = await slack.announced(filed.request_id)
     await slack.approve(said)
     await slack.shows(said, "1 of 2: Ann has approved")
     assert said.button(APPROVE) is not None
     await slack.approve(said, "UBOB")
     await slack.shows(said, "Approved")
-    assert house.status(filed.request_id).state == "approved"
+    assert scenario.status(filed.request_id).state == "approved"
 
 
 @BOTH
-async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, house):
+async def test_p3_the_same_press_delivered_three_times_is_one_decision(slack, scenario):
     said = await slack.file()
     payload = slack.payload(said)
     answers = [await slack.send(payload) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 200]
-    assert house.rows("SELECT count(*) FROM decision") == [(1,)]
+    assert scenario.rows("SELECT count(*) FROM decision") == [(1,)]
     await slack.workspace.interactions.finish()
     assert len(slack.state.whispers("UANN")) == 2
     assert set(slack.state.whispers("UANN")) == {"You have approved this already; it is approved now."}
 
 
 @BOTH
-async def test_p3_two_presses_at_once_are_one_permission_and_the_second_hears_why(slack, house):
+async def test_p3_two_presses_at_once_are_one_permission_and_the_second_hears_why(slack, scenario):
     said = await slack.file()
     first, second = slack.payload(said), slack.payload(said, "UBOB")
     await asyncio.gather(slack.send(first), slack.send(second))
-    assert house.rows("SELECT count(*) FROM permission") == [(1,)]
+    assert scenario.rows("SELECT count(*) FROM permission") == [(1,)]
     await slack.state.until(lambda: slack.state.whispers("UANN") + slack.state.whispers("UBOB"))
     (told,) = slack.state.whispers("UANN") + slack.state.whispers("UBOB")
     assert "already approved by" in told
 
 
-async def test_a_press_after_a_decision_on_the_web_changes_nothing_and_says_who_decided(slack, house):
+async def test_a_press_after_a_decision_on_the_web_changes_nothing_and_says_who_decided(slack, scenario):
     said = await slack.file()
     payload = slack.payload(said)
-    house.decide(request_of(said), "deny", who="bob", comment="no")
+    scenario.decide(request_of(said), "deny", who="bob", comment="no")
     await slack.send(payload)
     await slack.told("UANN", "already denied by Bob")
     await slack.shows(said, "by Bob on the web")
 
 
-async def test_p6_strangers_decide_nothing(slack, house):
+async def test_p6_strangers_decide_nothing(slack, scenario):
     said = await slack.file()
     await slack.approve(said, "UEVE")
     await slack.told("UEVE", "not linked")
@@ -138,10 +138,10 @@ async def test_p6_strangers_decide_nothing(slack, house):
         slack.link(user, "ann")
         await slack.approve(said, user)
         await slack.told(user, why)
-    assert house.status(request_of(said)).state == "pending" and house.rows("SELECT 1 FROM decision") == []
+    assert scenario.status(request_of(said)).state == "pending" and scenario.rows("SELECT 1 FROM decision") == []
 
 
-async def test_p6_a_payload_that_names_another_workspace_decides_nothing(slack, house):
+async def test_p6_a_payload_that_names_another_workspace_decides_nothing(slack, scenario):
     said = await slack.file()
     for change in (
         {"team": {"id": "T0OTHER"}},
@@ -149,21 +149,21 @@ async def test_p6_a_payload_that_names_another_workspace_decides_nothing(slack, 
         {"team": None, "user": {"id": "UANN"}},
     ):
         assert (await slack.send(slack.payload(said) | change)).status == 200
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
-async def test_p6_a_person_without_the_role_is_told_who_may(slack, house):
-    house.add_user("vic", roles="viewer")
+async def test_p6_a_person_without_the_role_is_told_who_may(slack, scenario):
+    scenario.add_user("vic", roles="viewer")
     slack.link("UEVE", "vic")
     said = await slack.file()
     await slack.approve(said, "UEVE")
     await slack.told("UEVE", "Who may")
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
-async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, house):
+async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, scenario):
     said = await slack.file()
-    other = await slack.file(house.filing({"order_id": 7, "amount_cents": 100}))
+    other = await slack.file(scenario.filing({"order_id": 7, "amount_cents": 100}))
     mine, its = said.button(APPROVE)["value"], other.button(APPROVE)["value"]
     mac = its.rpartition(".")[2]
     stolen = mine.rpartition(".")[0] + "." + mac
@@ -173,23 +173,23 @@ async def test_p2_a_button_of_another_request_or_content_decides_nothing(slack, 
         payload["actions"][0]["value"] = value
         assert (await slack.send(payload)).status == 200
     await slack.workspace.interactions.finish()
-    assert house.rows("SELECT 1 FROM decision") == []
+    assert scenario.rows("SELECT 1 FROM decision") == []
     assert len(slack.state.whispers("UANN")) == 7
 
 
 @BOTH
-async def test_p2_a_press_on_what_has_changed_since_is_refused_as_stale(slack, house):
+async def test_p2_a_press_on_what_has_changed_since_is_refused_as_stale(slack, scenario):
     said = await slack.file()
     payload = slack.payload(said)
-    house.run("UPDATE request SET content_version = 2 WHERE id = :id", id=request_of(said))
+    scenario.run("UPDATE request SET content_version = 2 WHERE id = :id", id=request_of(said))
     await slack.send(payload)
     await slack.told("UANN", "has changed since")
-    house.run(
+    scenario.run(
         "UPDATE request SET content_version = 1, digest = :digest WHERE id = :id", digest="0" * 64, id=request_of(said)
     )
     await slack.send(payload)
     await slack.told("UANN", "not made by this service")
-    assert house.rows("SELECT 1 FROM decision") == []
+    assert scenario.rows("SELECT 1 FROM decision") == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_p2_a_press_on_what_has_changed_since_is_refused_as_stale(slack, h
         ("-1", None),
     ],
 )
-async def test_p6_nothing_counts_without_slacks_fresh_signature(slack, house, stamp, signature):
+async def test_p6_nothing_counts_without_slacks_fresh_signature(slack, scenario, stamp, signature):
     said = await slack.file()
     body = slack.body(slack.payload(said))
     headers = sending.signed(slack.state, body, int(slack.state.clock()) + stamp if isinstance(stamp, int) else None)
@@ -217,7 +217,7 @@ async def test_p6_nothing_counts_without_slacks_fresh_signature(slack, house, st
         headers["X-Slack-Signature"] = signature.encode()
     answer = await sending.send(slack.state, body, headers)
     assert answer.status == 401
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
 async def test_bad_bodies_are_refused_and_a_huge_one_is_not_read(slack):
@@ -297,82 +297,82 @@ async def test_p5_what_is_rightly_signed_but_misshapen_is_refused_or_ignored_in_
     assert (await sending.send(slack.state, body, headers)).status in {200, 400}, payload
 
 
-async def test_a_payload_of_another_shape_is_refused_by_the_place_that_differs(slack, house):
+async def test_a_payload_of_another_shape_is_refused_by_the_place_that_differs(slack, scenario):
     payload = slack.payload(await slack.file())
     for path, value in ((("actions",), 7), (("user",), "ann"), (("container", "channel_id"), {}), (("actions", 0), [])):
         answer = await slack.send(with_another(payload, path, value))
         assert answer.status == 400, (path, value)
     too_long = {"reason": {"reason": {"value": "n" * 2001}}}
-    said = await slack.file(house.filing({"order_id": 7, "amount_cents": 2}))
+    said = await slack.file(scenario.filing({"order_id": 7, "amount_cents": 2}))
     assert (await slack.demo.press("UANN", said, DENY)).ok
     answer = await slack.demo.submit("UANN", too_long)
     assert "2,001 characters" in json.dumps(answer.body)
 
 
-async def test_p2_what_was_shortened_cannot_be_approved_from_slack(slack, house):
-    said = await slack.file(house.filing({"order_id": 1, "amount_cents": 2, "note": "n" * 5000}))
+async def test_p2_what_was_shortened_cannot_be_approved_from_slack(slack, scenario):
+    said = await slack.file(scenario.filing({"order_id": 1, "amount_cents": 2, "note": "n" * 5000}))
     assert "Shortened" in words(said) and said.button(APPROVE) is None and said.button(DENY) is not None
     payload = slack.payload(said, action=DENY)
     payload["actions"][0]["action_id"] = APPROVE
     await slack.send(payload)
     await slack.told("UANN", "could not show all")
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
-async def test_p6_what_is_critical_is_announced_without_buttons_and_cannot_be_pressed(slack, house):
+async def test_p6_what_is_critical_is_announced_without_buttons_and_cannot_be_pressed(slack, scenario):
     said = await slack.file()
     payload = slack.payload(said)
-    house.run("UPDATE request SET risk = 'critical'")
+    scenario.run("UPDATE request SET risk = 'critical'")
     await slack.send(payload)
     await slack.told("UANN", "Slack")
-    other = house.filing({"order_id": 9, "amount_cents": 9})
-    house.run("UPDATE delivery SET done_at = 1 WHERE done_at IS NULL")
-    assert house.rows("SELECT 1 FROM decision") == []
+    other = scenario.filing({"order_id": 9, "amount_cents": 9})
+    scenario.run("UPDATE delivery SET done_at = 1 WHERE done_at IS NULL")
+    assert scenario.rows("SELECT 1 FROM decision") == []
     assert other
 
 
 @BOTH
-async def test_requests_that_come_at_once_are_one_digest(slack, house):
-    ids = [house.file(house.filing({"order_id": n, "amount_cents": n})).request_id for n in range(30)]
+async def test_requests_that_come_at_once_are_one_digest(slack, scenario):
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": n})).request_id for n in range(30)]
     await slack.state.until(lambda: any("came at once" in said.text for said in slack.state.messages(CHANNEL)), 15)
     await slack.drained()
     said = slack.state.messages(CHANNEL)
     (digest,) = [one for one in said if "came at once" in one.text]
     assert len(said) <= 7 and digest.button(APPROVE) is None
     together = next(request_id for request_id in ids if request_id in words(digest))
-    house.decide(together, "deny", comment="no")
+    scenario.decide(together, "deny", comment="no")
     await slack.state.until(lambda: digest.edits)
     assert "Denied" in words(digest)
 
 
-async def test_a_reminder_goes_into_the_thread(slack, house):
+async def test_a_reminder_goes_into_the_thread(slack, scenario):
     said = await slack.file()
-    await house.service.write(lambda tx: tx.tell(REPLY, request_of(said)))
+    await scenario.service.write(lambda tx: tx.tell(REPLY, request_of(said)))
     await slack.state.until(lambda: slack.state.thread(said.ts))
     assert "Still waiting" in words(slack.state.thread(said.ts)[0])
 
 
-async def test_what_expires_or_is_withdrawn_loses_its_buttons(slack, house):
+async def test_what_expires_or_is_withdrawn_loses_its_buttons(slack, scenario):
     said = await slack.file()
-    house.withdraw(request_of(said))
+    scenario.withdraw(request_of(said))
     await slack.shows(said, "Withdrawn")
-    other = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
-    house.clock.forward(3601)
-    house.sweep()
+    other = await slack.file(scenario.filing({"order_id": 8, "amount_cents": 8}))
+    scenario.clock.forward(3601)
+    scenario.sweep()
     await slack.shows(other, "Expired")
     assert said.button(DENY) is None and other.button(DENY) is None
 
 
-async def test_a_deleted_message_comes_back_once_while_it_waits(slack, house):
+async def test_a_deleted_message_comes_back_once_while_it_waits(slack, scenario):
     said = await slack.file()
     request_id = request_of(said)
     await slack.drained()
     for n in range(2):
         slack.state.find(said.channel, slack.state.messages(CHANNEL)[-1].ts).deleted = True
-        await house.service.write(lambda tx: tx.tell(REPLY, request_id))
+        await scenario.service.write(lambda tx: tx.tell(REPLY, request_id))
         await slack.drained()
         assert len(slack.state.messages(CHANNEL)) == (1 if n == 0 else 0)
-    assert house.status(request_id).state == "pending"
+    assert scenario.status(request_id).state == "pending"
 
 
 class Told(DefaultPolicy):
@@ -382,11 +382,11 @@ class Told(DefaultPolicy):
         return replace(super().judge(call), notify=Notify("#money", direct=True))
 
 
-async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(house):
-    house.add_user("vic", roles="viewer")
-    async with slack_house(house, policy=Told()) as slack:
+async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(scenario):
+    scenario.add_user("vic", roles="viewer")
+    async with fake_slack(scenario, policy=Told()) as slack:
         slack.link("UEVE", "vic")
-        filed = house.file()
+        filed = scenario.file()
         for channel in ("C2", "DUANN", "DUBOB"):
             said = await slack.announced(filed.request_id, channel)
             assert said.button(APPROVE)
@@ -398,36 +398,36 @@ async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(house
             await slack.shows(slack.state.messages(channel)[0], "by Bob in Slack")
 
 
-async def test_a_channel_that_is_gone_falls_back_and_says_so(house):
-    async with slack_house(house, policy=Told()) as slack:
+async def test_a_channel_that_is_gone_falls_back_and_says_so(scenario):
+    async with fake_slack(scenario, policy=Told()) as slack:
         slack.state.channels["C2"].archived = True
-        said = await slack.announced(house.file().request_id)
+        said = await slack.announced(scenario.file().request_id)
         assert "Meant for #money, which cannot be reached (is_archived)" in words(said)
-        assert "is_archived" in house.service.trouble()["slack"]
+        assert "is_archived" in scenario.service.trouble()["slack"]
         slack.state.channels["C2"].archived = False
-        await slack.announced(house.file(house.filing({"order_id": 8, "amount_cents": 8})).request_id, "C2")
+        await slack.announced(scenario.file(scenario.filing({"order_id": 8, "amount_cents": 8})).request_id, "C2")
         await slack.drained()
-        assert house.service.trouble() == {}
+        assert scenario.service.trouble() == {}
 
 
-async def test_who_may_decide_since_an_escalation_is_told_with_the_reminder(house):
-    async with slack_house(house, policy=Told()) as slack:
-        filed = house.file()
+async def test_who_may_decide_since_an_escalation_is_told_with_the_reminder(scenario):
+    async with fake_slack(scenario, policy=Told()) as slack:
+        filed = scenario.file()
         said = await slack.announced(filed.request_id, "C2")
         await slack.drained()
-        house.add_user("eve", roles="reviewer")
+        scenario.add_user("eve", roles="reviewer")
         slack.link("UEVE", "eve")
-        await house.service.write(lambda tx: tx.tell(REPLY, filed.request_id))
+        await scenario.service.write(lambda tx: tx.tell(REPLY, filed.request_id))
         await slack.announced(filed.request_id, "DUEVE")
         await slack.drained()
         assert len(slack.state.thread(said.ts)) == 1
 
 
-async def test_a_dead_letter_is_on_the_outbox_page_and_is_sent_again(slack, house, visitors_to, until):
-    house.add_user("aud", roles="auditor")
+async def test_a_dead_letter_is_on_the_outbox_page_and_is_sent_again(slack, scenario, visitors_to, until):
+    scenario.add_user("aud", roles="auditor")
     slack.state.fail("chat.postMessage", "invalid_blocks")
-    filed = house.file()
-    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE dead_at IS NOT NULL") != [])
+    filed = scenario.file()
+    await until(lambda: scenario.rows("SELECT 1 FROM delivery WHERE dead_at IS NOT NULL") != [])
     ann, aud = await visitors_to(slack.url).signed_in(), await visitors_to(slack.url).signed_in("aud")
     page = (await ann.http.get("/outbox")).text
     assert "invalid_blocks" in page and filed.request_id in page
@@ -441,49 +441,49 @@ async def test_a_dead_letter_is_on_the_outbox_page_and_is_sent_again(slack, hous
     assert (await ann.http.post(action)).status_code == 409
 
 
-async def test_slack_being_down_blocks_nothing_and_nothing_is_lost(slack, house, until):
+async def test_slack_being_down_blocks_nothing_and_nothing_is_lost(slack, scenario, until):
     slack.state.fail("chat.postMessage", "500", times=3)
-    filed = house.file()
-    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
-    house.decide(filed.request_id)
-    assert house.status(filed.request_id).state == "approved"
-    again = house.file(house.filing({"order_id": 8, "amount_cents": 8})).request_id
+    filed = scenario.file()
+    await until(lambda: scenario.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
+    scenario.decide(filed.request_id)
+    assert scenario.status(filed.request_id).state == "approved"
+    again = scenario.file(scenario.filing({"order_id": 8, "amount_cents": 8})).request_id
     for _ in range(5):
-        house.clock.forward(60)
-        await house.service.sender.send_due()
+        scenario.clock.forward(60)
+        await scenario.service.sender.send_due()
     assert (await slack.announced(again)).button(APPROVE)
 
 
-async def test_a_revoked_token_is_a_banner_and_no_decision(slack, house, visitors_to, until):
+async def test_a_revoked_token_is_a_banner_and_no_decision(slack, scenario, visitors_to, until):
     slack.state.revoked = True
-    house.file()
-    await until(lambda: house.service.trouble() != {})
+    scenario.file()
+    await until(lambda: scenario.service.trouble() != {})
     ann = await visitors_to(slack.url).signed_in()
     assert "The bot token was revoked" in (await ann.http.get("/")).text
     ready = (await ann.http.get("/readyz")).json()
     assert ready["status"] == "ready" and "revoked" in ready["notifiers"]["slack"]
     slack.state.revoked = False
     for _ in range(3):
-        house.clock.forward(120)
-        await house.service.sender.send_due()
-    assert house.service.trouble() == {}
+        scenario.clock.forward(120)
+        await scenario.service.sender.send_due()
+    assert scenario.service.trouble() == {}
 
 
-async def test_a_rate_limit_is_waited_out(slack, house, until):
+async def test_a_rate_limit_is_waited_out(slack, scenario, until):
     slack.state.fail("chat.postMessage", "ratelimited", retry_after=30)
-    filed = house.file()
-    await until(lambda: house.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
-    house.clock.forward(29)
-    await house.service.sender.send_due()
+    filed = scenario.file()
+    await until(lambda: scenario.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
+    scenario.clock.forward(29)
+    await scenario.service.sender.send_due()
     assert slack.state.messages(CHANNEL) == []
-    house.clock.forward(2)
-    await house.service.sender.send_due()
+    scenario.clock.forward(2)
+    await scenario.service.sender.send_due()
     assert request_of(slack.state.messages(CHANNEL)[0]) == filed.request_id
 
 
 @BOTH
-async def test_linking_begins_and_ends_in_the_web_app(slack, house, visitors_to):
-    house.add_user("eve", roles="reviewer")
+async def test_linking_begins_and_ends_in_the_web_app(slack, scenario, visitors_to):
+    scenario.add_user("eve", roles="reviewer")
     eve = await visitors_to(slack.url).signed_in("eve")
     code = re.search(r"/approvals link (\w+)", (await eve.http.post("/account/slack/code")).text).group(1)
     assert "unknown" in (await slack.demo.command("UEVE", "link WRONG")).body["text"]
@@ -497,42 +497,42 @@ async def test_linking_begins_and_ends_in_the_web_app(slack, house, visitors_to)
     assert "Is that you?" in (await eve.http.get("/account")).text
     assert (await eve.http.post("/account/slack/confirmation", data={"slack_user": "UEVE"})).status_code == 303
     await slack.approve(said, "UEVE")
-    assert house.status(request_of(said)).state == "approved"
+    assert scenario.status(request_of(said)).state == "approved"
     assert (await eve.http.post("/account/slack/T0DEMO/UEVE/unlinking")).status_code == 303
     assert (await bob.http.post("/account/slack/T0DEMO/UANN/unlinking")).status_code == 404
-    other = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
+    other = await slack.file(scenario.filing({"order_id": 8, "amount_cents": 8}))
     before = len(slack.state.whispers("UEVE"))
     await slack.approve(other, "UEVE")
     await slack.state.until(lambda: len(slack.state.whispers("UEVE")) > before)
-    assert house.status(request_of(other)).state == "pending"
+    assert scenario.status(request_of(other)).state == "pending"
 
 
-async def test_a_code_lives_ten_minutes(slack, house, visitors_to):
+async def test_a_code_lives_ten_minutes(slack, scenario, visitors_to):
     ann = await visitors_to(slack.url).signed_in()
     code = re.search(r"/approvals link (\w+)", (await ann.http.post("/account/slack/code")).text).group(1)
-    house.clock.forward(601)
+    scenario.clock.forward(601)
     assert "ten minutes" in (await slack.demo.command("UEVE", f"link {code}")).body["text"]
 
 
-async def test_by_email_links_only_where_it_is_turned_on(house):
-    house.add_user("eve", roles="reviewer")
-    house.run("UPDATE user_account SET email = 'eve@example.org' WHERE handle = 'eve'")
-    async with slack_house(house) as slack:
+async def test_by_email_links_only_where_it_is_turned_on(scenario):
+    scenario.add_user("eve", roles="reviewer")
+    scenario.run("UPDATE user_account SET email = 'eve@example.org' WHERE handle = 'eve'")
+    async with fake_slack(scenario) as slack:
         said = await slack.file()
         await slack.approve(said, "UEVE")
         await slack.told("UEVE", "not linked")
-    async with slack_house(house, by_email=True) as slack:
+    async with fake_slack(scenario, by_email=True) as slack:
         slack.state.users["UEVE"]["is_email_confirmed"] = False
-        said = await slack.file(house.filing({"order_id": 8, "amount_cents": 8}))
+        said = await slack.file(scenario.filing({"order_id": 8, "amount_cents": 8}))
         await slack.approve(said, "UEVE")
         await slack.told("UEVE", "not linked")
         slack.workspace.identities._known.clear()
         slack.state.users["UEVE"]["is_email_confirmed"] = True
         await slack.approve(said, "UEVE")
-        assert house.status(request_of(said)).state == "approved"
+        assert scenario.status(request_of(said)).state == "approved"
 
 
-async def test_the_command_lists_what_waits_and_helps(slack, house):
+async def test_the_command_lists_what_waits_and_helps(slack, scenario):
     assert "Nothing waits" in (await slack.demo.command("UANN", "list")).body["text"]
     await slack.file()
     assert "Refund $120.00 of order 1042" in (await slack.demo.command("UANN", "")).body["text"]
@@ -541,36 +541,36 @@ async def test_the_command_lists_what_waits_and_helps(slack, house):
 
 
 @BOTH
-async def test_admins_freeze_from_slack_and_confirm_it(slack, house):
-    house.add_user("rey", roles="reviewer")
+async def test_admins_freeze_from_slack_and_confirm_it(slack, scenario):
+    scenario.add_user("rey", roles="reviewer")
     slack.link("UEVE", "rey")
     assert "Only admins" in (await slack.demo.command("UEVE", "freeze")).body["text"]
     said = await slack.file()
     assert (await slack.demo.command("UANN", "freeze")).body is None
     values = {"mode": {"mode": {"selected_option": {"value": "refuse"}}}, "reason": {"reason": {"value": "odd calls"}}}
     assert (await slack.demo.submit("UANN", values)).body is None
-    assert house.rows('SELECT mode, reason FROM "freeze"') == [("refuse", "odd calls")]
+    assert scenario.rows('SELECT mode, reason FROM "freeze"') == [("refuse", "odd calls")]
     await slack.approve(said)
     await slack.told("UANN", "frozen")
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
-async def test_p6_socket_mode_decides_by_the_same_code(house):
-    async with slack_house(house, signing_secret="", socket=True) as slack:
+async def test_p6_socket_mode_decides_by_the_same_code(scenario):
+    async with fake_slack(scenario, signing_secret="", socket=True) as slack:
         await slack.state.until(lambda: slack.state.sockets)
         said = await slack.file()
         assert (await slack.approve(said)).ok
-        assert house.status(request_of(said)).state == "approved"
+        assert scenario.status(request_of(said)).state == "approved"
         assert (
             await sending.send(
                 slack.state,
-                slack.body(slack.payload(await slack.file(house.filing({"order_id": 8, "amount_cents": 8})))),
+                slack.body(slack.payload(await slack.file(scenario.filing({"order_id": 8, "amount_cents": 8})))),
             )
         ).status == 404
         assert "Nothing waits" not in (await slack.demo.command("UANN", "list")).body["text"]
 
 
-async def test_an_unknown_kind_of_press_is_acknowledged_and_does_nothing(slack, house):
+async def test_an_unknown_kind_of_press_is_acknowledged_and_does_nothing(slack, scenario):
     said = await slack.file()
     for change in (
         {"type": "shortcut"},
@@ -579,15 +579,15 @@ async def test_an_unknown_kind_of_press_is_acknowledged_and_does_nothing(slack, 
         {"type": "view_submission", "view": {}},
     ):
         assert (await slack.send(slack.payload(said) | change)).status == 200
-    assert house.status(request_of(said)).state == "pending"
+    assert scenario.status(request_of(said)).state == "pending"
 
 
-async def test_everything_said_kept_to_slacks_limits(slack, house):
+async def test_everything_said_kept_to_slacks_limits(slack, scenario):
     hostile = ["<!channel>", "`" * 50, "<http://evil|click>", "‮evil", "🙂" * 200, "*" * 100, "&" * 3000, "a\n" * 500]
     for n, text in enumerate(hostile):
-        said = await slack.file(house.filing({"order_id": n, "amount_cents": n, "note": text}, reason=text[:1000]))
+        said = await slack.file(scenario.filing({"order_id": n, "amount_cents": n, "note": text}, reason=text[:1000]))
         assert message_fault(said.text, said.blocks) is None
         assert "<!channel>" not in words(said) and "<http://evil" not in words(said)
     many = {f"k{n}": "v" * 20 for n in range(200)}
-    said = await slack.file(house.filing(many | {"order_id": 1, "amount_cents": 1}))
+    said = await slack.file(scenario.filing(many | {"order_id": 1, "amount_cents": 1}))
     assert "Shortened" in words(said)

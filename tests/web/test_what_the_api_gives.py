@@ -62,14 +62,16 @@ async def test_p1_no_route_gives_a_person_or_an_agent_what_is_a_gates(document):
 
 @pytest.mark.parametrize("who", ["token", "agent"])
 async def test_p1_an_exact_result_goes_to_the_gate_that_sealed_it_alone(served, who):
-    house = served.house
-    filed = house.file()
-    house.decide(filed.request_id)
-    house.claim(filed.request_id)
-    house.report(filed.request_id, sealed_result=SEALED)
-    person = house.person("bob")
+    scenario = served.scenario
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.report(filed.request_id, sealed_result=SEALED)
+    person = scenario.person("bob")
     life = 3600 * 1_000_000
-    house.keys["token"] = house.write(lambda tx: house.service.personal_tokens.make(tx, person, "script", "read", life))
+    scenario.keys["token"] = scenario.write(
+        lambda tx: scenario.service.personal_tokens.make(tx, person, "script", "read", life)
+    )
     paths = [f"/requests/{filed.request_id}", *(["/requests"] if who == "token" else [])]
     async with served.client(who) as client:
         for path in paths:
@@ -82,8 +84,8 @@ async def test_p1_an_exact_result_goes_to_the_gate_that_sealed_it_alone(served, 
 
 
 async def test_p1_an_agent_that_withdraws_and_a_person_who_decides_are_shown_no_more(served):
-    house = served.house
-    filed = house.file()
+    scenario = served.scenario
+    filed = scenario.file()
     async with served.client("agent") as agent:
         answer = await agent.post(f"/requests/{filed.request_id}/withdrawal", json={"comment": ""})
     assert answer.json()["state"] == "withdrawn"

@@ -39,12 +39,12 @@ look at.
 async def seen(served):
     world = World(served)
     await world.build()
-    house = served.house
+    scenario = served.scenario
     for state in STATES:
         world.request(state)
     world.ids("admin")  # a grant, a link to Slack, a token
-    house.register(house.tool(description="Refund more."), session=house.session)
-    house.write(lambda tx: house.service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    scenario.register(scenario.tool(description="Refund more."), session=scenario.session)
+    scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     found = {}
     for person in PEOPLE:
         async with world.client(person) as http:

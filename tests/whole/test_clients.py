@@ -76,7 +76,7 @@ async def test_p7_the_model_behind_each_client_reads_every_answer(served, shop, 
         denied = await read("async_write", failing)
         return json.loads(row.client), [json.dumps(said) for said in (pending, denied, result, replayed, failed)]
 
-    key = served.house.keys["agent"]
+    key = served.scenario.keys["agent"]
     with anyio.fail_after(120):
         if name in SCRIPTS:
             version, (client, said) = await through_python(SCRIPTS[name], shop, key, situations)

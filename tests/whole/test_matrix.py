@@ -11,7 +11,7 @@ import pytest
 
 from approvals.clock import boot_clock
 from approvals.service.requests.claims import START_WITHIN
-from support.deployment import Stage
+from support.deployment import Deployment
 from support.matrix import CASES, Case, table
 
 pytestmark = pytest.mark.databases("both")
@@ -26,182 +26,182 @@ MESSAGES = {
 
 
 @pytest.fixture(scope="module")
-def stages(request, tmp_path_factory):
-    """The stage on a database, made when it is first asked for."""
+def deployments(request, tmp_path_factory):
+    """The deployment on a database, made when it is first asked for."""
     with contextlib.ExitStack() as stack:
 
         @functools.cache
-        def stage_on(database: str) -> Stage:
+        def deployment_on(database: str) -> Deployment:
             where = ()
             if database == "postgres":
                 server = request.getfixturevalue("postgres")
                 where = server.place(stack.enter_context(server.database()))
-            made = Stage(tmp_path_factory.mktemp(database), *where)
+            made = Deployment(tmp_path_factory.mktemp(database), *where)
             stack.callback(made.close)
             return made
 
-        yield stage_on
+        yield deployment_on
 
 
 PARAMETERS = [pytest.param(case, id=case.name, marks=() if case.fast else pytest.mark.slow) for case in CASES]
 
 
 @pytest.mark.parametrize("case", PARAMETERS)
-async def test_p3_p4_nothing_is_lost_nothing_runs_twice_and_nothing_unapproved(stages, case: Case):
-    stage = stages(case.database)
-    stage.next_call()
+async def test_p3_p4_nothing_is_lost_nothing_runs_twice_and_nothing_unapproved(deployments, case: Case):
+    deployment = deployments(case.database)
+    deployment.next_call()
     try:
         with anyio.fail_after(60):
             if case.who == "database connection":
-                await cut_a_commit(stage, case)
+                await cut_a_commit(deployment, case)
             else:
-                await strike(stage, case)
-            answer = await stage.ask_until_known()
+                await strike(deployment, case)
+            answer = await deployment.ask_until_known()
         anew = ["not_executed", "succeeded"]
-        assert stage.states() == list(case.states) or (case.slow and stage.states() == anew)
-        assert stage.effects() == case.effects
+        assert deployment.states() == list(case.states) or (case.slow and deployment.states() == anew)
+        assert deployment.effects() == case.effects
         if case.states == ("unknown",):
             assert answer.startswith("OUTCOME UNKNOWN")
         else:
-            assert answer.endswith(f"wrote {stage.order}")
-        ids = [request_id for request_id, _ in stage.requests()]
+            assert answer.endswith(f"wrote {deployment.order}")
+        ids = [request_id for request_id, _ in deployment.requests()]
         for request_id in ids:
-            assert len(stage.rows("SELECT id FROM execution WHERE request_id = :of", of=request_id)) <= 1
-            assert len(stage.rows("SELECT id FROM decision WHERE request_id = :of", of=request_id)) == 1
+            assert len(deployment.rows("SELECT id FROM execution WHERE request_id = :of", of=request_id)) <= 1
+            assert len(deployment.rows("SELECT id FROM decision WHERE request_id = :of", of=request_id)) == 1
     finally:
-        stage.heal()
+        deployment.heal()
 
 
-async def strike(stage: Stage, case: Case) -> None:
+async def strike(deployment: Deployment, case: Case) -> None:
     """Bring the call to its step, let the fault happen, and have everything run again."""
     async with anyio.create_task_group() as tasks:
         agent = None
         moment, _, part = case.step.partition(" ")
-        stage.front.hurried = case.fault == "SIGSTOP" and moment == "claim"
-        held = stage.front.hold(MESSAGES[moment], after=part == "kept") if part in {"sent", "kept"} else None
+        deployment.front.hurried = case.fault == "SIGSTOP" and moment == "claim"
+        held = deployment.front.hold(MESSAGES[moment], after=part == "kept") if part in {"sent", "kept"} else None
         if case.who == "client":
-            agent = stage.start_agent()
+            agent = deployment.start_agent()
         else:
-            tasks.start_soon(stage.ask)
+            tasks.start_soon(deployment.ask)
         if moment == "filing":
-            await stage.reach(held)
+            await deployment.reach(held)
         else:
-            request_id = await stage.until("pending")
+            request_id = await deployment.until("pending")
         if case.step == "approved":  # a stopped gate cannot claim
-            stage.send(stage.gate, signal.SIGSTOP)
+            deployment.send(deployment.gate, signal.SIGSTOP)
         if case.step in {"tool started", "effect done"}:
-            stage.hold_tool("hold-before" if case.step == "tool started" else "hold-after")
+            deployment.hold_tool("hold-before" if case.step == "tool started" else "hold-after")
         if moment not in {"filing", "pending"}:
-            await stage.approve(request_id)
+            await deployment.approve(request_id)
         if held is not None and moment != "filing":
-            await stage.reach(held)
+            await deployment.reach(held)
         if part == "kept":
-            await stage.until({"filing": "pending", "claim": "executing"}.get(moment, "succeeded"))
+            await deployment.until({"filing": "pending", "claim": "executing"}.get(moment, "succeeded"))
         elif case.step == "tool started":
-            await stage.until_held()
+            await deployment.until_held()
         elif case.step == "effect done":
-            await stage.until_effect()
+            await deployment.until_effect()
         elif case.step in {"approved", "reported"}:
-            await stage.until("approved" if case.step == "approved" else "succeeded")
-        acknowledged = [request_id for request_id, _ in stage.requests()]
+            await deployment.until("approved" if case.step == "approved" else "succeeded")
+        acknowledged = [request_id for request_id, _ in deployment.requests()]
         try:
-            await FAULTS[case.fault](stage, case, held, agent)
+            await FAULTS[case.fault](deployment, case, held, agent)
         finally:
-            stage.heal()  # an agent could not hang up on a gate that stands still
-        assert [request_id for request_id, _ in stage.requests()][: len(acknowledged)] == acknowledged
+            deployment.heal()  # an agent could not hang up on a gate that stands still
+        assert [request_id for request_id, _ in deployment.requests()][: len(acknowledged)] == acknowledged
         tasks.cancel_scope.cancel()
 
 
-async def kill(stage, case, held, agent):
+async def kill(deployment, case, held, agent):
     if case.who == "client":
         agent.kill()
     if "gate" in case.who:
-        stage.gate.kill()
+        deployment.gate.kill()
     if "service" in case.who or case.who == "replica":
-        stage.kill_service()
+        deployment.kill_service()
     if held is not None and "gate" in case.who:
-        stage.front.release(held) if case.late else stage.front.drop(held)
+        deployment.front.release(held) if case.late else deployment.front.drop(held)
         if case.late:
-            await stage.until("executing")
-    if "gate" in case.who and stage.states()[-1:] == ["executing"]:
-        stage.run_out_the_lease()
-    stage.release_tool()
+            await deployment.until("executing")
+    if "gate" in case.who and deployment.states()[-1:] == ["executing"]:
+        deployment.run_out_the_lease()
+    deployment.release_tool()
     if held is not None and case.who == "client":
-        stage.front.release(held)
+        deployment.front.release(held)
     if "service" in case.who or case.who == "replica":
-        stage.restart_service()
+        deployment.restart_service()
     if "gate" in case.who:
-        stage.gate = stage.start_gate()
-    stage.send(stage.gate, signal.SIGCONT)
+        deployment.gate = deployment.start_gate()
+    deployment.send(deployment.gate, signal.SIGCONT)
 
 
-async def stop(stage, case, held, agent):
+async def stop(deployment, case, held, agent):
     """The gate stands still for longer than its lease."""
-    stage.send(stage.gate, signal.SIGSTOP)
+    deployment.send(deployment.gate, signal.SIGSTOP)
     if held is not None and not case.step.startswith("outcome"):
-        stage.front.release(held)  # what was on its way arrives
+        deployment.front.release(held)  # what was on its way arrives
     if case.step == "claim sent":
-        await stage.until("executing")
-    if stage.states()[-1:] == ["executing"]:
-        stage.run_out_the_lease()
-        await stage.until("unknown")
-    stage.release_tool()
+        await deployment.until("executing")
+    if deployment.states()[-1:] == ["executing"]:
+        deployment.run_out_the_lease()
+        await deployment.until("unknown")
+    deployment.release_tool()
     if held is not None and case.step.startswith("outcome"):
-        stage.front.release(held)
-    stage.send(stage.gate, signal.SIGCONT)
+        deployment.front.release(held)
+    deployment.send(deployment.gate, signal.SIGCONT)
     if case.step in {"claim sent", "claim kept"}:
-        await stage.until("not_executed")
+        await deployment.until("not_executed")
     elif case.step in {"tool started", "effect done", "outcome sent"}:
-        await stage.until("succeeded")
+        await deployment.until("succeeded")
 
 
-async def cut(stage, case, held, agent):
-    stage.front.cut()
-    stage.release_tool()
-    stage.send(stage.gate, signal.SIGCONT)
+async def cut(deployment, case, held, agent):
+    deployment.front.cut()
+    deployment.release_tool()
+    deployment.send(deployment.gate, signal.SIGCONT)
 
 
 FAULTS = {"SIGKILL": kill, "SIGSTOP": stop, "cut": cut}
 
 
-async def cut_a_commit(stage: Stage, case: Case) -> None:
+async def cut_a_commit(deployment: Deployment, case: Case) -> None:
     """The connection breaks when the COMMIT is sent: before it arrives, or before its answer does."""
     moment, _, when = case.step.partition(" ")
-    held = stage.sql.hold(COMMITS[moment], after=when == "committed")
+    held = deployment.sql.hold(COMMITS[moment], after=when == "committed")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stage.ask)
+        tasks.start_soon(deployment.ask)
         if moment != "filing":
-            request_id = await stage.until("pending")
-            tasks.start_soon(stage.decide, request_id)
-        await stage.reach(held)
-        stage.sql.drop(held)
+            request_id = await deployment.until("pending")
+            tasks.start_soon(deployment.decide, request_id)
+        await deployment.reach(held)
+        deployment.sql.drop(held)
         if moment == "outcome":
-            await stage.until("succeeded")
+            await deployment.until("succeeded")
         tasks.cancel_scope.cancel()
 
 
 @pytest.mark.slow
-async def test_p3_a_gate_that_stood_still_for_longer_than_start_within_does_not_start(stages):
+async def test_p3_a_gate_that_stood_still_for_longer_than_start_within_does_not_start(deployments):
     """The same with nothing hurried: the gate's own clock counts the time that it was stopped."""
-    stage = stages("postgres")
-    stage.next_call()
-    held = stage.front.hold(MESSAGES["claim"], after=True)
+    deployment = deployments("postgres")
+    deployment.next_call()
+    held = deployment.front.hold(MESSAGES["claim"], after=True)
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stage.ask)
-            await stage.approve(await stage.until("pending"))
-            await stage.reach(held)
-            await stage.until("executing")
-            stage.send(stage.gate, signal.SIGSTOP)
-            stage.front.release(held)
+            tasks.start_soon(deployment.ask)
+            await deployment.approve(await deployment.until("pending"))
+            await deployment.reach(held)
+            await deployment.until("executing")
+            deployment.send(deployment.gate, signal.SIGSTOP)
+            deployment.front.release(held)
             over = boot_clock() + START_WITHIN
             while boot_clock() < over:
                 await anyio.sleep(0.1)
-            stage.send(stage.gate, signal.SIGCONT)
-            await stage.until("not_executed")
-        assert stage.effects() == 0
+            deployment.send(deployment.gate, signal.SIGCONT)
+            await deployment.until("not_executed")
+        assert deployment.effects() == 0
     finally:
-        stage.heal()
+        deployment.heal()
 
 
 def test_the_written_matrix_is_the_one_that_is_tested():

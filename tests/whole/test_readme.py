@@ -15,8 +15,8 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 async def test_the_servers_ten_lines_wait_for_a_person(served, tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
-    served.house.add_server("store")
-    keys = served.house.keys
+    served.scenario.add_server("store")
+    keys = served.scenario.keys
     settings = {
         "APPROVALS_URL": served.url,
         "APPROVALS_SERVER_KEY": keys["store"],

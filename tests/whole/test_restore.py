@@ -19,49 +19,49 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
 
 class Copy:
-    """A back-up of a house's database, and what is restored from it."""
+    """A back-up of a scenario's database, and what is restored from it."""
 
-    def __init__(self, house, folder, postgres):
-        self.house, self.postgres = house, postgres
-        self.folder = folder if house.service.database.shared else path_of(house.url).parent
+    def __init__(self, scenario, folder, postgres):
+        self.scenario, self.postgres = scenario, postgres
+        self.folder = folder if scenario.service.database.shared else path_of(scenario.url).parent
         self.file = self.folder / "approvals.backup"
 
     def make(self):
-        if self.house.service.database.shared:
-            self._shell(_documented(r"\(umask 077 && pg_dump"), DATABASE_URL=self.house.url)
+        if self.scenario.service.database.shared:
+            self._shell(_documented(r"\(umask 077 && pg_dump"), DATABASE_URL=self.scenario.url)
         else:
             self._shell(_documented(r"\(umask 077 && python3 -c"))
         assert self.file.stat().st_mode & 0o077 == 0
 
     @contextlib.contextmanager
     def restored(self):
-        """The house over the restored database."""
-        self.house.service.database.stop()
-        if not self.house.service.database.shared:
-            path = path_of(self.house.url)
+        """The scenario over the restored database."""
+        self.scenario.service.database.stop()
+        if not self.scenario.service.database.shared:
+            path = path_of(self.scenario.url)
             for name in (path, *path.parent.glob(path.name + "-*")):
                 name.unlink(missing_ok=True)
             self.file.rename(path)
-            yield self._house(self.house.url)
+            yield self._scenario(self.scenario.url)
             return
         with self.postgres.database(migrated=False) as url:
             self._shell(_documented("pg_restore"), DATABASE_URL=url)
-            house = self._house(url)
-            yield house
-            house.service.database.stop()
+            scenario = self._scenario(url)
+            yield scenario
+            scenario.service.database.stop()
 
-    def command(self, house, *arguments, code=0):
+    def command(self, scenario, *arguments, code=0):
         environment = clean_environment(
-            APPROVALS_DATABASE_URL=house.url, APPROVALS_SECRET_KEY=house.service.keyring._secret.decode()
+            APPROVALS_DATABASE_URL=scenario.url, APPROVALS_SECRET_KEY=scenario.service.keyring._secret.decode()
         )
         command = [sys.executable, *CLI, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def _house(self, url):
-        service = Service(database_at(url, self.house.clock), self.house.service.keyring, "http://127.0.0.1:8700")
-        return type(self.house)(service, self.house.clock, url, self.house.keys)
+    def _scenario(self, url):
+        service = Service(database_at(url, self.scenario.clock), self.scenario.service.keyring, "http://127.0.0.1:8700")
+        return type(self.scenario)(service, self.scenario.clock, url, self.scenario.keys)
 
     def _shell(self, line, **environment):
         tools = f"{_postgres_tools()}:" if "pg_" in line else ""
@@ -81,24 +81,24 @@ def _postgres_tools():
 
 
 @pytest.fixture
-def copy(house, tmp_path, request):
-    return Copy(house, tmp_path, request.getfixturevalue("postgres") if house.service.database.shared else None)
+def copy(scenario, tmp_path, request):
+    return Copy(scenario, tmp_path, request.getfixturevalue("postgres") if scenario.service.database.shared else None)
 
 
-def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(house, copy):
-    filed = {n: house.file(house.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(4)}
+def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(scenario, copy):
+    filed = {n: scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(4)}
     pending, approved, running, finished = filed.values()
     for request_id in (approved, running, finished):
-        house.decide(request_id)
+        scenario.decide(request_id)
     for request_id in (running, finished):
-        house.claim(request_id, f"claim-{request_id}")
-    house.report(finished, claim_id=f"claim-{finished}")
+        scenario.claim(request_id, f"claim-{request_id}")
+    scenario.report(finished, claim_id=f"claim-{finished}")
     copy.make()
-    house.decide(pending)
+    scenario.decide(pending)
     for request_id in (pending, approved):
-        assert house.claim(request_id, f"claim-{request_id}") is None
+        assert scenario.claim(request_id, f"claim-{request_id}") is None
     for request_id in (pending, approved, running):
-        house.report(request_id, claim_id=f"claim-{request_id}")
+        scenario.report(request_id, claim_id=f"claim-{request_id}")
 
     with copy.restored() as again:
         assert [again.row(request_id).state for request_id in filed.values()] == [
@@ -130,9 +130,9 @@ def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(hou
 
 
 @pytest.mark.slow
-def test_after_a_restore_everybody_is_signed_out_and_links_are_void(house, copy):
-    ann = house.person()
-    house.write(lambda tx: house.service.sign_in_links.make(tx, ann.actor, "sign_in", user_id=ann.id))
+def test_after_a_restore_everybody_is_signed_out_and_links_are_void(scenario, copy):
+    ann = scenario.person()
+    scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, ann.actor, "sign_in", user_id=ann.id))
     link = "SELECT count(*) FROM sign_in_link WHERE spent_at IS NULL"
     copy.make()
     with copy.restored() as again:
@@ -144,7 +144,7 @@ def test_after_a_restore_everybody_is_signed_out_and_links_are_void(house, copy)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_database_that_is_served_is_not_declared_restored(house, copy):
-    with house.service.database.only_process():
-        assert "already serves" in copy.command(house, "migrate", "--restored", code=1)
-    assert house.events("database") == []
+def test_a_database_that_is_served_is_not_declared_restored(scenario, copy):
+    with scenario.service.database.only_process():
+        assert "already serves" in copy.command(scenario, "migrate", "--restored", code=1)
+    assert scenario.events("database") == []

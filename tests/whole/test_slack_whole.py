@@ -20,7 +20,7 @@ from support.answer_table import facts
 from support.relay import Relay
 
 
-class Stage:
+class Deployment:
     """A service in its own process, installed in the stand-in's workspace; Ann is linked by code."""
 
     def __init__(self, installed, demo):
@@ -74,12 +74,12 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(installed):
+async def deployment(installed):
     demo = DemoSlack()
     demo.state.add_user("UANN", "ann")
     demo.state.add_channel("C1", "approvals")
     async with demo.running():
-        made = Stage(installed, demo)
+        made = Deployment(installed, demo)
         await made.serve()
         await made.link()
         yield made
@@ -103,27 +103,27 @@ def refunded(installed, order):
         return shop.execute("SELECT count(*) FROM refund WHERE order_id = ?", (order,)).fetchone()[0]
 
 
-async def test_p2_an_agent_waits_a_press_resumes_its_tool_and_a_denial_reaches_it(stage):
+async def test_p2_an_agent_waits_a_press_resumes_its_tool_and_a_denial_reaches_it(deployment):
     with anyio.fail_after(90):
-        async with stage.agent() as agent, asyncio.TaskGroup() as tasks:
+        async with deployment.agent() as agent, asyncio.TaskGroup() as tasks:
             approved = tasks.create_task(refund(agent, 1042))
-            said = await stage.message(1042)
-            assert refunded(stage.installed, 1042) == 0
-            answer = await stage.demo.press("UANN", said, APPROVE)
-            assert answer.ok and stage.states()[0] in {"approved", "executing", "succeeded"}
+            said = await deployment.message(1042)
+            assert refunded(deployment.installed, 1042) == 0
+            answer = await deployment.demo.press("UANN", said, APPROVE)
+            assert answer.ok and deployment.states()[0] in {"approved", "executing", "succeeded"}
             result = await approved
-            await stage.shows(said, "It ran")
-            (reply,) = await stage.state.until(lambda: stage.state.thread(said.ts))
+            await deployment.shows(said, "It ran")
+            (reply,) = await deployment.state.until(lambda: deployment.state.thread(said.ts))
             denied = tasks.create_task(refund(agent, 1043))
-            other = await stage.message(1043)
-            assert (await stage.demo.press("UANN", other, DENY)).ok
-            await stage.demo.submit("UANN", {"reason": {"reason": {"value": "Offer store credit"}}})
+            other = await deployment.message(1043)
+            assert (await deployment.demo.press("UANN", other, DENY)).ok
+            await deployment.demo.submit("UANN", {"reason": {"reason": {"value": "Offer store credit"}}})
             refusal = await denied
-    assert not result.is_error and refunded(stage.installed, 1042) == 1
+    assert not result.is_error and refunded(deployment.installed, 1042) == 1
     assert refusal.is_error and "Offer store credit" in refusal.content[0].text
-    assert refunded(stage.installed, 1043) == 0 and "refunded" in json.dumps(reply.blocks)
-    assert stage.service.stop() == 0
-    assert not [line for line in stage.service.lines if "Traceback" in line]
+    assert refunded(deployment.installed, 1043) == 0 and "refunded" in json.dumps(reply.blocks)
+    assert deployment.service.stop() == 0
+    assert not [line for line in deployment.service.lines if "Traceback" in line]
 
 
 class Deaf(Relay):
@@ -142,41 +142,41 @@ class Deaf(Relay):
         task.cancel()
 
 
-async def test_p2_killed_between_commit_and_acknowledgement_the_decision_stands_and_runs_once(stage):
+async def test_p2_killed_between_commit_and_acknowledgement_the_decision_stands_and_runs_once(deployment):
     with anyio.fail_after(120):
-        async with stage.agent() as agent, asyncio.TaskGroup() as tasks:
+        async with deployment.agent() as agent, asyncio.TaskGroup() as tasks:
             call = tasks.create_task(refund(agent, 1042))
-            said = await stage.message(1042)
-            relay = Deaf(stage.state.request_url, stage.service.kill)
+            said = await deployment.message(1042)
+            relay = Deaf(deployment.state.request_url, deployment.service.kill)
             await relay.start()
-            stage.state.request_url, direct = relay.url, stage.state.request_url
+            deployment.state.request_url, direct = relay.url, deployment.state.request_url
             with pytest.raises(httpx2.HTTPError):
-                await stage.demo.press("UANN", said, APPROVE)
+                await deployment.demo.press("UANN", said, APPROVE)
             relay.cut()
-            stage.state.request_url = direct
-            assert stage.states() == ["approved"]
-            await stage.serve()
+            deployment.state.request_url = direct
+            assert deployment.states() == ["approved"]
+            await deployment.serve()
             if said.button(APPROVE):  # whoever saw the error presses again
-                assert (await stage.demo.press("UANN", said, APPROVE)).ok
+                assert (await deployment.demo.press("UANN", said, APPROVE)).ok
             result = await ran(agent, call)
-            await stage.shows(said, "It ran")
-    assert not result.is_error and refunded(stage.installed, 1042) == 1
-    assert stage.installed.rows("SELECT count(*) FROM decision") == [(1,)]
+            await deployment.shows(said, "It ran")
+    assert not result.is_error and refunded(deployment.installed, 1042) == 1
+    assert deployment.installed.rows("SELECT count(*) FROM decision") == [(1,)]
 
 
-async def test_killed_between_acknowledgement_and_update_the_message_still_tells_the_truth(stage):
+async def test_killed_between_acknowledgement_and_update_the_message_still_tells_the_truth(deployment):
     with anyio.fail_after(120):
-        async with stage.agent() as agent, asyncio.TaskGroup() as tasks:
+        async with deployment.agent() as agent, asyncio.TaskGroup() as tasks:
             call = tasks.create_task(refund(agent, 1042))
-            said = await stage.message(1042)
-            stage.state.fail("chat.update", "500", times=1000)
-            assert (await stage.demo.press("UANN", said, APPROVE)).ok
-            stage.service.kill()
+            said = await deployment.message(1042)
+            deployment.state.fail("chat.update", "500", times=1000)
+            assert (await deployment.demo.press("UANN", said, APPROVE)).ok
+            deployment.service.kill()
             assert said.button(APPROVE), "not updated yet"
-            stage.state.faults.clear()
-            await stage.serve()
-            await stage.shows(said, "Approved")
+            deployment.state.faults.clear()
+            await deployment.serve()
+            await deployment.shows(said, "Approved")
             result = await ran(agent, call)
-            await stage.shows(said, "It ran")
-    assert not result.is_error and refunded(stage.installed, 1042) == 1
-    assert len(stage.state.messages("C1")) == 1
+            await deployment.shows(said, "It ran")
+    assert not result.is_error and refunded(deployment.installed, 1042) == 1
+    assert len(deployment.state.messages("C1")) == 1

@@ -41,7 +41,7 @@ async def call(installed, served, log):
 
         async def one(client, **options):
             with anyio.fail_after(30):
-                return await typescript.call(client, url=url, key=served.house.keys["agent"], **options)
+                return await typescript.call(client, url=url, key=served.scenario.keys["agent"], **options)
 
         yield one
 
@@ -91,7 +91,7 @@ async def test_a_saved_state_goes_on_in_another_process(served, call, log):
     row = await served.decide()
     answer = await call("modern", params=PARAMS | {"requestState": stopped["state"]}, **MODERN)
     assert text(answer) == "wrote 7"
-    assert served.house.status(row.id).state == "succeeded"
+    assert served.scenario.status(row.id).state == "succeeded"
     assert log.read_text() == "async 7\n"
 
 
@@ -121,4 +121,4 @@ async def test_p3_a_typescript_client_that_times_out_gets_the_one_execution_when
         row = await served.decide()
         assert text(await again) == "wrote 7"
     assert log.read_text() == "async 7\n"
-    assert served.house.events(row.id).count("request.filed") == 1
+    assert served.scenario.events(row.id).count("request.filed") == 1

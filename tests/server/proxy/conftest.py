@@ -38,11 +38,11 @@ class Wire:
     """A client without an SDK, beside the proxy: bytes in, bytes out."""
 
     def __init__(self, proxied: "Proxied", upstream: list[str], agent: str | None) -> None:
-        house = proxied.served.house
+        scenario = proxied.served.scenario
         self.desk = Desk(proxied.served.gate("notes", agent=agent), upstream)
         self.heard: list[bytes] = []
         self._news = anyio.Event()
-        self._sender = Sender(house.keys[agent] if agent else None, "somebody")
+        self._sender = Sender(scenario.keys[agent] if agent else None, "somebody")
         self.connect = partial(UpstreamProcess.start, upstream)
         self.relay = Relay(self.desk, self.connect, self._tell)
         self.send_to: Any = None
@@ -101,7 +101,7 @@ class Proxied:
 
     def command(self, *upstream: str) -> StdioServerParameters:
         """The proxy as a process."""
-        keys = self.served.house.keys
+        keys = self.served.scenario.keys
         environment = clean_environment(
             APPROVALS_URL=self.served.url, APPROVALS_SERVER_KEY=keys["notes"], APPROVALS_AGENT_KEY=keys["agent"]
         )
@@ -143,7 +143,7 @@ class Proxied:
     @contextlib.asynccontextmanager
     async def http(self, url: str, key: str = "agent", **options: Any) -> AsyncIterator[Client]:
         """A client over HTTP with an agent's key."""
-        headers = {"Authorization": f"Bearer {self.served.house.keys[key]}"}
+        headers = {"Authorization": f"Bearer {self.served.scenario.keys[key]}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
             Client(streamable_http_client(url, http_client=http), cache=None, **options) as client,
@@ -179,5 +179,5 @@ async def _awaited(said: Any) -> None:
 
 @pytest.fixture
 async def proxied(served: Any, tmp_path: Path) -> Proxied:
-    served.house.add_server("notes")
+    served.scenario.add_server("notes")
     return Proxied(served, tmp_path / "did.jsonl")

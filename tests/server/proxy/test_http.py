@@ -46,7 +46,7 @@ async def test_p1_a_write_waits_and_a_read_passes(proxied, url, mode):
         assert "b" in text(await agent.call_tool("read_note", {"name": "b"}))
         row, result = await decided(proxied, agent, "approve", "write_note", name="a")
         assert not result.is_error
-        assert proxied.served.house.rows("SELECT name FROM agent WHERE id = :id", id=row.agent_id) == [("scout",)]
+        assert proxied.served.scenario.rows("SELECT name FROM agent WHERE id = :id", id=row.agent_id) == [("scout",)]
         _, result = await decided(proxied, agent, "deny", "write_note", name="c")
         assert facts(result)["status"] == "denied"
     assert len([what for what, _ in proxied.did if what in {"write", "write_note"}]) == 1
@@ -73,7 +73,7 @@ async def test_p1_two_agents_of_2026_that_count_alike_get_their_own_answers(prox
 async def test_p5_without_an_agents_key_nobody_is_let_in(proxied, url):
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}
     async with httpx2.AsyncClient(trust_env=False) as http:
-        for key in ("", "Bearer nonsense", f"Bearer {proxied.served.house.keys['notes']}"):
+        for key in ("", "Bearer nonsense", f"Bearer {proxied.served.scenario.keys['notes']}"):
             answer = await http.post(url, json=hello, headers={"Authorization": key} if key else {})
             assert answer.status_code == 401
             assert "Bearer" in answer.headers["www-authenticate"]
@@ -81,10 +81,10 @@ async def test_p5_without_an_agents_key_nobody_is_let_in(proxied, url):
 
 
 async def test_a_session_is_its_agents_own(proxied, url):
-    house = proxied.served.house
-    house.keys["other"] = house.write(lambda tx: house.service.principals.add_agent(tx, "test", "other"))
+    scenario = proxied.served.scenario
+    scenario.keys["other"] = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "other"))
     async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "application/json, text/event-stream"}) as http:
-        mine, theirs = ({"Authorization": f"Bearer {house.keys[name]}"} for name in ("agent", "other"))
+        mine, theirs = ({"Authorization": f"Bearer {scenario.keys[name]}"} for name in ("agent", "other"))
         params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "0"}}
         hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
         answer = await http.post(url, json=hello, headers=mine)
@@ -101,7 +101,7 @@ async def test_a_session_is_its_agents_own(proxied, url):
     ("headers", "status"), [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)]
 )
 async def test_p5_a_page_of_somebody_elses_cannot_call(proxied, url, headers, status):
-    key = {"Authorization": f"Bearer {proxied.served.house.keys['agent']}"}
+    key = {"Authorization": f"Bearer {proxied.served.scenario.keys['agent']}"}
     async with httpx2.AsyncClient(trust_env=False) as http:
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=key | headers)
         assert answer.status_code == status
@@ -122,7 +122,7 @@ async def test_the_upstream_never_sees_the_agents_key(proxied):
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
     async with listening(app) as behind, proxied.front(behind) as url:
-        key = proxied.served.house.keys["agent"]
+        key = proxied.served.scenario.keys["agent"]
         async with httpx2.AsyncClient(trust_env=False) as http:
             hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
             assert (await http.post(url, json=hello, headers={"Authorization": f"Bearer {key}"})).status_code == 200

@@ -31,8 +31,8 @@ async def test_every_tool_is_shown_with_what_becomes_of_its_calls_and_why(proxie
 
 
 async def test_without_trust_a_tool_waits_whatever_it_says(proxied):
-    proxied.served.house.add_server("notes", "far", trusted=False)
-    proxied.served.house.keys["notes"] = proxied.served.house.keys["far"]
+    proxied.served.scenario.add_server("notes", "far", trusted=False)
+    proxied.served.scenario.keys["notes"] = proxied.served.scenario.keys["far"]
     rows, _ = await inspected(proxied)
     assert rows["read_note"].fate == "waits"
     assert "a person has yet to accept this definition" in rows["read_note"].why

@@ -89,8 +89,8 @@ async def test_p1_reads_pass_and_writes_wait(proxied, tmp_path, of):
             assert found in text(result), result
             assert (await decided(proxied, agent, "deny", name, arguments)).is_error
             assert case.effects() == 0
-            house = proxied.served.house
-            house.clock.forward(601)  # past the cool-down
+            scenario = proxied.served.scenario
+            scenario.clock.forward(601)  # past the cool-down
             result = await decided(proxied, agent, "approve", name, arguments)
             assert not result.is_error, result
             again = await agent.call_tool(name, arguments)

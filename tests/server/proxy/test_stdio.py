@@ -60,7 +60,7 @@ async def test_p8_what_passes_is_on_record(proxied, agent, until):
 
     def recorded():
         sql = "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
-        bodies = [json.loads(body) for (body,) in proxied.served.house.rows(sql)]
+        bodies = [json.loads(body) for (body,) in proxied.served.scenario.rows(sql)]
         return [(call["method"], call["target"], call["outcome"]) for body in bodies for call in body["calls"]]
 
     await until(lambda: ("prompts/get", "greet", "ok") in recorded())
@@ -82,7 +82,7 @@ async def test_p5_a_tool_that_is_not_listed_is_not_called(proxied, agent):
 async def test_p2_arguments_that_do_not_fit_the_schema_ask_nobody(proxied, agent):
     result = await agent.call_tool("write_note", {"name": 5})
     assert facts(result)["status"] == "invalid"
-    assert proxied.served.house.rows("SELECT id FROM request") == []
+    assert proxied.served.scenario.rows("SELECT id FROM request") == []
 
 
 async def test_p7_a_failing_tool_says_that_it_ran(proxied, agent):
@@ -95,8 +95,8 @@ async def test_p7_a_failing_tool_says_that_it_ran(proxied, agent):
 async def test_p3_an_upstream_that_dies_during_a_write_leaves_the_outcome_unknown(proxied, agent):
     _, result = await decided(proxied, agent, "approve", "die", name="a")
     assert facts(result)["status"] == "unknown"
-    proxied.served.house.clock.forward(100)
-    proxied.served.house.sweep()
+    proxied.served.scenario.clock.forward(100)
+    proxied.served.scenario.sweep()
     again = await agent.call_tool("die", {"name": "a"})
     assert facts(again)["status"] == "unknown"
     assert len(proxied.did) == 1
