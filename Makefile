@@ -40,7 +40,7 @@ bench: .venv/installed-dev ## speed against a plain reference service; writes be
 	@$(BIN)/python tests/bench/run.py $(ROWS)
 
 screenshots: .venv/installed-dev ## the pictures in docs/
-	@$(BIN)/pytest -q tests/web/screenshots.py
+	@$(BIN)/pytest -q tests/web/pages/screenshots.py
 
 format: .venv/installed-dev ## the code's form
 	$(BIN)/ruff check --fix

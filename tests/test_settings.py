@@ -141,7 +141,7 @@ def test_a_databases_url_and_the_one_past_its_pooler_may_be_references(tmp_path,
 
 
 def test_every_setting_of_the_service_and_of_a_gate_is_documented():
-    document = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    document = (Path(__file__).parents[1] / "docs" / "operations.md").read_text()
     listed = set(re.findall(r"`(APPROVALS_\w+)`", document.partition("## Settings")[2]))
     service = {f"APPROVALS_{name.upper()}" for name in Settings.model_fields}
     gate = set(re.findall(r"APPROVALS_\w*[A-Z]", Path(sys.modules[GateSettings.__module__].__file__).read_text()))

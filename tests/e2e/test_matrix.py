@@ -206,5 +206,5 @@ async def test_p3_a_gate_that_stood_still_for_longer_than_start_within_does_not_
 
 def test_the_written_matrix_is_the_one_that_is_tested():
     written = Path(__file__).parents[2] / "docs" / "crash-matrix.md"
-    assert written.read_text() == table(), "write it anew: python tests/whole/print_matrix.py"
+    assert written.read_text() == table(), "write it anew: python tests/e2e/print_matrix.py"
     assert len({case.name for case in CASES}) == len(CASES)

@@ -99,14 +99,14 @@ def table() -> str:
         "# The crash matrix",
         "",
         "What comes of one call when this happens at this step, everything runs again, and the agent repeats its call",
-        "while it is told to. Every row is a test with real processes (`tests/whole/test_matrix.py`), its effects",
+        "while it is told to. Every row is a test with real processes (`tests/e2e/test_matrix.py`), its effects",
         "counted in the tool's own log: none is lost, none is doubled, none is unapproved.",
         "",
         "- *Sent*: on its way, not arrived. *Kept*: arrived, and its answer not. *Late*: it arrives after the crash.",
         "- *Cut* and *committed*: the connection broke before the COMMIT arrived, and before its answer did.",
         "- *SIGSTOP* lasts longer than the lease, then the process goes on.",
         "",
-        "Written by `python tests/whole/print_matrix.py`.",
+        "Written by `python tests/e2e/print_matrix.py`.",
     ]
     for (database, fault, who), cases in groupby(CASES, lambda case: (case.database, case.fault, case.who)):
         lines += ["", f"## {fault}, {who} ({database})", "", "| step | outcome |", "|---|---|"]

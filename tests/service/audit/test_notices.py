@@ -8,7 +8,7 @@ import pytest
 from approvals.protocol.states import State
 from approvals.service.audit.kinds import Kind
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCES = "".join(path.read_text() for folder in ("approvals", "web") for path in (ROOT / folder).rglob("*.py"))
 WRITTEN = {
     *(Kind[name] for name in re.findall(r"\bKind\.([A-Z_]+)", SOURCES)),

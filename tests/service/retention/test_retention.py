@@ -18,7 +18,7 @@ from approvals.service.storage.tables import Execution, Request, table_of
 from approvals_web.serve import serve
 from approvals_web.settings import Settings
 
-PAGE = Path(__file__).parents[2] / "docs" / "retention.md"
+PAGE = Path(__file__).parents[3] / "docs" / "retention.md"
 WORDS = ("parcel-47", "comment-48", "result-49", "error-50", "471112", "note-51", "check-52", "sealed-53")
 
 

@@ -18,7 +18,7 @@ from approvals.service.storage.statements import Row
 from approvals_web.demo.slack.limits import message_fault, view_fault
 from support import slack_text
 
-SNAPSHOTS = Path(__file__).parent / "slack_messages"
+SNAPSHOTS = Path(__file__).parent / "messages"
 NOW = 1_800_000_000_000_000
 HOSTILE = st.one_of(
     st.text(max_size=200),
@@ -268,7 +268,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_main_messages_are_as_they_were_reviewed(name):
-    """After a change on purpose: `python tests/approvals/test_slack_message.py`, and read the difference."""
+    """After a change on purpose: `python tests/service/slack/test_message.py`, and read the difference."""
     assert message_fault(SHOWN[name].text, SHOWN[name].blocks) is None
     assert rendered(name) == (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
 

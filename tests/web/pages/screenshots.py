@@ -6,7 +6,7 @@ import pytest
 
 from support.fake_slack import fake_slack
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 REASON = "The carrier confirms that the parcel is lost."
 VIEWS = {
     "queue": ("/", 1100, 760, "light"),
