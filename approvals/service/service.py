@@ -75,6 +75,7 @@ from approvals.service.storage import facts
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Database, Effects, Reader, Transaction
 from approvals.service.storage.tables import Installation
+from approvals.service.tools.offers import Offers
 from approvals.service.tools.registrations import Registrations, examine
 from approvals.service.tools.registry import Registry
 
@@ -142,7 +143,8 @@ class Service:
         database.effects = Effects(self.log, self.replicas.hear, self.outbox.tell)
         self.transitions = Transitions(self._moved)
         self.registry = Registry(self.policy, self.public_url)
-        self.registrations = Registrations(self.registry)
+        self.offers = Offers(self.registry)
+        self.registrations = Registrations(self.offers)
         self.authority = Authority(self.policy)
         self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
         self.decisions = Decisions(self.transitions, self.authority)

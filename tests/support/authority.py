@@ -93,6 +93,7 @@ ROUTES: dict[str, Route] = {
     "GET /servers": Route(SIGNED_IN),
     "GET /servers/{server}/tools": Route(SIGNED_IN),
     "POST /servers/{server}/tools/{name}/acceptance": Route(ADMIN),
+    "POST /servers/{server}/tools/{name}/rejection": Route(ADMIN),
     "GET /requests/{request_id}/grant": Route(frozenset({"reviewer", "admin"}), "whoever could approve it"),
     "POST /requests/{request_id}/grant": Route(frozenset({"reviewer", "admin"}), "shows the terms, decides nothing"),
     "GET /grants": Route(SIGNED_IN),

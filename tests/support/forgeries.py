@@ -143,6 +143,8 @@ FORGERIES = {
     "a grant's terms": ["UPDATE standing_grant SET terms = '{{}}'", "(grant.used)"],
     "a grant's count": ["UPDATE standing_grant SET used = 0", "was used otherwise than it counts"],
     "an accepted definition": ["UPDATE tool SET accepted_hash = offered_hash, accepted_by = 'user:eve'", "tool shop/"],
+    "who rejected a definition": ["UPDATE tool_rejection SET rejected_by = 'user:eve'", "(tool.rejected)"],
+    "a rejection taken away": ["DELETE FROM tool_rejection", "was removed after"],
     "a policy's text": ["UPDATE policy_version SET text = 'allow all'", "the text of the policy"],
     "which policy was loaded": ["UPDATE policy_load SET by = 'user:eve'", "(policy.loaded)"],
     "a policy taken away": ["DELETE FROM policy_version", "which is named on record, is missing"],

@@ -6,6 +6,7 @@ from approvals.policy.grant_terms import Anything, Between, GrantTerms
 from approvals.policy.model import Action, CallFacts, DefaultPolicy, GrantLimits, Judgement
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.messages import CallRecord, CallRecords, Decision
+from approvals.protocol.registration import Annotations
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import require_user
 from approvals.service.policies import versions
@@ -137,6 +138,16 @@ def _levers(scenario: Scenario) -> None:
     write(lambda tx: service.rollouts.clear(tx, "cli:test", "shop", "", "group:pilots"))
     write(lambda tx: service.audiences.set(tx, "cli:test", "shop", ["agent:scout"]))
     scenario.register(scenario.tool(description="Refund an order, all of it."))
+    _rejection(scenario)
+
+
+def _rejection(scenario: Scenario) -> None:
+    drop, session = scenario.tool(name="drop_order"), "session-that-drops"
+    scenario.register(drop, session=session)
+    harmless = drop.model_copy(update={"annotations": Annotations(read_only=True)})
+    tool_hash = scenario.register(harmless, session=session).tools["drop_order"].tool_hash
+    actor = scenario.person().actor
+    scenario.write(lambda tx: scenario.service.offers.reject(tx, "shop", "drop_order", tool_hash, actor))
 
 
 def _calls(scenario: Scenario) -> None:

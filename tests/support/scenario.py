@@ -172,7 +172,7 @@ class Scenario:
         return REFUND.model_copy(update=changes)
 
     def accept(self, name: str, tool_hash: str, at: str = "") -> None:
-        self.write(lambda tx: self.service.registry.accept(tx, "shop", name, tool_hash, self.person().actor, at))
+        self.write(lambda tx: self.service.offers.accept(tx, "shop", name, tool_hash, self.person().actor, at))
 
     def settle(self, request_id: str, truth: Truth, note: str = "looked it up", *, who: str = "ann") -> Row:
         person = self.person(who)

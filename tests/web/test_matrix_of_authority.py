@@ -75,6 +75,7 @@ def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
 NAMES = {
     "PUT /api/v1/servers/{name}/tools": "shop",
     "POST /servers/{server}/tools/{name}/acceptance": "refund_order",
+    "POST /servers/{server}/tools/{name}/rejection": "refund_order",
     "GET /static/{digest}/{name}": "app.css",
 }
 """Of an agent elsewhere; of a policy's version under /policy."""

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     TOOL_REGISTERED = "tool.registered"
     TOOL_OFFERED = "tool.offered"
     TOOL_ACCEPTED = "tool.accepted", "A changed tool definition was accepted"
+    TOOL_REJECTED = "tool.rejected", "A changed tool definition was rejected"
     SESSION_STARTED = "session.started"
     SESSION_CLOSED = "session.closed"
     SESSION_LOST = "session.lost"

@@ -34,6 +34,7 @@ from approvals.service.storage.tables import (
     SlackLink,
     StandingGrant,
     Tool,
+    ToolRejection,
     User,
     WebSession,
     table_of,
@@ -95,6 +96,7 @@ def _sealed(
 
 _credentials = table_of(Credential).c
 _tools = table_of(Tool).c
+_rejections = table_of(ToolRejection).c
 _links = table_of(SignInLink).c
 _freezes = table_of(Freeze).c
 
@@ -116,6 +118,7 @@ SEALED: Mapping[str, Sealed] = dict(
         _sealed(Rollout, "server"),
         _sealed(PolicyLoad, "hash"),
         _sealed(Tool, "name", of=_tools.server + _text(".") + _tools.name),
+        _sealed(ToolRejection, "name", of=_rejections.server + _text(".") + _rejections.name),
         _sealed(
             Freeze,
             "id",

@@ -20,7 +20,8 @@ from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import GateSession, Installation, SessionTool, ToolDefinitionRow, table_of
 from approvals.service.storage.tables.handles import LOCK_SERVER, SESSION
-from approvals.service.tools.registry import DEFINITION, Registry
+from approvals.service.tools.offers import Offers
+from approvals.service.tools.registry import DEFINITION
 
 logger = logging.getLogger("approvals")
 
@@ -92,8 +93,8 @@ def examine(registration: Registration) -> Examined:
 class Registrations:
     """Takes registrations down."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, offers: Offers) -> None:
+        self._offers = offers
 
     def take(self, tx: Transaction, installation: Installation, part: Examined) -> None:
         """Raises Invalid for a name given twice, and for more than one process may serve; TooMany for more that is new
@@ -129,7 +130,7 @@ class Registrations:
             size=tool.size,
             part_of=told.part_of,
         )
-        self._registry.offer(tx, installation, tool.definition, tool.tool_hash)
+        self._offers.offer(tx, installation, tool.definition, tool.tool_hash)
         return new
 
     def _keep(self, tx: Transaction, installation: Installation, tool: Checked) -> bool:

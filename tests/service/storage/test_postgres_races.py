@@ -133,9 +133,7 @@ def test_p1_two_gates_that_register_at_once_loosen_nothing_unseen(scenario, betw
     scenario.accept("refund_order", hashes)
     careful = scenario.tool(annotations=Annotations(), description="It writes after all.")
     loose = scenario.tool(annotations=read, description="A new text.")
-    meanwhile = between(
-        scenario.service.registry, "_loosens", lambda: scenario.register(careful, session="session-0002")
-    )
+    meanwhile = between(scenario.service.offers, "_loosens", lambda: scenario.register(careful, session="session-0002"))
     scenario.register(loose, session="session-0003")
     meanwhile.finish()
     assert meanwhile.error is None
@@ -150,7 +148,7 @@ def test_p1_an_acceptance_is_not_undone_by_a_registration_at_the_same_moment(sce
     offered = scenario.tool(annotations=Annotations(read_only=True))
     hashes = scenario.register(offered).tools["refund_order"].tool_hash
     other = scenario.tool(annotations=Annotations(read_only=True), description="Another text.")
-    meanwhile = between(scenario.service.registry, "_loosens", lambda: scenario.accept("refund_order", hashes))
+    meanwhile = between(scenario.service.offers, "_loosens", lambda: scenario.accept("refund_order", hashes))
     scenario.register(other, session="session-0002")
     meanwhile.finish()
     (row,) = scenario.rows("SELECT accepted_hash, offered_hash FROM tool WHERE name = 'refund_order'")

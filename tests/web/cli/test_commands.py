@@ -16,9 +16,11 @@ import typer.main
 from typer.testing import CliRunner
 
 from approvals.errors import ApprovalsError
+from approvals.protocol.registration import Annotations
 from approvals.service.keyring import keep_beside
 from approvals.service.storage import migrate, schema_version
 from approvals_web.cli.commands import app
+from support.serving import SECRET
 
 NOBODY = 65534
 COMMANDS = (
@@ -32,6 +34,8 @@ COMMANDS = (
     "server rotate shop",
     "server revoke shop",
     "server audience shop",
+    "server offers",
+    "server reject shop refund_order 0",
     "server grants shop --allow",
     "agent add scout",
     "agent list",
@@ -222,6 +226,22 @@ def test_p1_a_server_is_believed_by_default_only_where_its_agent_cannot_reach_it
         assert said in added.stderr
     with contextlib.closing(sqlite3.connect("approvals.db")) as database:
         assert database.execute("SELECT trusted FROM installation").fetchall() == [(trusted,)]
+
+
+def test_p8_an_operator_lists_what_is_offered_and_rejects_it(scenario, monkeypatch):
+    loose = scenario.tool(annotations=Annotations(read_only=True))
+    scenario.register(loose)
+    monkeypatch.setenv("APPROVALS_DATABASE_URL", scenario.url)
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", SECRET)
+    (offer,) = json.loads(CliRunner().invoke(app, ["server", "offers", "--json"]).stdout)
+    assert (offer["server"], offer["tool"], offer["label"]) == ("shop", "refund_order", "(enforced ones)")
+    assert offer["loosens"] == "says it only reads"
+    rejected = CliRunner().invoke(app, ["server", "reject", "shop", "refund_order", offer["hash"]])
+    assert "that definition is rejected" in rejected.stdout, rejected
+    scenario.register(loose)
+    assert json.loads(CliRunner().invoke(app, ["server", "offers", "--json"]).stdout) == []
+    ((by,),) = scenario.rows("SELECT rejected_by FROM tool_rejection")
+    assert by.startswith("cli:")
 
 
 def options(command, name=""):

@@ -288,7 +288,8 @@ async def test_p1_whoever_is_no_reviewer_does_not_decide_and_no_admin_does_not_a
     assert (await vera.http.post(f"/requests/{filed.request_id}/decisions", data=form)).status_code == 403
     assert (await vera.http.post(f"/requests/{filed.request_id}/withdrawal", data={})).status_code == 403
     accept = {"tool_hash": served.scenario.row(filed.request_id).tool_hash}
-    assert (await vera.http.post("/servers/shop/tools/refund_order/acceptance", data=accept)).status_code == 403
+    for act in ("acceptance", "rejection"):
+        assert (await vera.http.post(f"/servers/shop/tools/refund_order/{act}", data=accept)).status_code == 403
     assert served.scenario.status(filed.request_id).state == "pending"
 
 
@@ -322,6 +323,18 @@ async def test_a_loosening_definition_waits_for_an_admin(served, ann):
     answer = await ann.http.post("/servers/shop/tools/refund_order/acceptance", data={"tool_hash": offered})
     assert answer.status_code == 303
     assert "wants to change" not in (await ann.http.get("/servers")).text
+
+
+async def test_p8_an_admin_rejects_a_definition_and_is_not_asked_again(served, ann):
+    scenario = served.scenario
+    loose = scenario.tool(annotations=scenario.tool().annotations.model_copy(update={"read_only": True}))
+    scenario.register(loose)
+    offered = re.search(r'name="tool_hash" value="(\w+)"', (await ann.http.get("/servers")).text)[1]
+    answer = await ann.http.post("/servers/shop/tools/refund_order/rejection", data={"tool_hash": offered})
+    assert answer.status_code == 303
+    scenario.register(loose)
+    assert "wants to change" not in (await ann.http.get("/servers")).text
+    assert "A changed tool definition was rejected" in (await ann.http.get("/notices")).text
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

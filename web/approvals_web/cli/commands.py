@@ -14,6 +14,7 @@ from approvals_web.cli import (
     audit,
     grants,
     levers,
+    offers,
     policy,
     policy_replay,
     slack,
@@ -53,6 +54,8 @@ app.add_typer(levers.rollout, name="rollout")
 app.command("freeze")(levers.freeze)
 app.command("unfreeze")(levers.unfreeze)
 server.command("audience")(levers.audience)
+server.command("offers")(offers.server_offers)
+server.command("reject")(offers.server_reject)
 app.add_typer(policy.app, name="policy")
 app.add_typer(slack.app, name="slack")
 policy.app.command("replay")(policy_replay.replay)

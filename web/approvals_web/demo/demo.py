@@ -104,7 +104,7 @@ class Demo:
         tools = [row for row in self._service.registry.tools(tx) if row.installation_id == at]
         for row in tools:
             if row.accepted_hash is None and row.offered_hash is not None:
-                self._service.registry.accept(tx, SERVER, row.name, row.offered_hash, ACTOR, at)
+                self._service.offers.accept(tx, SERVER, row.name, row.offered_hash, ACTOR, at)
         return bool(tools)
 
     def _greet(self, key: str) -> None:

@@ -31,7 +31,7 @@ from approvals.service.service import Service
 from approvals.service.storage.database import Database, Transaction
 from approvals.service.storage.sqlite import Sqlite
 from approvals.service.storage.tables import Installation, User
-from approvals_web.operator import controls, grants
+from approvals_web.operator import controls, grants, offers
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS
 from approvals_web.setting_values import address as origin
@@ -140,6 +140,7 @@ COMMANDS: dict[str, Command] = {
     "withdraw": withdraw,
     "address": address,
     **grants.COMMANDS,
+    **offers.COMMANDS,
     **controls.COMMANDS,
     **AGENT_COMMANDS,
 }

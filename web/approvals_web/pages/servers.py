@@ -75,7 +75,21 @@ async def accept(
     at: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Let a loosening definition stand: at the server's enforced installations, or `at` a cooperative one."""
-    await service.write(lambda tx: service.registry.accept(tx, server, name, tool_hash, admin.actor, at))
+    await service.write(lambda tx: service.offers.accept(tx, server, name, tool_hash, admin.actor, at))
+    return RedirectResponse("/servers", status_code=303)
+
+
+@router.post("/servers/{server}/tools/{name}/rejection")
+async def reject(
+    server: ServerName,
+    name: ToolName,
+    admin: Admin,
+    service: TheService,
+    tool_hash: Annotated[Hash, Form()],
+    at: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Say that a definition is not to stand there, and is not to be offered again."""
+    await service.write(lambda tx: service.offers.reject(tx, server, name, tool_hash, admin.actor, at))
     return RedirectResponse("/servers", status_code=303)
 
 

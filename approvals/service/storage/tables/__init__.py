@@ -13,6 +13,7 @@ from approvals.service.storage.tables.gates import (
     SessionTool,
     Tool,
     ToolDefinitionRow,
+    ToolRejection,
 )
 from approvals.service.storage.tables.identity import (
     AdminNotice,
@@ -81,6 +82,7 @@ __all__ = [
     "StandingGrant",
     "Tool",
     "ToolDefinitionRow",
+    "ToolRejection",
     "User",
     "WaitingCall",
     "WebSession",

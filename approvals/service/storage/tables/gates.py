@@ -81,6 +81,18 @@ class Tool(SQLModel, table=True):
     """What the offered definition loosens, one line each."""
 
 
+class ToolRejection(SQLModel, table=True):
+    """A definition that a person said is not to stand at a place: it is not offered there again."""
+
+    __tablename__: ClassVar[str] = "tool_rejection"
+    server: str = Field(primary_key=True, foreign_key="server.name")
+    installation_id: str = Field(primary_key=True, default="")
+    name: str = Field(primary_key=True)
+    tool_hash: str = Field(primary_key=True)
+    rejected_at: int = instant()
+    rejected_by: str
+
+
 class Rollout(SQLModel, table=True):
     """How far a gate is rolled out: for a server (no tool) or one tool, for everybody or for named agents.
 

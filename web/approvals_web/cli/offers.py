@@ -1,0 +1,27 @@
+"""`approvals server offers` and `server reject`: definitions that wait for a person."""
+
+from typing import Annotated
+
+import typer
+
+from approvals_web.cli import asking
+from approvals_web.cli.asking import text
+
+
+def server_offers(as_json: asking.AsJson = False, database_url: asking.DatabaseUrl = None) -> None:
+    """Changed tool definitions that wait for an admin. Accept them on the page of servers, which shows what differs."""
+    asking.show(asking.ask(database_url, "server offers"), as_json=as_json)
+
+
+def server_reject(
+    name: str,
+    tool: str,
+    tool_hash: Annotated[str, typer.Argument(help="Of the definition, as server offers lists it.")],
+    label: Annotated[
+        str | None, typer.Option(parser=text, help="Of a cooperative installation; else what enforced ones offer.")
+    ] = None,
+    database_url: asking.DatabaseUrl = None,
+) -> None:
+    """Let a changed definition not stand: the stricter reading goes on, and it is not offered there again."""
+    asking.ask(database_url, "server reject", name=name, tool=tool, tool_hash=tool_hash, label=label)
+    print(f"{name}.{tool}: that definition is rejected. It is offered again only if it is changed.")
