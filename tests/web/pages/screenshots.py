@@ -9,8 +9,8 @@ from support.fake_slack import fake_slack
 DOCS = Path(__file__).parents[3] / "docs"
 REASON = "The carrier confirms that the parcel is lost."
 VIEWS = {
-    "queue": ("/", 1100, 760, "light"),
-    "card": ("/requests/{one}", 1100, 1250, "light"),
+    "queue": ("/", 1280, 800, "dark"),
+    "card": ("/requests/{one}", 1280, 800, "light"),
     "phone": ("/requests/{one}", 390, 844, "dark"),
 }
 
@@ -39,7 +39,8 @@ async def test_pages(served, visitors, browser):
         await context.add_cookies([cookie])
         page = await context.new_page()
         await page.goto(address.format(one=one))
-        await page.wait_for_function("() => window.htmx !== undefined")
+        await page.wait_for_selector("#card[data-request]")
+        await page.evaluate("document.fonts.ready")
         await page.screenshot(path=DOCS / f"{name}.png")
         await context.close()
 

@@ -42,7 +42,7 @@ async def test_an_admin_freezes_and_every_page_says_so_until_it_is_lifted(served
     assert "0 of 1 servers have confirmed" in (await ann.http.get("/freeze")).text
     await ann.http.post("/freeze/lift", data={"scope": "all", "confirm": "yes"})
     assert "All writes are frozen" not in (await ann.http.get("/")).text
-    assert "Lifted" in (await ann.http.get("/freeze")).text
+    assert "Earlier stops" in (await ann.http.get("/freeze")).text
 
 
 async def test_p1_approving_while_frozen_is_refused_with_the_reason(served, ann):
@@ -113,7 +113,7 @@ async def test_the_rollout_page_sets_counts_and_forgets(served, ann):
     await ann.http.post("/rollout/audience", data={"server": "shop", "entries": "group:pilots agent:scout"})
     page = (await ann.http.get("/rollout")).text
     assert "Everything is enforced." in page
-    assert "For: agent:scout group:pilots" in page
+    assert "Allowed agents: agent:scout group:pilots" in page
 
 
 async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):

@@ -30,8 +30,8 @@ async def test_p8_an_installation_hides_no_other_ones_tools_and_offers(served, a
     assert "shop.zz_mine changed at quiet" in page
     assert "shop.refund_order" in page
     assert page.count("changed at noisy") == servers.OFFERS
-    assert f"{120 - servers.OFFERS} more definitions wait for shop at noisy (cooperative)" in page
-    assert f"{120 - servers.TOOLS} more tools of shop at noisy (cooperative)" in page
+    assert f"{120 - servers.OFFERS} more definitions wait for shop at noisy (bypassable)" in page
+    assert f"{120 - servers.TOOLS} more tools of shop at noisy (bypassable)" in page
 
 
 @pytest.mark.parametrize("offered", [True, False])

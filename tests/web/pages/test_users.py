@@ -489,18 +489,20 @@ async def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(ser
 async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
     scenario = served.scenario
     scenario.add_user("rex", "reviewer")
-    assert "new since your last visit" in (await ann.http.get("/")).text
+    assert "since your last visit" in (await ann.http.get("/")).text
     page = (await ann.http.get("/notices")).text
     assert "A new account: rex. Roles: reviewer" in page
     up_to = re.search(r'name="up_to" value="(\d+)"', page).group(1)
     assert (await ann.http.post("/notices/seen", data={"up_to": up_to})).status_code == 303
-    assert "new since your last visit" not in (await ann.http.get("/")).text
+    assert "since your last visit" not in (await ann.http.get("/")).text
     bob, rex = await visitors.signed_in("bob"), await visitors.signed_in("rex")
-    assert "new since your last visit" in (await bob.http.get("/")).text
-    assert "new since your last visit" not in (await rex.http.get("/")).text
+    assert "since your last visit" in (await bob.http.get("/")).text
+    assert "since your last visit" not in (await rex.http.get("/")).text
     await ann.http.post("/notices/seen", data={"up_to": str(2**62)})
     scenario.add_user("zoe", "viewer")
-    assert "1 new since your last visit" in (await ann.http.get("/")).text, "seen is never ahead of what there is"
+    assert "1 security change since your last visit" in (await ann.http.get("/")).text, (
+        "seen is never ahead of what there is"
+    )
 
 
 def test_notices_say_what_happened_and_no_secret(scenario):
