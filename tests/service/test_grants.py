@@ -311,7 +311,7 @@ def test_p1_a_grant_is_only_as_good_as_those_who_gave_it(scenario):
 def test_p1_a_granter_who_lost_the_role_counts_no_more(scenario):
     granted(scenario)
     row = call(scenario, 1)
-    scenario.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'ann'")
+    scenario.set_roles("ann", "admin")
     assert "may no longer" in scenario.claim(row.id).detail
 
 

@@ -186,6 +186,14 @@ class Scenario:
         """As if the rule had asked for more people."""
         self.run("UPDATE request SET quorum = :quorum WHERE id = :id", quorum=quorum, id=request_id)
 
+    def rate(self, request_id: str, risk: str) -> None:
+        """As if the rule had said so of it."""
+        self.run("UPDATE request SET risk = :risk WHERE id = :id", risk=risk, id=request_id)
+
+    def set_roles(self, name: str, roles: str) -> None:
+        user = self.read(lambda reader: require_user(reader, name))
+        self.write(lambda tx: self.service.roster.set_roles(tx, user, roles, "test"))
+
     def claim(self, request_id: str, claim_id: str = "claim-0001", **changes: Any) -> Exception | None:
         """What the service answers: None when the claim holds."""
         row = self.row(request_id)

@@ -103,7 +103,7 @@ async def test_p2_the_card_of_a_call_that_was_stale_says_what_is_different_now(s
 
 async def test_p6_what_is_critical_is_approved_by_typing_the_object_of_its_preview(served, ann):
     request_id = file(served, REFUND.model_copy(update={"object": "Mia Okafor"}))
-    served.scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    served.scenario.rate(request_id, "critical")
     served.scenario.tampered_with = True
     assert "Mia Okafor" in plain(await card(ann, request_id))
     wrong = await ann.decide(request_id, typed="1042")

@@ -118,9 +118,9 @@ async def test_p1_a_token_says_no_more_than_its_person_may(served, scenario, rul
     filed = scenario.file()
     refused = await by_token(served, token("ann"), filed.request_id)
     assert (refused.status_code, refused.json()["detail"]) == (403, "Only bob can decide this.")
-    scenario.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'bob'")
+    scenario.set_roles("bob", "viewer")
     assert (await by_token(served, token("bob"), filed.request_id)).status_code == 403
-    scenario.run("UPDATE user_account SET roles = 'reviewer' WHERE subject = 'bob'")
+    scenario.set_roles("bob", "reviewer")
     stale = await by_token(served, token("bob"), filed.request_id, content_version=2)
     assert stale.status_code == 409
     assert (await by_token(served, token("bob"), filed.request_id)).status_code == 200
@@ -167,7 +167,7 @@ async def test_the_card_says_who_decides_and_how_far_it_is(served, scenario, rul
     assert page.count("<span>Ann</span>") == (await text_of(bob, filed)).count("<span>Ann</span>") == 1
     assert (await text_of(bob, filed)).count('name="verdict"') == 2
     rules.groups = {}
-    scenario.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'ann'")
+    scenario.set_roles("ann", "viewer")
     assert "no longer counts" in await text_of(bob, filed)
     assert "0 of 2 approvals" in await text_of(bob, filed)
 

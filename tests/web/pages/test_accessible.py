@@ -38,7 +38,7 @@ async def furnish(scenario):
             scenario.decide(one, verdict, comment="no")
         cards.append(f"/requests/{one}")
     scenario.run("UPDATE request SET agent_session = 'run' WHERE state = 'pending'")
-    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=cards[4].rpartition("/")[2])
+    scenario.rate(cards[4].rpartition("/")[2], "critical")
     one = cards[2].rpartition("/")[2]
     assert not isinstance(scenario.claim(one), Conflict)
     scenario.report(one)

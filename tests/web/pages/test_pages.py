@@ -284,7 +284,7 @@ async def test_p1_whoever_is_no_reviewer_does_not_decide_and_no_admin_does_not_a
     filed = served.scenario.file()
     vera = await visitors.signed_in("vera")
     form = await vera.form(filed.request_id) | {"verdict": "approve"}
-    served.scenario.run("UPDATE user_account SET roles = 'viewer' WHERE subject = 'vera'")
+    served.scenario.set_roles("vera", "viewer")
     assert (await vera.http.post(f"/requests/{filed.request_id}/decisions", data=form)).status_code == 403
     assert (await vera.http.post(f"/requests/{filed.request_id}/withdrawal", data={})).status_code == 403
     accept = {"tool_hash": served.scenario.row(filed.request_id).tool_hash}

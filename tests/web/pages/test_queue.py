@@ -28,14 +28,14 @@ async def test_the_highest_risk_and_the_nearest_expiry_come_first(served, ann):
     scenario = served.scenario
     late, early, critical = (filed(scenario, n) for n in (1, 2, 3))
     scenario.run("UPDATE request SET expires_at = expires_at - 10000000 WHERE id = :id", id=early)
-    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=critical)
+    scenario.rate(critical, "critical")
     assert queue_of((await ann.http.get("/")).text) == [critical, early, late]
 
 
 async def test_filters_stand_in_the_address_and_in_the_refresh(served, ann, visitors):
     scenario = served.scenario
     low, high = filed(scenario, 1), filed(scenario, 2)
-    scenario.run("UPDATE request SET risk = 'low' WHERE id = :id", id=low)
+    scenario.rate(low, "low")
     page = (await ann.http.get("/", params={"risk": "low"})).text
     assert queue_of(page) == [low] and 'hx-get="/?risk=low"' in page
     assert queue_of((await ann.http.get("/", params={"server": "other"})).text) == []
@@ -60,7 +60,7 @@ async def test_what_one_run_asks_stands_together(served, ann):
 async def test_the_first_steps_go_when_they_are_done(served, ann, visitors):
     scenario = served.scenario
     assert "First steps" not in (await ann.http.get("/")).text
-    scenario.run("UPDATE user_account SET roles = 'admin' WHERE subject = 'bob'")
+    scenario.set_roles("bob", "admin")
     page = (await ann.http.get("/")).text
     assert (
         re.search(r"to do:</span> <a[^>]*>Invite a second reviewer", page)

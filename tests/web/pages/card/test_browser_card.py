@@ -82,7 +82,7 @@ async def file(served, **changes):
 
 
 async def make_critical(served, request_id):
-    served.scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    served.scenario.rate(request_id, "critical")
 
 
 def hostile_filing(scenario, part):

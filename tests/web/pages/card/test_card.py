@@ -30,7 +30,7 @@ async def test_p2_the_card_says_whether_an_approval_counts_for_the_servers_prese
 
 def make_critical(scenario, request_id):
     """As if the rule had said so."""
-    scenario.run("UPDATE request SET risk = 'critical' WHERE id = :id", id=request_id)
+    scenario.rate(request_id, "critical")
 
 
 async def test_the_card_draws_what_will_run_and_has_it_raw(served, ann):
