@@ -117,7 +117,7 @@ def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None
     last = tx.one(_LAST_LINK)
     first, mac = (last.seq, last.mac) if last else (0, "")
     seq, after = first, _linked_up_to(tx, back)
-    while seq == first and (events := tx.all(_UNLINKED_AFTER, after=after)):
+    while seq == first and (events := _unlinked_after(tx, after)):
         for event in events:
             if (fault := _refusal(key, event)) is not None:
                 _say(event, fault, refused if refused is not None else set())
@@ -169,6 +169,12 @@ def _linked_up_to(reader: Reader, back: int) -> int:
     after a higher one; LATE is far more than are ever under way together."""
     last = reader.one(_LAST_EVENT)
     return max(0, (last.id or 0) - back) if last else 0
+
+
+def _unlinked_after(reader: Reader, after: int) -> list[Row]:
+    """One row that somebody spoiled keeps no other one from its place."""
+    with reader.as_stored():
+        return reader.all(_UNLINKED_AFTER, after=after)
 
 
 def _linked(reader: Reader) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete
 
 from approvals.protocol.canonical import canonical
 from approvals.service.audit import notices, seals
+from approvals.service.audit.actor import Actor
 from approvals.service.audit.kinds import Kind
 from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Transaction
@@ -41,6 +42,8 @@ class AuditLog:
     ) -> None:
         """Record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`. Payloads
         hold facts, never secrets."""
+        if isinstance(actor, Actor) and actor.by_session:
+            payload["by_session"] = actor.by_session
         rows = [row for one in touched for row in (one.touched() if isinstance(one, Watch) else (one,))]
         if rows:
             payload[ROWS] = dict(seals.told(row, self._key) for row in rows)
@@ -50,7 +53,7 @@ class AuditLog:
         event = {
             "at": tx.now,
             "kind": str(kind),
-            "actor": actor,
+            "actor": str(actor),
             "subject": subject,
             "payload_hash": name,
             "key_id": self._key_id,

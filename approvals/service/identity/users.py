@@ -15,6 +15,7 @@ from approvals.errors import (
     Unauthenticated,
 )
 from approvals.instant import SECOND
+from approvals.service.audit.actor import Actor
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, handles
 from approvals.service.keyring import Keyring
@@ -97,8 +98,8 @@ class Person:
     """When they last proved who they are, where that is known: it opens what needs fresh authentication."""
 
     @property
-    def actor(self) -> str:
-        return f"user:{self.id}"
+    def actor(self) -> Actor:
+        return Actor(f"user:{self.id}", by_session=self.session_id)
 
 
 class People:

@@ -8,6 +8,7 @@ run such transactions one after the other; everything else rests on constraints.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
@@ -38,6 +39,10 @@ class Reader(ABC):
     @abstractmethod
     def one(self, statement: Statement[R], **parameters: Any) -> R | None:
         """The first row, or None."""
+
+    def as_stored(self) -> AbstractContextManager[None]:
+        """Meanwhile text that is none of ours is read, too, where a database lets somebody put it in."""
+        return nullcontext()
 
 
 class Log(Protocol):

@@ -50,6 +50,14 @@ class SqliteReader(Reader):
         values = cursor.fetchone()
         return None if values is None else cast(R, Row(zip(compiled.names(cursor.description), values, strict=True)))
 
+    @contextlib.contextmanager
+    def as_stored(self) -> Iterator[None]:
+        usual, self._connection.text_factory = self._connection.text_factory, AS_STORED
+        try:
+            yield
+        finally:
+            self._connection.text_factory = usual
+
 
 class SqliteTransaction(SqliteReader, Transaction):
     """A transaction of the one writer."""

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
 from approvals.service.audit.log import erase_payload
+from approvals.service.identity.users import person_of, require_user
 from approvals.service.storage.statements import Statement
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
@@ -164,3 +165,31 @@ def test_p8_a_gate_that_died_is_itself_a_record(scenario):
 def test_a_head_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match=r"head|invalid literal"):
         chain.Head.parse(text)
+
+
+def test_p8_text_that_is_none_in_one_event_stops_no_other_one_and_is_reported(log):
+    if log.service.database.shared:
+        pytest.skip("PostgreSQL takes no text that is none")
+    log.file(log.filing({"order_id": 98, "amount_cents": 1}))
+    spoiled = log.rows("SELECT max(id) FROM audit_event")[0][0]
+    later = log.file(log.filing({"order_id": 99, "amount_cents": 1}))
+    log.tamper(f"UPDATE audit_event SET actor = CAST(x'ff' AS TEXT) WHERE id = {spoiled}")
+    while log.write(lambda tx: chain.link(tx, log.service.keyring.audit)):
+        pass
+    linked = "SELECT count(*) FROM audit_link JOIN audit_event ON event_id = audit_event.id WHERE subject = :id"
+    assert log.rows(linked, id=later.request_id) == [(1,)]
+    assert log.rows("SELECT count(*) FROM audit_link WHERE event_id = :id", id=spoiled) == [(0,)]
+    found = log.service.database.as_of_now(lambda reader: chain.verify(reader, log.service.keyring.audit))
+    assert f"event {spoiled} was not written by this service" in str(found.finding)
+
+
+def test_p8_what_a_person_does_names_the_session_by_which_they_did_it_and_not_what_opens_it(scenario):
+    user = scenario.read(lambda reader: require_user(reader, "ann"))
+    opens = scenario.write(lambda tx: scenario.service.people.sign_in(tx, user, "password", "", ""))
+    ann = scenario.read(lambda reader: person_of(reader, scenario.service.keyring, opens, ""))
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, ann.actor, "all", "", "refuse", ""))
+    ((actor, body),) = scenario.rows(
+        "SELECT actor, body FROM audit_event JOIN audit_payload USING (payload_hash) WHERE kind = 'freeze.made'"
+    )
+    assert (actor, json.loads(body)["by_session"]) == (f"user:{user.id}", ann.session_id)
+    assert opens.partition(".")[2] not in body and ann.session_id != opens
