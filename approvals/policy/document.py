@@ -123,6 +123,9 @@ class GrantsPart(Part):
     max_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
 
 
+Mention = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s<>@]+(@[^\s<>@]+)?$")]
+
+
 class NotifyPart(Part):
     """Where a request is announced beside the web queue."""
 
@@ -130,6 +133,8 @@ class NotifyPart(Part):
     """A channel of its own, by name or by Slack's id."""
     direct: bool = False
     """Whether those who may approve are written to, one by one."""
+    mention: Annotated[list[Mention], Field(max_length=20)] = []
+    """Whom its message in the channel calls: people by their handle, and Slack's user groups by their id (`S…`)."""
 
 
 class RequirePart(Part):

@@ -78,6 +78,8 @@ class Notify:
     """A channel of its own; else the usual one."""
     direct: bool = False
     """Whether those who may approve are written to, one by one."""
+    mention: tuple[str, ...] = ()
+    """Whom the message in the channel calls: people by their handle, user groups by Slack's id."""
 
     def dump(self) -> str:
         """The JSON that is kept with a request."""

@@ -45,7 +45,7 @@ class TermsCompiler:
             replay_window=_or(said("replay_window"), usual.replay_window),
             reminders=self._reminders(part, node, said("reminders") or [], said("escalate"), ttl),
             grants=limits,
-            notify=Notify(**notify.model_dump()) if notify else Notify(),
+            notify=Notify(notify.slack, notify.direct, _once(notify.mention)) if notify else Notify(),
             needs_preview=said("require") is not None,
         )
 

@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
+from fastapi import FastAPI
+
 from approvals.instant import SECOND
+from approvals.service.audit.seals import Touched
 from approvals.service.identity.users import require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.service import Service
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.workspace import Installed, Workspace
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction, database_at
 from approvals.service.storage.tables import SlackLink
 from approvals_web.app import create_app
@@ -38,15 +40,7 @@ class SlackScenario:
         self.app = app
 
     def link(self, slack_user: str, name: str) -> None:
-        """As if a code had been typed and confirmed."""
-        user = self.scenario.read(lambda reader: require_user(reader, name))
-        facts = {"team_id": self.state.team_id, "slack_user_id": slack_user, "slack_name": name, "by": "code"}
-
-        def linked(tx: Transaction) -> None:
-            made = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
-            tx.record("slack.linked", f"user:{user.id}", f"user:{user.id}", made)
-
-        self.scenario.write(linked)
+        link(self.scenario, self.state.team_id, slack_user, name)
 
     async def announced(self, request_id: str, channel: str = CHANNEL) -> Said:
         """The message of a request, once it is there."""
@@ -59,6 +53,10 @@ class SlackScenario:
     async def file(self, *given: Any) -> Said:
         """The message of a new request."""
         return await self.announced(self.scenario.file(*given).request_id)
+
+    async def file_to(self, channel: str) -> Said:
+        """The message of a new request in a channel of its rule."""
+        return await self.announced(self.scenario.file().request_id, channel)
 
     async def approve(self, said: Said, user: str = "UANN") -> Acknowledged:
         return await self.demo.press(user, said, APPROVE)
@@ -117,23 +115,39 @@ async def fake_slack(scenario: Any, **options: Any) -> AsyncIterator[SlackScenar
             }
             | options
         )
-        given = {"policy": policy} if policy else {}
-        keyring, unlimited = Keyring(SECRET), Allowance(None, None)
-        service = Service(
-            database_at(scenario.url, scenario.clock),
-            keyring,
-            scenario.service.public_url,
-            allowance=unlimited,
-            **given,
-        )
-        scenario.service.database.stop()
-        scenario.service = service
-        workspace = Workspace(service, installed)
-        app = create_app(service, slack=workspace)
-        async with serving(service, app=app) as url:
+        async with served_in(scenario, installed, policy) as (url, workspace, app):
             demo.state.request_url = f"{url}/slack/actions"
             made = SlackScenario(scenario, demo, url, workspace, app)
             for name in ("ann", "bob"):
                 if not scenario.rows("SELECT 1 FROM slack_link WHERE slack_name = :name", name=name):
                     made.link(f"U{name.upper()}", name)
             yield made
+
+
+@contextlib.asynccontextmanager
+async def served_in(
+    scenario: Any, installed: Installed, policy: Any = None
+) -> AsyncIterator[tuple[str, Workspace, FastAPI]]:
+    """The scenario's service behind HTTP, installed in a workspace; it takes the place of the scenario's own."""
+    given = {"policy": policy} if policy else {}
+    keyring, unlimited = Keyring(SECRET), Allowance(None, None)
+    database, public_url = database_at(scenario.url, scenario.clock), scenario.service.public_url
+    service = Service(database, keyring, public_url, allowance=unlimited, **given)
+    scenario.service.database.stop()
+    scenario.service = service
+    workspace = Workspace(service, installed)
+    app = create_app(service, slack=workspace)
+    async with serving(service, app=app) as url:
+        yield url, workspace, app
+
+
+def link(scenario: Any, team_id: str, slack_user: str, name: str) -> None:
+    """As if a code had been typed and confirmed."""
+    user = scenario.read(lambda reader: require_user(reader, name))
+    facts = {"team_id": team_id, "slack_user_id": slack_user, "slack_name": name, "by": "code"}
+
+    def linked(tx: Transaction) -> None:
+        made = Touched(SlackLink, None, tx.insert(SlackLink, user_id=user.id, linked_at=tx.now, **facts))
+        tx.record("slack.linked", f"user:{user.id}", f"user:{user.id}", made)
+
+    scenario.write(linked)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from approvals.instant import SECOND
 from approvals.policy.model import DefaultPolicy, Notify
+from approvals.policy.reviewers import Reviewers
 from approvals.service.notifications.notifier import REPLY
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
@@ -396,6 +398,141 @@ async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(scena
         await slack.approve(direct, "UBOB")
         for channel in ("C2", "DUANN", "DUBOB"):
             await slack.shows(slack.state.messages(channel)[0], "by Bob in Slack")
+
+
+class Called(DefaultPolicy):
+    """Two people, and a user group and Bob are called."""
+
+    def judge(self, call):
+        judged = super().judge(call)
+        return replace(judged, reviewers=Reviewers(quorum=2), notify=Notify(mention=("S0123ABCD", "bob", "nobody")))
+
+
+async def test_a_rule_calls_people_and_groups_and_whoever_has_approved_no_more(scenario):
+    scenario.run("UPDATE user_account SET handle = subject")
+    async with fake_slack(scenario, policy=Called()) as slack:
+        said = await slack.file()
+        assert "For <@UBOB> <!subteam^S0123ABCD>" in words(said) or "For <!subteam^S0123ABCD> <@UBOB>" in words(said)
+        await slack.approve(said, "UBOB")
+        await slack.shows(said, "1 of 2: Bob has approved")
+        await slack.drained()
+        assert "<@UBOB>" not in words(said)
+        (needed,) = slack.state.thread(said.ts)
+        assert "One more approval is needed" in words(needed) and needed.broadcast
+        assert "<!subteam^S0123ABCD>" in words(needed) and "<@UBOB>" not in words(needed)
+
+
+async def test_whoever_has_approved_is_not_reminded_and_the_others_hear_it_where_they_look(scenario):
+    scenario.add_user("eve", roles="reviewer")
+    async with fake_slack(scenario, policy=Told()) as slack:
+        slack.link("UEVE", "eve")
+        filed = scenario.file()
+        scenario.need(filed.request_id, quorum=2)
+        copies = {channel: await slack.announced(filed.request_id, channel) for channel in ("C2", "DUANN", "DUBOB")}
+        await slack.drained()
+        scenario.decide(filed.request_id, who="bob")
+        await slack.drained()
+        told = {channel: [one.broadcast for one in slack.state.thread(said.ts)] for channel, said in copies.items()}
+        assert told == {"C2": [True], "DUANN": [True], "DUBOB": []}
+
+
+async def test_only_the_last_reminder_leaves_the_thread(scenario):
+    async with fake_slack(scenario) as slack:
+        said = await slack.file()
+        await slack.drained()
+        for at in (scenario.clock.now() + 1, None):
+            scenario.run("UPDATE request SET remind_at = :at", at=at)
+            await scenario.service.write(lambda tx: tx.tell(REPLY, request_of(said)))
+            await slack.drained()
+        assert [one.broadcast for one in slack.state.thread(said.ts)] == [False, True]
+
+
+async def test_a_reminder_reaches_what_was_announced_with_many_others(slack, scenario):
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": n})).request_id for n in range(12)]
+    await slack.state.until(lambda: any("came at once" in said.text for said in slack.state.messages(CHANNEL)), 15)
+    await slack.drained()
+    (digest,) = [one for one in slack.state.messages(CHANNEL) if "came at once" in one.text]
+    together = next(request_id for request_id in ids if request_id in words(digest))
+    await scenario.service.write(lambda tx: tx.tell(REPLY, together))
+    await slack.drained()
+    (reminder,) = slack.state.thread(digest.ts)
+    assert "Still waiting" in words(reminder) and together in words(reminder)
+
+
+async def test_a_direct_message_that_cannot_be_opened_keeps_no_other_from_being_true(scenario):
+    async with fake_slack(scenario, policy=Told()) as slack:
+        slack.state.fail("conversations.open", "user_disabled", times=100, at="UBOB")
+        filed = scenario.file()
+        copies = [await slack.announced(filed.request_id, channel) for channel in ("C2", "DUANN")]
+        scenario.decide(filed.request_id, "deny", comment="no")
+        for said in copies:
+            await slack.shows(said, "Denied")
+        await slack.drained()
+        ((target, error),) = scenario.rows("SELECT target, error FROM delivery WHERE dead_at IS NOT NULL")
+        assert target == "@UBOB" and "user_disabled" in error
+
+
+async def test_51_copies_are_true_within_two_minutes_under_slacks_limit_of_50_updates(scenario):
+    async with fake_slack(scenario, policy=Told()) as slack:
+        for n in range(48):
+            scenario.add_user(f"rev{n}", roles="reviewer")
+            slack.state.add_user(f"U{n}", f"rev{n}")
+            slack.link(f"U{n}", f"rev{n}")
+        said = await slack.file_to("C2")
+        await slack.drained()
+        copies = [one for one in slack.state.said if not one.thread_ts]
+        assert len(copies) == 51
+        slack.state.updates_a_minute = 50
+        decided = scenario.clock.now()
+        scenario.decide(request_of(said), "deny", comment="no")
+        while scenario.rows("SELECT 1 FROM delivery WHERE done_at IS NULL AND dead_at IS NULL"):
+            if not await scenario.service.sender.send_due():
+                scenario.clock.forward(1)
+        assert all("Denied" in words(one) and one.button(APPROVE) is None for one in copies)
+        assert scenario.clock.now() - decided <= 120 * SECOND
+        assert [one.edits for one in copies] == [1] * 51
+
+
+async def test_deny_opens_no_dialog_for_what_is_decided_or_not_theirs(slack, scenario):
+    said = await slack.file()
+    decided = slack.payload(said, action=DENY)
+    scenario.decide(request_of(said), who="bob")
+    await slack.send(decided)
+    await slack.told("UANN", "already approved by Bob")
+    scenario.add_user("vic", roles="viewer")
+    slack.link("UEVE", "vic")
+    other = await slack.file(scenario.filing({"order_id": 8, "amount_cents": 8}))
+    await slack.demo.press("UEVE", other, DENY)
+    await slack.told("UEVE", "Who may")
+    assert slack.state.dialogs == {}
+
+
+async def test_a_second_press_says_what_counts_and_who_is_missing(slack, scenario):
+    filed = scenario.file()
+    scenario.need(filed.request_id, quorum=2)
+    said = await slack.announced(filed.request_id)
+    for _ in range(2):
+        await slack.approve(said)
+    await slack.told("UANN", "You have approved this already. It takes 2 people: somebody else has to approve.")
+
+
+async def test_a_copy_that_nobody_wrote_down_is_brought_up_to_date_once_it_is_pressed(slack, scenario):
+    """Slack took a post and its answer was lost: there is one more copy than anybody knows."""
+    slack.state.fail("chat.postMessage", "lost")
+    filed = scenario.file()
+    orphan = await slack.announced(filed.request_id)
+    scenario.decide(filed.request_id, "deny", comment="no", who="bob")
+    await slack.approve(orphan)
+    await slack.told("UANN", "already denied by Bob")
+    await slack.shows(orphan, "Denied")
+    assert orphan.button(APPROVE) is None
+
+
+async def test_the_list_says_how_many_more_wait(slack, scenario):
+    for n in range(12):
+        scenario.file(scenario.filing({"order_id": n, "amount_cents": n}))
+    listed = (await slack.demo.command("UANN", "list")).body["text"]
+    assert listed.count("•") == 10 and "and 2 more" in listed and "High risk" in listed and "scout" in listed
 
 
 async def test_a_channel_that_is_gone_falls_back_and_says_so(scenario):

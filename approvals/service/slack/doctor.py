@@ -1,8 +1,8 @@
 """Tries everything that the service needs of Slack, and says what to mend."""
 
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from approvals.service.slack.workspace import Installed
 
 SKEW = 240.0
 """Seconds: at five minutes Slack's signatures count as too old."""
+SLACKBOT = "USLACKBOT"
 _MEND = {
     "invalid_auth": "Copy the bot token (xoxb-…) anew from “OAuth & Permissions”.",
     "not_authed": "Set APPROVALS_SLACK_BOT_TOKEN.",
@@ -38,32 +39,56 @@ class Finding:
     mend: str = ""
 
 
-async def examine(installed: Installed) -> AsyncIterator[Finding]:
-    """Check by check; nothing more after one that all others rest on."""
+async def examine(installed: Installed, channels: Iterable[str] = ()) -> AsyncIterator[Finding]:
+    """Check by check; nothing more after one that all others rest on. `channels`: those that rules name."""
     async with session() as http:
-        async for finding in _examined(installed, http):
+        async for finding in _examined(installed, http, channels):
             yield finding
 
 
-async def _examined(installed: Installed, http: ClientSession) -> AsyncIterator[Finding]:
+async def _examined(installed: Installed, http: ClientSession, channels: Iterable[str]) -> AsyncIterator[Finding]:
     client = AsyncWebClient(installed.bot_token, base_url=installed.api_url, retry_handlers=[], session=http)
     whose = await _try("token", client, "auth.test")
     yield whose[0]
     if not whose[0].ok:
         return
     headers = {name.lower(): value for name, value in whose[1].headers.items()}
-    yield _scopes(headers.get("x-oauth-scopes", ""), by_email=installed.by_email)
+    yield _scopes(headers.get("x-oauth-scopes"), by_email=installed.by_email)
     yield _clock(headers.get("date", ""))
     yield (await _try("people", client, "users.info", user=whose[1]["user_id"]))[0]
-    posted = await _try(
-        "post", client, "chat.postMessage", channel=installed.channel, text="approvals slack doctor: a test"
-    )
-    yield posted[0]
-    if posted[0].ok:
-        place = {"channel": posted[1]["channel"], "ts": posted[1]["ts"]}
+    yield await _direct(client, str(whose[1]["user_id"]))
+    posted, answer = await _posted(client, installed.channel, "post")
+    yield posted
+    if posted.ok:
+        place = {"channel": answer["channel"], "ts": answer["ts"]}
         yield (await _try("update", client, "chat.update", text="approvals slack doctor: updated", **place))[0]
         yield (await _try("delete", client, "chat.delete", **place))[0]
+    for channel in channels:
+        found, answer = await _posted(client, channel, f"post in {channel}")
+        yield found
+        if found.ok:
+            await _try("delete", client, "chat.delete", channel=answer["channel"], ts=answer["ts"])
     yield await _hearing(installed, http)
+
+
+async def _posted(client: AsyncWebClient, channel: str, what: str) -> tuple[Finding, Any]:
+    words = "approvals slack doctor: a test"
+    found, answer = await _try(what, client, "chat.postMessage", channel=channel, text=words)
+    mend = found.mend.replace("APPROVALS_SLACK_CHANNEL", "the rule's `notify`") if what != "post" else found.mend
+    return replace(found, mend=mend), answer
+
+
+async def _direct(client: AsyncWebClient, own: str) -> Finding:
+    """Whether people can be written to: a conversation with one of them is opened, and nothing is said in it."""
+    known, answer = await _try("direct", client, "users.list", limit=100)
+    if not known.ok:
+        return known
+    members = (one for one in answer["members"] if not (one.get("is_bot") or one.get("deleted")))
+    found = next((one for one in members if one["id"] not in {own, SLACKBOT}), None)
+    if found is None:
+        return Finding("direct", ok=True, said="there is nobody to write to")
+    opened, _ = await _try("direct", client, "conversations.open", users=found["id"])
+    return opened
 
 
 async def _hearing(installed: Installed, http: ClientSession) -> Finding:
@@ -89,7 +114,9 @@ async def _try(what: str, client: AsyncWebClient, method: str, **arguments: Any)
     return Finding(what, ok=True, said=str(answer.get("team", ""))), answer
 
 
-def _scopes(granted: str, *, by_email: bool) -> Finding:
+def _scopes(granted: str | None, *, by_email: bool) -> Finding:
+    if granted is None:
+        return Finding("scopes", ok=True, said="Slack did not say which this token has; the other checks tell")
     wanted = {*SCOPES, *([BY_EMAIL] if by_email else [])}
     missing = sorted(wanted - {scope.strip() for scope in granted.split(",")})
     return Finding(

@@ -10,8 +10,9 @@ from approvals.service.text import visible
 
 ELLIPSIS = "…"
 _ANGLE = re.compile(r"<(?=[!@#hm])")
-_MARKS = str.maketrans({mark: f"{mark}\u200b" for mark in "*_~`:"})
-"""Behind each, so that it formats nothing and makes no picture of `:tick:`."""
+_MARKS = str.maketrans({mark: f"{mark}\u200b" for mark in "*_~`"})
+_PICTURE = re.compile(r":(?=[\w+'-]+:)")
+"""Where `:tick:` begins."""
 _TAKEN_OUT = re.compile(r"(?<=[ \t])[ \t]+|^[ \t]+|[ \t]+$|\t+", re.MULTILINE)
 _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\u2028\u2029])[ \t]*")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -32,7 +33,7 @@ def inline(text: str, most: int) -> str:
     """For mrkdwn, within a line of our own: escaped, and no mark of it begins or ends a format. With its escapes it is
     never longer than twice as much."""
     shown = cut(_standing(one_line(text)), most)
-    while len(safe := shown.translate(_ESCAPES).translate(_MARKS)) > 2 * most:
+    while len(safe := _PICTURE.sub(":\u200b", shown).translate(_ESCAPES).translate(_MARKS)) > 2 * most:
         shown = cut(shown, len(shown) - max(1, (len(safe) - 2 * most) // 6))
     return safe or "—"
 

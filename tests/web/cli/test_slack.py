@@ -13,7 +13,8 @@ from approvals_web.demo.slack.server import DemoSlack
 @pytest.fixture
 async def demo():
     made = DemoSlack()
-    made.state.add_user("U0BOT", "approvals")
+    made.state.add_user("U0BOT", "approvals", is_bot=True)
+    made.state.add_user("UANN", "ann")
     made.state.add_channel("C1", "approvals")
     async with made.running():
         yield made
@@ -31,7 +32,7 @@ async def findings(installed):
 
 async def test_a_healthy_workspace_passes_every_check_and_nothing_is_left_in_the_channel(demo):
     found = await findings(installed(demo))
-    assert list(found) == ["token", "scopes", "clock", "people", "post", "update", "delete", "socket"]
+    assert list(found) == ["token", "scopes", "clock", "people", "direct", "post", "update", "delete", "socket"]
     assert all(finding.ok for finding in found.values())
     assert demo.state.messages("C1") == []
 
@@ -56,6 +57,15 @@ async def test_a_channel_without_the_app_a_missing_scope_and_a_wrong_clock_are_f
     assert "/invite" in (await findings(installed(demo)))["post"].mend
     demo.state.fail("users.info", "missing_scope")
     assert "manifest" in (await findings(installed(demo)))["people"].mend
+
+
+async def test_the_channels_of_rules_and_direct_messages_are_tried(demo):
+    demo.state.add_channel("C2", "money").archived = True
+    demo.state.fail("conversations.open", "missing_scope")
+    found = {finding.what: finding async for finding in examine(installed(demo), ("#money", "#approvals"))}
+    assert [what for what, finding in found.items() if not finding.ok] == ["direct", "post in #money"]
+    assert "the rule's `notify`" in found["post in #money"].mend and "manifest" in found["direct"].mend
+    assert demo.state.messages("C1") == []
 
 
 def test_the_manifest_names_the_address_or_the_socket_never_both():

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from approvals.errors import Invalid, Unavailable
 from approvals_web.cli.asking import settings, text
+
+if TYPE_CHECKING:
+    from approvals.service.slack.workspace import Installed
 
 app = typer.Typer(no_args_is_help=True, help="Approve in Slack.")
 
@@ -31,20 +35,31 @@ def manifest(
 
 @app.command()
 def doctor() -> None:
-    """Check the token, its scopes, the channel, posting, updating, deleting, the clock; say what to mend."""
+    """Check the token, its scopes, direct messages, the channel and those of rules, the clock; say what to mend."""
     installed = settings(None).slack()
     if installed is None:
         raise Invalid("Slack is not set up.", hint="Set APPROVALS_SLACK_BOT_TOKEN; docs/slack-setup.md has all of it.")
-    failed = asyncio.run(_examine(installed))
+    failed = asyncio.run(_examine(installed, _channels(settings(None).policy)))
     if failed:
         raise Unavailable(f"{failed} of these checks failed.")
 
 
-async def _examine(installed) -> int:  # type: ignore[no-untyped-def]
+def _channels(policy: str) -> list[str]:
+    """Those that the rules of a policy file name; none where it cannot be read, which `policy lint` tells."""
+    from approvals.policy.loader import PolicyRefused, read
+
+    try:
+        rules = read(Path(policy).read_text(encoding="utf-8"), ()).rules if policy else ()
+    except (OSError, UnicodeDecodeError, PolicyRefused):
+        return []
+    return list(dict.fromkeys(filter(None, (rule.terms.notify.slack for rule in rules))))
+
+
+async def _examine(installed: "Installed", channels: list[str]) -> int:
     from approvals.service.slack.doctor import examine
 
     failed = 0
-    async for finding in examine(installed):
+    async for finding in examine(installed, channels):
         print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.what}{f': {finding.said}' if finding.said else ''}")
         if not finding.ok:
             failed += 1

@@ -50,10 +50,13 @@ def _post(state: State, given: Given) -> Given:
     if thread and state.find(channel.id, thread) is None:
         raise ValueError("thread_not_found")
     said = state.say(channel.id, given.get("text", ""), given.get("blocks") or [], thread)
+    said.broadcast = given.get("reply_broadcast") == "true"
     return {"channel": said.channel, "ts": said.ts}
 
 
 def _update(state: State, given: Given) -> Given:
+    if wait := state.update_wait():
+        raise ValueError(f"ratelimited: {wait}")
     said = _message(state, given)
     if fault := message_fault(given.get("text", ""), given.get("blocks")):
         raise ValueError(fault)
@@ -93,6 +96,10 @@ def _channel_info(state: State, given: Given) -> Given:
     return {"channel": kept}
 
 
+def _users(state: State, _: Given) -> Given:
+    return {"members": list(state.users.values())}
+
+
 def _user(state: State, given: Given) -> Given:
     if given.get("user") not in state.users:
         raise ValueError("user_not_found")
@@ -108,6 +115,7 @@ _METHODS: dict[str, Callable[[State, Given], Given]] = {
     "conversations.open": _conversation,
     "conversations.info": _channel_info,
     "users.info": _user,
+    "users.list": _users,
 }
 
 

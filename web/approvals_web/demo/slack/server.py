@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from approvals_web.demo.slack import methods, page, sending
 from approvals_web.demo.slack.sending import PATIENCE, Acknowledged
-from approvals_web.demo.slack.state import State
+from approvals_web.demo.slack.state import Fault, State
 
 TICKET_SECONDS = 30.0
 
@@ -86,30 +86,21 @@ class DemoSlack:
 
     async def _api(self, request: Request) -> Response:
         method = request.path_params["method"]
-        if (failed := await self._fault(method)) is not None:
-            return failed
         kind = request.headers.get("content-type", "")
         form = await request.json() if kind.startswith("application/json") else dict(await request.form())
+        given = dict(request.query_params) | dict(form)
+        fault = self.state.fault(method, str(given.get("channel") or given.get("users") or given.get("user") or ""))
+        if fault is not None and fault.word != "lost":
+            return await _failed(fault)
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        said = methods.answer(self.state, method, token, dict(request.query_params) | dict(form))
+        said = methods.answer(self.state, method, token, given)
+        if fault is not None:
+            return PlainTextResponse("sorry", 500)
         if said.get("error") == "ratelimited":
-            return _limited(1)
+            return _limited(int(next(iter(said.get("response_metadata", {}).get("messages", [])), 1)))
         if method == "apps.connections.open" and said["ok"]:
             said["url"] = f"{self.url.replace('http', 'ws', 1)}/socket/{self._ticket()}"
         return JSONResponse(said, headers={"X-OAuth-Scopes": methods.SCOPES})
-
-    async def _fault(self, method: str) -> Response | None:
-        fault = self.state.faults.get(method)
-        if fault is None or fault.times < 1:
-            return None
-        fault.times -= 1
-        if fault.word == "hang":
-            await asyncio.sleep(60)
-        if fault.word == "ratelimited":
-            return _limited(fault.retry_after)
-        if fault.word.isdigit():
-            return PlainTextResponse("sorry", int(fault.word))
-        return JSONResponse({"ok": False, "error": fault.word})
 
     async def _response(self, request: Request) -> Response:
         used = self.state.answered(request.path_params["made"], await request.json())
@@ -170,6 +161,16 @@ class _Line:
     async def close(self) -> None:
         with contextlib.suppress(RuntimeError):
             await self._websocket.close()
+
+
+async def _failed(fault: Fault) -> Response:
+    if fault.word == "hang":
+        await asyncio.sleep(60)
+    if fault.word == "ratelimited":
+        return _limited(fault.retry_after)
+    if fault.word.isdigit():
+        return PlainTextResponse("sorry", int(fault.word))
+    return JSONResponse({"ok": False, "error": fault.word})
 
 
 def _limited(seconds: int) -> Response:

@@ -1,6 +1,7 @@
 """What there is in the stand-in's workspace: people, channels, messages, dialogs, and the faults that tests put in."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ class Said:
     thread_ts: str = ""
     to: str = ""
     """The one user who sees it; empty for everybody."""
+    broadcast: bool = False
+    """Whether an answer in a thread shows in the channel, too."""
     edits: int = 0
     deleted: bool = False
 
@@ -41,7 +44,8 @@ class Channel:
 
 @dataclass
 class Fault:
-    """What a method answers instead, so many times: a Slack error, a status of 500 and more, or `hang`."""
+    """What a method answers instead, so many times: a Slack error, a status of 500 and more, `hang`, or `lost`: it is
+    done, and the answer does not arrive."""
 
     word: str
     times: int
@@ -63,11 +67,14 @@ class State:
     clock: Callable[[], float] = time.time
     at_once: int = 100
     """So many messages a channel takes at once, then one a second."""
+    updates_a_minute: int = 1_000_000
+    """So many updates the workspace takes; Slack says 50 and more (Tier 3)."""
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     said: list[Said] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    faults: dict[str, Fault] = field(default_factory=dict)
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    """By method, and the channel or user it is about; empty for any."""
     dialogs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The open dialog of each user."""
     triggers: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -78,6 +85,7 @@ class State:
     _number: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _paces: dict[str, list[float]] = field(default_factory=dict)
+    _updates: list[float] = field(default_factory=list)
 
     def add_user(self, user_id: str, name: str, **more: Any) -> None:
         """`more` as users.info says it: deleted, is_bot, is_restricted, team_id, …"""
@@ -107,9 +115,17 @@ class State:
         """What was told to one user alone."""
         return [said.text for said in self.said if said.to == user_id]
 
-    def fail(self, method: str, word: str, times: int = 1, retry_after: int = 1) -> None:
-        """Let a method fail."""
-        self.faults[method] = Fault(word, times, retry_after)
+    def fail(self, method: str, word: str, times: int = 1, retry_after: int = 1, at: str = "") -> None:
+        """Let a method fail, everywhere or for one channel or user."""
+        self.faults[method, at] = Fault(word, times, retry_after)
+
+    def fault(self, method: str, at: str) -> Fault | None:
+        """The fault of this call, which is one fewer from now on."""
+        found = self.faults.get((method, at)) or self.faults.get((method, ""))
+        if found is None or found.times < 1:
+            return None
+        found.times -= 1
+        return found
 
     def say(self, channel: str, text: str, blocks: list[dict[str, Any]], thread_ts: str = "", to: str = "") -> Said:
         self._number += 1
@@ -128,6 +144,15 @@ class State:
         left = min(float(self.at_once), left + self.clock() - since)
         self._paces[channel] = [left - 1 if left >= 1 else left, self.clock()]
         return left >= 1
+
+    def update_wait(self) -> int:
+        """Seconds until one more update is taken; 0 for one that is."""
+        now = self.clock()
+        self._updates = [at for at in self._updates if at > now - 60]
+        if len(self._updates) >= self.updates_a_minute:
+            return max(1, math.ceil(self._updates[0] + 60 - now))
+        self._updates.append(now)
+        return 0
 
     def trigger(self, user_id: str) -> str:
         """A trigger id: three seconds, once."""
