@@ -16,7 +16,7 @@ from approvals.service.slack.message import PUSHED, request_message
 from approvals.service.slack.request_view import RequestView
 from approvals.service.storage.statements import Row
 from approvals_web.demo.slack.limits import message_fault, view_fault
-from support from support import slack_text
+from support import slack_text
 
 SNAPSHOTS = Path(__file__).parent / "messages"
 NOW = 1_800_000_000_000_000
