@@ -22,20 +22,9 @@ from approvals.protocol.registration import Registered, Registration
 from approvals.service.audit import chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
-from approvals.service.controls.audiences import Audiences
-from approvals.service.controls.rollouts import Rollouts
 from approvals.service.dispatcher import Sender
 from approvals.service.history import fulltext
 from approvals.service.identity import credentials, users
-from approvals.service.identity.agents import Agents
-from approvals.service.identity.failed_sign_ins import FailedSignIns
-from approvals.service.identity.roles import Roster
-from approvals.service.identity.servers import Principals
-from approvals.service.identity.sessions import WebSessions
-from approvals.service.identity.sign_in_links import SignInLinks
-from approvals.service.identity.sso import Admissions
-from approvals.service.identity.tokens import PersonalTokens
-from approvals.service.identity.users import People
 from approvals.service.keyring import Keyring
 from approvals.service.metrics import Metrics, standing
 from approvals.service.notifications.notifier import Notifier
@@ -126,15 +115,6 @@ class Service:
         self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self._taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
-        self.people = People(keyring)
-        self.sign_in_links = SignInLinks()
-        self.failed_sign_ins = FailedSignIns(keyring)
-        self.roster = Roster()
-        self.admissions = Admissions()
-        self.web_sessions = WebSessions()
-        self.personal_tokens = PersonalTokens()
-        self.principals = Principals()
-        self.agents = Agents()
         self.allowances = Allowances(allowance or Allowance())
         self.statuses = Statuses(self.public_url)
         self._filled = Bell()
@@ -153,8 +133,6 @@ class Service:
         self.policy_watch = PolicyWatch(policy_file, database, self.registry.known_tools) if policy_file else None
         self.freezes = Freezes(self.transitions)
         self.releases = Releases(self.transitions, self.registry, self.policy)
-        self.rollouts = Rollouts()
-        self.audiences = Audiences()
         self.verifications = Verifications(self.transitions)
         self.withdrawals = Withdrawals(self.transitions, self.authority)
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)

@@ -17,6 +17,7 @@ from approvals.errors import ApprovalsError
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
 from approvals.service.history import queries
+from approvals.service.identity import servers, users
 from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.decisions import Seen
@@ -71,12 +72,11 @@ class Town:
 
     def found(self, tx):
         self.service.check_key(tx)
-        principals = self.service.principals
         facts = {"label": "main", "assurance": Assurance.ENFORCED, "trusted": True}
-        keys = {"server": principals.add_server(tx, "test", "shop", **facts)}
-        keys["agent"] = principals.add_agent(tx, "test", "scout")
+        keys = {"server": servers.add_server(tx, "test", "shop", **facts)}
+        keys["agent"] = servers.add_agent(tx, "test", "scout")
         for name in ("ann", "bob"):
-            self.service.people.add(tx, "test", subject=name, name=name, roles="reviewer", password_hash=None)
+            users.add(tx, "test", subject=name, name=name, roles="reviewer", password_hash=None)
         return keys, {name: require_user(tx, name).id for name in ("ann", "bob")}
 
     def start_replica(self, number):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from approvals.errors import NotPossible
+from approvals.service.identity import sign_in_links
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
 from approvals.service.storage.sqlite import path_of
@@ -132,7 +133,7 @@ def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(sce
 @pytest.mark.slow
 def test_after_a_restore_everybody_is_signed_out_and_links_are_void(scenario, copy):
     ann = scenario.person()
-    scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, ann.actor, "sign_in", user_id=ann.id))
+    scenario.write(lambda tx: sign_in_links.make(tx, ann.actor, "sign_in", user_id=ann.id))
     link = "SELECT count(*) FROM sign_in_link WHERE spent_at IS NULL"
     copy.make()
     with copy.restored() as again:

@@ -12,6 +12,7 @@ from approvals.gate import answers, runner
 from approvals.policy.model import DefaultPolicy
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
+from approvals.service.identity import users
 from support import counting_server
 from support.answer_table import facts as facts_of
 from support.answer_table import rows, told
@@ -115,7 +116,7 @@ async def test_p7_lapsed(served, agent, log):
 async def test_p7_revoked(served, agent, log):
     row = await approved(served, agent)
     scenario = served.scenario
-    scenario.write(lambda tx: scenario.service.people.disable(tx, scenario.person().id, "test"))
+    scenario.write(lambda tx: users.disable(tx, scenario.person().id, "test"))
     facts = told(await agent.call_tool("async_write", CALL), "revoked")
     assert facts["request_id"] == row.id
     assert not log.exists()

@@ -32,6 +32,7 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
 from approvals.service import grants
+from approvals.service.identity import servers, users
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
 from approvals_web.operator import grants as grant_commands
@@ -174,7 +175,7 @@ def test_p1_a_missing_argument_is_not_covered(scenario):
 
 def test_p1_a_grant_is_of_one_agent(scenario):
     granted(scenario)
-    key = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "other"))
+    key = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
     assert call(scenario, assertion=scenario.assertion(key)).state == "pending"
     assert call(scenario, 2, assertion=None).state == "pending"
     assert call(scenario, 3).state == "approved"
@@ -296,7 +297,7 @@ def test_p1_votes_on_other_content_grant_nothing(scenario, rule):
 
 def disable(scenario, name):
     person = scenario.person(name)
-    scenario.write(lambda tx: scenario.service.people.disable(tx, person.id, "test"))
+    scenario.write(lambda tx: users.disable(tx, person.id, "test"))
 
 
 def test_p1_a_grant_is_only_as_good_as_those_who_gave_it(scenario):
@@ -367,7 +368,7 @@ def test_p1_a_revoked_agent_or_installation_makes_its_grants_useless(scenario):
 def test_p1_a_revoked_installation_claims_nothing_by_a_grant(scenario):
     granted(scenario)
     row, installation = call(scenario), scenario.installation()
-    scenario.write(lambda tx: scenario.service.principals.revoke(tx, "test", "installation", installation))
+    scenario.write(lambda tx: servers.revoke(tx, "test", "installation", installation))
     assert scenario.claim(row.id, installation=installation) is not None
 
 
@@ -387,7 +388,7 @@ def test_p1_an_admin_forbids_grants_from_one_moment_to_the_next(scenario):
 
 def test_p1_nothing_is_granted_at_a_cooperative_installation_unless_an_admin_allows_it(scenario):
     arguments = {"name": "beside", "label": "main", "assurance": Assurance.COOPERATIVE, "trusted": True}
-    scenario.write(lambda tx: scenario.service.principals.add_server(tx, "test", **arguments))
+    scenario.write(lambda tx: servers.add_server(tx, "test", **arguments))
     assert [bool(scenario.installation(name).may_grant) for name in ("beside", "shop")] == [False, True]
     scenario.run("UPDATE installation SET may_grant = :no WHERE server = 'shop'", no=False)
     filed = scenario.file()

@@ -7,6 +7,8 @@ from approvals.policy.model import Action, CallFacts, DefaultPolicy, GrantLimits
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.messages import CallRecord, CallRecords, Decision
 from approvals.protocol.registration import Annotations
+from approvals.service.controls import audiences, rollouts
+from approvals.service.identity import agents, roles, servers, tokens, users
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import require_user
 from approvals.service.policies import versions
@@ -87,27 +89,27 @@ def live(scenario: Scenario) -> dict[str, str]:
 
 
 def _people(scenario: Scenario) -> None:
-    write, service = scenario.write, scenario.service
+    write = scenario.write
     scenario.add_user("cat", roles="viewer")
     scenario.add_user("dan", roles="reviewer")
     scenario.add_user("olga", roles="viewer")
     dan, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("dan", "cat"))
-    write(lambda tx: service.people.disable(tx, dan.id, "cli:test"))
-    write(lambda tx: service.roster.set_groups(tx, cat, ["support"], "cli:test"))
-    write(lambda tx: service.people.set_password(tx, cat.id, "hashed", "cli:test"))
+    write(lambda tx: users.disable(tx, dan.id, "cli:test"))
+    write(lambda tx: roles.set_groups(tx, cat, ["support"], "cli:test"))
+    write(lambda tx: users.set_password(tx, cat.id, "hashed", "cli:test"))
     token = {"label": "script", "scopes": "read", "life": 3600 * 1_000_000}
     ann = scenario.person()
-    write(lambda tx: service.personal_tokens.make(tx, ann, **token))
-    key = write(lambda tx: service.personal_tokens.make(tx, ann, **token)).split("_")[1]
-    write(lambda tx: service.personal_tokens.revoke(tx, ann, key))
+    write(lambda tx: tokens.make(tx, ann, **token))
+    key = write(lambda tx: tokens.make(tx, ann, **token)).split("_")[1]
+    write(lambda tx: tokens.revoke(tx, ann, key))
     links = Links()
     write(lambda tx: links._link(tx, SlackUser("T1", "UANN", "ann"), ann.id, "code", ann.actor))
-    rover = write(lambda tx: service.principals.add_agent(tx, "cli:test", "rover", owners=["bob"]))
+    rover = write(lambda tx: servers.add_agent(tx, "cli:test", "rover", owners=["bob"]))
     scout, old = (scenario.read(lambda reader, name=name: agent_named(reader, name)) for name in ("scout", "rover"))
-    scenario.keys["agent"] = write(lambda tx: service.principals.rotate(tx, "cli:test", "agent", scout))
-    write(lambda tx: service.agents.set_owners(tx, "cli:test", scout, ["olga"]))
-    write(lambda tx: service.agents.set_limits(tx, "cli:test", scout, pending=50, minute=None))
-    write(lambda tx: service.principals.revoke(tx, "cli:test", "agent", old))
+    scenario.keys["agent"] = write(lambda tx: servers.rotate(tx, "cli:test", "agent", scout))
+    write(lambda tx: agents.set_owners(tx, "cli:test", scout, ["olga"]))
+    write(lambda tx: agents.set_limits(tx, "cli:test", scout, pending=50, minute=None))
+    write(lambda tx: servers.revoke(tx, "cli:test", "agent", old))
     assert rover
 
 
@@ -131,12 +133,12 @@ def _freeze(scenario: Scenario) -> None:
 
 
 def _levers(scenario: Scenario) -> None:
-    write, service = scenario.write, scenario.service
+    write = scenario.write
     for mode in ("observe", "enforce"):
-        write(lambda tx, mode=mode: service.rollouts.set(tx, "cli:test", "shop", "get_order", "", mode))
-    write(lambda tx: service.rollouts.set(tx, "cli:test", "shop", "", "group:pilots", "observe"))
-    write(lambda tx: service.rollouts.clear(tx, "cli:test", "shop", "", "group:pilots"))
-    write(lambda tx: service.audiences.set(tx, "cli:test", "shop", ["agent:scout"]))
+        write(lambda tx, mode=mode: rollouts.set_rollout(tx, "cli:test", "shop", "get_order", "", mode))
+    write(lambda tx: rollouts.set_rollout(tx, "cli:test", "shop", "", "group:pilots", "observe"))
+    write(lambda tx: rollouts.clear_rollout(tx, "cli:test", "shop", "", "group:pilots"))
+    write(lambda tx: audiences.set_audience(tx, "cli:test", "shop", ["agent:scout"]))
     scenario.register(scenario.tool(description="Refund an order, all of it."))
     _rejection(scenario)
 

@@ -18,6 +18,8 @@ from approvals.protocol.messages import (
 )
 from approvals.protocol.registration import Annotations, Assurance, Registered, Registration, ToolDefinition
 from approvals.service.audit import chain
+from approvals.service.identity import roles as user_roles
+from approvals.service.identity import servers, users
 from approvals.service.identity.servers import agent_named, installation_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests import presence
@@ -80,7 +82,7 @@ class Scenario:
     def build(self) -> None:
         self.write(self.service.check_key)
         self.add_server("shop")
-        self.keys["agent"] = self.write(lambda tx: self.service.principals.add_agent(tx, "test", "scout"))
+        self.keys["agent"] = self.write(lambda tx: servers.add_agent(tx, "test", "scout"))
         for name in ("ann", "bob"):
             self.add_user(name)
         self.register()
@@ -89,17 +91,13 @@ class Scenario:
         self, name: str, label: str = "main", *, trusted: bool = True, assurance: Assurance = Assurance.ENFORCED
     ) -> str:
         self.keys[name if label == "main" else label] = key = self.write(
-            lambda tx: self.service.principals.add_server(
-                tx, "test", name, label=label, assurance=assurance, trusted=trusted
-            )
+            lambda tx: servers.add_server(tx, "test", name, label=label, assurance=assurance, trusted=trusted)
         )
         return key
 
     def add_user(self, name: str, roles: str = "admin reviewer") -> str:
         return self.write(
-            lambda tx: self.service.people.add(
-                tx, "test", subject=name, name=name.title(), roles=roles, password_hash=None
-            )
+            lambda tx: users.add(tx, "test", subject=name, name=name.title(), roles=roles, password_hash=None)
         )
 
     def installation(self, server: str = "shop", label: str = "main") -> Row:
@@ -192,7 +190,7 @@ class Scenario:
 
     def set_roles(self, name: str, roles: str) -> None:
         user = self.read(lambda reader: require_user(reader, name))
-        self.write(lambda tx: self.service.roster.set_roles(tx, user, roles, "test"))
+        self.write(lambda tx: user_roles.set_roles(tx, user, roles, "test"))
 
     def claim(self, request_id: str, claim_id: str = "claim-0001", **changes: Any) -> Exception | None:
         """What the service answers: None when the claim holds."""
@@ -235,7 +233,7 @@ class Scenario:
 
     def revoke_agent(self) -> None:
         agent = self.read(lambda reader: agent_named(reader, "scout"))
-        self.write(lambda tx: self.service.principals.revoke(tx, "test", "agent", agent))
+        self.write(lambda tx: servers.revoke(tx, "test", "agent", agent))
 
     def events(self, subject: str) -> list[str]:
         """The kinds of audit events about a subject, in order."""

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
+from approvals.service.identity import users
 from approvals.service.identity.users import require_user
 from approvals.service.requests.contents import content_of
 
@@ -46,9 +47,9 @@ class Visitors:
         return Visitor(http)
 
     async def signed_in(self, name: str = "ann") -> Visitor:
-        people = self._served.scenario.service.people
+        service = self._served.scenario.service
         user = self._served.scenario.read(lambda reader: require_user(reader, name))
-        token = await self._served.scenario.service.write(lambda tx: people.sign_in(tx, user, "password", "", "tests"))
+        token = await service.write(lambda tx: users.sign_in(tx, service.keyring, user, "password", "", "tests"))
         visitor = self.stranger()
         visitor.http.cookies.set("approvals", token)
         return visitor

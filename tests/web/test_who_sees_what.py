@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from approvals.service.identity import sign_in_links
 from support.authority import ROUTES
 from support.crawl import crawl
 from support.world import World
@@ -44,7 +45,7 @@ async def seen(served):
         world.request(state)
     world.ids("admin")  # a grant, a link to Slack, a token
     scenario.register(scenario.tool(description="Refund more."), session=scenario.session)
-    scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     found = {}
     for person in PEOPLE:
         async with world.client(person) as http:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from approvals.errors import Invalid
 from approvals.secret_reference import resolve
-from approvals.service.identity.sso import Admission
+from approvals.service.identity.sso import SsoPolicy
 from approvals.service.keyring import Keyring, keep_beside, kept_beside
 from approvals.service.policies.file import PolicyFile
 from approvals.service.requests.rate_limits import Allowance
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
             scopes=self.oidc_scopes,
             groups_claim=self.oidc_groups_claim,
             required=pairs("APPROVALS_OIDC_REQUIRE", self.oidc_require),
-            admission=Admission(
+            policy=SsoPolicy(
                 pairs("APPROVALS_OIDC_ROLES", self.oidc_roles), yes("APPROVALS_OIDC_AUTO_CREATE", self.oidc_auto_create)
             ),
             name=self.oidc_name,

@@ -25,24 +25,21 @@ _AGENT = Statement(select(_agents.c.id).where(_agents.c.name == bindparam("name"
 _SET = Statement(update(servers).where(servers.c.name == bindparam("of")).values(audience=bindparam("audience")))
 
 
-class Audiences:
-    """Sets them."""
-
-    def set(self, tx: Transaction, actor: str, server: str, entries: Collection[str]) -> str:
-        """Let only these (`agent:NAME`, `group:NAME`) use a server; nobody named, every agent. Raises NotFound for an
-        unknown server or agent, Invalid for what cannot be an entry."""
-        state.lock_exclusive(tx)
-        known_server(tx, server)
-        if len(entries) > MOST:
-            raise Invalid(f"An audience has at most {MOST} entries.", hint="Put the agents into groups.")
-        for entry in entries:
-            check_entry(tx, entry)
-        audience = " ".join(sorted(set(entries)))
-        watch = Watch(tx, Server, name=server)
-        tx.execute(_SET, of=server, audience=audience)
-        tx.record(Kind.SERVER_AUDIENCE_SET, actor, server, watch, audience=audience)
-        tx.signal(CONTROLS_CHANGED)
-        return audience
+def set_audience(tx: Transaction, actor: str, server: str, entries: Collection[str]) -> str:
+    """Let only these (`agent:NAME`, `group:NAME`) use a server; nobody named, every agent. Raises NotFound for an
+    unknown server or agent, Invalid for what cannot be an entry."""
+    state.lock_exclusive(tx)
+    known_server(tx, server)
+    if len(entries) > MOST:
+        raise Invalid(f"An audience has at most {MOST} entries.", hint="Put the agents into groups.")
+    for entry in entries:
+        check_entry(tx, entry)
+    audience = " ".join(sorted(set(entries)))
+    watch = Watch(tx, Server, name=server)
+    tx.execute(_SET, of=server, audience=audience)
+    tx.record(Kind.SERVER_AUDIENCE_SET, actor, server, watch, audience=audience)
+    tx.signal(CONTROLS_CHANGED)
+    return audience
 
 
 def matches(entry: str, agent: str | None, groups: Collection[str]) -> bool:

@@ -65,33 +65,31 @@ class Observed:
     refused: int
 
 
-class Rollouts:
-    """Sets them."""
+def set_rollout(tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
+    """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
+    NotFound for a server, tool or agent that there is not."""
+    state.lock_exclusive(tx)
+    audiences.known_server(tx, server)
+    if mode not in MODES:
+        raise Invalid(f"{mode!r} is no rollout.", hint=", ".join(MODES))
+    if tool and tx.one(_TOOL, server=server, name=tool) is None:
+        raise NotFound(f"The server {server!r} has registered no tool {tool!r}.", hint="See the page Servers.")
+    if whom:
+        audiences.check_entry(tx, whom)
+    watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
+    tx.execute(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
+    tx.record(Kind.ROLLOUT_SET, actor, server, watch, tool=tool, audience=whom, mode=mode)
+    tx.signal(CONTROLS_CHANGED)
 
-    def set(self, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
-        """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
-        NotFound for a server, tool or agent that there is not."""
-        state.lock_exclusive(tx)
-        audiences.known_server(tx, server)
-        if mode not in MODES:
-            raise Invalid(f"{mode!r} is no rollout.", hint=", ".join(MODES))
-        if tool and tx.one(_TOOL, server=server, name=tool) is None:
-            raise NotFound(f"The server {server!r} has registered no tool {tool!r}.", hint="See the page Servers.")
-        if whom:
-            audiences.check_entry(tx, whom)
-        watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
-        tx.execute(_SET, server=server, tool=tool, audience=whom, mode=mode, set_at=tx.now, set_by=actor)
-        tx.record(Kind.ROLLOUT_SET, actor, server, watch, tool=tool, audience=whom, mode=mode)
-        tx.signal(CONTROLS_CHANGED)
 
-    def clear(self, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
-        """Forget what was set: what is less specific counts again. Raises NotFound."""
-        state.lock_exclusive(tx)
-        watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
-        if tx.update(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
-            raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
-        tx.record(Kind.ROLLOUT_CLEARED, actor, server, watch, tool=tool, audience=whom)
-        tx.signal(CONTROLS_CHANGED)
+def clear_rollout(tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
+    """Forget what was set: what is less specific counts again. Raises NotFound."""
+    state.lock_exclusive(tx)
+    watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
+    if tx.update(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:
+        raise NotFound("Nothing is set for exactly that.", hint="List it: approvals rollout list")
+    tx.record(Kind.ROLLOUT_CLEARED, actor, server, watch, tool=tool, audience=whom)
+    tx.signal(CONTROLS_CHANGED)
 
 
 def mode(rows: Iterable[SetRollout], tool: str, agent: str | None, groups: Collection[str]) -> str:

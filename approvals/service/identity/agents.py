@@ -69,72 +69,73 @@ _PAGE_PENDING = Statement(
 )
 
 
-class Agents:
-    """Changes agents; a claim that is under way is done first (`credentials.lock_shared`)."""
+def set_owners(tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]) -> list[str]:
+    """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
+    _hold(tx, agent)
+    known = agent_owners.accounts(tx, handles)
+    watch = Watch(tx, AgentOwner, agent_id=agent.id)
+    agent_owners.replace(tx, agent.id, known)
+    _append(tx, Kind.AGENT_OWNERS_SET, actor, agent, watch, owners=list(known))
+    return list(known)
 
-    def set_owners(self, tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]) -> list[str]:
-        """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
-        self._hold(tx, agent)
-        known = agent_owners.accounts(tx, handles)
-        watch = Watch(tx, AgentOwner, agent_id=agent.id)
-        agent_owners.replace(tx, agent.id, known)
-        self._append(tx, Kind.AGENT_OWNERS_SET, actor, agent, watch, owners=list(known))
-        return list(known)
 
-    def change_owners(
-        self, tx: Transaction, actor: str, agent: Agent, *, add: Iterable[str], remove: Iterable[str]
-    ) -> list[str]:
-        """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
-        self._hold(tx, agent)
-        now = {row.handle for row in agent_owners.owners(tx, agent.id)}
-        gone = {handle.strip().lower() for handle in remove}
-        if gone - now:
-            raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")
-        return self.set_owners(tx, actor, agent, {*now, *add} - gone)
+def change_owners(tx: Transaction, actor: str, agent: Agent, *, add: Iterable[str], remove: Iterable[str]) -> list[str]:
+    """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
+    _hold(tx, agent)
+    now = {row.handle for row in agent_owners.owners(tx, agent.id)}
+    gone = {handle.strip().lower() for handle in remove}
+    if gone - now:
+        raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")
+    return set_owners(tx, actor, agent, {*now, *add} - gone)
 
-    def set_groups(self, tx: Transaction, actor: str, agent: Agent, names: Iterable[str]) -> list[str]:
-        """Put it into these groups and no others; their names. Raises Invalid."""
-        self._hold(tx, agent)
-        groups = sorted(set(names))
-        for name in groups:
-            if not _GROUP.fullmatch(name):
-                raise Invalid(f"{name!r:.80} cannot name a group.", hint="1 to 63 of a-z, 0-9, dot, dash, underscore.")
-        if len(groups) > MOST_GROUPS:
-            raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
-        watch = Watch(tx, Agent, id=agent.id)
-        tx.execute(_GROUPS, of=agent.id, groups=" ".join(groups))
-        self._append(tx, Kind.AGENT_GROUPS_SET, actor, agent, watch, groups=groups)
-        return groups
 
-    def set_limits(self, tx: Transaction, actor: str, agent: Agent, *, pending: int | None, minute: int | None) -> None:
-        """How many of its requests may wait at once, and how many it may file a minute; None for the service's own
-        limit, 0 for none at all. Raises Invalid."""
-        self._hold(tx, agent)
-        if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
-            raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
-        watch = Watch(tx, Agent, id=agent.id)
-        tx.execute(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
-        self._append(tx, Kind.AGENT_LIMITS_SET, actor, agent, watch, pending=pending, minute=minute)
+def set_groups(tx: Transaction, actor: str, agent: Agent, names: Iterable[str]) -> list[str]:
+    """Put it into these groups and no others; their names. Raises Invalid."""
+    _hold(tx, agent)
+    groups = sorted(set(names))
+    for name in groups:
+        if not _GROUP.fullmatch(name):
+            raise Invalid(f"{name!r:.80} cannot name a group.", hint="1 to 63 of a-z, 0-9, dot, dash, underscore.")
+    if len(groups) > MOST_GROUPS:
+        raise Invalid(f"An agent is in at most {MOST_GROUPS} groups.")
+    watch = Watch(tx, Agent, id=agent.id)
+    tx.execute(_GROUPS, of=agent.id, groups=" ".join(groups))
+    _append(tx, Kind.AGENT_GROUPS_SET, actor, agent, watch, groups=groups)
+    return groups
 
-    def set_scopes(self, tx: Transaction, actor: str, agent: Agent, credential_id: str, wanted: str) -> str:
-        """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
-        self._hold(tx, agent)
-        kept = scopes.check(wanted)
-        if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
-            raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
-        watch = Watch(tx, Credential, id=credential_id)
-        tx.execute(_SCOPES, of=credential_id, scopes=kept)
-        self._append(tx, Kind.AGENT_SCOPES_SET, actor, agent, watch, credential=credential_id, scopes=kept)
-        return kept
 
-    def _hold(self, tx: Transaction, agent: Agent) -> None:
-        credentials.lock(tx, "agent", agent.id)
-        row = credentials.agent(tx, agent.id)
-        if row is None or row.disabled_at is not None:
-            raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
+def set_limits(tx: Transaction, actor: str, agent: Agent, *, pending: int | None, minute: int | None) -> None:
+    """How many of its requests may wait at once, and how many it may file a minute; None for the service's own
+    limit, 0 for none at all. Raises Invalid."""
+    _hold(tx, agent)
+    if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
+        raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
+    watch = Watch(tx, Agent, id=agent.id)
+    tx.execute(_LIMITS, of=agent.id, pending_limit=pending, minute_limit=minute)
+    _append(tx, Kind.AGENT_LIMITS_SET, actor, agent, watch, pending=pending, minute=minute)
 
-    def _append(self, tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
-        tx.record(kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
+
+def set_scopes(tx: Transaction, actor: str, agent: Agent, credential_id: str, wanted: str) -> str:
+    """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
+    _hold(tx, agent)
+    kept = scopes.check(wanted)
+    if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
+        raise NotFound(f"{agent.name} has no live key {credential_id!r:.40}.", hint="Look at its keys again.")
+    watch = Watch(tx, Credential, id=credential_id)
+    tx.execute(_SCOPES, of=credential_id, scopes=kept)
+    _append(tx, Kind.AGENT_SCOPES_SET, actor, agent, watch, credential=credential_id, scopes=kept)
+    return kept
+
+
+def _hold(tx: Transaction, agent: Agent) -> None:
+    credentials.lock(tx, "agent", agent.id)
+    row = credentials.agent(tx, agent.id)
+    if row is None or row.disabled_at is not None:
+        raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
+
+
+def _append(tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
+    tx.record(kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 
 def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:

@@ -34,21 +34,15 @@ _COUNT = Statement(
 )
 
 
-class FailedSignIns:
-    """Records them."""
-
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
-
-    def record(self, tx: Transaction, way: str, address: str, name: str = "") -> None:
-        """One more: by `password` (with the name that was given), `oidc` or `link`."""
-        user = users.by_sign_in_name(tx, name) if name else None
-        subject = f"user:{user.id}" if user is not None else f"sign-in:{way}"
-        number = _counted(tx, subject)
-        if is_recorded(number):
-            facts = {"way": way, "address": address, "within_an_hour": number}
-            facts |= {"name": self._keyring.sign_in_name(name)} if name else {}
-            tx.record(Kind.USER_SIGN_IN_FAILED, NOBODY, subject, **facts)
+def record(tx: Transaction, keyring: Keyring, way: str, address: str, name: str = "") -> None:
+    """One more: by `password` (with the name that was given), `oidc` or `link`."""
+    user = users.by_sign_in_name(tx, name) if name else None
+    subject = f"user:{user.id}" if user is not None else f"sign-in:{way}"
+    number = _counted(tx, subject)
+    if is_recorded(number):
+        facts = {"way": way, "address": address, "within_an_hour": number}
+        facts |= {"name": keyring.sign_in_name(name)} if name else {}
+        tx.record(Kind.USER_SIGN_IN_FAILED, NOBODY, subject, **facts)
 
 
 def is_recorded(number: int) -> bool:

@@ -49,52 +49,53 @@ _OWNED = Statement(
 )
 
 
-class Roster:
-    """Each change is one transaction, on record, and told to every admin."""
+def set_roles(tx: Transaction, user: User, roles: str, actor: str) -> None:
+    """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
+    when this would leave no admin."""
+    users.check_roles(roles)
+    wanted = " ".join(role for role in users.ROLES if role in roles.split())
+    if "admin" not in wanted.split():
+        users.check_an_admin_remains(tx, user.id)
+    watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
+    before = _now(tx, user).roles
+    tx.execute(_SET["roles"], of=user.id, to=wanted)
+    ended = tokens.end_beyond(tx, user.id, wanted)
+    facts = {"roles": wanted, "before": before, "tokens": ended}
+    tx.record(Kind.USER_ROLES_SET, actor, f"user:{user.id}", *watches, **facts)
 
-    def set_roles(self, tx: Transaction, user: User, roles: str, actor: str) -> None:
-        """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
-        when this would leave no admin."""
-        users.check_roles(roles)
-        wanted = " ".join(role for role in users.ROLES if role in roles.split())
-        if "admin" not in wanted.split():
-            users.check_an_admin_remains(tx, user.id)
-        watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
-        before = self._now(tx, user).roles
-        tx.execute(_SET["roles"], of=user.id, to=wanted)
-        ended = tokens.end_beyond(tx, user.id, wanted)
-        facts = {"roles": wanted, "before": before, "tokens": ended}
-        tx.record(Kind.USER_ROLES_SET, actor, f"user:{user.id}", *watches, **facts)
 
-    def set_groups(self, tx: Transaction, user: User, groups: list[str], actor: str) -> None:
-        """Raises Invalid for what cannot name a group, and for too many."""
-        wanted = " ".join(sorted(set(groups)))
-        check_groups(wanted.split())
-        watch = Watch(tx, User, id=user.id)
-        before = self._now(tx, user).groups
-        tx.execute(_SET["groups"], of=user.id, to=wanted)
-        tx.record(Kind.USER_GROUPS_SET, actor, f"user:{user.id}", watch, groups=wanted, before=before)
+def set_groups(tx: Transaction, user: User, groups: list[str], actor: str) -> None:
+    """Raises Invalid for what cannot name a group, and for too many."""
+    wanted = " ".join(sorted(set(groups)))
+    check_groups(wanted.split())
+    watch = Watch(tx, User, id=user.id)
+    before = _now(tx, user).groups
+    tx.execute(_SET["groups"], of=user.id, to=wanted)
+    tx.record(Kind.USER_GROUPS_SET, actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
-    def enable(self, tx: Transaction, user: User, actor: str) -> None:
-        """Let a disabled account in again; its old sessions and tokens stay ended."""
-        watch = Watch(tx, User, id=user.id)
-        tx.execute(_SET["disabled_at"], of=user.id, to=None)
-        tx.record(Kind.USER_ENABLED, actor, f"user:{user.id}", watch)
 
-    def sign_out_everywhere(self, tx: Transaction, user: User, actor: str) -> None:
-        """End all of a person's sessions and personal tokens."""
-        watch = Watch(tx, Credential, user_id=user.id)
-        sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
-        ended = credentials.revoke_all(tx, "user", user.id)
-        facts = {"sessions": sessions, "tokens": ended}
-        tx.record(Kind.USER_SIGNED_OUT_EVERYWHERE, actor, f"user:{user.id}", watch, **facts)
+def enable(tx: Transaction, user: User, actor: str) -> None:
+    """Let a disabled account in again; its old sessions and tokens stay ended."""
+    watch = Watch(tx, User, id=user.id)
+    tx.execute(_SET["disabled_at"], of=user.id, to=None)
+    tx.record(Kind.USER_ENABLED, actor, f"user:{user.id}", watch)
 
-    def _now(self, tx: Transaction, user: User) -> User:
-        tx.lock(_LOCK, id=user.id)
-        found = users.find(tx, user.id)
-        if found is None:
-            raise NotFound("There is no such user.", hint="List them: approvals user list")
-        return found
+
+def sign_out_everywhere(tx: Transaction, user: User, actor: str) -> None:
+    """End all of a person's sessions and personal tokens."""
+    watch = Watch(tx, Credential, user_id=user.id)
+    sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
+    ended = credentials.revoke_all(tx, "user", user.id)
+    facts = {"sessions": sessions, "tokens": ended}
+    tx.record(Kind.USER_SIGNED_OUT_EVERYWHERE, actor, f"user:{user.id}", watch, **facts)
+
+
+def _now(tx: Transaction, user: User) -> User:
+    tx.lock(_LOCK, id=user.id)
+    found = users.find(tx, user.id)
+    if found is None:
+        raise NotFound("There is no such user.", hint="List them: approvals user list")
+    return found
 
 
 def page(reader: Reader, after: str = "") -> list[User]:

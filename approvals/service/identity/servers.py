@@ -60,122 +60,120 @@ _DISABLE = {
 }
 
 
-class Principals:
-    """Installations and agents. Keys are returned once, here, and never again."""
+def add_server(
+    tx: Transaction,
+    actor: str,
+    name: str,
+    *,
+    label: str,
+    assurance: Assurance,
+    trusted: bool,
+    life: int | None = None,
+) -> str:
+    """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
+    _check(name)
+    if tx.one(SERVER, name=name) is None:
+        server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
+        tx.record(Kind.SERVER_NAMED, actor, name, Touched(Server, None, server))
+    tx.lock(LOCK_SERVER, name=name)
+    if tx.one(_OF_SERVER, server=name, label=label) is not None:
+        raise Duplicate(
+            f"The server {name!r} has an installation labelled {label!r}.",
+            hint=f"Give this one another --label, or rotate its key: approvals server rotate {name} --label {label}",
+        )
+    installation = ids.new(tx.now)
+    facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
+    may_grant = assurance is Assurance.ENFORCED
+    watches = Watch(tx, Installation, id=installation), Watch(tx, Credential, installation_id=installation)
+    tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
+    key = credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
+    tx.record(Kind.SERVER_ADDED, actor, f"installation:{installation}", *watches, server=name, **facts)
+    return key
 
-    def add_server(
-        self,
-        tx: Transaction,
-        actor: str,
-        name: str,
-        *,
-        label: str,
-        assurance: Assurance,
-        trusted: bool,
-        life: int | None = None,
-    ) -> str:
-        """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
-        _check(name)
-        if tx.one(SERVER, name=name) is None:
-            server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
-            tx.record(Kind.SERVER_NAMED, actor, name, Touched(Server, None, server))
-        tx.lock(LOCK_SERVER, name=name)
-        if tx.one(_OF_SERVER, server=name, label=label) is not None:
-            raise Duplicate(
-                f"The server {name!r} has an installation labelled {label!r}.",
-                hint=f"Give this one another --label, or rotate its key: "
-                f"approvals server rotate {name} --label {label}",
-            )
-        installation = ids.new(tx.now)
-        facts = {"label": label, "assurance": assurance.value, "trusted": trusted}
-        may_grant = assurance is Assurance.ENFORCED
-        watches = Watch(tx, Installation, id=installation), Watch(tx, Credential, installation_id=installation)
-        tx.insert(Installation, id=installation, server=name, may_grant=may_grant, created_at=tx.now, **facts)
-        key = credentials.mint(tx, "installation", installation, expires_at=_until(tx, life))
-        tx.record(Kind.SERVER_ADDED, actor, f"installation:{installation}", *watches, server=name, **facts)
-        return key
 
-    def allow_grants(self, tx: Transaction, actor: str, installation: Installation, *, allowed: bool) -> None:
-        """Whether standing grants may be made and used for an installation's calls, from now on."""
-        watch = Watch(tx, Installation, id=installation.id)
-        tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
-        kind = Kind.SERVER_GRANTS_ALLOWED if allowed else Kind.SERVER_GRANTS_FORBIDDEN
-        tx.record(kind, actor, f"installation:{installation.id}", watch, server=installation.server)
+def allow_grants(tx: Transaction, actor: str, installation: Installation, *, allowed: bool) -> None:
+    """Whether standing grants may be made and used for an installation's calls, from now on."""
+    watch = Watch(tx, Installation, id=installation.id)
+    tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
+    kind = Kind.SERVER_GRANTS_ALLOWED if allowed else Kind.SERVER_GRANTS_FORBIDDEN
+    tx.record(kind, actor, f"installation:{installation.id}", watch, server=installation.server)
 
-    def add_agent(
-        self,
-        tx: Transaction,
-        actor: str,
-        name: str,
-        *,
-        owners: Iterable[str] = (),
-        covers: str = "",
-        life: int | None = None,
-    ) -> str:
-        """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
-        live account), or Duplicate for a name in use."""
-        _check(name)
-        known_as = tx.one(_AGENT, name=name)
-        if known_as is not None:
-            hint = f"Make it a new key instead: approvals agent rotate {name}"
-            gone = "It was revoked, and its name stays with what it did: choose another name."
-            raise Duplicate(f"There is an agent {name!r}.", hint=hint if known_as.disabled_at is None else gone)
-        known, kept = agent_owners.accounts(tx, owners), scopes.check(covers)
-        agent = ids.new(tx.now)
-        watches = Watch(tx, Agent, id=agent), *(Watch(tx, of, agent_id=agent) for of in (AgentOwner, Credential))
-        tx.insert(Agent, id=agent, name=name, created_at=tx.now)
-        agent_owners.replace(tx, agent, known)
-        facts = {"name": name, "owners": list(known), "scopes": kept}
-        key = credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
-        tx.record(Kind.AGENT_ADDED, actor, f"agent:{agent}", *watches, **facts)
-        return key
 
-    def rotate(
-        self,
-        tx: Transaction,
-        actor: str,
-        kind: str,
-        principal: Installation | Agent,
-        *,
-        covers: str | None = None,
-        life: int | None = None,
-        forever: bool = False,
-    ) -> str:
-        """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
-        last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
-        credentials.lock(tx, kind, principal.id)
-        row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
-        if row is None or row.disabled_at is not None:
-            another = "another name" if kind == "agent" else "this or another label"
-            raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint=f"Add one, by {another}.")
-        kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
-        if life is None and not forever and last is not None and last.expires_at is not None:
-            life = (last.expires_at - last.created_at) // SECOND
-        watch = Watch(tx, Credential, **{f"{kind}_id": principal.id})
-        key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
-        facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
-        tx.record(Kind(f"{kind}.key_rotated"), actor, f"{kind}:{principal.id}", watch, **facts)
-        self._tell(tx)
-        return key
+def add_agent(
+    tx: Transaction,
+    actor: str,
+    name: str,
+    *,
+    owners: Iterable[str] = (),
+    covers: str = "",
+    life: int | None = None,
+) -> str:
+    """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
+    live account), or Duplicate for a name in use."""
+    _check(name)
+    known_as = tx.one(_AGENT, name=name)
+    if known_as is not None:
+        hint = f"Make it a new key instead: approvals agent rotate {name}"
+        gone = "It was revoked, and its name stays with what it did: choose another name."
+        raise Duplicate(f"There is an agent {name!r}.", hint=hint if known_as.disabled_at is None else gone)
+    known, kept = agent_owners.accounts(tx, owners), scopes.check(covers)
+    agent = ids.new(tx.now)
+    watches = Watch(tx, Agent, id=agent), *(Watch(tx, of, agent_id=agent) for of in (AgentOwner, Credential))
+    tx.insert(Agent, id=agent, name=name, created_at=tx.now)
+    agent_owners.replace(tx, agent, known)
+    facts = {"name": name, "owners": list(known), "scopes": kept}
+    key = credentials.mint(tx, "agent", agent, expires_at=_until(tx, life), scopes=kept)
+    tx.record(Kind.AGENT_ADDED, actor, f"agent:{agent}", *watches, **facts)
+    return key
 
-    def revoke(
-        self, tx: Transaction, actor: str, kind: str, principal: Installation | Agent, credential_id: str | None = None
-    ) -> int:
-        """Revoke one key, or all and the principal with them; how many keys there were."""
-        credentials.lock(tx, kind, principal.id)
-        whole = credential_id is None
-        watches = Watch(tx, _MODELS[kind], id=principal.id), Watch(tx, Credential, **{f"{kind}_id": principal.id})
-        keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
-        revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
-        if whole:
-            tx.execute(_DISABLE[kind], of=principal.id, at=tx.now)
-        tx.record(Kind(f"{kind}.revoked"), actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
-        self._tell(tx)
-        return len(revoked)
 
-    def _tell(self, tx: Transaction) -> None:
-        """Calls that wait by a revoked key hear of it as soon as this is durable."""
-        tx.signal(TAKEN_BACK)
+def rotate(
+    tx: Transaction,
+    actor: str,
+    kind: str,
+    principal: Installation | Agent,
+    *,
+    covers: str | None = None,
+    life: int | None = None,
+    forever: bool = False,
+) -> str:
+    """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
+    last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
+    credentials.lock(tx, kind, principal.id)
+    row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
+    if row is None or row.disabled_at is not None:
+        another = "another name" if kind == "agent" else "this or another label"
+        raise Conflict(f"This {kind} was revoked, and gets no key any more.", hint=f"Add one, by {another}.")
+    kept = (last.scopes if last is not None else "") if covers is None else scopes.check(covers)
+    if life is None and not forever and last is not None and last.expires_at is not None:
+        life = (last.expires_at - last.created_at) // SECOND
+    watch = Watch(tx, Credential, **{f"{kind}_id": principal.id})
+    key = credentials.mint(tx, kind, principal.id, expires_at=_until(tx, life), scopes=kept)
+    facts = {"credential": key.split("_")[1], "scopes": kept, "seconds": life}
+    tx.record(Kind(f"{kind}.key_rotated"), actor, f"{kind}:{principal.id}", watch, **facts)
+    _tell(tx)
+    return key
+
+
+def revoke(
+    tx: Transaction, actor: str, kind: str, principal: Installation | Agent, credential_id: str | None = None
+) -> int:
+    """Revoke one key, or all and the principal with them; how many keys there were."""
+    credentials.lock(tx, kind, principal.id)
+    whole = credential_id is None
+    watches = Watch(tx, _MODELS[kind], id=principal.id), Watch(tx, Credential, **{f"{kind}_id": principal.id})
+    keyless = whole and principal.disabled_at is None and not credentials.live(tx, kind, principal.id)
+    revoked = [] if keyless else credentials.revoke(tx, kind, principal.id, credential_id=credential_id)
+    if whole:
+        tx.execute(_DISABLE[kind], of=principal.id, at=tx.now)
+    tx.record(Kind(f"{kind}.revoked"), actor, f"{kind}:{principal.id}", *watches, credentials=revoked)
+    _tell(tx)
+    return len(revoked)
+
+
+def _tell(tx: Transaction) -> None:
+    """Calls that wait by a revoked key hear of it as soon as this is durable."""
+    tx.signal(TAKEN_BACK)
 
 
 def installations(reader: Reader) -> list[Installation]:

@@ -45,19 +45,17 @@ _END_OTHERS = Statement(
 )
 
 
-class WebSessions:
-    """Ends them."""
+def revoke(tx: Transaction, person: Person, session_id: str) -> None:
+    """End one of a person's own sessions. Raises NotFound for any other."""
+    if tx.update(_END_ONE, of=session_id, user_id=person.id, at=tx.now) != 1:
+        raise NotFound("There is no such session, or it has ended.")
+    tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=1)
 
-    def revoke(self, tx: Transaction, person: Person, session_id: str) -> None:
-        """End one of a person's own sessions. Raises NotFound for any other."""
-        if tx.update(_END_ONE, of=session_id, user_id=person.id, at=tx.now) != 1:
-            raise NotFound("There is no such session, or it has ended.")
-        tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=1)
 
-    def revoke_others(self, tx: Transaction, person: Person) -> None:
-        """End all of a person's sessions but the one that asks."""
-        ended = tx.update(_END_OTHERS, user_id=person.id, but=person.session_id, at=tx.now)
-        tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=ended)
+def revoke_others(tx: Transaction, person: Person) -> None:
+    """End all of a person's sessions but the one that asks."""
+    ended = tx.update(_END_OTHERS, user_id=person.id, but=person.session_id, at=tx.now)
+    tx.record(Kind.WEB_SESSION_REVOKED, person.actor, person.actor, sessions=ended)
 
 
 def live(reader: Reader, user_id: str) -> list[WebSession]:

@@ -42,63 +42,63 @@ _LOCK_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")
 """Whoever takes a role from the maker waits until the link is spent."""
 
 
-class SignInLinks:
-    """Makes, spends and revokes them. Only their hashes are kept."""
+def make(
+    tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
+) -> str:
+    """The token of a new link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
+    token = secrets.token_urlsafe(32)
+    life = INVITATION_LIFE if purpose == "invite" else LIFE
+    link = tx.insert(
+        SignInLink,
+        id=_hash(token),
+        purpose=purpose,
+        user_id=user_id,
+        roles=roles,
+        name=name,
+        made_by=actor,
+        created_at=tx.now,
+        expires_at=tx.now + life * SECOND,
+    )
+    touched = Touched(SignInLink, None, link)
+    tx.record(Kind.LINK_MADE, actor, subject(link), touched, purpose=purpose, roles=roles)
+    return token
 
-    def make(
-        self, tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
-    ) -> str:
-        """The token of a new link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
-        token = secrets.token_urlsafe(32)
-        life = INVITATION_LIFE if purpose == "invite" else LIFE
-        link = tx.insert(
-            SignInLink,
-            id=_hash(token),
-            purpose=purpose,
-            user_id=user_id,
-            roles=roles,
-            name=name,
-            made_by=actor,
-            created_at=tx.now,
-            expires_at=tx.now + life * SECOND,
+
+def spend(tx: Transaction, token: str) -> SignInLink:
+    """Spend a link, once. Raises Unauthenticated when it is unknown, spent, revoked, too old, or pointless."""
+    link = look_at(tx, token)
+    if link.purpose == "setup":
+        tx.lock(_LOCK_SETUPS)
+    tx.lock(_LOCK_MAKER, id=_maker(link))
+    link = look_at(tx, token)
+    watch = Watch(tx, SignInLink, id=link.id)
+    if tx.update(_SPEND, of=link.id, now=tx.now) != 1:
+        raise _dead()
+    facts = {"purpose": link.purpose, "made_by": link.made_by}
+    tx.record(Kind.LINK_SPENT, subject(link), subject(link), watch, **facts)
+    return link
+
+
+def look_at(reader: Reader, token: str) -> SignInLink:
+    """A link that could be spent now. Raises Unauthenticated."""
+    link = reader.one(_BY_ID, id=_hash(token))
+    if link is None or link.spent_at is not None or link.revoked_at is not None or reader.now >= link.expires_at:
+        raise _dead()
+    if link.purpose == "setup" and users.count(reader):
+        raise _dead()
+    if not counts(reader, link):
+        raise Unauthenticated(
+            "This invitation has ended: whoever made it is no admin any more.", hint="Ask an admin for a new one."
         )
-        touched = Touched(SignInLink, None, link)
-        tx.record(Kind.LINK_MADE, actor, subject(link), touched, purpose=purpose, roles=roles)
-        return token
+    return link
 
-    def spend(self, tx: Transaction, token: str) -> SignInLink:
-        """Spend a link, once. Raises Unauthenticated when it is unknown, spent, revoked, too old, or pointless."""
-        link = self.look_at(tx, token)
-        if link.purpose == "setup":
-            tx.lock(_LOCK_SETUPS)
-        tx.lock(_LOCK_MAKER, id=_maker(link))
-        link = self.look_at(tx, token)
-        watch = Watch(tx, SignInLink, id=link.id)
-        if tx.update(_SPEND, of=link.id, now=tx.now) != 1:
-            raise _dead()
-        facts = {"purpose": link.purpose, "made_by": link.made_by}
-        tx.record(Kind.LINK_SPENT, subject(link), subject(link), watch, **facts)
-        return link
 
-    def look_at(self, reader: Reader, token: str) -> SignInLink:
-        """A link that could be spent now. Raises Unauthenticated."""
-        link = reader.one(_BY_ID, id=_hash(token))
-        if link is None or link.spent_at is not None or link.revoked_at is not None or reader.now >= link.expires_at:
-            raise _dead()
-        if link.purpose == "setup" and users.count(reader):
-            raise _dead()
-        if not counts(reader, link):
-            raise Unauthenticated(
-                "This invitation has ended: whoever made it is no admin any more.", hint="Ask an admin for a new one."
-            )
-        return link
-
-    def revoke(self, tx: Transaction, actor: str, name: str) -> None:
-        """Take back every open invitation for a name. Raises NotFound when there is none."""
-        watch = Watch(tx, SignInLink, purpose="invite", name=name)
-        if not tx.update(_REVOKE, called=name, now=tx.now):
-            raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
-        tx.record(Kind.LINK_REVOKED, actor, f"user:{name}", watch, purpose="invite")
+def revoke(tx: Transaction, actor: str, name: str) -> None:
+    """Take back every open invitation for a name. Raises NotFound when there is none."""
+    watch = Watch(tx, SignInLink, purpose="invite", name=name)
+    if not tx.update(_REVOKE, called=name, now=tx.now):
+        raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
+    tx.record(Kind.LINK_REVOKED, actor, f"user:{name}", watch, purpose="invite")
 
 
 def subject(link: SignInLink) -> str:

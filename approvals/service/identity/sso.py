@@ -49,7 +49,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Admission:
+class SsoPolicy:
     """Whom the operator lets in, and as what."""
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -66,68 +66,68 @@ class Admission:
         return " ".join(role for role in users.ROLES if role in given)
 
 
-class Admissions:
-    """Makes and renews accounts of people whom an identity provider vouches for."""
+def admit(tx: Transaction, who: Identity, policy: SsoPolicy) -> User | Forbidden:
+    """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
+    them stays taken."""
+    user = tx.one(_BY_IDENTITY, issuer=who.issuer, subject=who.subject)
+    roles = policy.roles_of(who.groups, user.roles if user is not None else NEWCOMER)
+    if user is None:
+        if not policy.newcomers or not roles:
+            return _kept_out(who)
+        return _add(tx, who, roles)
+    _renew(tx, user, who, roles)
+    return _kept_out(who) if not roles else users.find(tx, user.id) or _kept_out(who)
 
-    def admit(self, tx: Transaction, who: Identity, admission: Admission) -> User | Forbidden:
-        """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
-        them stays taken."""
-        user = tx.one(_BY_IDENTITY, issuer=who.issuer, subject=who.subject)
-        roles = admission.roles_of(who.groups, user.roles if user is not None else NEWCOMER)
-        if user is None:
-            if not admission.newcomers or not roles:
-                return _kept_out(who)
-            return self._add(tx, who, roles)
-        self._renew(tx, user, who, roles)
-        return _kept_out(who) if not roles else users.find(tx, user.id) or _kept_out(who)
 
-    def _add(self, tx: Transaction, who: Identity, roles: str) -> User:
-        user = tx.insert(
-            User,
-            id=ids.new(tx.now),
-            issuer=who.issuer,
-            subject=who.subject,
-            name=who.name,
-            handle=None,
-            email=who.email,
-            claimed_groups="\n".join(who.groups),
-            roles=roles,
-            created_at=tx.now,
-            disabled_at=None,
-        )
-        touched = Touched(User, None, user)
-        facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
-        tx.record(Kind.USER_ADDED, f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
-        self._follow(tx, user, who)
-        return users.find(tx, user.id) or user
+def _add(tx: Transaction, who: Identity, roles: str) -> User:
+    user = tx.insert(
+        User,
+        id=ids.new(tx.now),
+        issuer=who.issuer,
+        subject=who.subject,
+        name=who.name,
+        handle=None,
+        email=who.email,
+        claimed_groups="\n".join(who.groups),
+        roles=roles,
+        created_at=tx.now,
+        disabled_at=None,
+    )
+    touched = Touched(User, None, user)
+    facts = {"subject": who.name, "issuer": who.issuer, "roles": roles, "groups": ", ".join(who.groups)}
+    tx.record(Kind.USER_ADDED, f"oidc:{who.issuer}", f"user:{user.id}", touched, **facts)
+    _follow(tx, user, who)
+    return users.find(tx, user.id) or user
 
-    def _renew(self, tx: Transaction, user: User, who: Identity, roles: str) -> None:
-        groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"
-        watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
-        tx.execute(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
-        ended = tokens.end_beyond(tx, user.id, roles) if roles != user.roles else 0
-        touched = [row for watch in watches for row in watch.touched()]
-        if roles != user.roles:
-            told = {"roles": roles, "before": user.roles, "tokens": ended}
-            tx.record(Kind.USER_ROLES_SET, actor, subject, *touched, **told)
-            touched = []
-        if groups != user.claimed_groups:
-            before = ", ".join(user.claimed_groups.splitlines())
-            told = {"groups": ", ".join(who.groups), "before": before}
-            tx.record(Kind.USER_GROUPS_SET, actor, subject, *touched, **told)
-            touched = []
-        if touched:
-            tx.record(Kind.USER_RENEWED, actor, subject, *touched)
-        self._follow(tx, user, who)
 
-    def _follow(self, tx: Transaction, user: User, who: Identity) -> None:
-        """Rules call them by their verified address of now. What they were called before stays theirs."""
-        watches = Watch(tx, User, id=user.id), Watch(tx, Handle, user_id=user.id)
-        if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):
-            return
-        tx.execute(_CALL, of=user.id, handle=who.email)
-        facts = {"handle": who.email, "before": user.handle or ""}
-        tx.record(Kind.USER_HANDLE_SET, f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
+def _renew(tx: Transaction, user: User, who: Identity, roles: str) -> None:
+    groups, actor, subject = "\n".join(who.groups), f"oidc:{who.issuer}", f"user:{user.id}"
+    watches = Watch(tx, User, id=user.id), Watch(tx, Credential, user_id=user.id)
+    tx.execute(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
+    ended = tokens.end_beyond(tx, user.id, roles) if roles != user.roles else 0
+    touched = [row for watch in watches for row in watch.touched()]
+    if roles != user.roles:
+        told = {"roles": roles, "before": user.roles, "tokens": ended}
+        tx.record(Kind.USER_ROLES_SET, actor, subject, *touched, **told)
+        touched = []
+    if groups != user.claimed_groups:
+        before = ", ".join(user.claimed_groups.splitlines())
+        told = {"groups": ", ".join(who.groups), "before": before}
+        tx.record(Kind.USER_GROUPS_SET, actor, subject, *touched, **told)
+        touched = []
+    if touched:
+        tx.record(Kind.USER_RENEWED, actor, subject, *touched)
+    _follow(tx, user, who)
+
+
+def _follow(tx: Transaction, user: User, who: Identity) -> None:
+    """Rules call them by their verified address of now. What they were called before stays theirs."""
+    watches = Watch(tx, User, id=user.id), Watch(tx, Handle, user_id=user.id)
+    if who.email in ("", user.handle) or not handles.take(tx, user.id, who.email):
+        return
+    tx.execute(_CALL, of=user.id, handle=who.email)
+    facts = {"handle": who.email, "before": user.handle or ""}
+    tx.record(Kind.USER_HANDLE_SET, f"oidc:{who.issuer}", f"user:{user.id}", *watches, **facts)
 
 
 def _kept_out(who: Identity) -> Forbidden:

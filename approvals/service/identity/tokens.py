@@ -24,34 +24,32 @@ _users = table_of(User)
 _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update(key_share=True))
 
 
-class PersonalTokens:
-    """Made and revoked by their owner."""
+def make(tx: Transaction, person: Person, label: str, scopes: str, life: int) -> str:
+    """A new token that lives for `life` microseconds; the only time it is whole. Raises Invalid; Forbidden when it
+    may decide and the person is no reviewer, or did not prove just now who they are; TooMany."""
+    if scopes not in LONGEST:
+        raise Invalid("A token may read, or read and decide.")
+    if not label.strip() or len(label) > MAX_LABEL:
+        raise Invalid(f"A label has 1 to {MAX_LABEL} characters.", hint="What is the token for?")
+    if not 0 < life <= LONGEST[scopes]:
+        raise Invalid(f"This token may live for {LONGEST[scopes] // HOUR} hours at most.")
+    tx.lock(_LOCK, id=person.id)
+    if scopes == DECIDE:
+        _check_may_decide(tx, person)
+    if len(live(tx, person.id)) >= AT_MOST:
+        raise TooMany(f"You have {AT_MOST} tokens, which is the most.", hint="Revoke one that you do not need.")
+    watch = Watch(tx, Credential, user_id=person.id)
+    token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
+    facts = {"credential": token.split("_")[1], "scopes": scopes, "label": label.strip(), "seconds": life // SECOND}
+    tx.record(Kind.TOKEN_MADE, person.actor, person.actor, watch, **facts)
+    return token
 
-    def make(self, tx: Transaction, person: Person, label: str, scopes: str, life: int) -> str:
-        """A new token that lives for `life` microseconds; the only time it is whole. Raises Invalid; Forbidden when it
-        may decide and the person is no reviewer, or did not prove just now who they are; TooMany."""
-        if scopes not in LONGEST:
-            raise Invalid("A token may read, or read and decide.")
-        if not label.strip() or len(label) > MAX_LABEL:
-            raise Invalid(f"A label has 1 to {MAX_LABEL} characters.", hint="What is the token for?")
-        if not 0 < life <= LONGEST[scopes]:
-            raise Invalid(f"This token may live for {LONGEST[scopes] // HOUR} hours at most.")
-        tx.lock(_LOCK, id=person.id)
-        if scopes == DECIDE:
-            _check_may_decide(tx, person)
-        if len(live(tx, person.id)) >= AT_MOST:
-            raise TooMany(f"You have {AT_MOST} tokens, which is the most.", hint="Revoke one that you do not need.")
-        watch = Watch(tx, Credential, user_id=person.id)
-        token = credentials.issue(tx, "user", person.id, expires_at=tx.now + life, scopes=scopes, label=label.strip())
-        facts = {"credential": token.split("_")[1], "scopes": scopes, "label": label.strip(), "seconds": life // SECOND}
-        tx.record(Kind.TOKEN_MADE, person.actor, person.actor, watch, **facts)
-        return token
 
-    def revoke(self, tx: Transaction, person: Person, credential_id: str) -> None:
-        """Raises NotFound for what is no live token of theirs."""
-        watch = Watch(tx, Credential, user_id=person.id)
-        credentials.revoke(tx, "user", person.id, credential_id=credential_id)
-        tx.record(Kind.TOKEN_REVOKED, person.actor, person.actor, watch, credential=credential_id)
+def revoke(tx: Transaction, person: Person, credential_id: str) -> None:
+    """Raises NotFound for what is no live token of theirs."""
+    watch = Watch(tx, Credential, user_id=person.id)
+    credentials.revoke(tx, "user", person.id, credential_id=credential_id)
+    tx.record(Kind.TOKEN_REVOKED, person.actor, person.actor, watch, credential=credential_id)
 
 
 def end_beyond(tx: Transaction, user_id: str, roles: str) -> int:

@@ -102,100 +102,96 @@ class Person:
         return Actor(f"user:{self.id}", by_session=self.session_id)
 
 
-class People:
-    """Accounts and sessions. Passwords come hashed: hashing is slow and stays outside of transactions."""
+def add(tx: Transaction, actor: str, *, subject: str, name: str, roles: str, password_hash: str | None) -> str:
+    """A new local account. Raises Invalid, or Duplicate when the sign-in name is taken."""
+    check_free(tx, subject)
+    check_roles(roles)
+    user_id = ids.new(tx.now)
+    added = tx.insert(
+        User,
+        id=user_id,
+        issuer=LOCAL,
+        subject=subject,
+        handle=subject,
+        name=name or subject,
+        roles=roles,
+        password_hash=password_hash,
+        created_at=tx.now,
+    )
+    watch = Watch(tx, Handle, user_id=user_id)
+    if not handles.take(tx, user_id, subject):
+        raise _taken(subject)
+    touched = Touched(User, None, added)
+    tx.record(Kind.USER_ADDED, actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
+    return user_id
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
 
-    def add(
-        self, tx: Transaction, actor: str, *, subject: str, name: str, roles: str, password_hash: str | None
-    ) -> str:
-        """A new local account. Raises Invalid, or Duplicate when the sign-in name is taken."""
-        check_free(tx, subject)
-        check_roles(roles)
-        user_id = ids.new(tx.now)
-        added = tx.insert(
-            User,
-            id=user_id,
-            issuer=LOCAL,
-            subject=subject,
-            handle=subject,
-            name=name or subject,
-            roles=roles,
-            password_hash=password_hash,
-            created_at=tx.now,
-        )
-        watch = Watch(tx, Handle, user_id=user_id)
-        if not handles.take(tx, user_id, subject):
-            raise _taken(subject)
-        touched = Touched(User, None, added)
-        tx.record(Kind.USER_ADDED, actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
-        return user_id
+def set_password(tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
+    """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
+    changes a password may fear that somebody else was in."""
+    watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
+    tx.execute(_PASSWORD, of=user_id, password_hash=password_hash)
+    tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
+    tokens = credentials.revoke_all(tx, "user", user_id)
+    tx.record(Kind.USER_PASSWORD_SET, actor, f"user:{user_id}", *watches, tokens=tokens)
 
-    def set_password(self, tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
-        """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
-        changes a password may fear that somebody else was in."""
-        watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-        tx.execute(_PASSWORD, of=user_id, password_hash=password_hash)
-        tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
-        tokens = credentials.revoke_all(tx, "user", user_id)
-        tx.record(Kind.USER_PASSWORD_SET, actor, f"user:{user_id}", *watches, tokens=tokens)
 
-    def disable(self, tx: Transaction, user_id: str, actor: str) -> None:
-        """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
-        for the last admin."""
-        check_an_admin_remains(tx, user_id)
-        watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-        tx.execute(_DISABLE, of=user_id, disabled_at=tx.now)
-        tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
-        credentials.revoke_all(tx, "user", user_id)
-        tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
+def disable(tx: Transaction, user_id: str, actor: str) -> None:
+    """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
+    for the last admin."""
+    check_an_admin_remains(tx, user_id)
+    watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
+    tx.execute(_DISABLE, of=user_id, disabled_at=tx.now)
+    tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
+    credentials.revoke_all(tx, "user", user_id)
+    tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
 
-    def sign_in(
-        self,
-        tx: Transaction,
-        user: User,
-        method: str,
-        address: str,
-        user_agent: str,
-        *,
-        proved_at: int | None = None,
-        instead_of: str | None = None,
-    ) -> str:
-        """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
-        the person proved who they are, as an identity provider says it. The event seals the account as the sign-in
-        relied on it. Raises Unauthenticated for a disabled account, and for one that is not as `user`, by which they
-        proved it."""
-        tx.lock(_LOCK, id=user.id)
-        now = find(tx, user.id)
-        if now is None or any(getattr(now, name) != getattr(user, name) for name in PROVED_BY):
-            raise Unauthenticated("This account was just changed.", hint="Sign in again.")
-        if now.disabled_at is not None:
-            raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
-        if instead_of:
-            tx.execute(_END, of=self._keyring.session(instead_of), revoked_at=tx.now)
-        token = f"{user.id}.{secrets.token_urlsafe(32)}"
-        session = tx.insert(
-            WebSession,
-            id=self._keyring.session(token),
-            user_id=user.id,
-            method=method,
-            authenticated_at=proved_at if method == "oidc" else tx.now,
-            created_at=tx.now,
-            last_seen_at=tx.now,
-            expires_at=tx.now + SESSION_LIFE * SECOND,
-            address=address,
-            user_agent=user_agent[:400],
-        )
-        actor, facts = f"user:{user.id}", {"method": method, "address": address}
-        touched = Touched(User, now, now), Touched(WebSession, None, session)
-        tx.record(Kind.USER_SIGNED_IN, actor, actor, *touched, **facts)
-        return token
 
-    def sign_out(self, tx: Transaction, person: Person) -> None:
-        tx.execute(_END, of=person.session_id, revoked_at=tx.now)
-        tx.record(Kind.USER_SIGNED_OUT, person.actor, person.actor)
+def sign_in(
+    tx: Transaction,
+    keyring: Keyring,
+    user: User,
+    method: str,
+    address: str,
+    user_agent: str,
+    *,
+    proved_at: int | None = None,
+    instead_of: str | None = None,
+) -> str:
+    """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
+    the person proved who they are, as an identity provider says it. The event seals the account as the sign-in
+    relied on it. Raises Unauthenticated for a disabled account, and for one that is not as `user`, by which they
+    proved it."""
+    tx.lock(_LOCK, id=user.id)
+    now = find(tx, user.id)
+    if now is None or any(getattr(now, name) != getattr(user, name) for name in PROVED_BY):
+        raise Unauthenticated("This account was just changed.", hint="Sign in again.")
+    if now.disabled_at is not None:
+        raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
+    if instead_of:
+        tx.execute(_END, of=keyring.session(instead_of), revoked_at=tx.now)
+    token = f"{user.id}.{secrets.token_urlsafe(32)}"
+    session = tx.insert(
+        WebSession,
+        id=keyring.session(token),
+        user_id=user.id,
+        method=method,
+        authenticated_at=proved_at if method == "oidc" else tx.now,
+        created_at=tx.now,
+        last_seen_at=tx.now,
+        expires_at=tx.now + SESSION_LIFE * SECOND,
+        address=address,
+        user_agent=user_agent[:400],
+    )
+    actor, facts = f"user:{user.id}", {"method": method, "address": address}
+    touched = Touched(User, now, now), Touched(WebSession, None, session)
+    tx.record(Kind.USER_SIGNED_IN, actor, actor, *touched, **facts)
+    return token
+
+
+def sign_out(tx: Transaction, person: Person) -> None:
+    tx.execute(_END, of=person.session_id, revoked_at=tx.now)
+    tx.record(Kind.USER_SIGNED_OUT, person.actor, person.actor)
 
 
 def person_of(reader: Reader, keyring: Keyring, token: str, address: str) -> Person | None:

@@ -10,7 +10,8 @@ from mcp import Client
 from approvals import Budgets
 from approvals.errors import Frozen, NotFound
 from approvals.policy.model import Action, DefaultPolicy, Judgement
-from approvals.service.controls import freezes, state
+from approvals.service.controls import audiences, freezes, state
+from approvals.service.identity import servers
 from approvals.service.identity.servers import agent_named
 from approvals.service.requests import freezing
 from support.answer_table import told
@@ -84,7 +85,7 @@ def test_p1_a_freeze_stops_what_it_is_over_and_nothing_else(scenario, scope, of,
 def test_p1_a_freeze_of_one_agent_leaves_unidentified_callers_and_other_agents_alone(scenario):
     freeze(scenario, "agent", scout(scenario))
     assert scenario.file(scenario.filing(assertion=None)).created
-    scenario.keys["other"] = scenario.write(lambda tx: scenario.service.principals.add_agent(tx, "test", "other"))
+    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
     assert scenario.file(scenario.filing(assertion=scenario.assertion(scenario.keys["other"]))).created
 
 
@@ -171,7 +172,7 @@ def test_p1_what_a_hold_kept_back_is_judged_again(scenario, meanwhile):
     elif meanwhile == "agent":
         scenario.revoke_agent()
     elif meanwhile == "audience":
-        scenario.write(lambda tx: scenario.service.audiences.set(tx, "test", "shop", ["group:nobody"]))
+        scenario.write(lambda tx: audiences.set_audience(tx, "test", "shop", ["group:nobody"]))
     else:
         scenario.register(scenario.tool(description="Another."))
     lift(scenario)

@@ -17,6 +17,7 @@ from approvals.errors import (
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
 from approvals.service.controls import audiences, rollouts
+from approvals.service.identity import servers
 from approvals.service.storage.statements import Row
 from support.answer_table import told
 from support.counting_server import create
@@ -80,11 +81,11 @@ class DenyAll(DefaultPolicy):
 
 
 def put(scenario, mode, tool="", whom=""):
-    scenario.write(lambda tx: scenario.service.rollouts.set(tx, "cli:ops", "shop", tool, whom, mode))
+    scenario.write(lambda tx: rollouts.set_rollout(tx, "cli:ops", "shop", tool, whom, mode))
 
 
 def only(scenario, *entries):
-    scenario.write(lambda tx: scenario.service.audiences.set(tx, "cli:ops", "shop", entries))
+    scenario.write(lambda tx: audiences.set_audience(tx, "cli:ops", "shop", entries))
 
 
 def sources(scenario):
@@ -181,11 +182,11 @@ def test_a_rollout_for_what_there_is_not_is_refused(scenario, tool, whom, mode):
 def test_a_rollout_that_is_forgotten_is_enforced_again_and_all_is_audited(scenario):
     put(scenario, "off")
     put(scenario, "observe")
-    scenario.write(lambda tx: scenario.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
+    scenario.write(lambda tx: rollouts.clear_rollout(tx, "cli:ops", "shop", "", ""))
     assert scenario.status(scenario.file().request_id).state == "pending"
     assert scenario.events("shop")[-3:] == ["rollout.set", "rollout.set", "rollout.cleared"]
     with pytest.raises(NotFound):
-        scenario.write(lambda tx: scenario.service.rollouts.clear(tx, "cli:ops", "shop", "", ""))
+        scenario.write(lambda tx: rollouts.clear_rollout(tx, "cli:ops", "shop", "", ""))
 
 
 def test_p1_whoever_is_left_out_is_refused_at_the_door_and_at_the_claim(scenario):
@@ -211,11 +212,11 @@ def log(tmp_path):
 
 async def narrowed(served, *entries):
     service = served.scenario.service
-    await service.write(lambda tx: service.audiences.set(tx, "cli:ops", "shop", entries))
+    await service.write(lambda tx: audiences.set_audience(tx, "cli:ops", "shop", entries))
 
 
 async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, log, until):
-    served.scenario.write(lambda tx: served.scenario.service.principals.add_agent(tx, "test", "other"))
+    served.scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
     gate = served.gate()
     async with Client(create(log, gate=gate)) as client:
         assert not (await client.call_tool("look", {"order_id": 7})).is_error
@@ -234,7 +235,7 @@ async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, lo
 
 async def test_in_observe_an_agents_write_just_runs(served, log):
     service = served.scenario.service
-    await service.write(lambda tx: service.rollouts.set(tx, "cli:ops", "shop", "", "", "observe"))
+    await service.write(lambda tx: rollouts.set_rollout(tx, "cli:ops", "shop", "", "", "observe"))
     async with Client(create(log, gate=served.gate())) as client, asyncio.timeout(10):
         with anyio.fail_after(5):
             assert not (await client.call_tool("async_write", {"order_id": 7})).is_error

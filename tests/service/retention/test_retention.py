@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 from approvals.errors import Invalid, NotPossible
 from approvals.protocol.messages import CallRecords
 from approvals.service.audit import chain
+from approvals.service.identity import sign_in_links, users
 from approvals.service.identity.users import require_user
 from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
@@ -206,14 +207,14 @@ def test_ended_sessions_and_spent_links_go_and_live_ones_stay(scenario):
     user = scenario.read(lambda reader: require_user(reader, "ann"))
 
     def sign_in(tx):
-        return service.people.sign_in(tx, user, "password", "203.0.113.9", "agent-string")
+        return users.sign_in(tx, service.keyring, user, "password", "203.0.113.9", "agent-string")
 
     scenario.write(sign_in)
-    spent = scenario.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
-    scenario.write(lambda tx: service.sign_in_links.spend(tx, spent))
+    spent = scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
+    scenario.write(lambda tx: sign_in_links.spend(tx, spent))
     scenario.clock.forward(29 * DAY)
     scenario.write(sign_in)
-    scenario.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="dora", roles="reviewer"))
+    scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="dora", roles="reviewer"))
     scenario.clock.forward(9 * DAY)
     sweep(scenario)
     connection = scenario.service.database.connect()

@@ -14,7 +14,7 @@ from approvals.errors import Duplicate, Unauthenticated, Unavailable
 from approvals.protocol.messages import CallRecord, CallRecords, Filing, Outcome
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.audit import chain
-from approvals.service.identity import credentials, servers, users
+from approvals.service.identity import credentials, roles, servers, sign_in_links, users
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.service import Service
@@ -166,7 +166,6 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(scenario, between):
     """Each replica prints one while there is no account."""
     scenario.run("DELETE FROM handle")
     scenario.run("DELETE FROM user_account")
-    people, sign_in_links = scenario.service.people, scenario.service.sign_in_links
     links = [
         scenario.write(lambda tx: sign_in_links.make(tx, "serve", "setup", roles="admin reviewer")) for _ in range(2)
     ]
@@ -175,11 +174,11 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(scenario, between):
         def work(tx):
             sign_in_links.spend(tx, links[number])
             name = f"first{number}"
-            people.add(tx, "link", subject=name, name=name, roles="admin reviewer", password_hash="x")
+            users.add(tx, "link", subject=name, name=name, roles="admin reviewer", password_hash="x")
 
         scenario.write(work)
 
-    meanwhile = between(people, "add", lambda: spend(1))
+    meanwhile = between(users, "add", lambda: spend(1))
     spend(0)
     meanwhile.finish()
     assert isinstance(meanwhile.error, Unauthenticated)
@@ -188,15 +187,13 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(scenario, between):
 
 def test_p1_whoever_takes_the_role_of_an_invitations_maker_waits_until_it_is_spent(scenario, between):
     ann = scenario.person("ann")
-    token = scenario.write(
-        lambda tx: scenario.service.sign_in_links.make(tx, ann.actor, "invite", name="eve", roles="admin")
-    )
+    token = scenario.write(lambda tx: sign_in_links.make(tx, ann.actor, "invite", name="eve", roles="admin"))
 
     def demote():
-        scenario.write(lambda tx: scenario.service.roster.set_roles(tx, users.find(tx, ann.id), "reviewer", "test"))
+        scenario.write(lambda tx: roles.set_roles(tx, users.find(tx, ann.id), "reviewer", "test"))
 
     meanwhile = between(scenario.service.log, "append", demote)
-    scenario.write(lambda tx: scenario.service.sign_in_links.spend(tx, token))
+    scenario.write(lambda tx: sign_in_links.spend(tx, token))
     meanwhile.finish()
     assert meanwhile.error is None
     order = scenario.rows("SELECT kind FROM audit_event WHERE kind IN ('link.spent', 'user.roles_set') ORDER BY id")
@@ -207,7 +204,7 @@ def test_p1_two_keys_made_at_once_leave_two_that_count(scenario, between):
     agent = scenario.read(lambda reader: agent_named(reader, "scout"))
 
     def rotate():
-        scenario.write(lambda tx: scenario.service.principals.rotate(tx, "test", "agent", agent))
+        scenario.write(lambda tx: servers.rotate(tx, "test", "agent", agent))
 
     meanwhile = between(credentials.secrets, "token_hex", rotate)
     rotate()
@@ -228,15 +225,14 @@ def test_p1_two_installations_made_at_once_have_not_one_label(scenario, between)
 @pytest.fixture
 def revoked(scenario):
     """Ways to take back what a claim rests on."""
-    service = scenario.service
 
     def server():
         at = scenario.installation()
-        scenario.write(lambda tx: service.principals.revoke(tx, "test", "installation", at))
+        scenario.write(lambda tx: servers.revoke(tx, "test", "installation", at))
 
     def person():
         user = scenario.person().id
-        scenario.write(lambda tx: service.people.disable(tx, user, "test"))
+        scenario.write(lambda tx: users.disable(tx, user, "test"))
 
     return {"server": server, "agent": scenario.revoke_agent, "person": person}
 

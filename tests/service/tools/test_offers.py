@@ -4,6 +4,7 @@ import pytest
 
 from approvals.errors import Conflict, NotFound, Stale
 from approvals.protocol.registration import Annotations, Assurance
+from approvals.service.identity import servers
 
 LOOSE = {"annotations": Annotations(read_only=True)}
 
@@ -75,7 +76,7 @@ def test_p1_nothing_of_a_disabled_installation_is_accepted(scenario, assurance):
     labels = ["other"] if place else ["other", "main"]
     for label in labels:
         gone = scenario.installation("shop", label)
-        scenario.write(lambda tx, gone=gone: scenario.service.principals.revoke(tx, "test", "installation", gone))
+        scenario.write(lambda tx, gone=gone: servers.revoke(tx, "test", "installation", gone))
     with pytest.raises(Conflict, match="is disabled"):
         scenario.accept("refund_order", tool_hash, place)
     reject(scenario, tool_hash, place)

@@ -13,6 +13,7 @@ from approvals.policy.grant_terms import Anything, GrantTerms
 from approvals.protocol.messages import Decision
 from approvals.service.audit import chain
 from approvals.service.audit.seals import SEALED
+from approvals.service.identity import sign_in_links, users
 from approvals.service.identity.users import person_of, require_user
 from approvals.service.requests.decisions import Seen
 from approvals.service.storage.postgres import PostgresReader
@@ -96,7 +97,7 @@ def test_p8_a_value_of_no_type_of_ours_is_a_fault_with_a_name_and_stops_nothing(
         pytest.skip("PostgreSQL keeps to its columns' types")
     forger = Forger(scenario)
     user = scenario.read(lambda reader: require_user(reader, "ann"))
-    scenario.write(lambda tx: scenario.service.people.sign_in(tx, user, "password", "", ""))
+    scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, user, "password", "", ""))
     for column in ODD:
         for value in ("x'00ff'", "'x'", "CAST(x'ff' AS TEXT)", "1e999", "-1"):
             faults = forger.odd(column, value)
@@ -163,9 +164,9 @@ def test_p8_an_approval_by_somebody_who_was_made_a_reviewer_for_a_moment_is_foun
 
 def test_p1_whoever_writes_the_database_can_neither_put_a_session_in_nor_make_theirs_anothers(scenario):
     live(scenario)
-    people, keyring = scenario.service.people, scenario.service.keyring
+    keyring = scenario.service.keyring
     ann, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("ann", "cat"))
-    cookie = scenario.write(lambda tx: people.sign_in(tx, cat, "password", "", ""))
+    cookie = scenario.write(lambda tx: users.sign_in(tx, keyring, cat, "password", "", ""))
     assert scenario.read(lambda reader: person_of(reader, keyring, cookie, "")).id == cat.id
     scenario.run("UPDATE web_session SET user_id = :id", id=ann.id)
     forged = f"{ann.id}.forged"
@@ -204,7 +205,7 @@ def test_p8_an_admin_by_an_invitation_that_was_put_in_for_a_moment_is_found(scen
     link = {"purpose": "invite", "roles": "admin", "name": "eve", "made_by": "cli:test", "created_at": 0}
     token = sha256(b"forged").hexdigest()
     scenario.write(lambda tx: tx.insert(SignInLink, id=token, expires_at=scenario.clock.now() * 2, **link))
-    scenario.write(lambda tx: scenario.service.sign_in_links.spend(tx, "forged"))
+    scenario.write(lambda tx: sign_in_links.spend(tx, "forged"))
     scenario.run("DELETE FROM sign_in_link")
     (fault,) = scenario.verify_record().faults
     assert fault.startswith(f"sign_in_link {token} was changed without an event, before event")
@@ -234,9 +235,9 @@ def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(scenar
     bob = scenario.read(lambda reader: require_user(reader, "bob"))
     scenario.run("UPDATE user_account SET password_hash = 'mine' WHERE id = :id", id=bob.id)
     with pytest.raises(Unauthenticated, match="just changed"):
-        scenario.write(lambda tx: scenario.service.people.sign_in(tx, bob, "password", "", ""))
+        scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, bob, "password", "", ""))
     swapped = scenario.read(lambda reader: require_user(reader, "bob"))
-    scenario.write(lambda tx: scenario.service.people.sign_in(tx, swapped, "password", "", ""))
+    scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, swapped, "password", "", ""))
     scenario.run("UPDATE user_account SET password_hash = :was WHERE id = :id", id=bob.id, was=bob.password_hash)
     faults = scenario.verify_record().faults
     assert any(f"user_account {bob.id} was changed after" in fault and "(user.signed_in)" in fault for fault in faults)

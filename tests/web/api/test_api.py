@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from approvals.protocol.states import State
-from approvals.service.identity import credentials
+from approvals.service.identity import credentials, servers
 from approvals_web.api import events as events_module
 
 FILE = "/requests"
@@ -110,7 +110,7 @@ async def test_p1_a_revoked_installation_learns_nothing_more_from_its_open_strea
         stream = events(response)
         assert [(await anext(stream))[0] for _ in range(2)] == ["lease", "request"]
         at = scenario.installation()
-        await scenario.service.write(lambda tx: scenario.service.principals.revoke(tx, "test", "installation", at))
+        await scenario.service.write(lambda tx: servers.revoke(tx, "test", "installation", at))
         scenario.service.bus.wake(filed.request_id)
         with anyio.fail_after(5):
             rest = [kind async for kind, _ in stream]

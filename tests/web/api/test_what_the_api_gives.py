@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from approvals.service.identity import tokens
 from support.authority import GATES, ROUTES
 
 API = "/api/v1"
@@ -69,9 +70,7 @@ async def test_p1_an_exact_result_goes_to_the_gate_that_sealed_it_alone(served, 
     scenario.report(filed.request_id, sealed_result=SEALED)
     person = scenario.person("bob")
     life = 3600 * 1_000_000
-    scenario.keys["token"] = scenario.write(
-        lambda tx: scenario.service.personal_tokens.make(tx, person, "script", "read", life)
-    )
+    scenario.keys["token"] = scenario.write(lambda tx: tokens.make(tx, person, "script", "read", life))
     paths = [f"/requests/{filed.request_id}", *(["/requests"] if who == "token" else [])]
     async with served.client(who) as client:
         for path in paths:

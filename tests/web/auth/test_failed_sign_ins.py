@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.service.identity import failed_sign_ins, users
 from approvals.service.identity.failed_sign_ins import EACH, HOUR, is_recorded
 from approvals_web.auth import passwords
 
@@ -26,9 +27,8 @@ def failures(scenario):
 async def carl(served):
     """The id of somebody with a password."""
     known = await passwords.hashed(PASSWORD)
-    people = served.scenario.service.people
     return await served.scenario.service.write(
-        lambda tx: people.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
+        lambda tx: users.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
     )
 
 
@@ -55,10 +55,14 @@ async def test_p8_links_and_identity_providers_that_let_nobody_in_are_on_record(
 
 
 def test_p8_guessing_does_not_fill_the_record(scenario):
-    record = scenario.service.failed_sign_ins.record
+    record = failed_sign_ins.record
 
     def guess(times, name=""):
-        scenario.write(lambda tx: [record(tx, "password", "192.0.2.1", name or f"name{i}") for i in range(times)])
+        scenario.write(
+            lambda tx: [
+                record(tx, scenario.service.keyring, "password", "192.0.2.1", name or f"name{i}") for i in range(times)
+            ]
+        )
 
     guess(1000)
     assert [facts["within_an_hour"] for _, _, facts in failures(scenario)] == [

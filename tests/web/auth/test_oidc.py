@@ -12,7 +12,8 @@ from approvals.errors import Duplicate, Invalid
 from approvals.instant import SECOND
 from approvals.policy.model import DefaultPolicy
 from approvals.policy.reviewers import Reviewers
-from approvals.service.identity.sso import Admission
+from approvals.service.identity import users
+from approvals.service.identity.sso import SsoPolicy
 from approvals.service.identity.users import by_handle
 from approvals_web.auth.oidc import Client, Provider
 from approvals_web.settings import Settings
@@ -196,8 +197,7 @@ async def test_p1_the_handle_follows_the_verified_address_and_what_was_a_handle_
 
 
 def add(scenario, name):
-    people = scenario.service.people
-    scenario.write(lambda tx: people.add(tx, "test", subject=name, name="", roles="viewer", password_hash=None))
+    scenario.write(lambda tx: users.add(tx, "test", subject=name, name="", roles="viewer", password_hash=None))
 
 
 @pytest.mark.parametrize("said", ["bob", "carol@example.org", "not a handle", ""])
@@ -215,7 +215,7 @@ async def test_p1_no_address_takes_a_handle_that_is_somebody_elses_or_none_at_al
 
 async def test_p1_a_rule_that_names_the_new_address_lets_its_person_decide(served, visitors, idp, rules):
     scenario = served.scenario
-    connect(served, idp, admission=Admission({"staff": "reviewer"}))
+    connect(served, idp, policy=SsoPolicy({"staff": "reviewer"}))
     await sign_in(visitors.stranger(), idp)
     rules.reviewers = Reviewers(people=("new@example.org",))
     filed = scenario.file()
@@ -265,7 +265,7 @@ async def test_groups_are_read_from_nested_claims_lists_in_words_and_with_blanks
 
 async def test_p1_a_group_with_blanks_gives_roles_and_fits_rules(served, visitors, idp, rules):
     scenario = served.scenario
-    connect(served, idp, admission=Admission({"two words": "reviewer"}))
+    connect(served, idp, policy=SsoPolicy({"two words": "reviewer"}))
     rules.reviewers = Reviewers(groups=("two words",))
     filed = scenario.file()
     visitor = visitors.stranger()
@@ -284,7 +284,7 @@ def test_what_no_claim_can_ever_fit_is_refused_at_start(settings):
 
 
 async def test_groups_and_mapped_roles_follow_the_claims_at_each_sign_in(served, visitors, idp):
-    connect(served, idp, admission=Admission({"payments": "reviewer", "staff": "viewer", "boss": "admin"}))
+    connect(served, idp, policy=SsoPolicy({"payments": "reviewer", "staff": "viewer", "boss": "admin"}))
     await sign_in(visitors.stranger(), idp)
     assert account(served, "carol-1")[3:] == ("payments\nstaff\ntwo words", "reviewer viewer")
     also(idp, lambda claims: claims.update(groups=["boss"]))
@@ -299,7 +299,7 @@ async def test_groups_and_mapped_roles_follow_the_claims_at_each_sign_in(served,
 
 
 async def test_accounts_are_made_only_if_wanted_and_required_claims_are_required(served, visitors, idp):
-    connect(served, idp, admission=Admission(newcomers=False))
+    connect(served, idp, policy=SsoPolicy(newcomers=False))
     assert (await sign_in(visitors.stranger(), idp)).status_code == 403
     connect(served, idp, required={"hd": "example.org"})
     assert (await sign_in(visitors.stranger(), idp)).status_code == 403
@@ -313,7 +313,7 @@ async def test_a_disabled_account_stays_out(served, visitors, idp):
     await sign_in(visitor, idp)
     scenario = served.scenario
     ((user_id,),) = scenario.rows("SELECT id FROM user_account WHERE subject = 'carol-1'")
-    scenario.write(lambda tx: scenario.service.people.disable(tx, user_id, "test"))
+    scenario.write(lambda tx: users.disable(tx, user_id, "test"))
     assert (await visitor.http.get("/")).status_code == 303
     assert (await sign_in(visitors.stranger(), idp)).status_code == 401
 
@@ -473,7 +473,7 @@ async def test_coming_back_leads_to_no_other_site(served, visitors, idp, followi
 
 
 async def test_fresh_authentication_has_to_be_said_by_the_provider(served, visitors, idp):
-    connect(served, idp, admission=Admission({"staff": "reviewer"}))
+    connect(served, idp, policy=SsoPolicy({"staff": "reviewer"}))
     visitor = visitors.stranger()
     url = await leave(visitor, fresh="true", next="/account")
     assert (query(url)["max_age"], query(url)["prompt"]) == ("0", "login")
@@ -530,5 +530,5 @@ def test_settings_name_roles_by_group_and_secrets_by_reference(tmp_path):
         oidc_roles="approvals-admins=admin reviewer, staff=viewer",
     ).oidc()
     assert client.client_secret == "hush"
-    assert client.admission.roles == {"approvals-admins": "admin reviewer", "staff": "viewer"}
+    assert client.policy.roles == {"approvals-admins": "admin reviewer", "staff": "viewer"}
     assert Settings().oidc() is None

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from approvals.service.identity import sign_in_limit, users
+from approvals.service.identity import sign_in_limit, sign_in_links, users
 from approvals.service.identity.users import SESSION_IDLE, SESSION_LIFE
 
 PASSWORD = "correct horse battery"
@@ -25,7 +25,7 @@ OUT = [
 
 
 def link(served, purpose, **more):
-    return served.scenario.write(lambda tx: served.scenario.service.sign_in_links.make(tx, "test", purpose, **more))
+    return served.scenario.write(lambda tx: sign_in_links.make(tx, "test", purpose, **more))
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ async def test_sessions_end_with_idleness_age_and_the_account(served, visitors):
     scenario.clock.forward(SESSION_IDLE)
     assert (await busy.http.get("/")).status_code == 303
     disabled = await visitors.signed_in("bob")
-    scenario.write(lambda tx: scenario.service.people.disable(tx, scenario.person("bob").id, "test"))
+    scenario.write(lambda tx: users.disable(tx, scenario.person("bob").id, "test"))
     assert (await disabled.http.get("/")).status_code == 303
 
 

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from approvals.errors import Invalid, NotFound, Unauthenticated
-from approvals.service.identity import sign_in_links
+from approvals.service.identity import roles as user_roles
+from approvals.service.identity import sign_in_links, users
 from approvals.service.identity.users import require_user
 from approvals_web.cli.commands import app
 from approvals_web.operator import socket as control
@@ -20,19 +21,19 @@ def user_of(scenario, name):
 
 def invite(scenario, name="eve", by="ann", roles="admin reviewer"):
     actor = scenario.person(by).actor if by else "os:root"
-    return scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
+    return scenario.write(lambda tx: sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
 def spend(scenario, token):
-    return scenario.write(lambda tx: scenario.service.sign_in_links.spend(tx, token))
+    return scenario.write(lambda tx: sign_in_links.spend(tx, token))
 
 
 def demoted(scenario):
-    scenario.write(lambda tx: scenario.service.roster.set_roles(tx, user_of(scenario, "ann"), "reviewer", "test"))
+    scenario.write(lambda tx: user_roles.set_roles(tx, user_of(scenario, "ann"), "reviewer", "test"))
 
 
 def disabled(scenario):
-    scenario.write(lambda tx: scenario.service.people.disable(tx, user_of(scenario, "ann").id, "test"))
+    scenario.write(lambda tx: users.disable(tx, user_of(scenario, "ann").id, "test"))
 
 
 @pytest.mark.parametrize("end", [demoted, disabled])
@@ -94,7 +95,7 @@ def test_spent_and_old_invitations_are_not_open(scenario):
     invite(scenario)
     assert [row.name for row in scenario.read(sign_in_links.invitations)] == ["eve"]
     with pytest.raises(NotFound):
-        scenario.write(lambda tx: scenario.service.sign_in_links.revoke(tx, "test", "old"))
+        scenario.write(lambda tx: sign_in_links.revoke(tx, "test", "old"))
 
 
 def test_the_command_line_lists_and_takes_back(scenario, monkeypatch):

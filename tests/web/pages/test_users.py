@@ -13,8 +13,7 @@ from approvals.errors import (
     Unauthenticated,
 )
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import credentials, handles, sign_in_limit
-from approvals.service.identity import tokens as personal_tokens
+from approvals.service.identity import credentials, handles, roles, sign_in_limit, sign_in_links, tokens, users
 from approvals.service.identity.sign_in_limit import counters
 from approvals.service.identity.tokens import (
     DECIDE,
@@ -56,9 +55,8 @@ def fresh(scenario, name="ann", ago=0):
 async def carl(served, visitors):
     """A local account with a password, signed in by it."""
     known = await passwords.hashed(PASSWORD)
-    people = served.scenario.service.people
     await served.scenario.service.write(
-        lambda tx: people.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
+        lambda tx: users.add(tx, "test", subject="carl", name="Carl", roles="reviewer", password_hash=known)
     )
     visitor = visitors.stranger()
     assert (await visitor.http.post("/login", data={"name": "Carl ", "password": PASSWORD})).status_code == 303
@@ -176,29 +174,27 @@ async def test_strangers_and_keys_do_none_of_it(served, visitors, path, form):
 
 
 def test_p1_the_last_admin_stays_one(scenario):
-    service = scenario.service
     ann, bob = user_of(scenario, "ann"), user_of(scenario, "bob")
-    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "user:x"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", "user:x"))
     for change in (
-        lambda tx: service.roster.set_roles(tx, ann, "reviewer auditor", "user:x"),
-        lambda tx: service.people.disable(tx, ann.id, "user:x"),
+        lambda tx: roles.set_roles(tx, ann, "reviewer auditor", "user:x"),
+        lambda tx: users.disable(tx, ann.id, "user:x"),
     ):
         with pytest.raises(NotPossible, match="last admin"):
             scenario.write(change)
-    scenario.write(lambda tx: service.roster.set_roles(tx, ann, "admin", "user:x"))
-    scenario.write(lambda tx: service.people.disable(tx, bob.id, "user:x"))
+    scenario.write(lambda tx: roles.set_roles(tx, ann, "admin", "user:x"))
+    scenario.write(lambda tx: users.disable(tx, bob.id, "user:x"))
     assert user_of(scenario, "ann").roles == "admin"
 
 
 def test_a_handle_is_nobodys_choice_and_nobodys_twice(scenario):
-    people = scenario.service.people
     bob = scenario.person("bob").id
     scenario.tampered_with = True  # a handle is taken with a sign-in, which records it
     assert scenario.write(lambda tx: handles.take(tx, bob, "zoe@example.org"))
 
     def add(name):
         people_add = {"subject": name, "name": name, "roles": "viewer", "password_hash": None}
-        scenario.write(lambda tx: people.add(tx, "test", **people_add))
+        scenario.write(lambda tx: users.add(tx, "test", **people_add))
 
     for name in ("zoe@example.org", "ann"):
         with pytest.raises(Duplicate):
@@ -212,9 +208,9 @@ def test_a_handle_is_nobodys_choice_and_nobodys_twice(scenario):
 
 def test_a_group_that_is_taken_away_is_gone_at_once(scenario):
     ann = user_of(scenario, "ann")
-    scenario.write(lambda tx: scenario.service.roster.set_groups(tx, ann, ["b", "a"], "test"))
+    scenario.write(lambda tx: roles.set_groups(tx, ann, ["b", "a"], "test"))
     assert user_of(scenario, "ann").groups == "a b"
-    scenario.write(lambda tx: scenario.service.roster.set_groups(tx, ann, [], "test"))
+    scenario.write(lambda tx: roles.set_groups(tx, ann, [], "test"))
     assert user_of(scenario, "ann").groups == ""
 
 
@@ -241,17 +237,14 @@ async def test_a_new_password_needs_the_present_one_and_ends_all_other_sessions(
 async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(served, visitors, carl):
     scenario = served.scenario
     user = user_of(scenario, "carl")
-    links = [
-        scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
-        for _ in range(2)
-    ]
+    links = [scenario.write(lambda tx: sign_in_links.make(tx, "test", "sign_in", user_id=user.id)) for _ in range(2)]
     visitor = visitors.stranger()
     await visitor.http.post("/setup", data={"t": links[0]})
     scenario.clock.forward(601)
     late = await visitor.http.post("/account/password", data={"new": "a new long password"})
     assert late.status_code == 401
     scenario.clock.set_back(601)
-    again = scenario.write(lambda tx: scenario.service.sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
+    again = scenario.write(lambda tx: sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
     await visitor.http.post("/setup", data={"t": again})
     assert (await visitor.http.post("/account/password", data={"new": "a new long password"})).status_code == 303
 
@@ -279,9 +272,7 @@ async def test_an_event_stream_ends_with_its_session(served, visitors, carl):
         lines = stream.aiter_lines()
         assert (await anext(lines)) == "retry: 1000"
         user = user_of(served.scenario, "carl")
-        await served.scenario.service.write(
-            lambda tx: served.scenario.service.roster.sign_out_everywhere(tx, user, "test")
-        )
+        await served.scenario.service.write(lambda tx: roles.sign_out_everywhere(tx, user, "test"))
         served.scenario.service.bus.wake("anything")
         assert [line async for line in lines if line] == []
 
@@ -318,26 +309,26 @@ async def test_a_token_that_decides_needs_the_password_again(served, visitors, c
 
 
 def test_p1_only_a_reviewer_makes_a_token_that_decides_and_it_ends_with_the_role(scenario):
-    service, bob = scenario.service, user_of(scenario, "bob")
+    bob = user_of(scenario, "bob")
     scenario.add_user("vera", "viewer auditor admin")
 
     def make(name, scopes):
-        return scenario.write(lambda tx: service.personal_tokens.make(tx, fresh(scenario, name), "x", scopes, HOUR))
+        return scenario.write(lambda tx: tokens.make(tx, fresh(scenario, name), "x", scopes, HOUR))
 
     with pytest.raises(Forbidden, match="Only a reviewer's token decides"):
         make("vera", DECIDE)
     deciding, reading = make("bob", DECIDE), make("bob", READ)
     others = make("ann", DECIDE)
-    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer admin auditor", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer admin auditor", "test"))
     assert is_known(scenario, deciding)
-    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", "test"))
     assert [is_known(scenario, token) for token in (deciding, reading, others)] == [False, True, True]
-    scenario.write(lambda tx: service.roster.set_roles(tx, bob, "reviewer", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", "test"))
     assert not is_known(scenario, deciding), "what has ended stays ended"
     with pytest.raises(Forbidden):  # the page was open since before the role was taken
         demoted = fresh(scenario, "bob")
-        scenario.write(lambda tx: service.roster.set_roles(tx, bob, "viewer", "test"))
-        scenario.write(lambda tx: service.personal_tokens.make(tx, demoted, "x", DECIDE, HOUR))
+        scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", "test"))
+        scenario.write(lambda tx: tokens.make(tx, demoted, "x", DECIDE, HOUR))
 
 
 def is_known(scenario, token):
@@ -350,11 +341,7 @@ def is_known(scenario, token):
 async def test_p1_a_changed_password_ends_every_token_of_the_account(served, carl):
     scenario = served.scenario
     made = [
-        scenario.write(
-            lambda tx, scopes=scopes: scenario.service.personal_tokens.make(
-                tx, fresh(scenario, "carl"), "x", scopes, HOUR
-            )
-        )
+        scenario.write(lambda tx, scopes=scopes: tokens.make(tx, fresh(scenario, "carl"), "x", scopes, HOUR))
         for scopes in (READ, DECIDE)
     ]
     assert "ends your other sessions and all your tokens" in (await carl.http.get("/account")).text
@@ -371,7 +358,6 @@ async def test_a_token_that_decides_is_offered_to_reviewers_alone(served, visito
 
 
 def test_p1_tokens_that_decide_are_fresh_short_and_few(scenario):
-    tokens = scenario.service.personal_tokens
 
     def make(scopes=DECIDE, life=HOUR, label="x", ago=0):
         return scenario.write(lambda tx: tokens.make(tx, fresh(scenario, ago=ago), label, scopes, life))
@@ -387,7 +373,7 @@ def test_p1_tokens_that_decide_are_fresh_short_and_few(scenario):
     for label in ("", "  ", "x" * 61):
         with pytest.raises(Invalid):
             make(label=label)
-    for _ in range(personal_tokens.AT_MOST - 1):
+    for _ in range(tokens.AT_MOST - 1):
         make(READ)
     with pytest.raises(TooMany):
         make(READ)
@@ -396,16 +382,15 @@ def test_p1_tokens_that_decide_are_fresh_short_and_few(scenario):
 
 
 def test_disabling_and_signing_out_end_tokens_for_good(scenario):
-    service = scenario.service
     person = scenario.person("bob")
-    token = scenario.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
+    token = scenario.write(lambda tx: tokens.make(tx, person, "x", READ, HOUR))
     scenario.read(lambda reader: credentials.authenticate(reader, token, "user"))
-    scenario.write(lambda tx: service.people.disable(tx, person.id, "test"))
-    scenario.write(lambda tx: service.roster.enable(tx, user_of(scenario, "bob"), "test"))
-    assert scenario.read(lambda reader: personal_tokens.live(reader, person.id)) == []
-    scenario.write(lambda tx: service.personal_tokens.make(tx, person, "x", READ, HOUR))
-    scenario.write(lambda tx: service.roster.sign_out_everywhere(tx, user_of(scenario, "bob"), "test"))
-    assert scenario.read(lambda reader: personal_tokens.live(reader, person.id)) == []
+    scenario.write(lambda tx: users.disable(tx, person.id, "test"))
+    scenario.write(lambda tx: roles.enable(tx, user_of(scenario, "bob"), "test"))
+    assert scenario.read(lambda reader: tokens.live(reader, person.id)) == []
+    scenario.write(lambda tx: tokens.make(tx, person, "x", READ, HOUR))
+    scenario.write(lambda tx: roles.sign_out_everywhere(tx, user_of(scenario, "bob"), "test"))
+    assert scenario.read(lambda reader: tokens.live(reader, person.id)) == []
 
 
 # guessing
@@ -506,10 +491,9 @@ async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
 
 
 def test_notices_say_what_happened_and_no_secret(scenario):
-    service = scenario.service
     agent_key = scenario.keys["agent"]
-    token = scenario.write(lambda tx: service.personal_tokens.make(tx, fresh(scenario), "cron {x}", DECIDE, HOUR))
-    link = scenario.write(lambda tx: service.sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    token = scenario.write(lambda tx: tokens.make(tx, fresh(scenario), "cron {x}", DECIDE, HOUR))
+    link = scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
     scenario.revoke_agent()
     rows = scenario.rows("SELECT kind, words FROM admin_notice ORDER BY id")
     kinds = [kind for kind, _ in rows]

@@ -24,7 +24,7 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND, Clock
 from approvals.service.identity.roles import MAX_CLAIMED, MAX_GROUPS, is_claimed_group
-from approvals.service.identity.sso import Admission, Identity
+from approvals.service.identity.sso import Identity, SsoPolicy
 from approvals.service.identity.users import ROLES, is_handle
 from approvals.service.text import visible
 from approvals_web.auth.id_token import Expected, usable, validate
@@ -52,7 +52,7 @@ class Client:
     groups_claim: str = "groups"
     required: dict[str, str] = field(default_factory=dict)
     """Claims that everybody has to have, with their values."""
-    admission: Admission = field(default_factory=Admission)
+    policy: SsoPolicy = field(default_factory=SsoPolicy)
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -64,13 +64,13 @@ class Client:
             raise Invalid("APPROVALS_OIDC_CLIENT_ID is not set.", hint="The provider gave it to you.")
         if not self.groups_claim.strip():
             raise Invalid("APPROVALS_OIDC_GROUPS_CLAIM is empty.", hint="For example: groups, or realm_access.roles")
-        for group in self.admission.roles:
+        for group in self.policy.roles:
             if not is_claimed_group(group):
                 raise Invalid(
                     f"APPROVALS_OIDC_ROLES has the group {group!r:.200}, which can never be claimed.",
                     hint=f"A group's name has 1 to {MAX_CLAIMED} printable characters.",
                 )
-        for roles in self.admission.roles.values():
+        for roles in self.policy.roles.values():
             if not set(roles.split()) <= set(ROLES):
                 raise Invalid(f"APPROVALS_OIDC_ROLES has {roles!r}.", hint=f"Roles: {', '.join(ROLES)}.")
         if "openid" not in self.scopes.split():
@@ -177,7 +177,7 @@ class Provider:
 
     async def _completed(self, metadata: Metadata, claims: dict[str, Any], access: Any) -> dict[str, Any]:
         """Some providers tell the e-mail address and the groups at another address only."""
-        wanted = ["email", *([self.client.groups_claim] if self.client.admission.roles else [])]
+        wanted = ["email", *([self.client.groups_claim] if self.client.policy.roles else [])]
         if (
             all(_said(claims, name) is not None for name in wanted)
             or not metadata.userinfo_endpoint

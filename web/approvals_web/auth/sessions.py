@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from approvals.errors import Unauthenticated
 from approvals.instant import Instant
+from approvals.service.identity import users
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import User
@@ -29,8 +30,8 @@ async def begin(
     before = session_token(request)
 
     def sign_in(tx: Transaction) -> str:
-        return service.people.sign_in(
-            tx, user, method, address_of(request), agent, proved_at=proved_at, instead_of=before
+        return users.sign_in(
+            tx, service.keyring, user, method, address_of(request), agent, proved_at=proved_at, instead_of=before
         )
 
     token = await service.write(sign_in)

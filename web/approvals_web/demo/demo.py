@@ -72,17 +72,15 @@ class Demo:
     def _server_key(self, tx: Transaction) -> str:
         known = [row for row in servers.installations(tx) if row.label == LABEL and row.disabled_at is None]
         if known:
-            return self._service.principals.rotate(tx, ACTOR, "installation", known[0])
-        return self._service.principals.add_server(
-            tx, ACTOR, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True
-        )
+            return servers.rotate(tx, ACTOR, "installation", known[0])
+        return servers.add_server(tx, ACTOR, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True)
 
     def _agent_key(self, tx: Transaction) -> str:
         known = [row for row in servers.agents(tx) if row.name == AGENT]
         if known and known[0].disabled_at is None:
-            return self._service.principals.rotate(tx, ACTOR, "agent", known[0])
+            return servers.rotate(tx, ACTOR, "agent", known[0])
         name = AGENT if not known else f"{AGENT}-{tx.now}"
-        return self._service.principals.add_agent(tx, ACTOR, name)
+        return servers.add_agent(tx, ACTOR, name)
 
     async def _may_file(self) -> bool:
         """Only when no call waits; the demo's own is taken up again."""

@@ -23,9 +23,9 @@ def add(
     expires: str = key_lifetimes.NEVER,
 ) -> Any:
     life = key_lifetimes.seconds(expires)
-    key = s.principals.add_agent(tx, actor, name, owners=owners, covers=covers, life=life)
+    key = servers.add_agent(tx, actor, name, owners=owners, covers=covers, life=life)
     if groups:
-        s.agents.set_groups(tx, actor, servers.agent_named(tx, name), groups)
+        agents.set_groups(tx, actor, servers.agent_named(tx, name), groups)
     return key
 
 
@@ -42,7 +42,7 @@ def rotate(
     s: Service, tx: Transaction, actor: str, name: str, covers: str | None = None, expires: str | None = None
 ) -> Any:
     life = None if expires is None else key_lifetimes.seconds(expires)
-    return s.principals.rotate(
+    return servers.rotate(
         tx,
         actor,
         "agent",
@@ -54,25 +54,25 @@ def rotate(
 
 
 def revoke(s: Service, tx: Transaction, actor: str, name: str, key: str | None = None) -> Any:
-    return s.principals.revoke(tx, actor, "agent", servers.agent_named(tx, name), key)
+    return servers.revoke(tx, actor, "agent", servers.agent_named(tx, name), key)
 
 
 def owner(s: Service, tx: Transaction, actor: str, name: str, add: list[str], remove: list[str]) -> Any:
     agent = servers.agent_named(tx, name)
-    return s.agents.change_owners(tx, actor, agent, add=add, remove=remove)
+    return agents.change_owners(tx, actor, agent, add=add, remove=remove)
 
 
 def groups(s: Service, tx: Transaction, actor: str, name: str, names: list[str]) -> Any:
-    return s.agents.set_groups(tx, actor, servers.agent_named(tx, name), names)
+    return agents.set_groups(tx, actor, servers.agent_named(tx, name), names)
 
 
 def limits(s: Service, tx: Transaction, actor: str, name: str, pending: int | None, minute: int | None) -> Any:
-    s.agents.set_limits(tx, actor, servers.agent_named(tx, name), pending=pending, minute=minute)
+    agents.set_limits(tx, actor, servers.agent_named(tx, name), pending=pending, minute=minute)
     return name
 
 
 def scopes(s: Service, tx: Transaction, actor: str, name: str, key: str, covers: str) -> Any:
-    return s.agents.set_scopes(tx, actor, servers.agent_named(tx, name), key, covers)
+    return agents.set_scopes(tx, actor, servers.agent_named(tx, name), key, covers)
 
 
 def everyone(tx: Transaction) -> list[dict[str, Any]]:

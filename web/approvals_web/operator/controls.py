@@ -38,11 +38,11 @@ def freeze_list(s: Service, tx: Transaction, actor: str) -> Any:
 
 
 def rollout_set(s: Service, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> Any:
-    s.rollouts.set(tx, actor, server, tool, whom, mode)
+    rollouts.set_rollout(tx, actor, server, tool, whom, mode)
 
 
 def rollout_clear(s: Service, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> Any:
-    s.rollouts.clear(tx, actor, server, tool, whom)
+    rollouts.clear_rollout(tx, actor, server, tool, whom)
 
 
 def rollout_list(s: Service, tx: Transaction, actor: str) -> Any:
@@ -63,7 +63,7 @@ def server_audience(s: Service, tx: Transaction, actor: str, name: str, entries:
     """Set it, or only say it."""
     if entries is None:
         return audiences.known_server(tx, name).audience
-    return s.audiences.set(tx, actor, name, entries)
+    return audiences.set_audience(tx, actor, name, entries)
 
 
 def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, str]:

@@ -34,7 +34,7 @@ def grant_revoke(s: Service, tx: Transaction, actor: str, grant_id: str) -> Any:
 
 
 def server_grants(s: Service, tx: Transaction, actor: str, name: str, label: str, allowed: bool) -> Any:
-    s.principals.allow_grants(tx, actor, servers.installation_named(tx, name, label), allowed=allowed)
+    servers.allow_grants(tx, actor, servers.installation_named(tx, name, label), allowed=allowed)
     return name
 
 

@@ -26,7 +26,7 @@ from approvals.errors import (
 )
 from approvals.instant import to_datetime
 from approvals.protocol.registration import Assurance
-from approvals.service.identity import credentials, key_lifetimes, servers, users
+from approvals.service.identity import credentials, key_lifetimes, servers, sign_in_links, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Database, Transaction
 from approvals.service.storage.sqlite import Sqlite
@@ -56,7 +56,7 @@ def server_add(
     known = {item.value: item for item in Assurance}
     if assurance not in known:
         raise Invalid(f"{assurance!r} is no assurance.", hint="enforced or cooperative")
-    return s.principals.add_server(
+    return servers.add_server(
         tx, actor, name, label=label, assurance=known[assurance], trusted=trusted, life=key_lifetimes.seconds(expires)
     )
 
@@ -66,11 +66,11 @@ def server_list(s: Service, tx: Transaction, actor: str) -> Any:
 
 
 def server_rotate(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
-    return s.principals.rotate(tx, actor, "installation", servers.installation_named(tx, name, label))
+    return servers.rotate(tx, actor, "installation", servers.installation_named(tx, name, label))
 
 
 def server_revoke(s: Service, tx: Transaction, actor: str, name: str, label: str) -> Any:
-    return s.principals.revoke(tx, actor, "installation", servers.installation_named(tx, name, label))
+    return servers.revoke(tx, actor, "installation", servers.installation_named(tx, name, label))
 
 
 def user_list(s: Service, tx: Transaction, actor: str) -> Any:
@@ -89,23 +89,23 @@ def user_invite(s: Service, tx: Transaction, actor: str, name: str, roles: str) 
     if user is None:
         users.check_free(tx, name)
     else:
-        return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=user.id))
-    return _link(s, s.sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
+        return _link(s, sign_in_links.make(tx, actor, "sign_in", user_id=user.id))
+    return _link(s, sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
 
 
 def user_disable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.people.disable(tx, users.require_user(tx, name).id, actor)
+    users.disable(tx, users.require_user(tx, name).id, actor)
     return name
 
 
 def user_setup(s: Service, tx: Transaction, actor: str, demo: bool) -> Any:
     """The one-time link that `serve` prints: for the first account, or on demand for the first admin."""
     if not users.count(tx):
-        return _link(s, s.sign_in_links.make(tx, actor, "setup", roles=users.FIRST_ROLES))
+        return _link(s, sign_in_links.make(tx, actor, "setup", roles=users.FIRST_ROLES))
     admins = [row for row in users.everyone(tx) if row.disabled_at is None and "admin" in row.roles.split()]
     if not demo or not admins:
         return None
-    return _link(s, s.sign_in_links.make(tx, actor, "sign_in", user_id=admins[0].id))
+    return _link(s, sign_in_links.make(tx, actor, "sign_in", user_id=admins[0].id))
 
 
 def address_of(service: Service) -> str:

@@ -5,27 +5,28 @@ from typing import Any
 
 from approvals.instant import to_datetime
 from approvals.service.identity import sign_in_links, users
+from approvals.service.identity.roles import enable, set_groups, set_roles, sign_out_everywhere
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 
 
 def user_roles(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
-    s.roster.set_roles(tx, users.require_user(tx, name), roles, actor)
+    set_roles(tx, users.require_user(tx, name), roles, actor)
     return name
 
 
 def user_groups(s: Service, tx: Transaction, actor: str, name: str, groups: list[str]) -> Any:
-    s.roster.set_groups(tx, users.require_user(tx, name), groups, actor)
+    set_groups(tx, users.require_user(tx, name), groups, actor)
     return name
 
 
 def user_enable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.roster.enable(tx, users.require_user(tx, name), actor)
+    enable(tx, users.require_user(tx, name), actor)
     return name
 
 
 def user_sign_out(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.roster.sign_out_everywhere(tx, users.require_user(tx, name), actor)
+    sign_out_everywhere(tx, users.require_user(tx, name), actor)
     return name
 
 
@@ -43,7 +44,7 @@ def user_invitations(s: Service, tx: Transaction, actor: str) -> Any:
 
 
 def user_uninvite(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    s.sign_in_links.revoke(tx, actor, name)
+    sign_in_links.revoke(tx, actor, name)
     return name
 
 

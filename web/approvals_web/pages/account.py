@@ -72,14 +72,14 @@ async def confirm(request: Request, person: SignedIn, service: TheService, prese
 @router.post("/account/sessions/{session_id}/revocation")
 async def end_session(session_id: SessionId, person: SignedIn, service: TheService) -> Response:
     """Sign one of my browsers out."""
-    await service.write(lambda tx: service.web_sessions.revoke(tx, person, session_id))
+    await service.write(lambda tx: sessions.revoke(tx, person, session_id))
     return RedirectResponse("/account", status_code=303)
 
 
 @router.post("/account/other-sessions/revocation")
 async def end_others(person: SignedIn, service: TheService) -> Response:
     """Sign all of my other browsers out."""
-    await service.write(lambda tx: service.web_sessions.revoke_others(tx, person))
+    await service.write(lambda tx: sessions.revoke_others(tx, person))
     return RedirectResponse("/account", status_code=303)
 
 
@@ -94,7 +94,7 @@ async def make_token(
 ) -> Response:
     """A personal API token; this answer is the only place where it is whole."""
     try:
-        token = await service.write(lambda tx: service.personal_tokens.make(tx, person, label, scopes, hours * HOUR))
+        token = await service.write(lambda tx: tokens.make(tx, person, label, scopes, hours * HOUR))
     except (Invalid, Forbidden, TooMany) as error:
         return _account(request, service, person, error)
     return _account(request, service, person, token=token)
@@ -103,7 +103,7 @@ async def make_token(
 @router.post("/account/tokens/{credential_id}/revocation")
 async def revoke_token(credential_id: TokenId, person: SignedIn, service: TheService) -> Response:
     """It stops working at once."""
-    await service.write(lambda tx: service.personal_tokens.revoke(tx, person, credential_id))
+    await service.write(lambda tx: tokens.revoke(tx, person, credential_id))
     return RedirectResponse("/account", status_code=303)
 
 
@@ -148,7 +148,7 @@ def _set(service: Service, tx: Transaction, person: Person, password_hash: str) 
     user = users.find(tx, person.id)
     if user is None or user.issuer != LOCAL:
         raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")
-    service.people.set_password(tx, person.id, password_hash, person.actor)
+    users.set_password(tx, person.id, password_hash, person.actor)
     return users.find(tx, person.id)
 
 

@@ -12,7 +12,7 @@ from approvals.errors import (
     NotFound,
 )
 from approvals.protocol.fields import Identifier, ServerName
-from approvals.service.identity import agents, key_lifetimes
+from approvals.service.identity import agents, key_lifetimes, servers
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person
 from approvals.service.requests import rate_limits
@@ -53,9 +53,7 @@ async def add(
     try:
         life = key_lifetimes.seconds(expires.strip() or key_lifetimes.NEVER)
         key = await service.write(
-            lambda tx: service.principals.add_agent(
-                tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life
-            )
+            lambda tx: servers.add_agent(tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life)
         )
     except _REFUSED as error:
         return await _again(request, service, admin, error)
@@ -75,9 +73,7 @@ async def rotate(
         life = key_lifetimes.seconds(expires.strip()) if expires.strip() else None
         forever = bool(expires.strip()) and life is None
         key = await service.write(
-            lambda tx: service.principals.rotate(
-                tx, admin.actor, "agent", agent_named(tx, name), life=life, forever=forever
-            )
+            lambda tx: servers.rotate(tx, admin.actor, "agent", agent_named(tx, name), life=life, forever=forever)
         )
     except _REFUSED as error:
         return await _again(request, service, admin, error)
@@ -93,7 +89,7 @@ async def set_scopes(
         request,
         service,
         admin,
-        lambda tx: service.agents.set_scopes(tx, admin.actor, agent_named(tx, name), key, scopes),
+        lambda tx: agents.set_scopes(tx, admin.actor, agent_named(tx, name), key, scopes),
     )
 
 
@@ -106,7 +102,7 @@ async def revoke_key(
         request,
         service,
         admin,
-        lambda tx: service.principals.revoke(tx, admin.actor, "agent", agent_named(tx, name), key),
+        lambda tx: servers.revoke(tx, admin.actor, "agent", agent_named(tx, name), key),
     )
 
 
@@ -114,7 +110,7 @@ async def revoke_key(
 async def revoke(name: ServerName, request: Request, admin: Admin, service: TheService) -> Response:
     """The agent and all its keys stop working at once."""
     return await _done(
-        request, service, admin, lambda tx: service.principals.revoke(tx, admin.actor, "agent", agent_named(tx, name))
+        request, service, admin, lambda tx: servers.revoke(tx, admin.actor, "agent", agent_named(tx, name))
     )
 
 
@@ -127,7 +123,7 @@ async def set_owners(
         request,
         service,
         admin,
-        lambda tx: service.agents.set_owners(tx, admin.actor, agent_named(tx, name), owners.split()),
+        lambda tx: agents.set_owners(tx, admin.actor, agent_named(tx, name), owners.split()),
     )
 
 
@@ -140,7 +136,7 @@ async def set_groups(
         request,
         service,
         admin,
-        lambda tx: service.agents.set_groups(tx, admin.actor, agent_named(tx, name), groups.split()),
+        lambda tx: agents.set_groups(tx, admin.actor, agent_named(tx, name), groups.split()),
     )
 
 
@@ -154,7 +150,7 @@ async def set_limits(
         request,
         service,
         admin,
-        lambda tx: service.agents.set_limits(tx, admin.actor, agent_named(tx, name), **wanted),
+        lambda tx: agents.set_limits(tx, admin.actor, agent_named(tx, name), **wanted),
     )
 
 

@@ -12,6 +12,7 @@ from approvals.errors import (
     Unauthenticated,
     Unavailable,
 )
+from approvals.service.identity import failed_sign_ins, sso
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Row
 from approvals.service.storage.tables import User
@@ -67,7 +68,7 @@ async def back(
     except (Unauthenticated, Forbidden, Unavailable) as refused:
         if not isinstance(refused, Unavailable):
             address = sessions.address_of(request)
-            await service.write(lambda tx: service.failed_sign_ins.record(tx, "oidc", address))
+            await service.write(lambda tx: failed_sign_ins.record(tx, service.keyring, "oidc", address))
         response = form(request, "/", error=refused)
     oidc_state.forget(request, response)
     return response
@@ -82,7 +83,7 @@ async def _admitted(
     who, proved_at = await provider.identify(begun, code, iss, service.public_url + CALLBACK)
 
     def admit(tx: Transaction) -> User | ApprovalsError:
-        return service.admissions.admit(tx, who, provider.client.admission)
+        return sso.admit(tx, who, provider.client.policy)
 
     user = await service.write(admit)
     assert isinstance(user, Row)  # noqa: S101 — errors were raised

@@ -36,7 +36,7 @@ async def set_rollout(
     whom: Whom = "",
 ) -> Response:
     """Set one; it counts from the next call on."""
-    await service.write(lambda tx: service.rollouts.set(tx, admin.actor, server, tool.strip(), whom.strip(), mode))
+    await service.write(lambda tx: rollouts.set_rollout(tx, admin.actor, server, tool.strip(), whom.strip(), mode))
     return RedirectResponse("/rollout", status_code=303)
 
 
@@ -45,7 +45,7 @@ async def clear_rollout(
     admin: Admin, service: TheService, server: Server, tool: Tool = "", whom: Whom = ""
 ) -> Response:
     """Forget one; what is less specific counts again."""
-    await service.write(lambda tx: service.rollouts.clear(tx, admin.actor, server, tool, whom))
+    await service.write(lambda tx: rollouts.clear_rollout(tx, admin.actor, server, tool, whom))
     return RedirectResponse("/rollout", status_code=303)
 
 
@@ -54,7 +54,7 @@ async def set_audience(
     admin: Admin, service: TheService, server: Server, entries: Annotated[str, Form(max_length=10_000)] = ""
 ) -> Response:
     """Say which agents a server is for; none named, every one."""
-    await service.write(lambda tx: service.audiences.set(tx, admin.actor, server, entries.split()))
+    await service.write(lambda tx: audiences.set_audience(tx, admin.actor, server, entries.split()))
     return RedirectResponse("/rollout", status_code=303)
 
 

@@ -12,7 +12,7 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
-from approvals.service.identity import sign_in_limit, users
+from approvals.service.identity import failed_sign_ins, sign_in_limit, sign_in_links, users
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import User
@@ -64,13 +64,13 @@ async def setup_page(request: Request, service: TheService, t: Annotated[str, Qu
 async def setup(request: Request, service: TheService, t: Token, name: Name = "", password: Password = "") -> Response:
     """Spend the link: make the account, or sign in to the one that it is for."""
     try:
-        link = await service.read(lambda reader: service.sign_in_links.look_at(reader, t))
+        link = await service.read(lambda reader: sign_in_links.look_at(reader, t))
         known = await passwords.hashed(password) if link.user_id is None else None
         user = await service.write(lambda tx: _spend(service, tx, t, name, known))
     except (Invalid, Duplicate) as error:
         return await _setup(request, service, t, name, error)
     except Unauthenticated:
-        await service.write(lambda tx: service.failed_sign_ins.record(tx, "link", address_of(request)))
+        await service.write(lambda tx: failed_sign_ins.record(tx, service.keyring, "link", address_of(request)))
         raise
     return await sessions.begin(request, service, user, "link", "/")
 
@@ -78,7 +78,7 @@ async def setup(request: Request, service: TheService, t: Token, name: Name = ""
 @router.post("/logout")
 async def logout(request: Request, person: SignedIn, service: TheService) -> Response:
     """End this session."""
-    await service.write(lambda tx: service.people.sign_out(tx, person))
+    await service.write(lambda tx: users.sign_out(tx, person))
     response = RedirectResponse("/login", status_code=303)
     clear_session(request, response)
     return response
@@ -95,7 +95,7 @@ async def by_password(request: Request, service: Service, name: str, password: s
     try:
         await passwords.check(password, user.password_hash if user else None)
     except Unauthenticated:
-        await service.write(lambda tx: service.failed_sign_ins.record(tx, "password", address, name))
+        await service.write(lambda tx: failed_sign_ins.record(tx, service.keyring, "password", address, name))
         raise
     await service.write(lambda tx: sign_in_limit.succeeded(tx, counted))
     assert user is not None  # noqa: S101 — nobody has no password
@@ -116,11 +116,11 @@ def form(request: Request, following: str, name: str = "", error: ApprovalsError
 
 def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_hash: str | None) -> User | None:
     """Whose link it is. Only the very first person chooses their name: rules call people by it."""
-    link = service.sign_in_links.spend(tx, token)
+    link = sign_in_links.spend(tx, token)
     if link.user_id is not None:
         return users.find(tx, link.user_id)
     name = link.name if link.purpose == "invite" else chosen
-    added = service.people.add(
+    added = users.add(
         tx,
         f"link:{link.purpose}",
         subject=name,
@@ -132,7 +132,7 @@ def _spend(service: Service, tx: Transaction, token: str, chosen: str, password_
 
 
 async def _setup(request: Request, service: Service, token: str, name: str, error: ApprovalsError | None) -> Response:
-    link = await service.read(lambda reader: service.sign_in_links.look_at(reader, token))
+    link = await service.read(lambda reader: sign_in_links.look_at(reader, token))
     of = link.user_id
     user = await service.read(lambda reader: users.find(reader, of)) if of else None
     notice = f"{error.detail} {error.hint}" if error else ""

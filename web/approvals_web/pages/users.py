@@ -12,7 +12,7 @@ from approvals.errors import (
     NotFound,
     NotPossible,
 )
-from approvals.service.identity import roles as roster
+from approvals.service.identity import roles as user_roles
 from approvals.service.identity import sessions, sign_in_links, tokens, users
 from approvals.service.identity.users import ROLES, Person
 from approvals.service.service import Service
@@ -60,7 +60,7 @@ async def take_back(
 ) -> Response:
     """Nobody makes an account by it any more."""
     try:
-        await service.write(lambda tx: service.sign_in_links.revoke(tx, admin.actor, name))
+        await service.write(lambda tx: sign_in_links.revoke(tx, admin.actor, name))
     except NotFound as error:
         return _list(request, service, admin, "", error)
     return RedirectResponse("/users", status_code=303)
@@ -89,7 +89,7 @@ async def set_roles(
             raise NotPossible(
                 "This person's roles come from their groups at the identity provider.", hint="Change the groups there."
             )
-        service.roster.set_roles(tx, user, " ".join(roles), admin.actor)
+        user_roles.set_roles(tx, user, " ".join(roles), admin.actor)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -105,7 +105,7 @@ async def set_groups(
     """Which groups somebody is in, beside those that an identity provider claims."""
 
     def change(tx: Transaction) -> None:
-        service.roster.set_groups(tx, _found(tx, user_id), groups.split(), admin.actor)
+        user_roles.set_groups(tx, _found(tx, user_id), groups.split(), admin.actor)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -123,9 +123,9 @@ async def set_state(
     def change(tx: Transaction) -> None:
         user = _found(tx, user_id)
         if state == "enabled":
-            service.roster.enable(tx, user, admin.actor)
+            user_roles.enable(tx, user, admin.actor)
         else:
-            service.people.disable(tx, user.id, admin.actor)
+            users.disable(tx, user.id, admin.actor)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -135,7 +135,7 @@ async def sign_out(request: Request, admin: Admin, service: TheService, user_id:
     """End all of somebody's sessions and tokens."""
 
     def change(tx: Transaction) -> None:
-        service.roster.sign_out_everywhere(tx, _found(tx, user_id), admin.actor)
+        user_roles.sign_out_everywhere(tx, _found(tx, user_id), admin.actor)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -151,7 +151,7 @@ async def _changed(request: Request, service: Service, admin: Person, user_id: s
 def _invite(service: Service, tx: Transaction, admin: Person, name: str, roles: str) -> str:
     users.check_free(tx, name)
     users.check_roles(roles)
-    return service.sign_in_links.make(tx, admin.actor, "invite", name=name, roles=roles)
+    return sign_in_links.make(tx, admin.actor, "invite", name=name, roles=roles)
 
 
 def _list(
@@ -162,12 +162,12 @@ def _list(
     error: ApprovalsError | None = None,
     **more: str,
 ) -> Response:
-    rows, invitations = service.read_now(lambda reader: (roster.page(reader, after), _invitations(reader)))
+    rows, invitations = service.read_now(lambda reader: (user_roles.page(reader, after), _invitations(reader)))
     shown = {
         "invitations": invitations,
         "person": person,
-        "users": [{"row": row, "groups": sorted(roster.groups_of(row))} for row in rows],
-        "newer": f"/users?after={rows[-1].id}" if len(rows) == roster.PAGE else "",
+        "users": [{"row": row, "groups": sorted(user_roles.groups_of(row))} for row in rows],
+        "newer": f"/users?after={rows[-1].id}" if len(rows) == user_roles.PAGE else "",
         "notice": f"{error.detail} {error.hint}".strip() if error else "",
         "link": "",
         "invited": "",
@@ -202,7 +202,7 @@ def _shown(reader: Reader, user_id: str) -> dict[str, Any]:
         "user": user,
         "sessions": sessions.live(reader, user.id),
         "tokens": tokens.live(reader, user.id),
-        "agents": roster.agents_of(reader, user.id),
+        "agents": user_roles.agents_of(reader, user.id),
     }
 
 
@@ -216,4 +216,4 @@ def _found(reader: Reader, user_id: str) -> User:
 def _gives_roles(request: Request) -> str | None:
     """The issuer whose claimed groups give people their roles, if one does."""
     provider = request.app.state.provider
-    return provider.client.issuer if provider and provider.client.admission.roles else None
+    return provider.client.issuer if provider and provider.client.policy.roles else None
