@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError, Unreachable
 from approvals.gate.client import ServiceClient
 from approvals.gate.lease import VerdictLease
-from approvals.protocol.messages import RequestStatus, Waiting
+from approvals.protocol.messages import LookAgain, RequestStatus, Waiting
 from approvals.protocol.registration import Registered
 from approvals.protocol.states import State
 
@@ -61,10 +61,11 @@ class Waiter:
 class EventStream:
     """Follows the service, reconnecting for as long as it is open."""
 
-    def __init__(self, client: ServiceClient, session: str, lease: VerdictLease) -> None:
+    def __init__(self, client: ServiceClient, session: str, lease: VerdictLease, look: Callable[[str], None]) -> None:
         self._client = client
         self._session = session
         self._lease = lease
+        self._look = look
         self._waiters: dict[str, set[Waiter]] = {}
         self._news: OrderedDict[str, tuple[float, RequestStatus]] = OrderedDict()
         """What was told last of each request, and when."""
@@ -129,6 +130,9 @@ class EventStream:
             self._news.move_to_end(status.id)
             for waiter in tuple(self._waiters.get(status.id, ())):
                 waiter.tell(status)
+
+        elif kind == "look":
+            self._look(LookAgain.model_validate_json(data).id)
 
     def _forget_old(self, before: float) -> None:
         while self._news and next(iter(self._news.values()))[0] < before:

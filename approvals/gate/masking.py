@@ -27,7 +27,7 @@ from approvals.protocol.secret_paths import declared_at
 M = TypeVar("M", bound=Message)
 
 _EXACT = (
-    *("assertion", "call_id", "claim_id", "continues", "outcome", "sealed_arguments", "sealed_result"),
+    *("assertion", "call_id", "claim_id", "continues", "outcome", "refreshes", "sealed_arguments", "sealed_result"),
     *("preview", "said", "session", "subject", "tool", "tool_hash", "trace_id"),
 )
 """Fields that no agent and no tool words: made by the gate or the service, sealed, or masked leaf by leaf before."""

@@ -1,6 +1,7 @@
 """A gate's connection to the service, from the first call to the last."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from approvals.gate.gate import Gate
 
 T = TypeVar("T")
+logger = logging.getLogger("approvals.gate.gate")
 
 
 class Session:
@@ -48,7 +50,7 @@ class Session:
         self._lease = VerdictLease(
             gate, self._client, self.id, self._agents, on_registered=self._registered, on_freezes=self._freezes_changed
         )
-        self._stream = EventStream(self._client, self.id, self._lease)
+        self._stream = EventStream(self._client, self.id, self._lease, self._look_again)
         seal = Seal(gate.settings.server_key)
         self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper)
         self._verifier = Verifier(
@@ -72,6 +74,7 @@ class Session:
             self._runner,
             self._turns,
         )
+        self._looks: set[asyncio.Task[None]] = set()
         self._tasks = [
             asyncio.create_task(self._stream.follow_forever()),
             asyncio.create_task(self._recorder.report_forever()),
@@ -80,9 +83,10 @@ class Session:
 
     async def close(self) -> None:
         """End the connection; what is not reported yet gets a last moment."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._looks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._lease.close()
         await self._agents.close()
         await self._verifier.close()
@@ -184,6 +188,18 @@ class Session:
     ) -> None:
         agent = self._agents.known(caller)
         self._recorder.add(method, target, "refused", started, agent=agent, error=why, mask=mask)
+
+    def _look_again(self, request_id: str) -> None:
+        """Beside the stream: a look may take seconds."""
+        task = asyncio.create_task(self._looked_again(request_id))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _looked_again(self, request_id: str) -> None:
+        try:
+            await self._submissions.look_again(request_id)
+        except ApprovalsError as error:
+            logger.info("what request %s would do is not looked up again: %s", request_id, error.detail)
 
     def _registered(self) -> None:
         self._verifier.wake()

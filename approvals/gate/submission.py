@@ -4,10 +4,12 @@ import json
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from mcp_types import CallToolResult
 from pydantic import ValidationError
 
-from approvals.errors import Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.errors import NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
 from approvals.gate.agents import KnownAgents
 from approvals.gate.call import Call, Caller
 from approvals.gate.client import ServiceClient
@@ -22,6 +24,8 @@ from approvals.protocol.registration import ToolVerdict
 from approvals.protocol.states import State
 
 REMEMBERED = 10_000
+REFRESHABLE = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Submissions:
         self._agents = agents
         self._callers: OrderedDict[str, str] = OrderedDict()
         """The caller of each of the last REMEMBERED requests filed here."""
+        self._refreshable: OrderedDict[str, Call] = OrderedDict()
+        """The last calls with a preview, as far as looking again needs them."""
 
     def masked(self, call: Call, *forms: JsonObject) -> Call:
         """The call behind a mask over what its tool declares secret as of now, in this form of its arguments, too."""
@@ -74,6 +80,16 @@ class Submissions:
         verdict = await self._lease.verdict(call.tool)
         return await self._file(self.masked(call), verdict)
 
+    async def look_again(self, request_id: str) -> None:
+        """What a call that was filed here would do now, for a person who asks. Raises ApprovalsError."""
+        call = self._refreshable.get(request_id)
+        if call is None:
+            return
+        call = self.masked(await call.foreseen())
+        verdict = await self._lease.verdict(call.tool)
+        filing = await self._filing(call, verdict.tool_hash, *self.redacted(call), refreshes=request_id)
+        await self._client.file(filing)
+
     async def leave(self, submitted: Submitted) -> None:
         """Say that this caller waits no longer."""
         await self._client.left(submitted.status.id, self._session, submitted.call_id)
@@ -99,10 +115,12 @@ class Submissions:
         expected = self._digest(call, arguments, tool_hash, status.preview_hash)
         if status.tool != call.tool or (status.digest != expected and not call.read.makes):
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
-        self._remember(status.id, call.caller)
+        self._remember(status.id, call)
         return Submitted(call, status, filing.message.call_id)
 
-    async def _filing(self, call: Call, tool_hash: str, arguments: JsonObject, hidden: int) -> Masked[Filing]:
+    async def _filing(
+        self, call: Call, tool_hash: str, arguments: JsonObject, hidden: int, refreshes: str | None = None
+    ) -> Masked[Filing]:
         said = self.said(call)
         preview, more = None, 0
         if call.looked.preview is not None:
@@ -130,6 +148,7 @@ class Submissions:
                 agent_session=call.origin.agent_session,
                 trace_id=call.origin.trace_id,
                 repeat_of=call.repeat_of,
+                refreshes=refreshes,
                 continues=call.continues,
             )
         except ValidationError as error:
@@ -142,8 +161,24 @@ class Submissions:
     def _digest(self, call: Call, arguments: JsonObject, tool_hash: str, preview: str | None) -> str:
         return digest(server=self._server, tool=call.tool, tool_hash=tool_hash, arguments=arguments, preview=preview)
 
-    def _remember(self, request_id: str, caller: Caller) -> None:
-        self._callers[request_id] = caller.identity
-        self._callers.move_to_end(request_id)
-        if len(self._callers) > REMEMBERED:
-            self._callers.popitem(last=False)
+    def _remember(self, request_id: str, call: Call) -> None:
+        _put(self._callers, request_id, call.caller.identity, REMEMBERED)
+        if call.look is not None:
+            _put(
+                self._refreshable,
+                request_id,
+                replace(call, round=None, run=_never, progress=None, is_there=None),
+                REFRESHABLE,
+            )
+
+
+def _put(kept: OrderedDict[str, T], name: str, value: T, most: int) -> None:
+    kept[name] = value
+    kept.move_to_end(name)
+    if len(kept) > most:
+        kept.popitem(last=False)
+
+
+async def _never(values: JsonObject) -> CallToolResult:
+    """Whoever looks again runs nothing."""
+    raise NotPossible("This call is only looked at.")

@@ -63,9 +63,18 @@ class Filing(Message):
     client: ClientInfo = ClientInfo()
     repeat_of: Identifier | None = None
     """A finished request of the same call, to run it again on purpose."""
+    refreshes: Identifier | None = None
+    """The pending request of the same call whose effect was looked up again because a person asked: nothing is filed,
+    and nobody waits."""
     continues: Identifier | None = None
     """The request for which this call waited before: its end is the answer, however it ended. Ignored when it is none
     of the same call and caller."""
+
+
+class LookAgain(Message):
+    """A gate's event `look`: a person wants to know what a pending call would do now."""
+
+    id: str
 
 
 class RequestView(Message):

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.databases("both")
 
 COMMITS = {"filing": rb"INSERT INTO request", "decision": rb"INSERT INTO decision"}
 COMMITS |= {"claim": rb"INSERT INTO execution", "outcome": rb"UPDATE execution SET finished_at"}
+HOLDS = {"looking again": "hold-look", "tool started": "hold-before", "effect done": "hold-after"}
 MESSAGES = {
     "filing": rb"^POST /api/v1/requests HTTP",
     "claim": rb"^PUT /api/v1/requests/[^/]+/claim ",
@@ -77,7 +78,9 @@ async def strike(deployment: Deployment, case: Case) -> None:
     async with anyio.create_task_group() as tasks:
         agent = None
         moment, _, part = case.step.partition(" ")
-        deployment.front.hurried = case.fault == "SIGSTOP" and moment == "claim"
+        deployment.front.hurried = case.fault == "SIGSTOP" and (moment == "claim" or case.step == "looking again")
+        if case.step == "looking":
+            deployment.hold_tool("hold-look")
         held = deployment.front.hold(MESSAGES[moment], after=part == "kept") if part in {"sent", "kept"} else None
         if case.who == "client":
             agent = deployment.start_agent()
@@ -85,19 +88,19 @@ async def strike(deployment: Deployment, case: Case) -> None:
             tasks.start_soon(deployment.ask)
         if moment == "filing":
             await deployment.reach(held)
-        else:
+        elif case.step != "looking":
             request_id = await deployment.until("pending")
         if case.step == "approved":  # a stopped gate cannot claim
             deployment.send(deployment.gate, signal.SIGSTOP)
-        if case.step in {"tool started", "effect done"}:
-            deployment.hold_tool("hold-before" if case.step == "tool started" else "hold-after")
-        if moment not in {"filing", "pending"}:
+        if case.step in HOLDS:
+            deployment.hold_tool(HOLDS[case.step])
+        if moment not in {"filing", "pending"} and case.step != "looking":
             await deployment.approve(request_id)
         if held is not None and moment != "filing":
             await deployment.reach(held)
         if part == "kept":
             await deployment.until({"filing": "pending", "claim": "executing"}.get(moment, "succeeded"))
-        elif case.step == "tool started":
+        elif case.step in {"looking", "looking again", "tool started"}:
             await deployment.until_held()
         elif case.step == "effect done":
             await deployment.until_effect()
@@ -149,7 +152,7 @@ async def stop(deployment, case, held, agent):
     if held is not None and case.step.startswith("outcome"):
         deployment.front.release(held)
     deployment.send(deployment.gate, signal.SIGCONT)
-    if case.step in {"claim sent", "claim kept"}:
+    if case.step in {"claim sent", "claim kept", "looking again"}:
         await deployment.until("not_executed")
     elif case.step in {"tool started", "effect done", "outcome sent"}:
         await deployment.until("succeeded")

@@ -10,8 +10,10 @@ from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, Stale, View, current_preview, current_request_id
+from approvals.errors import NotPossible
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.previews import preview_hash, stored
+from approvals.service.requests import presence, refreshes
 from support.answer_table import facts, told
 
 pytestmark = pytest.mark.databases("one")
@@ -431,3 +433,85 @@ async def test_a_read_that_runs_at_once_looks_up_nothing(served, account):
     async with Client(mcp) as client:
         assert text(await client.call_tool("look", {"amount": 1})) == "looked"
     assert account.looks == 0
+
+
+def look_again(served, request_id, who="ann"):
+    person, service = served.scenario.person(who), served.scenario.service
+    return service.write(lambda tx: refreshes.ask(tx, request_id, person))
+
+
+async def refreshed(served, request_id, until):
+    before = served.scenario.row(request_id).changed_at
+    served.scenario.clock.forward(20)
+    session = await look_again(served, request_id)
+    served.scenario.service.gates.look(session, request_id)
+    await until(lambda: served.scenario.row(request_id).changed_at > before)
+    return served.scenario.row(request_id)
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_p2_a_reviewer_has_the_effect_looked_up_again_whether_or_not_anybody_waits(
+    served, account, until, waiting
+):
+    budgets = Budgets(plain=45 if waiting else 0.05)
+    async with Client(server(served, account, budgets=budgets)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        first = await served.pending()
+        if not waiting:
+            await call
+        same = await refreshed(served, first.id, until)
+        assert (same.content_version, same.previewed_at > first.previewed_at) == (1, True)
+        account.balance = 300
+        other = await refreshed(served, first.id, until)
+        assert (other.content_version, stored(other.preview)) == (2, account.found(100))
+        assert served.scenario.waiting(first.id) == waiting
+        await served.decide()
+        if waiting:
+            assert text(await call) == "took 100"
+        else:
+            assert text(await client.call_tool("take", {"amount": 100})) == "took 100"
+    assert account.taken == [(100, first.id)]
+
+
+async def test_a_look_that_fails_says_so_and_leaves_what_was_found_before(served, account, until):
+    async with Client(server(served, account)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        first = await served.pending()
+        account.look = lambda _: 1 / 0
+        failed = await refreshed(served, first.id, until)
+        assert (failed.preview, failed.previewed_at) == (first.preview, first.previewed_at)
+        assert failed.no_preview == "ZeroDivisionError: division by zero"
+        await served.decide("deny", comment="no")
+        await call
+
+
+async def test_without_a_gate_that_is_alive_nobody_looks_again_and_the_reviewer_is_told(served, account):
+    async with Client(server(served, account, budgets=Budgets(plain=0.05))) as client:
+        await client.call_tool("take", {"amount": 100})
+        first = await served.pending()
+        await served.decide("deny", comment="no")
+        with pytest.raises(NotPossible, match="already denied"):
+            await look_again(served, first.id)
+        await client.call_tool("take", {"amount": 200})
+        second = await served.pending()
+    with anyio.fail_after(10):
+        while presence_of(served, second):
+            await asyncio.sleep(0)
+    with pytest.raises(NotPossible, match="is not connected"):
+        await look_again(served, second.id)
+
+
+def presence_of(served, row):
+    return served.scenario.read(lambda reader: presence.is_here(reader, row.session_id))
+
+
+async def test_p1_a_refresh_files_nothing_and_is_of_its_own_call_only(scenario):
+    with pytest.raises(NotPossible, match="no request of this call"):
+        scenario.file(scenario.filing(refreshes="x" * 20))
+    other = scenario.file(scenario.filing({"order_id": 1}))
+    with pytest.raises(NotPossible, match="no request of this call"):
+        scenario.file(scenario.filing({"order_id": 2}, refreshes=other.request_id))
+    scenario.decide(other.request_id)
+    with pytest.raises(NotPossible, match="already approved"):
+        scenario.file(scenario.filing({"order_id": 1}, refreshes=other.request_id))
+    assert len(scenario.rows("SELECT id FROM request")) == 1

@@ -86,6 +86,7 @@ ROUTES: dict[str, Route] = {
     "POST /requests/{request_id}/decisions": Route(
         frozenset({"reviewer", "admin"}), "whoever the rule names; an owner of the agent may deny, not approve"
     ),
+    "POST /requests/{request_id}/preview": Route(REVIEWERS, "asks its gate to look again; decides nothing"),
     "POST /requests/{request_id}/settlement": Route(REVIEWERS),
     "POST /requests/{request_id}/withdrawal": Route(ADMIN),
     "POST /requests/{request_id}/revocation": Route(REVIEWERS),

@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel
 
-from approvals import Approval, GatedServer
+from approvals import Approval, GatedServer, Preview
 
 
 class Refund(BaseModel):
@@ -19,8 +19,8 @@ class Refund(BaseModel):
 
 
 def create(log: Path, **options: Any) -> GatedServer:
-    """One tool of each kind. Files beside the log, `hold-before` and `hold-after`, hold `slow_write`, which
-    makes the file `held` then."""
+    """One tool of each kind. Files beside the log, `hold-look`, `hold-before` and `hold-after`, hold `slow_write` and
+    its preview, which make the file `held` then."""
     mcp = GatedServer("shop", **options)
 
     def write(line: str) -> None:
@@ -44,7 +44,11 @@ def create(log: Path, **options: Any) -> GatedServer:
             log.with_name("held").touch()
             await anyio.sleep(0.01)
 
-    @mcp.tool()
+    async def foreseen(order_id: int) -> Preview:
+        await let_go("hold-look")
+        return Preview(effect=f"Writes {order_id}")
+
+    @mcp.tool(approval=Approval(preview=foreseen, preview_seconds=4.0))
     async def slow_write(order_id: int) -> str:
         """Held before its effect, and after."""
         await let_go("hold-before")

@@ -184,7 +184,7 @@ class Deployment:
         (self.product.folder / name).touch()
 
     def release_tool(self) -> None:
-        for name in ("hold-before", "hold-after"):
+        for name in ("hold-look", "hold-before", "hold-after"):
             (self.product.folder / name).unlink(missing_ok=True)
 
     def run_out_the_lease(self) -> None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 STEPS = (
+    "looking",
     "filing sent",
     "filing kept",
     "pending",
     "approved",
     "claim sent",
     "claim kept",
+    "looking again",
     "tool started",
     "effect done",
     "outcome sent",
@@ -19,7 +21,7 @@ STEPS = (
 COMMITS = tuple(
     f"{what} {when}" for what in ("filing", "decision", "claim", "outcome") for when in ("cut", "committed")
 )
-IN_FLIGHT = {"claim sent", "claim kept", "claim cut", "claim committed"}
+IN_FLIGHT = {"claim sent", "claim kept", "looking again", "claim cut", "claim committed"}
 FAST = {("sqlite", "SIGKILL", "gate", "claim kept")}
 
 
@@ -59,7 +61,7 @@ class Case:
 
 
 def _killed_gate(database: str, who: str, step: str) -> Case:
-    if step in {"claim kept", "tool started"}:
+    if step in {"claim kept", "looking again", "tool started"}:
         return Case(database, "SIGKILL", who, step, ("unknown",), 0)
     if step in {"effect done", "outcome sent"}:
         return Case(database, "SIGKILL", who, step, ("unknown",), 1)
@@ -74,7 +76,7 @@ def _killed_service(step: str) -> Case:
 
 
 def _stopped_gate(step: str) -> Case:
-    if step in {"claim sent", "claim kept"}:
+    if step in {"claim sent", "claim kept", "looking again"}:
         return Case("postgres", "SIGSTOP", "gate", step, ("not_executed", "succeeded"))
     return Case("postgres", "SIGSTOP", "gate", step)
 
@@ -102,6 +104,7 @@ def table() -> str:
         "while it is told to. Every row is a test with real processes (`tests/e2e/test_matrix.py`), its effects",
         "counted in the tool's own log: none is lost, none is doubled, none is unapproved.",
         "",
+        "- *Looking*: the tool's preview is at work, before the call is filed; *looking again*: after it was claimed.",
         "- *Sent*: on its way, not arrived. *Kept*: arrived, and its answer not. *Late*: it arrives after the crash.",
         "- *Cut* and *committed*: the connection broke before the COMMIT arrived, and before its answer did.",
         "- *SIGSTOP* lasts longer than the lease, then the process goes on.",

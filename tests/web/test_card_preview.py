@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from mcp import Client
 
+from approvals import Approval, Budgets, GatedServer
 from approvals.protocol.previews import Fact, Preview, View
 
 REFUND = Preview(
@@ -129,3 +131,32 @@ async def test_a_card_says_when_its_rule_needs_a_preview(served, ann, known):
     page = plain(await card(ann, request_id))
     assert ("No preview: this tool has none" in page) is not known
     assert ("Its rule lets nobody approve it without one." in page) is not known
+
+
+async def test_the_button_says_when_no_gate_can_look_again(served, ann):
+    request_id = file(served)
+    assert f'action="/requests/{request_id}/preview"' in await card(ann, request_id)
+    answer = await ann.http.post(f"/requests/{request_id}/preview")
+    assert answer.status_code == 409
+    assert "is not connected, so nobody can look again now" in answer.text
+
+
+async def test_the_button_shows_what_the_gate_found(served, ann):
+    balance = [500]
+    mcp = GatedServer("shop", gate=served.gate(budgets=Budgets(plain=0.05)), bind_code=False)
+
+    def take(amount: int) -> str:
+        """Take money."""
+        return "took"
+
+    def preview(amount: int) -> Preview:
+        return Preview(effect=f"Leaves {balance[0] - amount} cents")
+
+    mcp.add_tool(take, approval=Approval(preview=preview))
+    async with Client(mcp) as client:
+        await client.call_tool("take", {"amount": 100})
+        row = await served.pending()
+        assert "Leaves 400 cents" in await card(ann, row.id)
+        balance[0] = 150
+        answer = await ann.http.post(f"/requests/{row.id}/preview", follow_redirects=True)
+        assert "Leaves 50 cents" in answer.text

@@ -75,6 +75,7 @@ class Kind(StrEnum):
 
     REQUEST_FILED = "request.filed"
     REQUEST_REVISED = "request.revised"
+    REQUEST_PREVIEWED = "request.previewed"
     REQUEST_REMINDED = "request.reminded"
     REQUEST_ESCALATED = "request.escalated"
     DECISION_APPROVE = "decision.approve"

@@ -23,6 +23,7 @@ class GateStream:
         self.ended = False
         """Told to end: its process opened newer ones."""
         self._changed: dict[str, None] = {}
+        self._looks: dict[str, None] = {}
         self._renewal = False
         self._bell = Bell()
 
@@ -35,6 +36,16 @@ class GateStream:
         """What changed since last asked, in order."""
         changed, self._changed = list(self._changed), {}
         return changed
+
+    def look(self, request_id: str) -> None:
+        """Have the gate look up again what this request would do."""
+        self._looks[request_id] = None
+        self._bell.ring()
+
+    def looks(self) -> list[str]:
+        """What is to be looked up again since last asked."""
+        looks, self._looks = list(self._looks), {}
+        return looks
 
     def renew(self) -> None:
         """Its verdicts may have changed: a lease is due at once."""
@@ -98,6 +109,11 @@ class GateStreams:
         """This session's streams say how it stands with this request, though no change was heard of."""
         for stream in self._streams.get(session, ()):
             stream.poke(request_id)
+
+    def look(self, session: str, request_id: str) -> None:
+        """This session's newest stream asks its gate to look up a request's effect again."""
+        for stream in list(self._streams.get(session, ()))[-1:]:
+            stream.look(request_id)
 
     def forget(self, stream: GateStream, request_id: str) -> None:
         """This stream has told how the request ended. Nobody else may say so for it: what ends a request can be read

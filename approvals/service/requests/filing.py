@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from approvals import ids
-from approvals.errors import Invalid, Stale
+from approvals.errors import Invalid, NotPossible, Stale
 from approvals.instant import SECOND, Instant
 from approvals.policy.model import (
     Action,
@@ -128,6 +128,8 @@ class Filings:
         state.lock_shared(tx)
         call, filing = self._examine(tx, installation, content), content.filing
         tx.lock(_TWINS, key=call.key)
+        if filing.refreshes is not None:
+            return self._refresh(tx, call, filing.refreshes)
         joined = self._continue(tx, call) or self._attach(tx, call)
         if joined is not None:
             return self._wait(tx, joined, filing)
@@ -183,6 +185,24 @@ class Filings:
         row = self._transitions.apply_due(tx, self._transitions.lock(tx, row.id))
         if row.state in OPEN:
             self._join(tx, row, call)
+        return Filed(row.id, created=False)
+
+    def _refresh(self, tx: Transaction, call: _Call, request_id: str) -> Filed:
+        """What the same call would do now, looked up for a person; votes for another effect are void. Raises
+        NotPossible for what is no pending request of this call."""
+        row = tx.one(REQUEST, id=request_id)
+        if row is None or row.call_key != call.key:
+            raise NotPossible("This is no request of this call.")
+        row = self._transitions.apply_due(tx, self._transitions.lock(tx, row.id))
+        if row.state != State.PENDING:
+            raise NotPossible(f"The request is already {row.state}.", state=row.state)
+        filing, actor = call.filing, f"installation:{call.installation.id}"
+        if call.tool.changed_since(row) or _shows_another(row, filing):
+            self._join(tx, row, call)
+        elif filing.preview is not None:
+            self._transitions.change(tx, row, Kind.REQUEST_PREVIEWED, actor, previewed_at=tx.now, no_preview="")
+        else:
+            self._transitions.change(tx, row, Kind.REQUEST_PREVIEWED, actor, no_preview=filing.no_preview)
         return Filed(row.id, created=False)
 
     def _attach(self, tx: Transaction, call: _Call) -> Filed | None:

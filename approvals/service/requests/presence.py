@@ -65,6 +65,15 @@ _CALLERS = Statement(
     )
 )
 _OF_SESSION = Statement(select(_callers.c.request_id).where(_callers.c.session_id == bindparam("session")).distinct())
+_PRESENT = Statement(
+    select(_sessions.c.id).where(
+        _sessions.c.id == bindparam("id"),
+        _sessions.c.stream_id != "",
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+)
 _HERE = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
@@ -112,6 +121,11 @@ def callers(reader: Reader) -> int:
     """How many callers are known to wait, for whatever is open."""
     row = reader.one(_CALLERS, since=reader.now - round(FORGOTTEN_SECONDS * SECOND))
     return row.n if row is not None else 0
+
+
+def is_here(reader: Reader, session: str) -> bool:
+    """Whether a gate process follows the service, as far as is known."""
+    return reader.one(_PRESENT, id=session, since=reader.now - round(FORGOTTEN_SECONDS * SECOND)) is not None
 
 
 def awaited(reader: Reader, session: str) -> list[str]:

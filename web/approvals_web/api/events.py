@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from approvals.errors import NotFound
-from approvals.protocol.messages import RequestStatus, Waiting
+from approvals.protocol.messages import LookAgain, RequestStatus, Waiting
 from approvals.protocol.states import OPEN
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
@@ -27,7 +27,7 @@ RENEW_SECONDS = 5.0
 router = ApiRouter("requests")
 
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events `request`, `lease` and `bye`", "content": {"text/event-stream": {}}}
+    200: {"description": "Events `request`, `lease`, `look` and `bye`", "content": {"text/event-stream": {}}}
 }
 
 
@@ -59,6 +59,8 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
                 yield f"event: request\ndata: {status.model_dump_json()}\n\n"
                 if status.state not in OPEN:
                     service.gates.forget(stream, status.id)
+            for request_id in stream.looks():
+                yield f"event: look\ndata: {LookAgain(id=request_id).model_dump_json()}\n\n"
             await stream.wait(max(0.0, renew_at - now()))
             if (stream.renewal() or now() >= renew_at) and await service.read(
                 lambda r: credentials.still_counts(r, gate)

@@ -63,6 +63,7 @@ TERMS = {
 KINDS = {
     "request.filed": "Requested",
     "request.revised": "Changed",
+    "request.previewed": "Effect looked up again",
     "request.escalated": "More people asked",
     "request.reminded": "Reviewers reminded",
     "request.erased": "Contents erased",

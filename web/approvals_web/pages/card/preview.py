@@ -48,6 +48,7 @@ class Foreseen:
     differences: tuple[Difference, ...] = ()
     """From what was approved before, and had changed when it was to run."""
     no_preview: str = ""
+    """Why there is none, or why looking again failed."""
     required: bool = False
     """Whether nobody can approve without one."""
 
@@ -80,6 +81,7 @@ def _foreseen(row: RequestRow, preview: Preview, before: Preview | None) -> Fore
         facts=tuple(map(_fact, preview.facts)),
         views=_views(preview.before, preview.after),
         differences=differences(before, preview) if before is not None else (),
+        no_preview=row.no_preview,
         required=row.preview_required,
     )
 

@@ -1,0 +1,33 @@
+"""Asking the gate of a pending request to look up again what it would do; its answer is a filing (`filing`)."""
+
+from approvals.errors import Forbidden, NotFound, NotPossible
+from approvals.protocol.states import State
+from approvals.service.identity.users import Person
+from approvals.service.requests import presence
+from approvals.service.requests.transitions import seen_state
+from approvals.service.storage.channels import LOOK
+from approvals.service.storage.database import Transaction
+from approvals.service.storage.tables.handles import REQUEST
+
+
+def ask(tx: Transaction, request_id: str, person: Person) -> str:
+    """Ask; the gate process that is asked. Raises NotFound, Forbidden, and NotPossible when there is nothing to look
+    up, or nobody who could."""
+    row = tx.one(REQUEST, id=request_id)
+    if row is None:
+        raise NotFound("There is no such request.", hint="Check the id.")
+    if not {"admin", "reviewer"} & person.roles:
+        raise Forbidden("Only reviewers and admins have an effect looked up again.", hint="Ask one.")
+    state = seen_state(row, tx.now)
+    if state is not State.PENDING:
+        raise NotPossible(f"The request is already {state}.", hint="What was decided on stays as it is.", state=state)
+    if not row.preview and not row.no_preview:
+        raise NotPossible("Its tool has no preview.", state=state)
+    if not presence.is_here(tx, row.session_id):
+        raise NotPossible(
+            f"The process of {row.server} that asked this is not connected, so nobody can look again now.",
+            hint="It is looked up again when the agent calls again, and before it runs.",
+            state=state,
+        )
+    tx.notify(f"{LOOK} {row.session_id} {row.id}")
+    return row.session_id
