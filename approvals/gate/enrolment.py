@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from approvals.errors import Invalid
 from approvals.gate.client import ServiceClient
 from approvals.protocol.definitions import Checked, checked
-from approvals.protocol.registration import Registered, Registration, ToolDefinition
+from approvals.protocol.registration import Pins, Registered, Registration, ToolDefinition
 
 PART_TOOLS = 500
 PART_BYTES = 400_000
@@ -33,10 +33,12 @@ class Enrolled:
     """Why the others cannot be gated, by name."""
 
 
-async def enrol(client: ServiceClient, server: str, session: str, code_version: str, served: Served) -> Enrolled:
+async def enrol(
+    client: ServiceClient, server: str, session: str, code_version: str, served: Served, pins: Pins = Pins.NONE
+) -> Enrolled:
     """Raises Unreachable and what else keeps the service from answering."""
     tools, refused = await asyncio.to_thread(_examined, served.definitions)
-    whole = Registration(session=session, code_version=code_version, tools=())
+    whole = Registration(session=session, code_version=code_version, tools=(), pins=pins)
     *others, last = list(_parts(tools)) or [()]
     for part in others:
         answer = await client.register(server, _part(whole, part, served, complete=False))

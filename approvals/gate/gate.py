@@ -43,8 +43,11 @@ class Gate:
         *,
         budgets: Budgets | None = None,
         code_version: str = "",
+        pinned: bool = False,
     ) -> None:
         self.server = server
+        self.pinned = pinned
+        """Whether every change of a definition waits for a person: for tools that nobody here wrote."""
         self.budgets = budgets or (settings.budgets if settings is not None else Budgets())
         self.definitions: Callable[[], tuple[ToolDefinition, ...]] = tuple
         self.code_versions: Callable[[], Mapping[str, str]] = dict

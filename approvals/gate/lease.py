@@ -14,6 +14,7 @@ from approvals.gate.client import ServiceClient
 from approvals.gate.enrolment import Enrolled, Served, enrol
 from approvals.protocol.registration import (
     AcknowledgedFreezes,
+    Pins,
     Registered,
     StandingFreeze,
     ToolDefinition,
@@ -67,7 +68,8 @@ class VerdictLease:
         """Tell the service what this process serves; the answer is a lease."""
         async with self._registering:
             served, asked = self._serving(), boot_clock()
-            enrolled = await enrol(self._client, self._gate.server, self._session, self._gate.code_version, served)
+            gate = self._gate
+            enrolled = await enrol(self._client, gate.server, self._session, gate.code_version, served, self._pins)
             for name, why in enrolled.refused.items():
                 logger.error("The tool %r cannot be gated, and is refused: %s.", name, why)
             self._served, self._enrolled = served, enrolled
@@ -161,6 +163,12 @@ class VerdictLease:
             heard = AcknowledgedFreezes(freezes=tuple(sorted(standing)))
             await self._client.acknowledge_freezes(self._session, heard)
             self._acknowledged = standing
+
+    @property
+    def _pins(self) -> Pins:
+        if not self._gate.pinned:
+            return Pins.NONE
+        return Pins.AGAIN if self._served is not None and self._served.definitions else Pins.FIRST
 
     def _serving(self) -> Served:
         return Served(self._gate.definitions(), self._gate.code_versions())

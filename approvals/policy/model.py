@@ -22,7 +22,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class ToolFacts:
-    """What a policy may know of a tool: the stricter of what stands and what is offered."""
+    """What a policy may know of a tool; its annotations say nothing while nobody has accepted them."""
 
     server: str
     tool: str

@@ -54,6 +54,16 @@ class ToolDefinition(Message):
     """The argument, not in `input_schema`, that the gate fills with the request's id."""
 
 
+class Pins(StrEnum):
+    """Whether what a server defines is pinned: each definition that differs from the one that stands waits for a
+    person, and so does a tool that nobody knew. `first` registers the tools of a session at first: where none stood
+    before, they stand."""
+
+    NONE = ""
+    FIRST = "first"
+    AGAIN = "again"
+
+
 class Registration(Message):
     """`PUT /servers/{name}/tools`: everything this gate process serves, or a part of it."""
 
@@ -69,6 +79,8 @@ class Registration(Message):
     code_versions: dict[ToolName, Short] = Field({}, max_length=1000)
     """By tool: the code that runs it, which approvals bind. One that is left out keeps its approvals when its code
     changes."""
+    pins: Pins = Pins.NONE
+    """Of a server that its gate's owner did not write."""
 
 
 class ToolVerdict(Message):

@@ -19,6 +19,7 @@ TOOLS = [
     {"name": "die", "inputSchema": TEXT, "description": "End at once."},
     {"name": "environment", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
     {"name": "ask_user", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
+    {"name": "change", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT},
     {"name": "odd/name here", "inputSchema": {"$ref": "#/$defs/Missing"}},
@@ -50,6 +51,8 @@ def call(id: object, name: str, arguments: dict[str, object], meta: dict[str, ob
             say(method="notifications/progress", params={"progressToken": token, "progress": 1, "total": 2})
         while not LOG.with_name("go").exists():
             time.sleep(0.01)
+    if name == "change":
+        say(method="notifications/tools/list_changed")
     if name == "reject_note":
         say(id=id, error={"code": -32042, "message": f"no {note}", "data": {"why": "full"}})
     elif name == "ask_user":

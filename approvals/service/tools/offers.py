@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select, update
 
 from approvals.errors import Conflict, NotFound, Stale
+from approvals.instant import Instant
 from approvals.protocol.registration import Assurance, ToolDefinition
 from approvals.service.audit.kinds import Kind
 from approvals.service.storage.changes import Touched
@@ -26,6 +27,13 @@ _ACCEPTED = Statement(
     Tool,
 )
 """Wherever at a server a person accepted this very definition."""
+_STOOD = Statement(
+    select(_tools)
+    .where(_tools.c.server == bindparam("server"), _tools.c.installation_id == bindparam("at"))
+    .where(_tools.c.accepted_at < bindparam("before"))
+    .limit(1),
+    Tool,
+)
 _REJECTED = Statement(
     select(_rejections).where(
         _rejections.c.server == bindparam("server"),
@@ -87,8 +95,17 @@ class Offers:
         rejected = Touched(ToolRejection, None, made)
         tx.record(Kind.TOOL_REJECTED, actor, f"{server}.{name}", touched, rejected, **facts)
 
-    def offer(self, tx: Transaction, installation: Installation, definition: ToolDefinition, tool_hash: str) -> None:
-        """Let a registered definition stand, or let it wait for a person when it loosens."""
+    def offer(
+        self,
+        tx: Transaction,
+        installation: Installation,
+        definition: ToolDefinition,
+        tool_hash: str,
+        *,
+        pinned: bool = False,
+    ) -> None:
+        """Let a registered definition stand, or let it wait for a person when it loosens; when `pinned`, whatever it
+        changes."""
         server, name = installation.server, definition.name
         known = self._registry.tool(tx, installation, name)
         row = known or tx.insert(Tool, server=server, name=name, installation_id=place_of(installation))
@@ -98,6 +115,8 @@ class Offers:
             return
         by = self._lets_stand(tx, installation, name, tool_hash)
         loosens = [] if by else self._loosens(tx, installation, row, definition)
+        if pinned and not loosens:
+            loosens = [self._departs(tx, server, row, definition)]
         actor, of = f"installation:{installation.id}", f"{server}.{name}"
         if not loosens:
             touched = Touched(Tool, known, self._stand(tx, row, tool_hash, by or actor))
@@ -106,6 +125,18 @@ class Offers:
             touched = Touched(Tool, known, self._offer(tx, row, tool_hash, loosens))
             facts = {"hash": tool_hash, "loosens": loosens} | _at(installation)
             tx.record(Kind.TOOL_OFFERED, actor, of, touched, **facts)
+
+    def has_stood(self, tx: Transaction, installation: Installation, before: Instant) -> bool:
+        """Whether any definition stood where this installation's stand, before then."""
+        at = place_of(installation)
+        return tx.one(_STOOD, server=installation.server, at=at, before=before) is not None
+
+    def _departs(self, tx: Transaction, server: str, row: Tool, definition: ToolDefinition) -> str:
+        if row.accepted_hash is None:
+            return "a tool that was not there when the others were accepted"
+        before = self._registry.definition(tx, server, row.accepted_hash)
+        parts = [name for name in ToolDefinition.model_fields if getattr(before, name) != getattr(definition, name)]
+        return f"changes its {', '.join(parts).replace('_', ' ')}"
 
     def _offered(self, tx: Transaction, server: str, name: str, tool_hash: str, at: str) -> Tool:
         tx.lock(LOCK_SERVER, name=server)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, func, select, update
 
 from approvals.errors import Conflict, Invalid, TooMany
-from approvals.instant import SECOND
+from approvals.instant import SECOND, Instant
 from approvals.protocol.definitions import Checked, checked
 from approvals.protocol.limits import MAX_SERVED, MAX_TOOLS
-from approvals.protocol.registration import Registration
+from approvals.protocol.registration import Pins, Registration
 from approvals.service.audit.kinds import Kind
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement
@@ -101,8 +101,8 @@ class Registrations:
         than an installation may bring in a minute; Conflict when the session is another's or has ended."""
         told = part.registration
         tx.lock(LOCK_SERVER, name=installation.server)
-        self._open_session(tx, installation, told)
-        new = [self._take(tx, installation, told, tool) for tool in part.tools]
+        pinned = self._pins(tx, installation, told, self._open_session(tx, installation, told))
+        new = [self._take(tx, installation, told, tool, pinned) for tool in part.tools]
         if any(new):
             _check_new(tx, installation)
         total = tx.one(_TOTAL, of=told.session, part_of=told.part_of)
@@ -114,7 +114,9 @@ class Registrations:
         if told.complete:
             tx.execute(_FORGET_OTHERS, of=told.session, part_of=told.part_of)
 
-    def _take(self, tx: Transaction, installation: Installation, told: Registration, tool: Checked) -> bool:
+    def _take(
+        self, tx: Transaction, installation: Installation, told: Registration, tool: Checked, pinned: bool
+    ) -> bool:
         """Whether its definition is a new one."""
         before = tx.one(_ONE, of=told.session, name=tool.definition.name)
         if before is not None and before.part_of == told.part_of:
@@ -130,7 +132,7 @@ class Registrations:
             size=tool.size,
             part_of=told.part_of,
         )
-        self._offers.offer(tx, installation, tool.definition, tool.tool_hash)
+        self._offers.offer(tx, installation, tool.definition, tool.tool_hash, pinned=pinned)
         return new
 
     def _keep(self, tx: Transaction, installation: Installation, tool: Checked) -> bool:
@@ -141,7 +143,14 @@ class Registrations:
         tx.insert(ToolDefinitionRow, **of, **brought, name=tool.definition.name, body=tool.body, size=tool.size)
         return True
 
-    def _open_session(self, tx: Transaction, installation: Installation, told: Registration) -> None:
+    def _pins(self, tx: Transaction, installation: Installation, told: Registration, started: Instant) -> bool:
+        """Whether what departs from what stands, or is new, waits for a person."""
+        if told.pins is Pins.FIRST:
+            return self._offers.has_stood(tx, installation, started)
+        return told.pins is Pins.AGAIN
+
+    def _open_session(self, tx: Transaction, installation: Installation, told: Registration) -> Instant:
+        """When it started."""
         session = tx.one(SESSION, id=told.session)
         if session is None:
             facts = {"code_version": told.code_version}
@@ -153,6 +162,7 @@ class Registrations:
             raise Conflict("This session is another's, or has ended.", hint="Start with a new session id.")
         else:
             tx.execute(_SEEN, of=session.id, last_seen_at=tx.now, code_version=told.code_version)
+        return tx.now if session is None else session.started_at
 
 
 def _check_new(tx: Transaction, installation: Installation) -> None:

@@ -196,8 +196,7 @@ class Registry:
             return Standing(definition, served.tool_hash, Annotations(), definition.secret, False, code, rejected)
         before = self.definition(reader, server, served.accepted_hash)
         secret = tuple(dict.fromkeys((*definition.secret, *before.secret)))
-        stricter = _stricter(before.annotations, definition.annotations)
-        return Standing(definition, served.tool_hash, stricter, secret, False, code, rejected)
+        return Standing(definition, served.tool_hash, Annotations(), secret, False, code, rejected)
 
     def definition(self, reader: Reader, server: str, tool_hash: str) -> ToolDefinition:
         """A definition by its hash, which never changes. Raises NotFound."""
@@ -288,13 +287,4 @@ def facts_of(installation: Installation, tool: Standing) -> ToolFacts:
         tool_hash=tool.tool_hash,
         input_schema=tool.definition.input_schema,
         secret=tool.secret,
-    )
-
-
-def _stricter(one: Annotations, other: Annotations) -> Annotations:
-    return Annotations(
-        read_only=one.read_only and other.read_only,
-        idempotent=one.idempotent and other.idempotent,
-        destructive=one.destructive or other.destructive,
-        open_world=one.open_world or other.open_world,
     )

@@ -40,7 +40,7 @@ def main() -> None:
         logging.warning("%s %s", error.detail, error.hint)
         if not looks:
             logging.warning("Until then every call of a tool is refused.")
-    gate = Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}")
+    gate = Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}", pinned=True)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
         sys.exit(runner.run(_inspect(gate, asked) if looks else _serve(gate, asked)))
 

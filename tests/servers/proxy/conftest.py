@@ -39,7 +39,7 @@ class Wire:
 
     def __init__(self, proxied: "Proxied", upstream: list[str], agent: str | None) -> None:
         scenario = proxied.served.scenario
-        self.desk = Desk(proxied.served.gate("notes", agent=agent), upstream)
+        self.desk = Desk(proxied.served.gate("notes", agent=agent, pinned=True), upstream)
         self.heard: list[bytes] = []
         self._news = anyio.Event()
         self._sender = Sender(scenario.keys[agent] if agent else None, "somebody")
@@ -126,7 +126,7 @@ class Proxied:
     @contextlib.asynccontextmanager
     async def front(self, upstream: str | None = None) -> AsyncIterator[str]:
         """The proxy over HTTP, before a URL or the plain server; its own URL."""
-        desk = Desk(self.served.gate("notes", agent=None), [upstream] if upstream else self.plain)
+        desk = Desk(self.served.gate("notes", agent=None, pinned=True), [upstream] if upstream else self.plain)
         async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
             connect = over_http(http, upstream) if upstream else partial(UpstreamProcess.start, self.plain)
             front = Front(desk, connect, "127.0.0.1")

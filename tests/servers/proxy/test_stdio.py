@@ -115,3 +115,12 @@ async def test_the_agent_can_look_at_its_request(proxied, agent):
         look = await agent.call_tool("get_approval", {"request_id": row.id})
         assert facts(look)["status"] == "pending"
         call.cancel()
+
+
+async def test_p1_a_definition_that_changes_under_way_is_held(proxied, agent):
+    assert text(await agent.call_tool("read_note", {"name": "a"})) == "read_note a"
+    proxied.log.with_name("renamed").touch()
+    await agent.call_tool("change", {})
+    row, result = await decided(proxied, agent, "approve", "read_note", name="b")
+    assert row.tool == "read_note"
+    assert text(result) == "read_note b"
