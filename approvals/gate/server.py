@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from approvals.errors import ApprovalsError, Stale
 from approvals.gate import answers, auth, extras, hosts, idempotency, rounds
 from approvals.gate import context as mcp_context
+from approvals.gate.approved_context import approved
 from approvals.gate.arguments import effective
 from approvals.gate.call import Answer, Call, Caller, Run
 from approvals.gate.callers import Callers
@@ -148,7 +149,7 @@ class GatedServer(MCPServer[Any]):
             mask_with(Mask(secret, (rest, values), spellings))
             given = idempotency.filled(values, tool.fn_metadata.arg_model, key, current_request_id())
             try:
-                result = await ready(tool).run(given, self._for_tool(context, beats), convert_result=True)
+                result = await ready(tool).run(given, self._for_tool(context, beats, name, given), convert_result=True)
             except ToolError as error:
                 if current_request_id() is not None and isinstance(error.__cause__, Stale):
                     raise error.__cause__ from error
@@ -215,14 +216,17 @@ class GatedServer(MCPServer[Any]):
             repeat_of=words[REPEAT] or None,
         )
 
-    def _for_tool(self, context: Context[Any, Any], beats: mcp_context.Beats) -> Context[Any, Any]:
-        """What the tool may know of its call: on a permission, no answers of the client's that nobody has approved. Its
+    def _for_tool(
+        self, context: Context[Any, Any], beats: mcp_context.Beats, name: str, values: JsonObject
+    ) -> Context[Any, Any]:
+        """What the tool may know of its call: on a permission, nothing of the client's that nobody has approved. Its
         progress goes on from the gate's."""
+        wire = context._request_context
         if current_request_id() is None and not rounds.is_ours(context.request_state):
             return context
-        return mcp_context.AfterBeats(
-            beats, request_context=context._request_context, mcp_server=self, subscriptions=self._subscriptions
-        )
+        if wire is not None and current_request_id() is not None:
+            wire = approved(wire, name, values)
+        return mcp_context.AfterBeats(beats, request_context=wire, mcp_server=self, subscriptions=self._subscriptions)
 
     async def _look(self, arguments: JsonObject, context: Context[Any, Any]) -> Answer:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)

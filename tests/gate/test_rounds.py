@@ -20,10 +20,11 @@ from mcp_types import (
     FormElicitationCapability,
     Implementation,
     InputRequiredResult,
+    ListRootsResult,
     TextContent,
     ToolAnnotations,
 )
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from approvals import Budgets, GatedServer, GateSettings
 from approvals.gate.rounds import Round, is_ours
@@ -421,6 +422,62 @@ async def test_p2_a_tool_sees_no_answers_that_nobody_has_approved(served):
         await served.decide()
         await one_round(client, "write", state=saved, input_responses=smuggled)
     assert seen == [(None, None)]
+
+
+@pytest.mark.filterwarnings("ignore:The roots capability is deprecated")  # older servers use it all the same
+@pytest.mark.parametrize("ask", ["elicit", "elicit_url", "roots"])
+async def test_p2_an_approved_tool_cannot_ask_its_client_what_to_do(served, ask):
+    server = GatedServer("shop", gate=served.gate())
+    asked = []
+
+    class Table(BaseModel):
+        name: str
+
+    @server.tool()
+    async def drop(order_id: int, context: Context) -> str:
+        if ask == "elicit":
+            return f"dropped {(await context.elicit('Which table?', schema=Table)).data.name}"
+        if ask == "elicit_url":
+            return f"dropped {(await context.elicit_url('Which table?', 'https://example.com', 'e1')).action}"
+        return f"dropped {(await context.session.list_roots()).roots}"
+
+    async def answer(context, params):
+        asked.append(params)
+        return ElicitResult(action="accept", content={"name": "customers"})
+
+    async def roots(context):
+        asked.append("roots")
+        return ListRootsResult(roots=[])
+
+    async with (
+        Client(server, mode="legacy", elicitation_callback=answer, list_roots_callback=roots) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        call = tasks.create_task(client.call_tool("drop", {"order_id": 7}))
+        await served.decide()
+        result = await call
+    assert result.is_error
+    assert "Nobody has approved the answer" in text(result)
+    assert asked == []
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+async def test_p2_an_approved_tool_sees_no_meta_and_no_arguments_but_the_approved(served, mode):
+    server = GatedServer("shop", gate=served.gate())
+    seen = []
+
+    @server.tool()
+    async def drop(order_id: int, context: Context) -> str:
+        request = context.request_context
+        own = {key for key in request.meta or {} if not key.startswith("io.modelcontextprotocol/")}
+        seen.append((own - {"progress_token"}, request.params))
+        return "done"
+
+    async with Client(server, mode=mode) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("drop", {"order_id": "7"}, meta={"table": "customers"}))
+        await served.decide()
+        assert not (await call).is_error
+    assert seen == [(set(), {"name": "drop", "arguments": {"order_id": 7}})]
 
 
 async def test_a_read_keeps_its_own_rounds(served):
