@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
 from approvals.gate.said import makes, said
-from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, shown, synonyms_of
+from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, read_back, shown, synonyms_of
 from approvals.protocol.canonical import JsonObject, canonical, encode
 
 _ABSENT = object()
@@ -176,7 +176,7 @@ def _merged(words: Any, own: Any, approved: Any) -> Any:
         return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]
     if isinstance(words, str) and isinstance(own, dict | list):  # Json[…], inside something else
         return json.dumps(_merged(_parsed(words), own, approved))
-    return approved
+    return read_back(approved)
 
 
 def _parsed(words: str) -> Any:

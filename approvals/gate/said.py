@@ -22,6 +22,10 @@ _NO_SCHEMA = {"serialization", "metadata", "default", "config", "function", "exp
 _EMPTY = (list, dict, set, tuple, frozenset, str, int, float, bool)
 """Factories that make the same each time."""
 _BETWEEN = {"function-before", "function-wrap", "function-plain", "function-after"}
+_AROUND = {"model-field", "default", "nullable"}
+"""What stands around the schema of an argument itself."""
+_LEFT_AS_TEXT = {"int", "float", "str", "bool"}
+"""What MCPServer leaves to the model to parse."""
 _HOOKS = ("custom_init", "post_init")
 """Where models and dataclasses call their author."""
 _PYDANTICS = ("pydantic._internal.", "pydantic.types", "pydantic.networks")
@@ -62,14 +66,29 @@ def _with(wanted: Callable[[Node], bool], model: type[BaseModel]) -> frozenset[s
     """The arguments with such a part."""
     schema: Any = model.__pydantic_core_schema__
     known = {node["ref"]: node for node in schema.get("definitions", ())}
+    return frozenset(name for name, field in _fields(model).items() if any(map(wanted, _nodes(field, known))))
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Node]:
+    schema: Any = model.__pydantic_core_schema__
     whole = schema["schema"] if schema["type"] == "definitions" else schema
-    fields = whole["schema"]["fields"]
-    return frozenset(name for name, field in fields.items() if any(map(wanted, _nodes(field, known))))
+    fields: dict[str, Node] = whole["schema"]["fields"]
+    return fields
 
 
 def unsayable(model: type[BaseModel]) -> str:
     """Why the arguments of a tool can be neither shown nor compared, or nothing."""
-    return next(filter(None, map(_unsayable, _nodes(model.__pydantic_core_schema__, {}))), "")
+    return _parsed_twice(model) or next(filter(None, map(_unsayable, _nodes(model.__pydantic_core_schema__, {}))), "")
+
+
+def _parsed_twice(model: type[BaseModel]) -> str:
+    """MCPServer parses the text of an argument before its model does: nothing is left for Json[…] to parse."""
+    for name, node in _fields(model).items():
+        while node["type"] in _AROUND:
+            node = node["schema"]
+        if node["type"] == "json" and node.get("schema", {}).get("type") not in _LEFT_AS_TEXT:
+            return f"its argument {name!r} is Json[…], which no call fits, as MCP parses it first: take what is inside"
+    return ""
 
 
 def _is_authors(node: Node) -> bool:

@@ -148,6 +148,23 @@ def _text(value: bytes) -> str:
     return _BINARY + base64.b64encode(value).decode()
 
 
+def read_back(form: Any) -> Any:
+    """JSON that was shown, as a model reads it again: with bytes that are no text as such, which no text stands for."""
+    if isinstance(form, dict):
+        return {name: read_back(item) for name, item in form.items()}
+    if isinstance(form, list):
+        return [read_back(item) for item in form]
+    return _binary(form) if isinstance(form, str) and form.startswith(_BINARY) else form
+
+
+def _binary(form: str) -> str | bytes:
+    try:
+        value = base64.b64decode(form.removeprefix(_BINARY), validate=True)
+    except ValueError:
+        return form
+    return value if _text(value) == form else form
+
+
 @lru_cache(4096)
 def names_of(kind: type) -> dict[str, str]:
     """The name that the input schema gives each field: as JSON Schema does, the first alias that is one name."""

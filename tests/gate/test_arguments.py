@@ -292,6 +292,34 @@ def test_p2_what_a_repeat_would_get_as_another_type_is_refused_before_anybody_is
         effective(tool(kind), {"x": {}}).settle()
 
 
+class Salted(BaseModel):
+    salt: bytes = Field(default_factory=lambda: b"\xff" + next(_count).to_bytes(7, "big"))
+    likeness: str = "base64:/w=="
+    parts: list[bytes] = Field(default_factory=lambda: [b"\xfe" + bytes([next(_count) % 250]), b"base64:x", b"plain"])
+
+
+@pytest.mark.parametrize(("kind", "words"), [(Salted, {}), (Salted, {"likeness": "base64:YQ=="})])
+def test_p2_bytes_that_a_call_makes_are_those_that_run_after_approval(kind, words):
+    """They are no text, and shown in base 64."""
+    a_tool = tool(kind)
+    approved = effective(a_tool, {"x": words})
+    approved.settle()
+    ran = effective(a_tool, {"x": words}).as_approved(json.loads(json.dumps(approved.shown)))
+    assert ran["x"] == approved.values["x"] != effective(a_tool, {"x": words}).values["x"]
+
+
+@pytest.mark.parametrize("kind", [Json[Salted], Json[Salted] | None, Json])
+def test_p7_an_argument_that_no_call_would_fit_is_refused_when_the_tool_is_added(kind):
+    assert "'x' is Json[…], which no call fits" in unfit(tool(kind), Approval())
+    with pytest.raises(Invalid, match="JSON input should be"):
+        effective(tool(kind), {"x": "[1]"})
+
+
+def test_json_of_a_number_and_inside_a_list_is_taken():
+    assert effective(tool(Json[int]), {"x": "5"}).shown == {"x": 5}
+    assert effective(tool(list[Json[list[int]]]), {"x": ["[1]"]}).shown == {"x": [[1]]}
+
+
 def test_p2_what_only_time_shows_does_not_start_as_another_type():
     day = date(2026, 1, 1)
     daily = create_model("Daily", day=(date | str, Field(default_factory=lambda: day)))

@@ -249,7 +249,7 @@ TYPES: list[tuple[Any, Words]] = [
     (date | datetime | str, _of("2026-01-31", "2026-01-31T10:00:00Z", "soon")),
     (list[str] | str | None, _of("NULL", '["a"]', ["b"], "[]", "a,b")),
     (dict[str, int] | list[int] | None, _of('{"a": 1}', "[1]", "null", {"a": "1"}, 5)),
-    (Json[list[int]], _of("[1]", "x", [1])),
+    (Json[int], _of("1", "x", 1, "[1]")),
     (list[Json[Any]], _of(["[1]", '"a"'], ["x"], [])),
     (Line, LINE),
     (list[Line], _many(LINE)),
