@@ -86,6 +86,7 @@ def test_commands_work_with_and_without_a_running_service_and_are_on_record(inst
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_p5_a_command_says_whom_it_spoke_to_and_prints_the_running_services_address(installed, tmp_path):
     service = installed.serve(APPROVALS_PUBLIC_URL="https://approvals.example")
     spoken = f"Service: https://approvals.example (database {installed.database})"
@@ -120,6 +121,7 @@ def test_p5_a_command_says_whom_it_spoke_to_and_prints_the_running_services_addr
     assert f"Database: {installed.database} (no running service answers for it)" in beside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trusted", "recorded"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")])
 def test_p8_a_forwarded_address_goes_on_record_only_from_a_proxy_that_is_trusted(installed, trusted, recorded):
     service = installed.serve(APPROVALS_TRUSTED_PROXIES=trusted, FORWARDED_ALLOW_IPS="*")
@@ -237,6 +239,7 @@ def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_p5_a_service_whose_key_is_gone_says_so_and_makes_no_other(installed):
     installed.cli("migrate")
     installed.key("agent", "add", "scout")
@@ -247,6 +250,7 @@ def test_p5_a_service_whose_key_is_gone_says_so_and_makes_no_other(installed):
     assert not key.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ignored", "ends"), [(False, True), (True, False)], ids=["by itself", "under nohup"])
 def test_p4_a_terminal_that_closes_ends_the_service_cleanly_unless_it_was_started_to_outlive_it(
     installed, ignored, ends
