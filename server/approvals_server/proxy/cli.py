@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from approvals.errors import ApprovalsError, NotConfigured
 from approvals.gate.auth import ServiceAway
 from approvals.gate.gate import Gate
 from approvals.gate.settings import GateSettings
-from approvals_server.proxy import stdio
+from approvals_server.proxy import stdio, wrap
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.front import Front
 from approvals_server.proxy.inspection import inspect, table
@@ -24,12 +25,15 @@ from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.remote import TIMEOUT, ParamHeaders, UpstreamHttp, credentials
 from approvals_server.proxy.upstream import Gone, Receive, Upstream, UpstreamLost
 
-_USAGE = "approvals-proxy [inspect] --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)"
+_USAGE = """approvals-proxy [inspect] --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)
+       approvals-proxy (wrap | unwrap) FILE [--yes]"""
 
 
 def main() -> None:
     """Serve until the client, or a signal, ends it."""
     words = sys.argv[1:]
+    if words[:1] in (["wrap"], ["unwrap"]):
+        sys.exit(wrap.main(words[0], words[1:]))
     looks = words[:1] == ["inspect"]
     asked = _arguments(words[1:] if looks else words)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="approvals-proxy: %(message)s")
@@ -116,8 +120,14 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         parser.error("name one upstream: a command after --, or an http(s) address")
     if asked.url and httpx2.URL(asked.url).scheme not in {"http", "https"}:
         parser.error(f"{asked.url!r} is no http(s) address; a command stands after --")
+    if asked.url and "APPROVALS_UPSTREAM_TOKEN" in os.environ and not _keeps_secrets(httpx2.URL(asked.url)):
+        parser.error("APPROVALS_UPSTREAM_TOKEN would be sent without encryption: use https for another machine")
     asked.upstream = command or [asked.url]
     return asked
+
+
+def _keeps_secrets(url: httpx2.URL) -> bool:
+    return url.scheme == "https" or url.host in {"localhost", "127.0.0.1", "::1"}
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from approvals_server.proxy import frames
 
@@ -85,3 +87,30 @@ def test_a_message_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(frames, "MAX_MESSAGE", 20)
     with pytest.raises(frames.Unreadable, match="20 is the most"):
         frames.read(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "Method", "x"])
+
+
+@given(st.binary(max_size=200) | st.dictionaries(NAMES, VALUES).map(lambda message: json.dumps(message).encode()))
+def test_p1_whatever_is_passed_on_has_one_meaning(raw):
+    try:
+        frame = frames.read(raw)
+    except frames.Unreadable:
+        return
+    assert json.loads(frame.raw) == frame.members == json.loads(raw)
+    assert b"\n" not in frame.raw
+    assert frame.is_request + frame.is_response + ("id" not in frame.members) == 1
+
+
+@given(st.dictionaries(st.sampled_from(["a", "id ", "ä"]), VALUES), st.text() | st.integers(), st.integers())
+def test_another_id_changes_nothing_else(more, id, other):
+    before = frames.read(json.dumps({"more": more, "id": id, "method": "x"}, ensure_ascii=False).encode())
+    after = frames.with_id(before, other)
+    assert frames.read(after.raw).members == {**before.members, "id": other} == after.members
+    assert frames.read(frames.with_id(after, id).raw).members == before.members
