@@ -38,7 +38,7 @@ STATES = {
     State.APPROVED: "👍 Approved: not run yet",
     State.EXECUTING: "▶️ Running now",
     State.SUCCEEDED: "✅ It ran",
-    State.FAILED: "❌ It ran and failed",
+    State.FAILED: "❌ It ran and failed: a part of it may have taken effect",
     State.UNKNOWN: "❓ Not known whether it took effect",
     State.NOT_EXECUTED: "⚪ It did not run",
     State.STALE: "⚪ It did not run: its effect had changed, and it was asked anew",
@@ -154,9 +154,12 @@ def _effect(preview: Preview) -> Iterator[str]:
 
 
 def _who_asks(view: RequestView) -> Block:
+    return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {_tool(view)}\n*{risk(view)}*")
+
+
+def _tool(view: RequestView) -> str:
     where = f" ({inline(view.environment, NAMED)})" if view.environment else ""
-    tool = f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
-    return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {tool}\n*{risk(view)}*")
+    return f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
 
 
 def _circumstances(view: RequestView) -> list[str]:
@@ -184,7 +187,7 @@ def _undo(view: RequestView) -> str:
 def _asked(view: RequestView) -> list[str]:
     """In the agent's words, for a message of any state."""
     row = view.row
-    said = [] if view.pending else [f"*Asked by:* {inline(view.who, NAMED)}, {risk(view)}"]
+    said = [] if view.pending else [f"*Asked by:* {inline(view.who, NAMED)}, to run {_tool(view)}. {risk(view)}"]
     if row.on_behalf_of:
         said.append(f"*For:* {inline(row.on_behalf_of, 200)} (the agent says so, not verified)")
     if row.reason:
@@ -243,7 +246,11 @@ def _outcome(view: RequestView) -> str:
     """How it stands, who decided, and their words or the tool's."""
     status = view.status
     state, _, follows = STATES[status.state].partition(": ")
-    lines = [f"*{state}*{_decided(view)}{f': {follows}' if follows else ''}"]
+    decided, more = _decided(view), f": {follows}" if follows else ""
+    if status.state in {State.APPROVED, State.DENIED}:
+        lines = [f"*{state}* {decided}{more}"]
+    else:
+        lines = [f"*{state}*{more}", *([f"Approved {decided}"] if decided else [])]
     if status.comment:
         lines.append(f"> {inline(status.comment, QUOTED)}")
     elif status.ended_because and not status.decided_by:
@@ -255,12 +262,10 @@ def _outcome(view: RequestView) -> str:
 
 def _decided(view: RequestView) -> str:
     """By whom, where and when; who approved did not run it."""
-    status = view.status
-    if not status.decided_by:
+    if not view.status.decided_by:
         return ""
-    said = f"by {inline(status.decided_by, NAMED)} {_WHERE.get(view.decided_where, '')}".rstrip()
-    said += f", {blocks.when(view.decided_at)}" if view.decided_at is not None else ""
-    return f" {said}" if status.state in {State.APPROVED, State.DENIED} else f"\nApproved {said}"
+    said = f"by {inline(view.status.decided_by, NAMED)} {_WHERE.get(view.decided_where, '')}".rstrip()
+    return said + (f", {blocks.when(view.decided_at)}" if view.decided_at is not None else "")
 
 
 def _buttons(view: RequestView, *, complete: bool) -> list[Block]:

@@ -18,7 +18,7 @@ def result(view: RequestView) -> Message:
     state, status = view.status.state, view.status
     said = status.result if state is State.SUCCEEDED else status.error or status.ended_because
     words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False) if said is not None else ""
-    shown = [blocks.note(f"*{STATES[state]}.*")]
+    shown = [blocks.note(f"*{STATES[state].partition(':')[0]}.*")]
     if words:
         body, whole = code(words, RESULT)
         shown.append(blocks.section(body))

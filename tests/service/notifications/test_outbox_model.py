@@ -72,7 +72,7 @@ class Api(SlackApi):
             self._no(fault.word)
         said = methods.answer(self.state, method, self.state.token, given)
         while method.startswith("chat.") and self.meanwhile:
-            await self.meanwhile.pop()()
+            await self.meanwhile.pop()(json.dumps(given.get("blocks", "")))
         if fault is not None:
             raise NotDelivered("the answer was lost")
         if not said["ok"]:
@@ -167,12 +167,14 @@ class Machine(RuleBasedStateMachine):
             return
         self.remember(request_id)
 
-    @rule(number=numbers, who=st.sampled_from(PEOPLE), verdict=verdicts)
-    def decide_meanwhile(self, number, who, verdict):
-        """While a message is on its way back; another process sends what it says at once."""
+    @rule(who=st.sampled_from(PEOPLE), verdict=verdicts)
+    def decide_meanwhile(self, who, verdict):
+        """On what a message says, while it is on its way; and another process at once sends what follows."""
 
-        async def happen():
-            self.decide(number, who, verdict)
+        async def happen(about):
+            said = [number for number, request_id in enumerate(self.ids) if request_id in about]
+            if said:
+                self.decide(said[0], who, verdict)
             await self.scenario.service.sender.send_due()
 
         self.meanwhile.append(happen)

@@ -153,17 +153,40 @@ async def test_a_newcomer_presses_the_buttons_on_its_page(scenario, browser):
         await first.get_by_label("sure").check()
         await first.get_by_role("button", name="Approve").click()
         await slack.shows(said, "Approved")
-        await page.get_by_role("link", name="Look again").click()
         await expect(first).to_contain_text("by Ann in Slack")
         await page.locator("article", has_text="order 1042").get_by_role("button", name="Deny…").click()
         await page.fill("textarea", "Ask first")
         await page.get_by_role("button", name="Deny", exact=True).click()
         await slack.shows(other, "Denied")
+        code = first.locator("pre code")
+        await expect(code).to_contain_text("amount_cents: 5")
         await page.fill("#text", "/approvals list")
         await page.get_by_role("button", name="Send").click()
         await expect(page.get_by_role("status")).to_contain_text("Nothing waits")
         assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert slack.state.messages(CHANNEL)
+        await page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_its_page_follows_what_happens_and_leaves_what_is_being_written_alone(scenario, browser):
+    async with fake_slack(scenario) as slack:
+        said = await slack.file()
+        page = await browser.new_page()
+        page.set_default_timeout(10_000)
+        await page.goto(slack.demo.page_url)
+        await expect(page.locator("article")).to_have_count(1)
+        await page.fill("#text", "/approvals li")
+        scenario.decide(said.blocks[-1]["elements"][-1]["url"].rsplit("/", 1)[1], who="bob")
+        await slack.shows(said, "Approved")
+        async with page.expect_response("**/changed*"):
+            pass
+        assert await page.input_value("#text") == "/approvals li"
+        await page.fill("#text", "/approvals ")
+        await slack.file(scenario.filing({"order_id": 7, "amount_cents": 7}))
+        await expect(page.locator("article")).to_have_count(2)
+        await expect(page.locator("article").last).to_contain_text("by Bob on the web")
         await page.close()
 
 

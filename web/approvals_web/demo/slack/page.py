@@ -1,10 +1,13 @@
 """The page: what a channel looks like, and its buttons. A key opens it, so that no agent on this machine presses."""
 
+import asyncio
+import contextlib
 import hmac
 import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -15,10 +18,15 @@ if TYPE_CHECKING:
     from approvals_web.demo.slack.server import DemoSlack
 
 COOKIE = "demo_slack"
-POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
 _templates = Environment(loader=PackageLoader("approvals_web.demo.slack"), autoescape=True, trim_blocks=True)
-_BOLD = re.compile(r"\*([^*\n\u200b]+)\*")
-_REFERENCE = re.compile(r"<[^|>]*\|([^>]*)>")
+_FENCE = re.compile(r"```(.*?)```", re.DOTALL)
+_DRAWN = re.compile(r"\*([^*\n\u200b]+)\*|<([^|>@]*)\|([^>]*)>|<(?:@|!subteam\^)([A-Z0-9]+)>")
+"""Bold letters; an address or a time, and its label; somebody who is called."""
+LOOK_SECONDS = 20.0
 _ESCAPES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 
 
@@ -28,6 +36,8 @@ def routes(slack: "DemoSlack") -> list[Route]:
     return [
         Route("/", pages.channel),
         Route("/style.css", pages.style),
+        Route("/script.js", pages.script),
+        Route("/changed", pages.changed),
         Route("/press", pages.press, methods=["POST"]),
         Route("/dialog", pages.dialog, methods=["POST"]),
         Route("/command", pages.command, methods=["POST"]),
@@ -56,13 +66,26 @@ class _Pages:
             "dialog": state.dialogs.get(user),
             "word": self._word,
             "words": words,
+            "version": state.version,
         }
         html = _templates.get_template("channel.html").render(shown)
         return HTMLResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
     async def style(self, request: Request) -> Response:
-        source, _, _ = PackageLoader("approvals_web.demo.slack").get_source(_templates, "style.css")
-        return Response(source, media_type="text/css")
+        return _source("style.css", "text/css")
+
+    async def script(self, request: Request) -> Response:
+        return _source("script.js", "text/javascript")
+
+    async def changed(self, request: Request) -> Response:
+        """The version of what there is, once it is another one than the page shows, or a while has passed."""
+        if not self._opened(request):
+            return Response(status_code=403)
+        shown = request.query_params.get("since", "")
+        if shown == str(self._slack.state.version):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._slack.state.after(int(shown)), LOOK_SECONDS)
+        return Response(str(self._slack.state.version), media_type="text/plain")
 
     async def press(self, request: Request) -> Response:
         form = await request.form()
@@ -71,7 +94,7 @@ class _Pages:
         if not self._allowed(request) or said is None or said.button(action) is None:
             return self._back("That button is gone.", request)
         if said.button(action).get("confirm") and form.get("sure") != "yes":  # type: ignore[union-attr]
-            return self._back("Tick “sure” first: Slack asks the same in a dialog.", request)
+            return self._back("Tick “Yes, I am sure” first: Slack asks that in a dialog of its own.", request)
         return self._done(await self._slack.press(self._user(request), said, action), request)
 
     async def dialog(self, request: Request) -> Response:
@@ -113,15 +136,53 @@ class _Pages:
         return asked if asked in self._slack.state.users else next(iter(self._slack.state.users), "")
 
 
-def words(text: dict[str, Any]) -> str:
-    """A text object's letters; the template escapes them."""
+def words(text: dict[str, Any]) -> Markup:
+    """A text object as Slack draws it: code in a block of its own, quotations, bold letters, links and times."""
     said = str(text.get("text", ""))
-    if text.get("type") == "mrkdwn":
-        said = _REFERENCE.sub(r"\1", said).replace("```\n", "").replace("\n```", "")
-        said = _BOLD.sub(r"\1", said)
-        for escaped, plain in _ESCAPES.items():
-            said = said.replace(escaped, plain)
+    if text.get("type") != "mrkdwn":
+        return escape(said.replace("\u200b", ""))
+    parts = _FENCE.split(said)
+    return Markup("").join(_code(part) if number % 2 else _lines(part) for number, part in enumerate(parts))
+
+
+def _code(said: str) -> Markup:
+    return Markup("<pre><code>{}</code></pre>").format(_letters(said.strip("\n")))
+
+
+def _lines(said: str) -> Markup:
+    lines = said.strip("\n").split("\n") if said.strip("\n") else []
+    return Markup("").join(
+        Markup("<span class='quote'>{}</span>").format(_inline(line[2:]))
+        if line.startswith("> ")
+        else Markup("<span class='line'>{}</span>").format(_inline(line))
+        for line in lines
+    )
+
+
+def _inline(said: str) -> Markup:
+    drawn, end = Markup(""), 0
+    for found in _DRAWN.finditer(said):
+        drawn += escape(_letters(said[end : found.start()]))
+        bold, address, label, mention = found.groups()
+        if bold:
+            drawn += Markup("<b>{}</b>").format(_letters(bold))
+        elif address and address.startswith("http"):
+            drawn += Markup('<a href="{}" rel="noreferrer">{}</a>').format(_letters(address), _letters(label))
+        else:
+            drawn += Markup("<b class='mention'>@{}</b>").format(mention) if mention else escape(_letters(label))
+        end = found.end()
+    return drawn + escape(_letters(said[end:]))
+
+
+def _letters(said: str) -> str:
+    for escaped, plain in _ESCAPES.items():
+        said = said.replace(escaped, plain)
     return said.replace("\u200b", "")
+
+
+def _source(name: str, media_type: str) -> Response:
+    source, _, _ = PackageLoader("approvals_web.demo.slack").get_source(_templates, name)
+    return Response(source, media_type=media_type)
 
 
 def _values(view: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:

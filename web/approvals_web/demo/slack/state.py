@@ -82,6 +82,8 @@ class State:
     """Uses left, made at, user, channel: of each response address."""
     sockets: list[Any] = field(default_factory=list)
     revoked: bool = False
+    version: int = 0
+    """Counts changes."""
     _number: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _paces: dict[str, list[float]] = field(default_factory=dict)
@@ -185,8 +187,14 @@ class State:
         return True
 
     def changed(self) -> None:
+        self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    async def after(self, version: int) -> None:
+        """Returns once there is another version than this one."""
+        while self.version == version:
+            await self._changed.wait()
 
     async def until(self, true: Callable[[], Any], seconds: float = 10.0) -> Any:
         """What `true` says once it says something. Raises TimeoutError."""
