@@ -98,6 +98,7 @@ async def test_p2_the_card_of_a_call_that_was_stale_says_what_is_different_now(s
     page = await card(ann, second)
     assert "The effect changed after it was approved, so nothing ran." in page
     assert "Left afterwards: <del>$80.00 (of $200.00)</del> <ins>$0.00 (of $200.00)</ins>" in page
+    assert "The same call ran" not in page, "nothing did"
     old = plain(await card(ann, first))
     assert "Changed before it ran" in old
     assert "The effect changed after it was approved" not in old

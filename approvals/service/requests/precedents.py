@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, exists, or_, select, text
+from sqlalchemy import and_, bindparam, exists, func, or_, select, text
 
 from approvals.instant import SECOND, Instant
 from approvals.protocol.registration import Assurance
@@ -46,6 +46,7 @@ _RAN = Statement(
     select(requests.c.id, executions.c.claimed_at, executions.c.outcome)
     .join_from(requests, executions, executions.c.request_id == requests.c.id)
     .where(requests.c.call_key == bindparam("key"), requests.c.id < bindparam("but"))
+    .where(func.coalesce(executions.c.outcome, "").not_in(("not_executed", "stale")))
     .order_by(requests.c.id.desc())
     .limit(1)
 )
