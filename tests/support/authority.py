@@ -111,6 +111,7 @@ ROUTES: dict[str, Route] = {
     "GET /freeze/banner": Route(SIGNED_IN),
     "POST /freeze": Route(ADMIN),
     "POST /freeze/lift": Route(ADMIN),
+    "POST /servers": Route(ADMIN),
     "GET /agents": Route(SIGNED_IN),
     "POST /agents": Route(ADMIN),
     "POST /agents/{name}/keys": Route(ADMIN),

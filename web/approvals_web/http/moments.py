@@ -24,6 +24,11 @@ def ago(at: Instant | None, now: Instant) -> Markup:
     return words.format(machine, to_datetime(at).strftime("%-d %b %Y, %H:%M:%S UTC"), relative(at, now))
 
 
+def at(at: Instant | None) -> Markup:
+    """The same for parts that are hashed, which say the same at any time; the script tells how long ago it was."""
+    return Markup() if at is None else ago(at, at + 8 * DAY * SECOND)
+
+
 def relative(at: Instant, now: Instant) -> str:
     """“9 min ago”, “in 2 h”; a date beyond a week."""
     seconds = round((now - at) / SECOND)

@@ -124,6 +124,7 @@ def _ago(context: Context, at: Instant | None) -> Markup:
 _environment.filters |= {
     "ago": _ago,
     "as_json": _as_json,
+    "at": moments.at,
     "exactly": _exactly,
     "span": moments.span,
     "visible": _shown,

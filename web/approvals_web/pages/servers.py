@@ -1,15 +1,19 @@
 """Servers, their tools, and definitions that wait for acceptance."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
+from approvals.errors import Duplicate, Invalid
 from approvals.policy import diff
 from approvals.protocol.fields import Hash, ServerName, ToolName
-from approvals.service.identity.servers import installations
+from approvals.protocol.registration import Assurance
+from approvals.service.identity.servers import add_server, installations
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
@@ -18,6 +22,7 @@ from approvals.service.tools import listing
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
+from approvals_web.pages.connecting import AGENT_KEY, COMMAND, Configuration, configurations, environment
 
 OFFERS, TOOLS = 5, 100
 """Of each place on the page of all."""
@@ -26,13 +31,64 @@ PAGE = {True: 20, False: 500}
 router = PageRouter()
 
 
+@dataclass(frozen=True)
+class Connected:
+    """A server that has just got its key: this answer is the only place where the key is."""
+
+    name: str
+    enforced: bool
+    settings: str
+    configurations: list[Configuration]
+    command: str = COMMAND
+    agent_key: str = AGENT_KEY
+
+
 @router.get("/servers")
 def servers(request: Request, person: SignedIn, service: TheService) -> Response:
     """Installations and tools; first what an admin has to accept. Each place has its share."""
+    return _every(request, service, person)
+
+
+@router.post("/servers")
+async def connect(
+    request: Request,
+    admin: Admin,
+    service: TheService,
+    name: Annotated[str, Form(max_length=63)],
+    assurance: Annotated[Assurance, Form()],
+    label: Annotated[str, Form(max_length=63)] = "main",
+) -> Response:
+    """A key for a server's gate, and what to put where. An enforced gate's annotations are believed, as on the command
+    line."""
+    name, enforced = name.strip(), assurance is Assurance.ENFORCED
+    try:
+        key = await service.write(
+            lambda tx: add_server(
+                tx, admin.actor, name, label=label.strip() or "main", assurance=assurance, trusted=enforced
+            )
+        )
+    except (Duplicate, Invalid) as error:
+        notice = f"{error.detail} {'Give this one another label.' if isinstance(error, Duplicate) else error.hint}"
+        return await run_in_threadpool(_every, request, service, admin, notice=notice.strip(), status=error.status)
+    url = service.public_url
+    made = Connected(name, enforced, environment(url, key), configurations(name, url, key))
+    return await run_in_threadpool(_every, request, service, admin, connected=made)
+
+
+def _every(
+    request: Request,
+    service: Service,
+    person: Person,
+    *,
+    connected: Connected | None = None,
+    notice: str = "",
+    status: int = 200,
+) -> Response:
     offered, more_offers = service.read_now(lambda reader: listing.shares(reader, OFFERS, offered=True))
     tools, more_tools = service.read_now(lambda reader: listing.shares(reader, TOOLS, offered=False))
-    shown = {"tools": tools, "more_offers": more_offers, "more_tools": more_tools, "next": "", "one": None}
-    return page(request, "servers.html", shown | _common(service, person, offered))
+    shown: dict[str, Any] = {"tools": tools, "more_offers": more_offers, "more_tools": more_tools}
+    shown |= {"next": "", "one": None, "connected": connected, "notice": notice}
+    return page(request, "servers.html", shown | _common(service, person, offered), status=status)
 
 
 @router.get("/servers/{server}/tools")
@@ -51,6 +107,7 @@ def tools(
     onward = {"at": at, "offered": str(offered).lower(), "after": found[-1].name} if len(found) == most else {}
     shown = {"tools": [] if offered else found, "more_offers": {}, "more_tools": {}, "one": place}
     shown |= {"next": f"/servers/{server}/tools?{urlencode(onward)}" if onward else ""}
+    shown |= {"connected": None, "notice": ""}
     return page(request, "servers.html", shown | _common(service, person, found if offered else []))
 
 

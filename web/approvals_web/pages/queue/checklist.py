@@ -31,7 +31,7 @@ def steps(reader: Reader, *, slack: bool) -> list[Step]:
     reviewers = [row for row in users.everyone(reader) if users.may_review(row)]
     server, agent = bool(servers.installations(reader)), bool(servers.agents(reader))
     found = [
-        Step("Create a key for an MCP server", server, "approvals server add NAME", "/servers"),
+        Step("Create a key for an MCP server", server, "on the servers page", "/servers#connect"),
         Step("Create a key for an agent", agent, "on the agents page", "/agents"),
         Step(
             "Start the server behind its gate", reader.one(_ANY_TOOL) is not None, "its tools appear here", "/servers"
