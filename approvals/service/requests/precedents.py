@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, text
+from sqlalchemy import and_, bindparam, exists, or_, select, text
 
 from approvals.instant import SECOND, Instant
 from approvals.protocol.registration import Assurance
@@ -46,7 +46,9 @@ _RAN = Statement(
     select(requests.c.id, executions.c.claimed_at, executions.c.outcome)
     .join_from(requests, executions, executions.c.request_id == requests.c.id)
     .where(requests.c.call_key == bindparam("key"), requests.c.id < bindparam("but"))
-    .where(func.coalesce(executions.c.outcome, "").not_in(("not_executed", "stale")))
+    .where(
+        or_(executions.c.outcome.is_(None), and_(*(executions.c.outcome != kind for kind in ("not_executed", "stale"))))
+    )
     .order_by(requests.c.id.desc())
     .limit(1)
 )
