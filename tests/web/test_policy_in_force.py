@@ -9,6 +9,7 @@ from approvals.service.keyring import Keyring
 from approvals.service.policies.file import PolicyFile
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
+from support.served import Served
 from support.serving import SECRET, serving
 
 ASK = "version: 1\nrules:\n  - {id: ask, match: {server: '*'}, action: require_approval, risk: low}\n"
@@ -18,8 +19,6 @@ DENY = "version: 1\nrules:\n  - {id: no, match: {server: '*'}, action: deny, rea
 @pytest.fixture
 async def served(scenario, tmp_path):
     """The scenario's service with a policy file, in the place of the one without; `file` is its path."""
-    from tests.conftest import Served
-
     path = tmp_path / "policy.yaml"
     path.write_text(ASK)
     service = Service(
