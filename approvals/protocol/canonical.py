@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import math
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import rfc8785
@@ -43,10 +44,11 @@ def encode(value: object) -> Any:
     return _encode(value, None, 0)
 
 
-def decode(value: object) -> Any:
-    """The inverse of `encode`; a redacted leaf stays the object it is."""
+def decode(value: object, stand_in: Callable[[JsonObject], Any] = lambda leaf: leaf) -> Any:
+    """The inverse of `encode`, with what `stand_in` makes of each redacted leaf: the object it is, unless told. Once
+    decoded, a literal object with the members of a redacted leaf looks like one."""
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        return [decode(item, stand_in) for item in value]
     if not isinstance(value, dict):
         return value
     if value.keys() == {"$int"}:
@@ -54,8 +56,8 @@ def decode(value: object) -> Any:
     if value.keys() == {"$float"}:
         return float(value["$float"])
     if is_redacted(value):
-        return value
-    return {_unescape(key): decode(item) for key, item in value.items()}
+        return stand_in(value)
+    return {_unescape(key): decode(item, stand_in) for key, item in value.items()}
 
 
 def check_encoded(value: object) -> None:

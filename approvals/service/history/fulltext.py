@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import decode
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
@@ -97,7 +97,7 @@ def forget(tx: Transaction, request_id: str) -> None:
 def of_request(row: Row) -> list[str]:
     """What people see of a request, as different words, up to MOST_WORDS."""
     found: dict[str, None] = {}
-    for text in (row.summary, row.server, row.tool, row.reason or "", *_leaves(decode(json.loads(row.arguments)))):
+    for text in (row.summary, row.server, row.tool, row.reason or "", *_leaves(_plain(row.arguments))):
         found |= dict.fromkeys(split(text))
         if len(found) >= MOST_WORDS:
             break
@@ -109,10 +109,13 @@ def split(text: str) -> list[str]:
     return [word[:LONGEST] for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold())]
 
 
+def _plain(arguments: str) -> Any:
+    """What arguments say in the clear; nothing of what is redacted."""
+    return decode(json.loads(arguments), lambda leaf: None)
+
+
 def _leaves(value: Any) -> Iterator[str]:
-    """Names and values of decoded arguments; never what is redacted."""
-    if is_redacted(value):
-        return
+    """Names and values of plain arguments."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield name

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import JsonObject, decode, is_object, is_redacted
 from approvals.protocol.summaries import CURRENCIES, FIELD
 from approvals.service.text import visible
 
@@ -16,7 +16,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r])[ \t]*")
 
 
 def render(template: str, arguments: Any) -> str:
-    """The template over decoded arguments; a value that is missing or secret shows as such."""
+    """The template over encoded arguments; a value that is missing or secret shows as such."""
     return FIELD.sub(lambda field: _value(field[1], field[2], arguments), template)
 
 
@@ -42,7 +42,7 @@ def money(minor: int, form: str) -> str:
 def _value(path: str, form: str | None, arguments: Any) -> str:
     value = arguments
     for step in path.split("."):
-        if not isinstance(value, dict) or step not in value:
+        if not is_object(value) or step not in value:
             return "—"
         value = value[step]
     if form is not None and form in CURRENCIES and isinstance(value, int) and not isinstance(value, bool):
@@ -51,15 +51,11 @@ def _value(path: str, form: str | None, arguments: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    plain = _without_stand_ins(decode(value))
+    plain = decode(value, _secret)
     words = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     text = visible(_LINE_END.sub(" ↵ ", words[: MAX_VALUE + 1]))
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
 
 
-def _without_stand_ins(value: Any) -> Any:
-    if is_redacted(value):
-        return f"[secret, {value['length']} characters]"
-    if isinstance(value, list):
-        return [_without_stand_ins(item) for item in value]
-    return {name: _without_stand_ins(item) for name, item in value.items()} if isinstance(value, dict) else value
+def _secret(leaf: JsonObject) -> str:
+    return f"[secret, {leaf['length']} characters]"

@@ -1,9 +1,11 @@
 """Requests are found by their words, on both databases, soon after they were filed and until they are erased."""
 
+import json
+
 import pytest
 
 from approvals.errors import Invalid
-from approvals.protocol.canonical import redacted
+from approvals.protocol.canonical import encode, redacted
 from approvals.service.audit import chain
 from approvals.service.history import fulltext, search
 from approvals.service.history.search import Sought
@@ -116,6 +118,12 @@ def test_words_narrow_together_with_the_other_filters(scenario):
 def test_a_place_that_no_look_ended_at_is_refused(scenario, before):
     with pytest.raises(Invalid):
         scenario.read(lambda reader: search.page(reader, Sought(words=("refund",)), before=before))
+
+
+def test_p8_an_argument_in_the_shape_of_a_secret_is_found_by_its_words_and_a_secret_is_not():
+    arguments = encode({"q": {"$redacted": "DROP", "length": 7}}) | {"pin": redacted(b"p" * 32, "pin", "hunter2")}
+    row = {"summary": "", "server": "s", "tool": "t", "reason": None, "arguments": json.dumps(arguments)}
+    assert fulltext.of_request(Row(row)) == ["s", "t", "q", "redacted", "drop", "length", "7", "pin"]
 
 
 def test_words_are_capped_in_length_and_number():

@@ -1,5 +1,7 @@
 """The effect sentence: an accepted template over verified arguments, with nothing hidden in it."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,19 @@ def test_a_secret_shows_only_its_length():
     shown = summary.render("To {customer}", arguments)
     assert "hunter2" not in shown
     assert "secret" in shown
+
+
+@pytest.mark.parametrize(
+    "posing", [{"$redacted": "DROP TABLE", "length": 7}, {"$int": "1"}, {"a": [{"$float": "1.0"}]}]
+)
+def test_p2_an_argument_in_the_shape_of_a_secret_or_a_number_is_written_out(posing):
+    shown = "Run " + json.dumps(posing)
+    assert summary.render("Run {open}", encode({"open": posing})) == shown
+    assert summary.plain("ops", "run", encode({"q": posing})) == f"ops.run(q={json.dumps(posing)})"
+
+
+def test_p2_nothing_of_a_stand_in_is_taken_for_an_argument():
+    assert summary.render("To {pin.length}", {"pin": SECRET}) == "To —"
 
 
 def test_without_a_template_the_call_is_written_as_it_was_made_and_what_is_cut_is_said():
