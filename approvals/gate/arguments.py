@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
-from approvals.gate.said import makes, said
+from approvals.gate.said import chooses, makes, said
 from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, read_back, shown, synonyms_of
 from approvals.protocol.canonical import JsonObject, canonical, encode
 
@@ -55,6 +55,11 @@ class Effective:
     def said(self) -> Any:
         """JSON that is equal for calls that say the same."""
         return self.shown
+
+    @cached_property
+    def says_more(self) -> bool:
+        """Whether what was said is not all in what is shown, so that two calls may be shown alike."""
+        return False
 
     @cached_property
     def makes(self) -> bool:
@@ -96,6 +101,10 @@ class ToolArguments(Effective):
     @cached_property
     def said(self) -> Any:
         return said(self.read, self._without_key(self._words), self.shown)
+
+    @cached_property
+    def says_more(self) -> bool:
+        return self.makes or chooses(self._model)
 
     @cached_property
     def makes(self) -> bool:

@@ -50,6 +50,11 @@ def makes(model: type[BaseModel]) -> bool:
     return bool(authored(model))
 
 
+def chooses(model: type[BaseModel]) -> bool:
+    """Whether words that are shown alike may have been read as two things."""
+    return bool(_choosing(model))
+
+
 @lru_cache(1024)
 def authored(model: type[BaseModel]) -> frozenset[str]:
     """The arguments that code of the author has a hand in."""

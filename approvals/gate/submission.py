@@ -96,7 +96,7 @@ class Submissions:
 
     def said(self, call: Call) -> str | None:
         """A name for what the caller said, where that is not what is shown."""
-        return said_hash(self._lease.pepper, call.read.said) if call.read.makes else None
+        return said_hash(self._lease.pepper, call.read.said) if call.read.says_more else None
 
     def is_own(self, call: Call, status: RequestStatus) -> bool:
         """Whether what was approved is this very call, and not another one that said the same."""

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import anyio
 import pytest
@@ -197,6 +199,16 @@ class Odd:
             return "sent"
 
         @self.mcp.tool()
+        def bill(amount: Decimal | Literal["1"]) -> str:
+            got(amount)
+            return type(amount).__name__
+
+        @self.mcp.tool()
+        def paint(what: Colour | Path) -> str:
+            got(what)
+            return type(what).__name__
+
+        @self.mcp.tool()
         def restless(number: Annotated[int, AfterValidator(lambda n: n + next(_count))]) -> str:
             got(number)
             return "moved"
@@ -296,6 +308,23 @@ async def test_p3_what_a_call_makes_by_itself_does_not_make_it_another_call(serv
         answers = [await client.call_tool(tool, arguments) for arguments in spellings]
     assert len(odd.got) == len(calls(served)) == 1
     assert [text(answer).startswith("[replayed]") for answer in answers] == [False, *[True] * (len(spellings) - 1)]
+
+
+APART = [
+    ("bill", [{"amount": 1}, {"amount": "1"}], ["Decimal", "str"]),
+    ("paint", [{"what": "red"}, {"what": "./red"}], ["Colour", "PosixPath"]),
+]
+
+
+@pytest.mark.parametrize(("tool", "spellings", "kinds"), APART, ids=[case[0] for case in APART])
+async def test_p2_calls_that_are_read_as_two_things_are_two_requests(served, odd, tool, spellings, kinds):
+    served.scenario.service.policy.present = Allowed()
+    async with Client(odd.mcp) as client:
+        for _ in range(2):
+            answers = [await client.call_tool(tool, arguments) for arguments in spellings]
+    assert [type(value).__name__ for value in odd.got] == kinds
+    assert len(calls(served)) == 2
+    assert [text(answer).partition("\n")[0].startswith("[replayed]") for answer in answers] == [True, True]
 
 
 @pytest.mark.parametrize(("tool", "arguments"), [("pay", {"cents": 5}), ("note", {"note": {"what": "x"}})])
