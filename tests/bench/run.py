@@ -17,7 +17,6 @@ from pathlib import Path
 import commands
 import filing
 import growth
-import policy
 import proxied
 import read
 import recovery
@@ -26,6 +25,8 @@ import slack
 import waiting
 from figures import Figures
 from process import floor, postgres, reference, replica, sqlite, subject
+
+import policy
 
 COLUMNS = ("row", "p50", "p99", "cpu", "budget", "runs", "met")
 KINDS = {"SQLite": sqlite, "PostgreSQL": postgres}
