@@ -6,8 +6,7 @@ and what is digested; and what the caller said, without what the call made by it
 
 import copy
 import json
-from collections import deque
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal
@@ -19,10 +18,9 @@ from pydantic import ValidationError
 from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.idempotency import STAND_IN
 from approvals.gate.said import chooses, makes, said
-from approvals.gate.shown import Nest, bare, classes, has_fields, known_by, read_back, shown, synonyms_of
+from approvals.gate.shown import classes, read_back, shown
+from approvals.gate.undeclared import ABSENT, parsed, undeclared
 from approvals.protocol.canonical import JsonObject, canonical, encode
-
-_ABSENT = object()
 
 
 class InvalidArguments(Invalid):
@@ -151,9 +149,9 @@ def effective(tool: Tool, arguments: JsonObject, key: str | None = None) -> Effe
             raise _not_declared([repr(key)])
         given[key] = STAND_IN
     read = ToolArguments(tool.fn_metadata.arg_model, given, key)
-    undeclared = list(_undeclared(given, read.read, ""))
-    if undeclared:
-        raise _not_declared(undeclared)
+    dropped = list(undeclared(given, read.read))
+    if dropped:
+        raise _not_declared(dropped)
     return read
 
 
@@ -180,31 +178,24 @@ def _merged(words: Any, own: Any, approved: Any) -> Any:
     forms = (words, own, approved)
     if all(isinstance(form, dict) for form in forms):
         named = {name: _merged(*(_at(form, name) for form in forms)) for name in approved}
-        return words | {name: item for name, item in named.items() if item is not _ABSENT}
+        return words | {name: item for name, item in named.items() if item is not ABSENT}
     if all(isinstance(form, list) for form in forms) and len(words) == len(own) == len(approved):
         return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]
     if isinstance(words, str) and isinstance(own, dict | list):  # Json[…], inside something else
-        return json.dumps(_merged(_parsed(words), own, approved))
+        return json.dumps(_merged(parsed(words), own, approved))
     return read_back(approved)
-
-
-def _parsed(words: str) -> Any:
-    try:
-        return json.loads(words)
-    except (ValueError, RecursionError):
-        return _ABSENT
 
 
 def _at(value: Any, place: Any) -> Any:
     try:
         return value[place]
     except (TypeError, KeyError, IndexError):
-        return _ABSENT
+        return ABSENT
 
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two values have the same bytes: 1, 1.0 and true are equal to Python."""
-    if one is _ABSENT or other is _ABSENT:
+    if one is ABSENT or other is ABSENT:
         return one is other
     return canonical(encode(one)) == canonical(encode(other))
 
@@ -218,52 +209,3 @@ def _restless() -> Invalid:
 
 def _not_declared(names: list[str]) -> Invalid:
     return Invalid(f"The tool has no argument {', '.join(names[:5])}.", hint="Leave it out; see its input schema.")
-
-
-def _undeclared(words: Any, read: Any, path: str) -> Iterator[str]:
-    """Keys that the model dropped. Where it made something else of a value, there is nothing to compare."""
-    read = bare(read)
-    if isinstance(words, dict):
-        yield from _of_object(words, read, path)
-    elif isinstance(words, list) and isinstance(read, Set):
-        yield from _of_set(words, read, path)
-    elif isinstance(words, list) and isinstance(read, list | tuple | deque) and len(words) == len(read):
-        for i, (one, other) in enumerate(zip(words, read, strict=True)):
-            yield from _undeclared(one, other, f"{path}[{i}]")
-
-
-def _of_object(words: JsonObject, read: Any, path: str) -> Iterator[str]:
-    known = _found(words, read)
-    if known is None:
-        return
-    surplus = _surplus(words, type(read)) if has_fields(read) else set()
-    for key, value in words.items():
-        place = f"{path}.{key}" if path else str(key)
-        if key not in known or key in surplus:
-            yield repr(place)  # whole: it is masked before it is cut
-        else:
-            yield from _undeclared(value, known[key], place)
-
-
-def _found(words: JsonObject, read: Any) -> JsonObject | None:
-    """A mapping keeps the order of its keys, which are data: it may spell them in another way."""
-    known = known_by(read)
-    if not isinstance(read, Mapping) or isinstance(read, Nest) or known is None or words.keys() <= known.keys():
-        return known
-    return dict(zip(words, read.values(), strict=True)) if len(words) == len(read) else known
-
-
-def _surplus(words: JsonObject, kind: type) -> set[str]:
-    """Names of fields that stand there under another name, too, which is the one that was read."""
-    return {name for names in synonyms_of(kind) for name in [name for name in names if name in words][1:]}
-
-
-def _of_set(words: list[Any], read: Set[Any], path: str) -> Iterator[str]:
-    """Nobody knows which became which: each must be all known to one kind of its members."""
-    known: dict[type, set[str]] = {}
-    for item in read:
-        known.setdefault(type(item), set()).update(known_by(item) or {})
-    for i, one in enumerate(words):
-        if isinstance(one, dict) and known and all(known.values()):
-            least = min((one.keys() - names for names in known.values()), key=len)
-            yield from (repr(f"{path}[{i}].{key}") for key in least)

@@ -146,10 +146,16 @@ def _unsayable(node: Node) -> str:
     if node["type"] == "typed-dict" and any(field["schema"]["type"] == "default" for _, field in _named(node)):
         return "a TypedDict with defaults does not tell what was dropped from it; use a model"
     plain = node["type"] == "dataclass" and not hasattr(node["cls"], "__pydantic_fields__")
-    fields = node["schema"] if plain else node if node["type"] == "typed-dict" else {"fields": {}}
+    fields = node["schema"] if plain else node if node["type"] in {"typed-dict", "named-tuple"} else {"fields": {}}
+    if node["type"] == "model" and not node["config"].get("validate_by_alias", True) and _is_renamed(node["cls"]):
+        return f"{node['cls'].__name__} takes no aliases (validate_by_alias), and its schema names them; drop them"
     if any("validation_alias" in field for _, field in _named(fields)):
-        return "a TypedDict or plain dataclass forgets the aliases of its fields; use a model"
+        return "a TypedDict, NamedTuple or plain dataclass forgets the aliases of its fields; use a model"
     return ""
+
+
+def _is_renamed(kind: type) -> bool:
+    return any(own != spoken for own, spoken in names_of(kind).items())
 
 
 def _named(fields: Node) -> Iterator[tuple[str, Node]]:

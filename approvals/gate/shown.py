@@ -9,14 +9,16 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import AliasChoices, AliasPath, BaseModel, PydanticUserError, RootModel, TypeAdapter
+from pydantic import AliasChoices, AliasPath, PydanticUserError, RootModel, TypeAdapter
 from pydantic import ValidationError as Unreadable
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import TypeIs
 
 from approvals.errors import Invalid
+from approvals.gate.beside import beside, extras, has_fields
 from approvals.protocol.canonical import JsonObject, canonical, encode
 
 _JSON = (str, int, float, bool, type(None))
@@ -26,6 +28,8 @@ _BINARY = "base64:"
 def shown(value: object) -> Any:
     """Plain JSON for a value that a validator made. Raises Invalid for one that JSON would hide or blur."""
     value = bare(value)
+    for name in beside(value):
+        raise _beyond(value, name)
     if type(value) in _JSON:
         return value
     if has_fields(value):
@@ -42,6 +46,8 @@ def shown(value: object) -> Any:
 def bare(value: object) -> Any:
     """What a model without names of its own stands for."""
     while isinstance(value, RootModel):
+        for name in beside(value):
+            raise _beyond(value, name)
         value = value.root
     return value
 
@@ -65,31 +71,39 @@ def known_by(value: object) -> JsonObject | None:
     object."""
     if isinstance(value, Mapping):
         return {_key(key): item for key, item in value.items()}
+    if is_named(value):
+        return dict(zip(value._fields, value, strict=True))
     if not has_fields(value):
         return None
     kind: Any = type(value)
-    found: JsonObject = dict(getattr(value, "model_extra", None) or {})
+    found: JsonObject = dict(extras(value))
     for name, paths in _spellings(kind).items():
         for path in paths:
             _put(found, path, getattr(value, name, None))
     return found
 
 
-class Nest(JsonObject):
+def is_named(value: Any) -> TypeIs[NamedTuple]:
+    """Whether it is a list whose places have names: its input may be either."""
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
+class Nest(dict[Any, Any]):
     """What an input has around values that were taken out of its depth."""
 
 
-def _put(found: JsonObject, path: list[str | int], item: object) -> None:
-    """Put an item at its path; in a list, where places have no names, nothing is known."""
+class Places(Nest):
+    """A list as such: by its place, each value that was taken out of it."""
+
+
+def _put(found: dict[Any, Any], path: list[str | int], item: object) -> None:
     first, *rest = path
     if not rest:
-        found[str(first)] = item
-    elif isinstance(rest[0], int):
-        found[str(first)] = None
-    else:
-        nest = found.setdefault(str(first), Nest())
-        if isinstance(nest, Nest):
-            _put(nest, rest, item)
+        found[first] = item
+        return
+    nest = found.setdefault(first, Places() if isinstance(rest[0], int) else Nest())
+    if isinstance(nest, Nest):
+        _put(nest, rest, item)
 
 
 def _parts(value: object) -> Iterator[tuple[str, Any]]:
@@ -98,11 +112,7 @@ def _parts(value: object) -> Iterator[tuple[str, Any]]:
     for name, spoken in names_of(kind).items():
         if hasattr(value, name):  # a dataclass may leave one unset
             yield spoken, getattr(value, name)
-    yield from (getattr(value, "model_extra", None) or {}).items()
-
-
-def has_fields(value: object) -> bool:
-    return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+    yield from extras(value).items()
 
 
 def _object(items: Iterable[tuple[str, Any]]) -> JsonObject:
@@ -207,6 +217,10 @@ def _paths(info: FieldInfo | None) -> Iterator[list[str | int]]:
 @lru_cache(1024)
 def _adapter(kind: type) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def _beyond(value: object, name: str) -> Invalid:
+    return _hidden(f"a {type(value).__name__} has {name!r}, which is no field of it")
 
 
 def _hidden(why: str) -> Invalid:

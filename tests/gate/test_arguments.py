@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from itertools import count
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -205,7 +205,23 @@ class Filled(TypedDict, total=False):
     a: Annotated[int, Field(default=5)]
 
 
-UNSEEN = [(Filled, "defaults"), (Private, "private"), (list[Hooked], "private"), (Twice, "one alias")]
+class Spoken(BaseModel):
+    model_config = ConfigDict(validate_by_alias=False, validate_by_name=True)
+    a: int = Field(1, alias="A")
+
+
+class Aliased(NamedTuple):
+    a: Annotated[int, Field(alias="A")]
+
+
+UNSEEN = [
+    (Filled, "defaults"),
+    (list[Spoken], "takes no aliases"),
+    (Aliased, "forgets the aliases"),
+    (Private, "private"),
+    (list[Hooked], "private"),
+    (Twice, "one alias"),
+]
 
 
 @pytest.mark.parametrize(("kind", "why"), UNSEEN)
@@ -225,6 +241,20 @@ class Frozen:
 class Dug(BaseModel):
     inner: dict[str, int] = Field(validation_alias=AliasPath("data", "inner"))
     other: int = Field(0, validation_alias=AliasPath("data", "deep", "other"))
+
+
+class Pair(NamedTuple):
+    one: Body
+    two: str = ""
+
+
+@dataclass(frozen=True)
+class Around:
+    inner: tuple[Frozen, ...]
+
+
+class First(BaseModel):
+    first: Body = Field(validation_alias=AliasPath("items", -1))
 
 
 class Choosing(BaseModel):
@@ -263,6 +293,11 @@ DROPPED: dict[str, tuple[Any, Any, str]] = {
     "under a changed key": (dict[int, Body], {"01": {"b": 1}}, "x.01.b"),
     "beside what was dug out": (Dug, {"data": {"inner": {}, "b": 1}}, "x.data.b"),
     "in its depth": (Dug, {"data": {"inner": {}, "deep": {"b": 1}}}, "x.data.deep.b"),
+    "in JSON in a list": (list[Json[Body]], ['{"b": 1}'], "x[0].b"),
+    "in a tuple as an object": (Pair, {"one": {"b": 1}}, "x.one.b"),
+    "in a tuple without its defaults": (Pair, [{"b": 1}], "x[0].b"),
+    "below a member of a set": (frozenset[Around], [{"inner": [{"a": 1}, {"b": 1}]}], "x[0].inner[1].b"),
+    "beside what was taken out of a list": (First, {"items": [{}, {"b": 1}]}, "x.items[1].b"),
     "a second name": (Choosing, {"owner": "a", "holder": "b"}, "x.owner"),
 }
 
