@@ -30,9 +30,18 @@ class Catalogue:
         self._versions |= dict.fromkeys(tools, version)
         self.definitions, self.versions = tuple(self._by_name.values()), dict(self._versions)
 
+    def correct(self, tools: Mapping[str, ToolDefinition], version: str) -> None:
+        """Replace what is known of these names. A name that is new waits for the whole list, so that what is registered
+        first is all of it."""
+        self.learn({name: tool for name, tool in tools.items() if name in self._by_name}, version)
+
     def knows(self, tool: ToolDefinition, version: str) -> bool:
         """Whether this is the definition that stands for its name, of this version of the upstream."""
-        return self._by_name.get(tool.name) == tool and self._versions.get(tool.name) == version
+        return self.defines(tool) and self._versions.get(tool.name) == version
+
+    def defines(self, tool: ToolDefinition) -> bool:
+        """Whether this is the definition that stands for its name."""
+        return self._by_name.get(tool.name) == tool
 
 
 def definitions_of(tools: Iterable[Any]) -> dict[str, ToolDefinition]:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable
+from typing import Any
 
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
@@ -122,6 +123,7 @@ class Relay:
         is_list = frame.method == "tools/list" and self._desk.gate.is_configured
         answer = await self._link.request(frame, through=not is_list)
         if is_list:
+            self._tools.saw(_page(answer))
             await self._tell(_listed(answer, frame), frame.id)
         if answer.error is not None:
             raise UpstreamError(answer, told=True)
@@ -147,11 +149,16 @@ class Relay:
 
 def _listed(answer: Frame, asked: Frame) -> Frame:
     """A page of tools as agents see them; on the first, the gate's own beside them."""
-    tools = answer.result.get("tools")
-    if not isinstance(tools, list):
+    if not isinstance(answer.result.get("tools"), list):
         return answer
+    tools = _page(answer)
     told = [extras.listed(tool) for tool in tools]
     names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
     if "cursor" not in asked.params and GET_APPROVAL not in names:
         told.append(extras.LOOK)
     return frames.result(answer.id, {**answer.result, "tools": told})
+
+
+def _page(answer: Frame) -> list[Any]:
+    tools = answer.result.get("tools")
+    return tools if isinstance(tools, list) else []

@@ -7,6 +7,7 @@ from typing import Any
 from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import Field, ValidationError
 
+from approvals.errors import Stale
 from approvals.gate import answers, extras, hosts
 from approvals.gate.call import Answer, Call
 from approvals.gate.origin import Origin
@@ -110,6 +111,8 @@ class ToolCall:
 
     async def _pass(self) -> Passed:
         """Let the call through as it came, but for words that are the gate's."""
+        if not self._tools.is_judged(self._tool):
+            raise Stale("The upstream defines this tool in another way by now.", hint="Call it again.")
         frame = self._frame
         if len(self._arguments) < len(frame.params.get("arguments") or {}):
             frame = frames.request(frame.id or 0, "tools/call", {**frame.params, "arguments": self._arguments})

@@ -32,12 +32,25 @@ class Tools:
 
     async def get(self, name: str, asked: Frame, *, anew: bool = False) -> ToolDefinition | None:
         """A tool, for a call in the same era. `anew`, whatever is known. Raises UpstreamLost."""
-        return (await self.all(asked, anew=anew)).get(name)
+        tool = (await self.all(asked, anew=anew)).get(name)
+        if tool is None or anew or self.is_judged(tool):
+            return tool
+        return (await self.all(asked, anew=True)).get(name)  # another connection was told something else since
+
+    def saw(self, page: list[Any]) -> None:
+        """Note what a client is about to be shown: where it says something else than is known, the next call asks
+        anew. What changed counts for every connection at once."""
+        shown = definitions_of(page)
+        names = {tool.get("name") for tool in page if isinstance(tool, dict)}
+        if all(shown.get(name) == self._known.get(name) for name in names if isinstance(name, str)):
+            return
+        self._as_of = -1
+        self._desk.catalogue.correct(shown, self.version)
 
     async def all(self, asked: Frame, *, anew: bool = False) -> Mapping[str, ToolDefinition]:
         """All of them, by name."""
         async with self._asking:
-            if anew or not self._is_fresh(asked):
+            if anew or not self._is_fresh:
                 self._as_of, self._until = self._link.lists_changed, boot_clock() + FRESH
                 try:
                     self._known = definitions_of(await self._list(peer.envelope(asked.meta)))
@@ -51,14 +64,19 @@ class Tools:
         """Whether it is what the gate has registered, and nothing was said of a change."""
         return self._as_of == self._link.lists_changed and self._desk.catalogue.knows(tool, self.version)
 
+    def is_judged(self, tool: ToolDefinition) -> bool:
+        """Whether the gate's verdict on its name is one on this definition."""
+        return self._desk.catalogue.defines(tool)
+
     @property
     def version(self) -> str:
         """Of what runs them."""
         info = self._link.answered.get("serverInfo")
         return self._desk.version(info if isinstance(info, dict) else {})
 
-    def _is_fresh(self, asked: Frame) -> bool:
-        return self._as_of == self._link.lists_changed and (not peer.is_modern(asked) or boot_clock() < self._until)
+    @property
+    def _is_fresh(self) -> bool:
+        return self._as_of == self._link.lists_changed and boot_clock() < self._until
 
     async def _list(self, params: dict[str, Any]) -> list[Any]:
         found: list[Any] = []
