@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -24,7 +25,6 @@ from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
 from approvals.service.dispatcher import Sender
 from approvals.service.history import fulltext
-from approvals.service.identity import credentials, users
 from approvals.service.keyring import Keyring
 from approvals.service.metrics import Metrics, standing
 from approvals.service.notifications.notifier import Notifier
@@ -32,19 +32,19 @@ from approvals.service.notifications.outbox import Outbox
 from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.policies.file import PolicyFile
-from approvals.service.policies.watcher import LOOK_SECONDS, PolicyWatch
+from approvals.service.policies.watcher import PolicyWatch
 from approvals.service.realtime.activity import Sightings
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.places import Places
-from approvals.service.realtime.replicas import POLL_SECONDS, Replicas
+from approvals.service.realtime.replicas import Replicas
 from approvals.service.realtime.wakeup import Bell
-from approvals.service.requests import freeze_releases, freezing, key_revocations, presence
+from approvals.service.requests import freeze_releases, freezing, presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Decisions
-from approvals.service.requests.expiry import Expiry, next_due
+from approvals.service.requests.expiry import Expiry
 from approvals.service.requests.filing import Filed, Filings
 from approvals.service.requests.freeze_releases import Releases
 from approvals.service.requests.freezing import Freezes
@@ -71,9 +71,6 @@ from approvals.service.tools.registry import Registry
 T = TypeVar("T")
 logger = logging.getLogger("approvals")
 
-SWEEP_SECONDS = 60.0
-ORPHAN_SECONDS = 5.0
-"""How soon the requests of a key that ran out end; those of one that was revoked end at once."""
 FAR_LOOK = 20
 """Of so many looks for events to link (10 s), one looks as far back as any can come from."""
 
@@ -110,9 +107,9 @@ class Service:
             "user": Places(100, "long-polls of this person"),
         }
         self.gates = GateStreams(self.bus, self._stream_ended)
-        self._taken_back = asyncio.Event()
+        self.taken_back = asyncio.Event()
         """Set when keys or agents may have been revoked."""
-        self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self._taken_back.set)
+        self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self.taken_back.set)
         self._partings: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.allowances = Allowances(allowance or Allowance())
@@ -144,10 +141,11 @@ class Service:
         self.erasures = Erasures(self.transitions, retention or Retention())
         self.stopping = asyncio.Event()
         """Set when the server begins to stop: streams and long-polls end."""
-        self._look = asyncio.Event()
+        self.look = asyncio.Event()
         """Set when there may be changes that nobody announced to this process."""
         self._begun = False
-        self._halted: set[str] = set()
+        self.look_back = itertools.cycle([chain.LATE, *[chain.NEAR] * (FAR_LOOK - 1)])
+        """How far back the next looks for events to link go."""
         self._refused: set[int] = set()
         """Events that the sequencer did not link, and has said so of."""
         self._emit_head = emit_head or (lambda head, at: None)
@@ -255,8 +253,8 @@ class Service:
     def stop(self) -> None:
         """End streams, long-polls and timers."""
         self.stopping.set()
-        self._look.set()
-        self._taken_back.set()
+        self.look.set()
+        self.taken_back.set()
         self._filled.ring()
         self.gates.stop()
         self.bus.wake_all()
@@ -266,86 +264,12 @@ class Service:
         await asyncio.gather(*self._partings, return_exceptions=True)
         await self.link_events()
 
-    async def keep_time(self) -> None:
-        """Move what is due, forever. The longest it sleeps is a second, so a clock that jumps is noticed."""
-        while not self.stopping.is_set():
-            with self._going_on("the timer"):
-                due = await self.read(next_due)
-                if due is not None and due <= self.database.clock.now():
-                    await self.write(self.expiry.sweep)
-                    await self.write(self.reminders.sweep)
-                await self.apply_controls()
-                await self._watch_gates()
-            await self._pause(1.0)
-
     async def apply_controls(self) -> None:
         """Take back what a freeze left approved, and let go what one held: batch by batch, others in between."""
         while await self.read(freezing.unclaimed):
             await self.write(self.freezes.sweep)
         while await self.read(freeze_releases.waiting):
             await self.write(self.releases.sweep)
-
-    async def keep_keys(self) -> None:
-        """End the requests of agents and keys that no longer count, forever."""
-        while not self.stopping.is_set():
-            self._taken_back.clear()
-            with self._going_on("the end of revoked agents' requests"):
-                if await self.read(key_revocations.left):
-                    while await self.write(self.orphans.sweep) and not self.stopping.is_set():
-                        pass
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._taken_back.wait(), ORPHAN_SECONDS)
-
-    async def keep_outbox(self) -> None:
-        """Send what notifiers have to say, forever."""
-        if self.outbox.notifiers and not self.database.shared:
-            await self.write(self.outbox.reclaim)
-        while self.outbox.notifiers and not self.stopping.is_set():
-            with self._going_on("the outbox"):
-                await self.sender.round()
-                continue
-            await self._pause(1.0)
-
-    async def keep_up(self) -> None:
-        """Hear what other processes over this database do, and look for what was not heard, forever."""
-        if not self.database.shared:
-            return
-        listening = asyncio.create_task(self.database.listen(self.replicas.hear, self._look.set))
-        try:
-            while not self.stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
-                self._look.clear()
-                with self._going_on("the poll for changes"):
-                    self.replicas.take(await self.read(self.replicas.changes))
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-
-    async def keep_policy(self) -> None:
-        """Look at the policy file, forever; the gates learn at once what it says anew."""
-        while self.policy_watch is not None and not self.stopping.is_set():
-            with self._going_on("the look at the policy file"):
-                if await self.policy_watch.look(self.policy):
-                    self.gates.renew()
-            await self._pause(LOOK_SECONDS)
-
-    async def keep_retention(self) -> None:
-        """Erase what was kept long enough, forever: batch by batch, others in between."""
-        while not self.stopping.is_set():
-            with self._going_on("the retention sweep"):
-                while await self.write(self.erasures.sweep) and not self.stopping.is_set():
-                    pass
-            await self._pause(SWEEP_SECONDS)
-
-    async def keep_chain(self) -> None:
-        """Link new audit events within a second of their writing, emit each new head, and index what was filed."""
-        looks = 0
-        while not self.stopping.is_set():
-            with self._going_on("the audit sequencer"):
-                await self.link_events(chain.NEAR if looks % FAR_LOOK else chain.LATE)
-                looks += 1
-            await self._pause(0.5)
 
     async def link_events(self, back: int = chain.LATE) -> None:
         """Link all that is there now."""
@@ -372,42 +296,6 @@ class Service:
             facts["actor"] = moved.actor.partition(":")[0]
             logger.info("request %s: %s by %s", moved.row.id, facts["state"], facts["actor"], extra=facts)
 
-    @contextlib.contextmanager
-    def _going_on(self, what: str) -> Iterator[None]:
-        """One round of an endless task: its error is logged, and the next round comes. A database that is away is said
-        once, and once when it is back."""
-        try:
-            yield
-        except Unavailable as error:
-            if what not in self._halted:
-                logger.warning("%s waits: %s", what, error.detail)
-            self._halted.add(what)
-        except Exception:
-            logger.exception("%s stumbled; it goes on", what)
-        else:
-            if what in self._halted:
-                logger.warning("%s goes on", what)
-            self._halted.discard(what)
-
-    async def _watch_gates(self) -> None:
-        if not self.sightings.due(self.database.clock.now()):
-            return
-        seen = self.gates.sessions(), *self.sightings.take()
-        streaming, used, browsing = map(
-            sorted, seen
-        )  # every replica in one order, so that none holds what another needs
-
-        def watch(tx: Transaction) -> None:
-            self.expiry.heard(tx, streaming)
-            self.expiry.lose_silent(tx)
-            presence.tidy(tx)
-            for credential in used:
-                credentials.used(tx, credential)
-            for session in browsing:
-                users.touch(tx, session)
-
-        await self.write(watch)
-
     def _stream_ended(self, stream: GateStream) -> None:
         if self.stopping.is_set():
             return  # the gate is about to follow another process, or this one again
@@ -424,12 +312,6 @@ class Service:
 
         with contextlib.suppress(ApprovalsError):
             await self.write(gone)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self.stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
 
 def head_line(head: chain.Head, at: int) -> str:

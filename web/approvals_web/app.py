@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from approvals.service.service import Service
 from approvals.service.slack.workspace import Workspace
+from approvals.service.tasks import Tasks
 from approvals_web import api, health, pages
 from approvals_web.api.documented import DocumentedApp
 from approvals_web.auth.oidc import Client, Provider
@@ -57,16 +58,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await service.write(service.check_key)
         await asyncio.to_thread(service.begin_policy)
-        kept = (
-            service.keep_time(),
-            service.keep_chain(),
-            service.keep_up(),
-            service.keep_retention(),
-            service.keep_policy(),
-            service.keep_keys(),
-            service.keep_outbox(),
-        )
-        timers += map(asyncio.create_task, kept)
+        timers += await Tasks(service).start()
         slack: Workspace | None = app.state.slack
         if slack is not None and slack.installed.app_token:
             timers.append(asyncio.create_task(keep_listening(slack, service.stopping)))

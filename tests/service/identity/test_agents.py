@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -18,7 +19,6 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.protocol.registration import Assurance
-from approvals.service import service
 from approvals.service.history import queries
 from approvals.service.identity import agent_owners, agents, servers
 from approvals.service.identity.credentials import live
@@ -27,6 +27,7 @@ from approvals.service.requests import key_revocations, rate_limits
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.rate_limits import Allowance
 from approvals.service.storage.channels import TAKEN_BACK
+from approvals.service.tasks import REVOCATIONS
 from support import counting_server
 from support.answer_table import told
 from support.over_http import http_client, http_server
@@ -143,7 +144,7 @@ async def test_p8_a_call_out_of_scope_is_on_record(served, log):
 @pytest.fixture
 def no_looking(monkeypatch):
     """The service ends a revoked key's requests because it is told, not because it looks."""
-    monkeypatch.setattr(service, "ORPHAN_SECONDS", 600)
+    monkeypatch.setattr("approvals.service.tasks.REVOCATIONS", replace(REVOCATIONS, seconds=600.0))
 
 
 async def while_waiting(served, log, act, agent="agent"):

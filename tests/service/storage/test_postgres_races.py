@@ -22,6 +22,7 @@ from approvals.service.storage import postgres as postgres_module
 from approvals.service.storage.database import database_at
 from approvals.service.storage.postgres import PostgresTransaction
 from approvals.service.storage.statements import Statement
+from approvals.service.tasks import watch_gates
 from approvals_web.api import events
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -462,7 +463,7 @@ async def test_replicas_write_down_what_they_saw_in_one_order(scenario, monkeypa
         scenario.service.sightings.used(f"key-{number}")
         scenario.service.sightings.browsing(f"session-{number}")
     scenario.service.database.start()
-    await scenario.service._watch_gates()
+    await watch_gates(scenario.service)
     assert written == [*sorted(written[:50]), *sorted(written[50:])]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from approvals.service.identity import sign_in_limit, sign_in_links, users
 from approvals.service.identity.users import SESSION_IDLE, SESSION_LIFE
+from approvals.service.tasks import watch_gates
 
 PASSWORD = "correct horse battery"
 OUT = [
@@ -178,7 +179,7 @@ async def test_sessions_end_with_idleness_age_and_the_account(served, visitors):
     busy = await visitors.signed_in()
     for _ in range(SESSION_LIFE // (SESSION_IDLE - 60)):
         assert (await busy.http.get("/")).status_code == 200
-        await scenario.service._watch_gates()
+        await watch_gates(scenario.service)
         scenario.clock.forward(SESSION_IDLE - 60)
     scenario.clock.forward(SESSION_IDLE)
     assert (await busy.http.get("/")).status_code == 303
@@ -192,7 +193,7 @@ async def test_what_an_open_page_does_by_itself_keeps_nobody_signed_in(served, v
     away = await visitors.signed_in()
     for _ in range(2):
         await away.http.get("/", headers={"HX-Request": "true"})
-        await scenario.service._watch_gates()
+        await watch_gates(scenario.service)
         scenario.clock.forward(SESSION_IDLE / 2)
     assert (await away.http.get("/")).status_code == 303
 
