@@ -12,6 +12,7 @@ from approvals.errors import Invalid
 from approvals.gate import idempotency
 from approvals.gate.preview import PREVIEW_SECONDS, Look, PreviewFunction, unfit_preview
 from approvals.gate.said import unsayable
+from approvals.gate.set_order import ordered
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.definitions import checked
 from approvals.protocol.registration import Annotations, ToolDefinition
@@ -59,8 +60,8 @@ def definition_of(tool: Tool, approval: Approval) -> ToolDefinition:
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=idempotency.without(tool.parameters, approval.idempotency),
-        output_schema=tool.output_schema,
+        input_schema=ordered(idempotency.without(tool.parameters, approval.idempotency)),
+        output_schema=None if tool.output_schema is None else ordered(tool.output_schema),
         annotations=_annotations(tool.annotations),
         summary=approval.summary,
         secret=tuple(approval.secret),

@@ -28,9 +28,9 @@ class SchemaPaths:
         the schema leaves open what there is."""
         at, where = [self._root], ""
         for step in steps_of(path):
-            found = list(self._step(at, step))
+            found = self.step(at, step)
             if not found:
-                open_end = through_anything and any(_is_open(place) for place in self._places(at))
+                open_end = through_anything and any(_is_open(place) for place in self.places(at))
                 return "" if open_end else self._words(at, step, where)
             at, where = found, f"{where}[]" if step == "[]" else f"{where}.{step}" if where else step
         return ""
@@ -40,21 +40,22 @@ class SchemaPaths:
         at, rest = [self._root], steps_of(path)
         while rest:
             yield from self._values(at, rest)
-            at, rest = list(self._step(at, rest[0])), rest[1:]
+            at, rest = self.step(at, rest[0]), rest[1:]
         yield from self._values(at, rest)
 
     def _values(self, at: list[Any], rest: Steps) -> Iterator[Any]:
-        for place in self._places(at):
+        for place in self.places(at):
             many = [place.get(name) for name in ("examples", "enum")]
             listed = [value for values in many if isinstance(values, list) for value in values]
             for value in (place.get("default"), place.get("const"), place.get("example"), *listed):
                 yield from declared_at(value, [rest]) if rest else [value]
 
-    def _step(self, at: list[Any], step: str) -> Iterator[Any]:
-        for place in self._places(at):
-            yield from _items(place) if step == "[]" else _named(place, step)
+    def step(self, at: list[Any], step: str) -> list[Any]:
+        """Where one step leads from these schemas."""
+        taken = (_items(place) if step == "[]" else _named(place, step) for place in self.places(at))
+        return [schema for schemas in taken for schema in schemas]
 
-    def _places(self, at: list[Any]) -> Iterator[JsonObject]:
+    def places(self, at: list[Any]) -> Iterator[JsonObject]:
         """The schemas that may hold at a place, each once: behind references, and every alternative."""
         waiting, seen = list(at), set[int]()
         while waiting:
@@ -76,7 +77,7 @@ class SchemaPaths:
         return definitions.get(name) if not within and isinstance(definitions, dict) else None
 
     def _words(self, at: list[Any], step: str, where: str) -> str:
-        places = list(self._places(at))
+        places = list(self.places(at))
         here = f"{where!r}" if where else "the tool"
         if step == "[]":
             return f"{here} is no list"
