@@ -22,6 +22,7 @@ TOOLS = [
     {"name": "change", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT},
+    {"name": "any_note", "inputSchema": {"type": "object", "properties": {"name": {"type": "any"}}}},
     {"name": "odd/name here", "inputSchema": {"$ref": "#/$defs/Missing"}},
 ]
 asking: dict[object, object] = {}

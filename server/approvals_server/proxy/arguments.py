@@ -1,13 +1,11 @@
 """The effective arguments of a call to somebody else's tool: what was sent. Its own schema says what fits."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import validator_for
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from approvals.errors import Invalid
 from approvals.gate.arguments import Effective
@@ -22,15 +20,18 @@ class SchemaArguments(Effective):
         self._task = task
 
     def settle(self) -> None:
-        """Raise Invalid for what does not fit the schema: no person is asked about a call that cannot run. A schema
-        that cannot be evaluated is the upstream's affair, as everything else that it checks."""
+        """Raise Invalid for what does not fit the schema: no person is asked about a call that cannot run, nor about
+        one of which nobody can say whether it can."""
         if self._task:
             raise Invalid("A call that waits for a person cannot be a task.", hint="Call it without `task`.")
         try:
             kind = validator_for(self._schema)
             problem = best_match(kind(self._schema, registry=Registry()).iter_errors(self.shown))
-        except (Unresolvable, RecursionError, re.error, TypeError, AttributeError, ValueError):
-            return
+        except Exception as error:  # whatever somebody else's schema makes of the library
+            raise Invalid(
+                f"The tool's input schema cannot be evaluated ({type(error).__name__}), so nobody was asked.",
+                hint="Tell the upstream server's author; without an approval it is not called.",
+            ) from error
         if problem is not None:
             raise Invalid(f"Invalid arguments. {_place(problem)}{problem.message[:500]}", hint="Correct them.")
 
