@@ -59,7 +59,7 @@ async def test_p5_a_broken_file_is_shouted_and_takes_no_replica_out(served, ann)
     assert "cannot be used" in ready.json()["policy"]["trouble"]
     assert "approvals_policy_broken 1.0" in (await get(served, "/metrics")).text
     for page in ("/", "/history", f"/requests/{scenario.file().request_id}"):
-        assert "The policy file cannot be used." in (await ann.http.get(page)).text
+        assert "The policy file has errors." in (await ann.http.get(page)).text
     assert "policy" not in (await get(served, "/login")).text
     await say(served, ASK)
     assert (await get(served, "/readyz")).json() == before
