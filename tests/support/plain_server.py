@@ -86,6 +86,8 @@ def take(message: dict[str, object]) -> None:
         tools = [{**tool, "description": "Another."} if renamed else tool for tool in TOOLS]
         if LOG.with_name("turned").exists():  # and says nothing of the change
             tools[0] = {**TOOLS[0], "annotations": {"readOnlyHint": False}}
+        if LOG.with_name("appeared").exists():
+            tools.append({"name": "new_note", "inputSchema": TEXT})
         page = int(params.get("cursor", 0))
         more = {"nextCursor": str(page + 4)} if page + 4 < len(tools) else {}
         say(id=id, result={"tools": tools[page : page + 4], **more})

@@ -134,6 +134,8 @@ class Relay:
             await self._refuse(frame, INVALID_PARAMS, "A call has a tool's name, and arguments that are an object.")
             return
         tool = await self._tools.get(name, frame)
+        if tool is None and name != GET_APPROVAL:
+            tool = await self._tools.get(name, frame, anew=True)
         if tool is not None:
             await ToolCall(self._desk, self._link, self._tools, self._tell, frame, tool, sender).answer()
         elif name == GET_APPROVAL:

@@ -55,3 +55,15 @@ async def test_p1_a_list_of_tools_counts_for_seconds_where_nobody_looks_at_it(pr
     now = tools.boot_clock()
     monkeypatch.setattr(tools, "boot_clock", lambda: now + tools.FRESH)
     await is_asked_about(proxied, wire, 3)
+
+
+async def test_p7_a_tool_that_appeared_meanwhile_is_found_when_it_is_called(proxied, wire):
+    await wire.say(call(1, "read_note", name="a"))
+    await wire.say(call(2, "new_note", name="b"))
+    assert "Unknown tool" in (await wire.hear(2))["error"]["message"]
+    proxied.log.with_name("appeared").touch()
+    waiting = wire.say(call(3, "new_note", name="b"))
+    row = await proxied.served.decide("deny", comment="no")
+    await waiting
+    assert row.tool == "new_note"
+    assert [name for name, _ in proxied.did] == ["read_note"]
