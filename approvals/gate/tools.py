@@ -28,7 +28,8 @@ class Approval:
 
     `summary` is the effect sentence over the arguments, e.g. "Refund {amount_cents:usd} of order {order_id}" (formats:
     usd, eur, gbp, in minor units). `secret` names argument leaves that never leave this process, by dotted path
-    ("card.number", "items[].token"). Their schema gives no default, example or list of values: agents read it.
+    ("card.number", "items[].token", "users.*.token"). Their schema gives no default, example or list
+    of values: agents read it.
 
     Two ways to settle by itself what a crash left unknown: `idempotency` names a string argument that the gate fills
     with the request's id when the call runs (callers neither see nor set it), and `verify` looks whether a request took

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from approvals.protocol.canonical import JsonObject
-from approvals.protocol.secret_paths import Steps, declared_at, steps_of
+from approvals.protocol.secret_paths import ANY_NAME, Steps, declared_at, steps_of
 
 MOST = 20_000
 """Places of one schema that are looked at; one of more is refused."""
@@ -32,6 +32,8 @@ class SchemaPaths:
             if not found:
                 open_end = through_anything and any(_is_open(place) for place in self.places(at))
                 return "" if open_end else self._words(at, step, where)
+            if not through_anything and (meant := self._meant(at, step)):
+                return f"{where!r} has names of its caller's: write {where}{meant}.{step} for each of its values"
             at, where = found, f"{where}[]" if step == "[]" else f"{where}.{step}" if where else step
         return ""
 
@@ -52,8 +54,24 @@ class SchemaPaths:
 
     def step(self, at: list[Any], step: str) -> list[Any]:
         """Where one step leads from these schemas."""
-        taken = (_items(place) if step == "[]" else _named(place, step) for place in self.places(at))
-        return [schema for schemas in taken for schema in schemas]
+        return [schema for place in self.places(at) for schema in _taken(place, step)]
+
+    def _meant(self, at: list[Any], name: str) -> str:
+        """The way to what has this name below the values of an object, where it would be taken for one of its own
+        names."""
+        seen: dict[int, JsonObject] = {}
+        own = [place for place in self.places(at) if name not in _dict(place, "properties")]
+        waiting = [([schema for place in own for schema in _each_value(place)], f".{ANY_NAME}")]
+        while waiting:
+            at, way = waiting.pop(0)
+            fresh = [place for place in self.places(at) if id(place) not in seen]
+            seen |= {id(place): place for place in fresh}
+            if any(name in _dict(place, "properties") for place in fresh):
+                return way
+            for taken, sign in ((_each_value, f".{ANY_NAME}"), (_items, "[]")):
+                below = [schema for place in fresh for schema in taken(place)]
+                waiting += [(below, way + sign)] if below else []
+        return ""
 
     def places(self, at: list[Any]) -> Iterator[JsonObject]:
         """The schemas that may hold at a place, each once: behind references, and every alternative."""
@@ -81,6 +99,8 @@ class SchemaPaths:
         here = f"{where!r}" if where else "the tool"
         if step == "[]":
             return f"{here} is no list"
+        if step == ANY_NAME:
+            return f"{here} has no names of its caller's: write which of its own"
         if any(_is_list(place) for place in places):
             return f"{here} is a list: write {where}[].{step}"
         known = [name for place in places for name in _dict(place, "properties")]
@@ -97,6 +117,17 @@ def _named(place: JsonObject, name: str) -> Iterator[Any]:
     if name in properties:
         yield properties[name] if isinstance(properties[name], dict) else {}
         return
+    yield from _unnamed(place)
+
+
+def _each_value(place: JsonObject) -> Iterator[Any]:
+    """Of each value of an object whose names are its caller's."""
+    unnamed = list(_unnamed(place))
+    yield from unnamed
+    yield from _dict(place, "properties").values() if unnamed else ()
+
+
+def _unnamed(place: JsonObject) -> Iterator[Any]:
     yield from _dict(place, "patternProperties").values()
     more = place.get("additionalProperties")
     if more is True or isinstance(more, dict):
@@ -111,6 +142,10 @@ def _items(place: JsonObject) -> Iterator[Any]:
     items = place.get("items")
     if isinstance(items, dict) or not listed:
         yield items if isinstance(items, dict) else {}
+
+
+def _taken(place: JsonObject, step: str) -> Iterator[Any]:
+    return _items(place) if step == "[]" else _each_value(place) if step == ANY_NAME else _named(place, step)
 
 
 def _is_list(place: JsonObject) -> bool:

@@ -1,4 +1,5 @@
-"""Dotted paths of argument leaves that are kept back: `password`, `card.number`, `items[].token`.
+"""Dotted paths of argument leaves that are kept back: `password`, `card.number`, `items[].token`; and `users.*.token`,
+of each value of an object whose names are the caller's.
 
 Where arguments are shaped otherwise than a path says, all that stands there is kept back: whoever sends a list where an
 object was meant hides nothing less by it.
@@ -15,6 +16,8 @@ StandIn = Callable[[str, Any], Any]
 """Makes what stands there instead, of the place's name and its value."""
 Steps = tuple[str, ...]
 """A path in its steps."""
+ANY_NAME = "*"
+"""The step to each value of an object."""
 
 
 @dataclass
@@ -53,7 +56,7 @@ def tree(paths: tuple[Steps, ...]) -> Branch:
 
 def kept_back(arguments: Any, paths: tuple[str, ...], stand_in: StandIn) -> Any:
     """A copy of encoded arguments with stand-ins for what the paths name."""
-    return _Walk(stand_in, encoded=True).through(arguments, tree(tuple(map(steps_of, paths))), "")
+    return _Walk(stand_in, encoded=True).through(arguments, [tree(tuple(map(steps_of, paths)))], "")
 
 
 def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
@@ -66,7 +69,7 @@ def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
 def declared_at(arguments: Any, paths: Iterable[Steps]) -> Iterator[Any]:
     """The values at the paths in plain arguments of any shape."""
     found: list[Any] = []
-    _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, tree(tuple(paths)), "")
+    _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, [tree(tuple(paths))], "")
     yield from found
 
 
@@ -75,21 +78,23 @@ class _Walk:
     stand_in: StandIn
     encoded: bool
 
-    def through(self, value: object, branch: Branch, where: str) -> Any:
-        if value is None or not (branch.whole or branch.below or branch.each):
+    def through(self, value: object, branches: list[Branch], where: str) -> Any:
+        """A copy of what stands at a place that several paths may lead to."""
+        each = [branch.each for branch in branches if branch.each is not None]
+        below = any(branch.below for branch in branches)
+        whole = any(branch.whole for branch in branches)
+        if value is None or not (whole or below or each):
             return value
-        if branch.whole:
-            return self.stand_in(where, value)
-        if branch.each is not None and isinstance(value, list):
-            return [self.through(item, branch.each, f"{where}[{i}]") for i, item in enumerate(value)]
-        if branch.below and self._is_object(value):
-            return {key: self._below(key, item, branch, where) for key, item in value.items()}
+        if not whole and each and isinstance(value, list):
+            return [self.through(item, each, f"{where}[{i}]") for i, item in enumerate(value)]
+        if not whole and below and self._is_object(value):
+            return {key: self._below(key, item, branches, where) for key, item in value.items()}
         return self.stand_in(where, value)
 
-    def _below(self, key: str, value: object, branch: Branch, where: str) -> Any:
+    def _below(self, key: str, value: object, branches: list[Branch], where: str) -> Any:
         name = key[1:] if self.encoded and isinstance(key, str) and key.startswith("$$") else key
-        inner = branch.below.get(name)
-        return value if inner is None else self.through(value, inner, f"{where}.{name}" if where else str(name))
+        inner = [branch.below[step] for branch in branches for step in {name, ANY_NAME} if step in branch.below]
+        return value if not inner else self.through(value, inner, f"{where}.{name}" if where else str(name))
 
     def _is_object(self, value: object) -> TypeGuard[JsonObject]:
         return is_object(value) if self.encoded else isinstance(value, dict)

@@ -43,6 +43,8 @@ def pay(
     loose: dict[str, Any],
     either: Card | int | None = None,
     pair: tuple[Card, int] | None = None,
+    wallets: dict[str, Card] | None = None,
+    deep: dict[str, list[Card]] | None = None,
 ) -> str:
     return "paid"
 
@@ -53,12 +55,32 @@ def added(*secret):
     return mcp
 
 
+def test_p8_a_secret_of_each_value_is_kept_back_under_every_name():
+    sent = {"users": {"bob": {"token": "hunter2"}, "$x": {"token": "tr0ub4dor"}, "list": ["odd"], "none": None}}
+    kept = secret_paths.kept_back(encode(sent), ("users.*.token", "users.bob.pin"), lambda where, value: where)
+    assert kept["users"] == {
+        "bob": {"token": "users.bob.token"},
+        "$$x": {"token": "users.$x.token"},
+        "list": "users.list",
+        "none": None,
+    }
+
+
+def test_p8_a_name_of_its_own_does_not_shade_what_is_said_of_each():
+    sent = {"users": {"bob": {"token": "hunter2", "pin": "1234"}}}
+    paths = ("users.bob.pin", "users.*.token")
+    assert secret_paths.kept_back(sent, paths, lambda where, value: "…") == {
+        "users": {"bob": {"token": "…", "pin": "…"}}
+    }
+    assert sorted(secret_paths.declared_at(sent, map(secret_paths.steps_of, paths))) == ["1234", "hunter2"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "pin", "card", "card.number", "card.parts[].parts[].number", "items", "items[]", "items[].number",
         "rows[][].number", "login.accessToken", "anything", "headers.Authorization", "loose.token", "either.number",
-        "pair[].number",
+        "pair[].number", "wallets.*.number", "wallets.*", "wallets.mine", "headers.*", "deep.*[].number",
     ],
 )  # fmt: skip
 def test_a_secret_path_that_names_something_is_taken(path):
@@ -81,6 +103,10 @@ def test_a_secret_path_that_names_something_is_taken(path):
         ("loose.token.value", "'loose.token' may be anything"),
         ("headers.Authorization.x", "there is nothing below 'headers.Authorization'"),
         ("either.numbr", "'either' has no 'numbr'"),
+        ("wallets.number", "'wallets' has names of its caller's: write wallets.*.number for each of its values"),
+        ("deep.number", "write deep.*[].number for each of its values"),
+        ("wallets.*.numbr", "'wallets.*' has no 'numbr': did you mean 'number'?"),
+        ("card.*", "'card' has no names of its caller's"),
         ("", "the tool has no ''"),
         ("card.", "'card' has no ''"),
     ],
@@ -189,6 +215,6 @@ def test_paths_cost_one_walk_together_however_many_they_are():
             return super().through(value, branch, where)
 
     Counted(lambda where, value: value, encoded=True).through(
-        arguments, secret_paths.tree(tuple(map(secret_paths.steps_of, paths))), ""
+        arguments, [secret_paths.tree(tuple(map(secret_paths.steps_of, paths)))], ""
     )
     assert len(walked) == 2 + 2000
