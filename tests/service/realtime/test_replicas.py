@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -16,7 +17,7 @@ from mcp import Client
 from approvals.errors import NotPossible
 from approvals.protocol.messages import Decision
 from approvals.protocol.states import State
-from approvals.service import service as service_module
+from approvals.service import tasks
 from approvals.service.audit import chain
 from approvals.service.keyring import Keyring
 from approvals.service.realtime import replicas
@@ -81,7 +82,7 @@ class Replicas:
 @pytest.fixture
 async def three(scenario, monkeypatch):
     """Three replicas whose slow poll never comes: what wakes them is a word."""
-    monkeypatch.setattr(service_module, "POLL_SECONDS", NEVER)
+    monkeypatch.setattr(tasks, "CHANGES", replace(tasks.CHANGES, seconds=NEVER))
     scenario.service.database.stop()
     made = Replicas(scenario)
     for number in range(3):
