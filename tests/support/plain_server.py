@@ -19,6 +19,7 @@ TOOLS = [
     {"name": "die", "inputSchema": TEXT, "description": "End at once."},
     {"name": "environment", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
     {"name": "ask_user", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
+    {"name": "steered_note", "inputSchema": TEXT},
     {"name": "change", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
     {"name": "twice", "inputSchema": TEXT},
@@ -56,7 +57,7 @@ def call(id: object, name: str, arguments: dict[str, object], meta: dict[str, ob
         say(method="notifications/tools/list_changed")
     if name == "reject_note":
         say(id=id, error={"code": -32042, "message": f"no {note}", "data": {"why": "full"}})
-    elif name == "ask_user":
+    elif name in {"ask_user", "steered_note"}:
         asking["q-1"] = id
         say(
             id="q-1",
@@ -75,7 +76,7 @@ def take(message: dict[str, object]) -> None:
     method, id, params = message.get("method"), message.get("id"), message.get("params") or {}
     assert isinstance(params, dict)
     if method is None and id in asking:
-        say(id=asking.pop(id), result=words(json.dumps(message.get("result"))))
+        say(id=asking.pop(id), result=words(json.dumps(message.get("result", message.get("error")))))
     elif method == "initialize":
         capabilities = {"tools": {"listChanged": True}, "prompts": {}, "experimental": {"com.example/odd": {"a": 1}}}
         version = LOG.with_name("version").read_text() if LOG.with_name("version").exists() else "1"

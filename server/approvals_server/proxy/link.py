@@ -4,9 +4,11 @@ the upstream died. What was under way then is never sent again."""
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+from mcp_types import INVALID_REQUEST
 
 from approvals.clock import boot_clock
 from approvals_server.proxy import frames
@@ -22,6 +24,11 @@ BEARABLE = 5.0
 """Seconds of that pause for which a request is held; after a longer one it is refused."""
 LONG_ENOUGH = 30.0
 """Seconds that an upstream has to live to be started again at once."""
+
+DECLINED = (
+    "A person approved the call that runs now, and nobody has approved what the client would answer, so it was not "
+    "asked. Make it an argument."
+)
 
 
 @dataclass
@@ -44,6 +51,9 @@ class Link:
         self._name = secrets.token_hex(8)
         """Begins the ids of the proxy's own requests, so that no client can name one."""
         self._count = 0
+        self._approved: dict[RequestId, list[str]] = {}
+        """Calls that run on a permission now, and what was declined during each."""
+        self._declining: set[asyncio.Task[None]] = set()
         self._since = self._not_before = 0.0
         self._pause = FIRST_PAUSE
         self.handshake: Frame | None = None
@@ -68,18 +78,22 @@ class Link:
         method: str,
         params: Mapping[str, Any],
         progress: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        declined: list[str] | None = None,
     ) -> Frame:
-        """The upstream's answer to a request of the proxy's own; `progress` hears of it meanwhile. Raises
-        UpstreamLost."""
+        """The upstream's answer to a request of the proxy's own; `progress` hears of it meanwhile. With `declined`,
+        which gets its methods, the upstream can ask the client for nothing until then. Raises UpstreamLost."""
         self._count += 1
         id = f"{self._name}-{self._count}"
         if progress is not None:
             self._progress[id] = progress
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": id}}
+        if declined is not None:
+            self._approved[id] = declined
         try:
             return await self._answer(frames.request(id, method, params), id, through=False)
         finally:
             self._progress.pop(id, None)
+            self._approved.pop(id, None)
 
     async def send(self, frame: Frame) -> None:
         """Pass on a notification or a response of the client's; what nobody is there to hear is gone."""
@@ -95,6 +109,7 @@ class Link:
         return isinstance(id, str) and id.startswith(f"{self._name}-")
 
     async def close(self) -> None:
+        await asyncio.gather(*self._declining)
         if self._upstream is not None:
             await self._upstream.close()
 
@@ -103,6 +118,9 @@ class Link:
         if frame.is_response:
             await self._heard(frame, about)
             return
+        if frame.is_request and frame.method != "ping" and (calls := self._steered(about)):
+            self._decline(frame, calls)
+            return
         if frame.method == "notifications/tools/list_changed":
             self.lists_changed += 1
         token = frame.params.get("progressToken") if frame.method == "notifications/progress" else None
@@ -110,6 +128,24 @@ class Link:
             await self._tell(frame, about)
         elif token in self._progress:
             await self._progress[token](frame.params)
+
+    def _steered(self, about: RequestId | None) -> list[list[str]]:
+        """The approved calls that an answer of the client's could steer: where the upstream does not say to which
+        request its own belongs, all of them."""
+        known = about is not None and about in self._awaited
+        return [declined for id, declined in self._approved.items() if not known or id == about]
+
+    def _decline(self, frame: Frame, calls: list[list[str]]) -> None:
+        """Beside what is being heard, which must not wait for what is said."""
+        for declined in calls:
+            declined.append(frame.method or "")
+        task = asyncio.create_task(self._say(frames.error(frame.id, INVALID_REQUEST, DECLINED)))
+        self._declining.add(task)
+        task.add_done_callback(self._declining.discard)
+
+    async def _say(self, frame: Frame) -> None:
+        with suppress(UpstreamLost):
+            await self.send(frame)
 
     async def _heard(self, frame: Frame, about: RequestId | None) -> None:
         awaited = self._awaited.get(frame.id) if frame.id is not None else None

@@ -37,9 +37,9 @@ class Passed(CallToolResult):
 class UpstreamError(Exception):
     """What the upstream answered instead of a result."""
 
-    def __init__(self, answer: Frame, *, told: bool = False) -> None:
+    def __init__(self, answer: Frame, *, told: bool = False, note: str = "") -> None:
         error = answer.error or {}
-        super().__init__(f"{error.get('message', '')} ({error.get('code')})")
+        super().__init__(f"{error.get('message', '')} ({error.get('code')}) {note}".rstrip())
         self.answer = answer
         self.told = told
         """Whether the client has heard it already."""
@@ -131,13 +131,15 @@ class ToolCall:
             raise NotStarted("the upstream defines the tool in another way now")
         meta = peer.passed_on(self._frame.meta) | {REQUEST_ID: request_id}
         params = {"name": self._tool.name, "arguments": values, "_meta": meta}
+        progress = self._progress if self._token is not None else None
+        declined: list[str] = []
         try:
-            answer = await self._link.ask("tools/call", params, self._progress if self._token is not None else None)
+            answer = await self._link.ask("tools/call", params, progress, declined)
         except UpstreamLost as error:
             raise (Lost if error.sent else NotStarted)(str(error)) from error
         if answer.error is not None:
-            raise UpstreamError(answer)
-        return _result(answer)
+            raise UpstreamError(answer, note=_note(declined))
+        return _noted(_result(answer), _note(declined))
 
     async def _progress(self, params: Mapping[str, Any]) -> None:
         """What the tool reports goes on from what the gate reported: progress never goes backwards."""
@@ -190,3 +192,20 @@ def _result(answer: Frame) -> Any:
     except ValidationError:
         words = "The tool ran, and its result cannot be read."
         return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
+
+
+def _note(declined: list[str]) -> str:
+    """For the agent, and for the record: the tool went on without something that it asked for."""
+    if not declined:
+        return ""
+    asked = ", ".join(method[:100] for method in dict.fromkeys(declined[:5]))
+    return (
+        f"[declined] While it ran, the upstream asked the client for more ({asked}), and was declined: "
+        "nobody has approved the answer."
+    )
+
+
+def _noted(result: Any, note: str) -> Any:
+    if not note or not isinstance(result, CallToolResult):
+        return result
+    return result.model_copy(update={"content": [*result.content, TextContent(type="text", text=note)]})
