@@ -67,6 +67,9 @@ class Effective:
     def settle(self) -> None:
         """Raise Invalid unless a repetition of the call can run what was approved of this one."""
 
+    async def check(self) -> None:
+        """Raise Invalid for what somebody else's tool would not take, as far as that takes time to find out."""
+
     def as_approved(self, approved: JsonObject) -> JsonObject:
         """What runs when `approved` was shown, of a call that says the same. Raises Invalid where that cannot be."""
         if not _same(approved, self.shown):

@@ -114,6 +114,7 @@ class Session:
             if verdict.verdict is Verdict.RUN and not hidden and not asked_before:  # a credential may be on its way out
                 return await self._run_now(call, canonical(shown).decode())
             call.read.settle()
+            await call.read.check()
             call = await call.foreseen()
             submitted: Submitted
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile

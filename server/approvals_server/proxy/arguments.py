@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jsonschema.exceptions import ValidationError, best_match
-from jsonschema.validators import validator_for
-from referencing import Registry
-
 from approvals.errors import Invalid
 from approvals.gate.arguments import Effective
+from approvals_server.proxy.schemas import Unchecked, misfit
 
 
 class SchemaArguments(Effective):
@@ -20,22 +17,17 @@ class SchemaArguments(Effective):
         self._task = task
 
     def settle(self) -> None:
-        """Raise Invalid for what does not fit the schema: no person is asked about a call that cannot run, nor about
-        one of which nobody can say whether it can."""
+        """Raise Invalid for a call that cannot wait."""
         if self._task:
             raise Invalid("A call that waits for a person cannot be a task.", hint="Call it without `task`.")
+
+    async def check(self) -> None:
+        """Raise Invalid for what does not fit the schema: no person is asked about a call that cannot run, nor about
+        one of which nobody can say whether it can."""
         try:
-            kind = validator_for(self._schema)
-            problem = best_match(kind(self._schema, registry=Registry()).iter_errors(self.shown))
-        except Exception as error:  # whatever somebody else's schema makes of the library
-            raise Invalid(
-                f"The tool's input schema cannot be evaluated ({type(error).__name__}), so nobody was asked.",
-                hint="Tell the upstream server's author; without an approval it is not called.",
-            ) from error
-        if problem is not None:
-            raise Invalid(f"Invalid arguments. {_place(problem)}{problem.message[:500]}", hint="Correct them.")
-
-
-def _place(problem: ValidationError) -> str:
-    path = ".".join(map(str, problem.absolute_path))
-    return f"{path}: " if path else ""
+            problem = await misfit(self._schema, self.shown)
+        except Unchecked as error:
+            hint = "Tell the upstream server's author; without an approval it is not called."
+            raise Invalid(f"{error}, so nobody was asked.", hint=hint) from error
+        if problem:
+            raise Invalid(f"Invalid arguments. {problem}", hint="Correct them.")

@@ -2,9 +2,11 @@
 
 import json
 
+import anyio
 import pytest
 
 from approvals.errors import Invalid
+from approvals_server.proxy import schemas
 from approvals_server.proxy.arguments import SchemaArguments
 
 
@@ -12,10 +14,10 @@ def of(**schema):
     return {"type": "object", "properties": {"a": schema}}
 
 
-def test_what_fits_goes_on_and_what_does_not_is_named():
-    SchemaArguments(of(type="string"), {"a": "x"}).settle()
+async def test_what_fits_goes_on_and_what_does_not_is_named():
+    await SchemaArguments(of(type="string"), {"a": "x"}).check()
     with pytest.raises(Invalid, match=r"a: 1 is not of type 'string'"):
-        SchemaArguments(of(type="string"), {"a": 1}).settle()
+        await SchemaArguments(of(type="string"), {"a": 1}).check()
 
 
 @pytest.mark.parametrize(
@@ -32,9 +34,9 @@ def test_what_fits_goes_on_and_what_does_not_is_named():
         ({"$ref": "#"}, 1),
     ],
 )
-def test_p7_a_schema_that_cannot_be_evaluated_is_an_honest_refusal(schema, value):
+async def test_p7_a_schema_that_cannot_be_evaluated_is_an_honest_refusal(schema, value):
     with pytest.raises(Invalid, match="cannot be evaluated") as caught:
-        SchemaArguments(schema, {"a": value}).settle()
+        await SchemaArguments(schema, {"a": value}).check()
     assert "author" in caught.value.hint
 
 
@@ -50,3 +52,43 @@ async def test_p8_a_call_that_its_schema_breaks_is_answered_and_on_record(proxie
     bodies = "SELECT body FROM audit_payload JOIN audit_event USING (payload_hash) WHERE kind = 'calls.recorded'"
     recorded = [call for (body,) in proxied.served.scenario.rows(bodies) for call in json.loads(body)["calls"]]
     assert ("any_note", "refused") in [(call["target"], call["outcome"]) for call in recorded]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (of(pattern=r"^(\w+\s?)*$"), "a" * 40 + "!"),
+        (of(uniqueItems=True, items={"type": "object"}), [{"i": i} for i in range(20_000)]),
+        (
+            {"$defs": {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(30)} | {"d30": {}}}
+            | {"$ref": "#/$defs/d0"},
+            1,
+        ),
+    ],
+    ids=["pattern", "unique", "references"],
+)
+async def test_p5_a_check_that_takes_too_long_is_stopped_while_the_proxy_goes_on(schema, value, monkeypatch):
+    monkeypatch.setattr(schemas, "SECONDS", 2.0)
+    turns = 0
+
+    async def go_on():
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.sleep(0.01)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_on)
+            with pytest.raises(Invalid, match="takes over 2 seconds"):
+                await SchemaArguments(schema, {"a": value}).check()
+            tasks.cancel_scope.cancel()
+    assert turns > 20
+
+
+async def test_what_is_checked_apart_is_judged_alike():
+    reference = {"$defs": {"a": {"type": "string", "pattern": "^x"}}} | of(**{"$ref": "#/$defs/a"})
+    await SchemaArguments(reference, {"a": "xy"}).check()
+    with pytest.raises(Invalid, match="a: 'y' does not match"):
+        await SchemaArguments(reference, {"a": "y"}).check()
