@@ -23,6 +23,9 @@ _WORDS = {
     REPEAT: "Only to run an identical call again on purpose: the id of the request that already ran.",
 }
 
+_ELSEWHERE = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if"}
+"""Keywords by which a schema's root has properties that are written in another place."""
+
 
 def added_to(schema: JsonObject) -> JsonObject:
     """A tool's input schema with the words for the reviewer."""
@@ -51,7 +54,22 @@ async def look(gate: Gate, request_id: str, seconds: float, caller: Caller) -> C
 
 def _names(schema: Mapping[str, Any]) -> list[str]:
     """The argument names that are the gate's: those that the tool has not taken itself."""
-    return [name for name in _WORDS if name not in _properties(schema)]
+    elsewhere = _declared(schema) if schema.keys() & _ELSEWHERE else set()
+    return [name for name in _WORDS if name not in _properties(schema) and name not in elsewhere]
+
+
+def _declared(schema: Mapping[str, Any]) -> set[str]:
+    """Every property that stands anywhere in a schema, for one whose root says what it has in other places."""
+    names: set[str] = set()
+    left: list[object] = [schema]
+    while left:
+        part = left.pop()
+        if isinstance(part, Mapping):
+            names.update(_properties(part))
+            left += part.values()
+        elif isinstance(part, list):
+            left += part
+    return names
 
 
 def _properties(schema: Mapping[str, Any]) -> JsonObject:
