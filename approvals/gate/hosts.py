@@ -7,6 +7,7 @@ one, and a replay is told in a property of its own, which the listed schema has.
 
 from jsonschema.validators import validator_for
 from mcp_types import CallToolResult, TextContent
+from referencing import Registry
 
 from approvals.gate import answers
 from approvals.protocol.canonical import JsonObject
@@ -48,6 +49,13 @@ def _marked(result: CallToolResult, words: str, schema: JsonObject | None) -> Ca
     if not isinstance(own, dict) or REPLAYED in own:
         return result
     marked = {REPLAYED: words} | own
-    if schema is not None and not validator_for(schema)(schema).is_valid(marked):
+    if schema is not None and not _fits(marked, schema):
         return result
     return result.model_copy(update={"structured_content": marked})
+
+
+def _fits(value: JsonObject, schema: JsonObject) -> bool:
+    try:
+        return bool(validator_for(schema)(schema, registry=Registry()).is_valid(value))
+    except Exception:  # whatever somebody else's schema makes of the library
+        return False

@@ -165,6 +165,14 @@ def test_p7_words_that_the_schema_has_no_room_for_stand_in_the_text_alone():
     assert hosts.REPLAYED in hosts.shown(again, {"type": "object", "maxProperties": 2}).structured_content
 
 
+def test_p7_a_replay_by_a_schema_that_cannot_be_evaluated_says_so_in_the_text_alone():
+    stored = CallToolResult(content=[], structured_content={"a": 1})
+    schema = {"type": "object", "properties": {"a": {"type": "any"}}}
+    again = hosts.shown(answers.replayed(stored, ENDED), schema)
+    assert again.structured_content == {"a": 1}
+    assert "3 seconds ago" in text(again)
+
+
 def test_p7_a_replay_of_a_bare_result_without_a_schema_shows_its_content_alone():
     stored = CallToolResult(content=[TextContent(type="text", text="done")])
     again = hosts.shown(answers.replayed(stored, ENDED), None)
