@@ -88,14 +88,15 @@ def missing(reviewers: Reviewers, approvers: Mapping[str, frozenset[str]]) -> st
     """Whose approval is still wanted, in words; nothing once these people are enough."""
     groups = _unrepresented(reviewers.groups, approvers) if reviewers.each_group else []
     others = max(max(1, reviewers.quorum) - len(approvers) - len(groups), 0)
+    of_groups = [f"one of the group {group}" for group in groups]
     if not others:
-        return " and ".join(groups)
+        return " and ".join(of_groups)
     first = not approvers and not groups
     if reviewers.anybody:
         more = "any reviewer" if first and others == 1 else f"{_count(others, first=first)} reviewer{'s'[: others > 1]}"
     else:
         more = str(reviewers) if first and others == 1 else f"{_count(others, first=first)} of {reviewers}"
-    return " and ".join([*groups, more])
+    return " and ".join([*of_groups, more])
 
 
 def folded(name: str) -> str:

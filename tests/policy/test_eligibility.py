@@ -12,6 +12,7 @@ from approvals.policy.eligibility import (
     Candidate,
     RequestFacts,
     folded,
+    missing,
     satisfied,
     token_fault,
     why_not,
@@ -232,3 +233,10 @@ def test_an_escalation_widens_and_never_narrows():
             assert may(wider, candidate=person) or not may(reviewers, candidate=person)
         assert len(set(wider.escalated_to)) == len(wider.escalated_to)
     assert folded(" Ä ") == "ä"
+
+
+def test_whose_approval_is_missing_names_the_groups_as_groups():
+    both = Reviewers(quorum=2, groups=("finance", "support"), each_group=True)
+    assert missing(both, {}) == "one of the group finance and one of the group support"
+    assert missing(both, {"ann": frozenset({"support"})}) == "one of the group finance"
+    assert missing(Reviewers(quorum=2), {"ann": frozenset()}) == "one more reviewer"

@@ -13,6 +13,7 @@ from approvals.instant import SECOND
 from approvals.policy.model import DefaultPolicy, Notify
 from approvals.policy.reviewers import Reviewers
 from approvals.service.notifications.notifier import REPLY
+from approvals.service.requests import presence
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
 from approvals_web.demo.slack import sending
@@ -94,6 +95,27 @@ async def test_a_quorum_is_shown_as_it_grows(slack, scenario):
     await slack.approve(said, "UBOB")
     await slack.shows(said, "Approved")
     assert scenario.status(filed.request_id).state == "approved"
+
+
+@BOTH
+async def test_it_says_whether_anybody_waits_where_that_is_known(slack, scenario):
+    scenario.write(lambda tx: presence.stream_opened(tx, scenario.session, "stream"))
+    filing = scenario.filing()
+    filed = scenario.file(filing)
+    scenario.need(filed.request_id, quorum=3)
+    said = await slack.announced(filed.request_id)
+    await slack.shows(said, "scout was waiting for the answer")
+    scenario.write(lambda tx: presence.leave(tx, filed.request_id, scenario.session, filing.call_id))
+    await slack.approve(said)
+    await slack.shows(said, "nobody was waiting any more")
+    scenario.write(lambda tx: presence.stream_closed(tx, scenario.session, "stream"))
+    await slack.approve(said, "UBOB")
+    await slack.shows(said, "2 of 3")
+    assert "Who waits" not in words(said)
+
+
+async def test_the_risk_of_a_real_request_says_where_it_comes_from(slack):
+    assert "(usual for a tool that may overwrite or delete)" in words(await slack.file())
 
 
 @BOTH

@@ -9,6 +9,7 @@ from approvals.protocol.canonical import canonical
 from approvals.protocol.previews import known_facts, stored
 from approvals.protocol.registration import Annotations
 from approvals.service.storage.statements import Row
+from approvals.service.storage.tables.rows import RequestRun
 
 NOTHING = "{}"
 
@@ -29,7 +30,7 @@ def dump(call: CallFacts) -> str:
     ).decode()
 
 
-def load(row: Row, input_schema: Mapping[str, Any]) -> CallFacts:
+def load(row: Row | RequestRun, input_schema: Mapping[str, Any]) -> CallFacts:
     """The call of a stored request, as it was judged. Raises KeyError for a request without snapshot."""
     kept = json.loads(row.snapshot)
     tool = ToolFacts(

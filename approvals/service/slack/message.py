@@ -10,29 +10,22 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from approvals.instant import SECOND
-from approvals.protocol.preview_words import REVERSIBLE, label_of, margin, object_of, plain_view
+from approvals.protocol.preview_words import label_of, margin, object_of, plain_view
 from approvals.protocol.preview_words import said as worded
 from approvals.protocol.previews import Preview
 from approvals.protocol.states import State
-from approvals.service.authority import required
 from approvals.service.history.argument_rows import lines
 from approvals.service.slack import blocks
 from approvals.service.slack.blocks import APPROVE, DENY, Block
+from approvals.service.slack.circumstances import NAMED, QUOTED, afterwards, beforehand, risk_and_why, tool
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline, plain
 
-SHOWN_ARGUMENTS, SHOWN_EFFECT, QUOTED, NAMED, PUSHED = 2800, 2500, 500, 100, 120
+SHOWN_ARGUMENTS, SHOWN_EFFECT, PUSHED = 2800, 2500, 120
 """Characters. Arguments leave room for the marks around them; a locked phone shows PUSHED."""
 LINE = "  │ "
 CONFIRMED = frozenset({"medium", "high", "critical"})
 """From this risk on Slack asks once more."""
-RISKS = {
-    "low": "🟢 Low risk",
-    "medium": "🟡 Medium risk",
-    "high": "🟠 High risk",
-    "critical": "🔴 Critical risk",
-}
 STATES = {
     State.PENDING: "⏳ Waiting for a decision",
     State.APPROVED: "👍 Approved: not run yet",
@@ -51,6 +44,13 @@ STATES = {
 """A sign and a word, and behind a colon what follows from it."""
 RAN = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.NOT_EXECUTED, State.STALE})
 """How a run ends: the thread is told."""
+TO_DO = {
+    State.FAILED: "*What to do:* look at the other system before anybody repeats it; the same call is not run again by "
+    "itself. The agent is told that it ran and failed, with the tool's error.",
+    State.UNKNOWN: "*What to do:* look at the other system, then press Open and say what you found. The agent is told "
+    "not to retry meanwhile.",
+}
+"""Where a run leaves work to a person, and what the agent is told."""
 _WHERE = {"web": "on the web", "slack": "in Slack", "api": "with a token"}
 
 
@@ -79,11 +79,11 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
     buttons = _buttons(view, complete=complete)
     name = f"gate.{view.row.id}.{view.row.content_version}.{view.status.state}.{len(view.approved_by)}"
     if view.pending:
-        said = [_who_asks(view), *what, *map(blocks.section, blocks.packed(_circumstances(view)))]
+        said = [_who_asks(view), *what, *map(blocks.section, blocks.packed(beforehand(view)))]
         said += [*_cautions(view), *_why_not_here(view, complete=complete)]
         said += [blocks.section(f"For {' '.join(mentions)}")] if mentions else []
     else:
-        said = [blocks.section(_outcome(view)), *what, *map(blocks.section, blocks.packed(_asked(view)))]
+        said = [blocks.section(_outcome(view)), *what, *map(blocks.section, blocks.packed(afterwards(view)))]
     return Message(push_text(view), [*said, blocks.actions(name, buttons)], complete, shown)
 
 
@@ -112,27 +112,6 @@ def push_text(view: RequestView) -> str:
     return inline(cut(said, PUSHED), PUSHED)
 
 
-def risk(view: RequestView) -> str:
-    """A sign and a word."""
-    return RISKS.get(view.row.risk, f"⚪ {inline(view.row.risk, NAMED)} risk")
-
-
-def until(view: RequestView) -> str:
-    """When a request that waits is over."""
-    left = view.status.expires_in
-    return "" if left is None else blocks.when(view.now + round(left * SECOND))
-
-
-def approvals(view: RequestView) -> str:
-    """How many there are, whose, and who is missing."""
-    said = f"{len(view.approved_by)} of {required(view.row).quorum}"
-    if not view.approved_by:
-        return f"{said}: {inline(view.missing, 300)} may approve" if view.missing else said
-    have = "has" if len(view.approved_by) == 1 else "have"
-    names = inline(", ".join(view.approved_by), 300)
-    return f"{said}: {names} {have} approved" + (f", {inline(view.missing, 300)} is missing" if view.missing else "")
-
-
 def _argument(path: str, value: str) -> str:
     """A value of several lines in lines of its own, each marked, so that none of them reads as another argument."""
     if "\n" not in value:
@@ -154,65 +133,7 @@ def _effect(preview: Preview) -> Iterator[str]:
 
 
 def _who_asks(view: RequestView) -> Block:
-    return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {_tool(view)}\n*{risk(view)}*")
-
-
-def _tool(view: RequestView) -> str:
-    where = f" ({inline(view.environment, NAMED)})" if view.environment else ""
-    return f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
-
-
-def _circumstances(view: RequestView) -> list[str]:
-    ends = until(view)
-    return [
-        f"*Undo:* {_undo(view)}",
-        *_asked(view),
-        f"*Why it waits:* {_rule(view)}",
-        f"*Approvals:* {approvals(view)}",
-        *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
-        f"*On approval:* {_on_approval(view)}",
-    ]
-
-
-def _undo(view: RequestView) -> str:
-    if view.preview is not None and view.preview.reversible is not None:
-        words = REVERSIBLE[view.preview.reversible].lower()
-        until = f" ({inline(view.preview.until, 200)})" if view.preview.until else ""
-        return f"{words}{until}, its server says"
-    if view.row.reviewed and not view.destructive:
-        return "the tool says that it only adds, and overwrites or deletes nothing"
-    return "take it as final, the tool names no way back"
-
-
-def _asked(view: RequestView) -> list[str]:
-    """In the agent's words, for a message of any state."""
-    row = view.row
-    said = [] if view.pending else [f"*Asked by:* {inline(view.who, NAMED)}, to run {_tool(view)}. {risk(view)}"]
-    if row.on_behalf_of:
-        said.append(f"*For:* {inline(row.on_behalf_of, 200)} (the agent says so, not verified)")
-    if row.reason:
-        said.append(f"*Why, says the agent (not verified):*\n{_quoted(row.reason)}")
-    return said
-
-
-def _quoted(words: str) -> str:
-    """With its lines and blanks, each line marked as a quotation."""
-    kept = plain(words, QUOTED).split("\n")
-    return "\n".join(f"> {inline(line, QUOTED) if line.strip() else ''}" for line in kept)
-
-
-def _rule(view: RequestView) -> str:
-    row = view.row
-    if row.held:
-        return "it was asked under a freeze that holds writes"
-    if row.rule == "default":
-        return "no rule lets it run without a person"
-    return f"the rule “{inline(row.rule, NAMED)}” wants a person to decide"
-
-
-def _on_approval(view: RequestView) -> str:
-    last = "with the last approval " if required(view.row).quorum > 1 else ""
-    return f"{last}it runs once, with exactly these arguments, and the result comes into this thread"
+    return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {tool(view)}\n{risk_and_why(view)}")
 
 
 def _cautions(view: RequestView) -> list[Block]:
@@ -255,8 +176,10 @@ def _outcome(view: RequestView) -> str:
         lines.append(f"> {inline(status.comment, QUOTED)}")
     elif status.ended_because and not status.decided_by:
         lines.append(inline(status.ended_because, QUOTED))
-    if status.state is State.FAILED and status.error:
-        lines.append(f"The tool's error: {inline(status.error, QUOTED)}")
+    if status.state is State.FAILED:
+        lines.append(f"The tool's error: {inline(status.error, QUOTED) if status.error else 'it gave none'}")
+    if to_do := TO_DO.get(status.state):
+        lines.append(to_do)
     return "\n".join(lines)
 
 

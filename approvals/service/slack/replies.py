@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from approvals.protocol.states import State
 from approvals.service.authority import required
 from approvals.service.slack import blocks
-from approvals.service.slack.message import STATES, Message, approvals, push_text, risk, until
+from approvals.service.slack.circumstances import approvals, risk, until
+from approvals.service.slack.message import STATES, Message, push_text
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline
 

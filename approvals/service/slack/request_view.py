@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from approvals.instant import Instant
 from approvals.policy.eligibility import missing
+from approvals.policy.model import usual_risk
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.previews import Preview, stored
 from approvals.protocol.states import State
@@ -11,6 +13,8 @@ from approvals.service.authority import on_content, required
 from approvals.service.controls import freezes, state
 from approvals.service.controls.state import FreezeInForce
 from approvals.service.identity import credentials
+from approvals.service.policies import snapshot
+from approvals.service.requests import presence
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.text import one_line
@@ -31,6 +35,10 @@ class RequestView:
     environment: str = ""
     destructive: bool = True
     """Whether the tool says, or does not deny, that it overwrites or deletes."""
+    usual_risk: str = ""
+    """What a call of this tool had without a rule, as it was judged; empty where that is not on record."""
+    callers: int | None = None
+    """How many wait for the answer; None where that is not known."""
     preview: Preview | None = None
     """What it would change, as its server looked it up before anybody was asked."""
     approved_by: tuple[str, ...] = ()
@@ -83,6 +91,8 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         agent=agent.name if agent else None,
         environment=place.environment if place else "",
         destructive=tool.annotations.destructive and not tool.annotations.read_only,
+        usual_risk=_usual_risk(row, tool.input_schema),
+        callers=_callers(reader, row) if pending else None,
         preview=stored(row.preview),
         approved_by=tuple(vote.user.name for vote in counted),
         missing=missing(required(row), {vote.user.id: vote.groups for vote in counted}),
@@ -92,6 +102,18 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         layout=Layout(tool.input_schema),
         button=buttons.of(row) if here else "",
     )
+
+
+def _usual_risk(row: RequestRun, input_schema: JsonObject) -> str:
+    try:
+        return usual_risk(snapshot.load(row, input_schema).tool)
+    except KeyError:
+        return ""
+
+
+def _callers(reader: Reader, row: RequestRun) -> int | None:
+    """That nobody waits is known only of a gate process that is there."""
+    return presence.waiting(reader, row.id) or (0 if presence.is_here(reader, row.session_id) else None)
 
 
 def _frozen(reader: Reader, freeze: FreezeInForce) -> str:

@@ -116,6 +116,9 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         ended_because=comment,
         frozen=comment,
         environment=name,
+        rule=name,
+        usual_risk="medium",
+        callers=1,
     )
     said = [
         request_message(seen),
@@ -192,6 +195,13 @@ def test_low_risk_asks_once_and_more_risk_asks_twice():
 
 
 @pytest.mark.parametrize("state", State)
+def test_no_line_goes_without_a_word_in_any_state(state):
+    for one in (view(state=state), view(state=state, reason="", on_behalf_of="", rule="default")):
+        words = json.dumps(request_message(one).blocks)
+        assert all(f"*{line}" in words for line in ("Undo:", "For:", "Why", "Why it wait"))
+
+
+@pytest.mark.parametrize("state", State)
 def test_the_push_says_it_within_what_a_locked_phone_shows(state):
     long = view(summary="Refund $120.00 of order 1042 " * 9, agent="a" * 90, decided_by="b" * 90, state=state)
     for one in (view(state=state), long):
@@ -204,6 +214,20 @@ def test_p8_no_argument_of_a_tool_that_nobody_reviewed_is_read_from_a_locked_pho
     for said in (request_message(unread), replies.reminder(unread), replies.digest([unread], "https://g.example")):
         assert "hunter2" not in said.text and "hunter2" not in json.dumps(said.blocks[:2])
     assert request_message(unread).text.startswith("Call send on mail · scout")
+
+
+def test_the_risk_says_where_it_comes_from_only_where_that_is_on_record():
+    said = {usual: json.dumps(request_message(view(usual_risk=usual)).blocks) for usual in ("", "medium", "high")}
+    assert "set by rule refunds" in said["medium"] and "usual for" not in said["medium"]
+    assert "usual for" in said["high"] and "set by rule" not in said["high"]
+    assert "usual for" not in said[""] and "set by rule" not in said[""]
+
+
+def test_a_vote_of_somebody_else_is_said_not_to_count_only_where_so():
+    anybody = view(quorum=2, approved_by=("Ann",), missing="one more reviewer")
+    named = view(quorum=2, approved_by=("Ann",), missing="x", reviewers=json.dumps({"groups": ["finance"]}))
+    assert "counts instead" in json.dumps(request_message(named).blocks)
+    assert "counts instead" not in json.dumps(request_message(anybody).blocks)
 
 
 def test_every_iteration_of_a_message_names_its_buttons_anew():
@@ -234,11 +258,14 @@ SHOWN = {
         view(
             quorum=2,
             approved_by=("Ann",),
-            missing="finance",
+            missing="one of the group finance",
             reviewers=json.dumps({"quorum": 2, "groups": ["finance", "support"], "each_group": True}),
         ),
         ("<@UBOB>", "<!subteam^S0123456>"),
     ),
+    "rules_risk": request_message(view(rule="big-refunds", risk="critical", usual_risk="high", callers=1)),
+    "usual_risk": request_message(view(usual_risk="high", callers=0)),
+    "quorum_of_nobody_yet": request_message(view(quorum=2, missing="two reviewers")),
     "unreviewed": request_message(
         view(summary="mail.send(to=a@b.example)", reviewed=False, hidden=12, tool="send", server="mail")
     ),
@@ -261,7 +288,9 @@ SHOWN = {
     "result": replies.result(view(state=State.SUCCEEDED, result="refunded")),
     "result_failed": replies.result(view(state=State.FAILED, error="the payment provider answered 502")),
     "reminder": replies.reminder(view(), ("<!subteam^S0123456>",)),
-    "one_more": replies.reminder(view(quorum=2, approved_by=("Ann",), missing="finance"), ("<@UBOB>",)),
+    "one_more": replies.reminder(
+        view(quorum=2, approved_by=("Ann",), missing="one of the group finance"), ("<@UBOB>",)
+    ),
     "digest": replies.digest([view(), view(state=State.DENIED, risk="low")], "https://gate.example.org"),
 }
 

@@ -1,0 +1,154 @@
+"""What a message says of a request beside what would run: a line each, in every state the same lines. Pure.
+
+A line that has nothing to say says so: what is missing without a word reads as forgotten.
+"""
+
+from approvals.instant import SECOND
+from approvals.protocol.preview_words import REVERSIBLE
+from approvals.protocol.states import State
+from approvals.service.authority import required
+from approvals.service.slack import blocks
+from approvals.service.slack.request_view import RequestView
+from approvals.service.slack.text import inline, plain
+
+QUOTED, NAMED = 500, 100
+"""Characters of others' words, and of a name."""
+RISKS = {
+    "low": "🟢 Low risk",
+    "medium": "🟡 Medium risk",
+    "high": "🟠 High risk",
+    "critical": "🔴 Critical risk",
+}
+_NEVER_RAN = frozenset(
+    {
+        State.DENIED,
+        State.EXPIRED,
+        State.WITHDRAWN,
+        State.LAPSED,
+        State.REVOKED,
+        State.NOT_EXECUTED,
+        State.STALE,
+    }
+)
+
+
+def beforehand(view: RequestView) -> list[str]:
+    """While it waits."""
+    ends = until(view)
+    return [
+        f"*Undo:* {_undo(view)}",
+        *_agents_words(view),
+        f"*Why it waits:* {_rule(view)}",
+        f"*Approvals:* {approvals(view)}{'. One denial ends it' if required(view.row).quorum > 1 else ''}",
+        *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
+        f"*On approval:* {_on_approval(view)}",
+        *_who_waits(view),
+    ]
+
+
+def afterwards(view: RequestView) -> list[str]:
+    """Once it is decided or over."""
+    return [
+        f"*Asked by:* {inline(view.who, NAMED)}, to run {tool(view)}",
+        risk_and_why(view),
+        f"*Undo:* {_undo(view)}",
+        *_agents_words(view),
+        f"*Why it waited:* {_rule(view)}",
+    ]
+
+
+def risk(view: RequestView) -> str:
+    """A sign and a word."""
+    return RISKS.get(view.row.risk, f"⚪ {inline(view.row.risk, NAMED)} risk")
+
+
+def risk_and_why(view: RequestView) -> str:
+    """The risk, and where it comes from as far as that is on record."""
+    if not view.usual_risk:
+        return f"*{risk(view)}*"
+    if view.row.risk != view.usual_risk:
+        return f"*{risk(view)}* (set by rule {inline(view.row.rule, NAMED)})"
+    kind = "may overwrite or delete" if view.usual_risk == "high" else "only adds"
+    return f"*{risk(view)}* (usual for a tool that {kind})"
+
+
+def tool(view: RequestView) -> str:
+    """Which tool, and where."""
+    where = f" ({inline(view.environment, NAMED)})" if view.environment else ""
+    return f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
+
+
+def until(view: RequestView) -> str:
+    """When a request that waits is over."""
+    left = view.status.expires_in
+    return "" if left is None else blocks.when(view.now + round(left * SECOND))
+
+
+def approvals(view: RequestView) -> str:
+    """How many there are, whose, and who is missing."""
+    wanted = required(view.row)
+    said = f"{len(view.approved_by)} of {wanted.quorum}"
+    missing = inline(view.missing, 300) if view.missing else ""
+    if not view.approved_by:
+        return f"{said}: {missing} may approve" if missing else said
+    have = "has" if len(view.approved_by) == 1 else "have"
+    said += f": {inline(', '.join(view.approved_by), 300)} {have} approved"
+    if not missing:
+        return said
+    are = "are" if wanted.quorum - len(view.approved_by) > 1 else "is"
+    others = "" if wanted.anybody else ". Nobody else's approval counts instead"
+    return f"{said}; {missing} {are} missing{others}"
+
+
+def _undo(view: RequestView) -> str:
+    if view.status.state in _NEVER_RAN:
+        return "nothing to undo, nothing ran"
+    if view.preview is not None and view.preview.reversible is not None:
+        words = REVERSIBLE[view.preview.reversible].lower()
+        ends = f" ({inline(view.preview.until, 200)})" if view.preview.until else ""
+        return f"{words}{ends}, its server says"
+    if view.row.reviewed and not view.destructive:
+        return "the tool says that it only adds, and overwrites or deletes nothing"
+    return "unknown: the tool does not say, so treat it as final"
+
+
+def _agents_words(view: RequestView) -> list[str]:
+    """For whom and why, neither of them verified."""
+    row = view.row
+    named = f"{inline(row.on_behalf_of, 200)} (the agent says so, not verified)" if row.on_behalf_of else "nobody named"
+    why = (
+        f"*Why, says the agent (not verified):*\n{_quoted(row.reason)}"
+        if row.reason
+        else "*Why:* the agent does not say"
+    )
+    return [f"*For:* {named}", why]
+
+
+def _quoted(words: str) -> str:
+    """With its lines and blanks, each line marked as a quotation."""
+    kept = plain(words, QUOTED).split("\n")
+    return "\n".join(f"> {inline(line, QUOTED) if line.strip() else ''}" for line in kept)
+
+
+def _rule(view: RequestView) -> str:
+    row = view.row
+    if row.held:
+        return "it was asked under a freeze that holds writes"
+    if row.rule == "default":
+        return "no rule lets it run without a person"
+    return f"the rule “{inline(row.rule, NAMED)}” wants a person to decide"
+
+
+def _on_approval(view: RequestView) -> str:
+    last = "with the last approval " if required(view.row).quorum > 1 else ""
+    return f"{last}it runs once, with exactly these arguments, and the result comes into this thread"
+
+
+def _who_waits(view: RequestView) -> list[str]:
+    """As of the writing: callers come and go, and the message stays."""
+    if view.callers is None:
+        return []
+    if view.callers:
+        return [f"*Who waits:* {inline(view.who, NAMED)} was waiting for the answer when this was written"]
+    again = f"approved, it runs when {inline(view.who, NAMED)} asks again"
+    return [f"*Who waits:* nobody was waiting any more when this was written; {again}"]
