@@ -160,7 +160,7 @@ async def test_p4_what_nobody_announced_the_slow_poll_finds(three, client_to, mo
                 await subscribed(deaf, request_id)
                 await three.decide(2, request_id)
                 assert not waiting.done()
-                deaf._look.set()  # the poll comes round
+                deaf.look.set()  # the poll comes round
         assert waiting.result().json()["state"] == "approved"
 
 
