@@ -25,7 +25,7 @@ async def test_a_connection_that_is_being_accepted_when_its_server_ends_is_close
                 for _ in range(rounds):
                     await asyncio.sleep(0)
             caller.close()
-    assert said == []
+    assert [words for words in said if "unclosed" in words] == []  # garbage of tests before may come as well
 
 
 async def test_a_connection_that_a_test_forgets_is_complained_of_when_garbage_is_collected(served, monkeypatch):

@@ -261,11 +261,15 @@ class Postgres(Database):
     def connect(self) -> Connected:
         """A connection in autocommit mode; the clock learns its time. Raises psycopg.OperationalError."""
         connection = Connection.connect(self.url, **self._options())
-        asked = self.clock.asked()
-        now = connection.execute(f"SELECT {_NOW}").fetchone()
-        self.clock.told(now[0] if now else 0, asked)
-        if self._prepare_after is not None:  # a pooler would hand the setting to somebody else
-            connection.execute(f"SET statement_timeout = '{PATIENCE}'")  # transactions have their own
+        try:
+            asked = self.clock.asked()
+            now = connection.execute(f"SELECT {_NOW}").fetchone()
+            self.clock.told(now[0] if now else 0, asked)
+            if self._prepare_after is not None:  # a pooler would hand the setting to somebody else
+                connection.execute(f"SET statement_timeout = '{PATIENCE}'")  # transactions have their own
+        except BaseException:
+            connection.close()  # it broke at its first words: nobody else knows it yet
+            raise
         return connection
 
     async def _hear(self, connection: AsyncConnection[tuple[Any, ...]], hear: Callable[[str], None]) -> None:
