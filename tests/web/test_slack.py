@@ -98,20 +98,22 @@ async def test_a_quorum_is_shown_as_it_grows(slack, scenario):
 
 
 @BOTH
-async def test_it_says_whether_anybody_waits_where_that_is_known(slack, scenario):
-    scenario.write(lambda tx: presence.stream_opened(tx, scenario.session, "stream"))
+async def test_a_reminder_says_whether_anybody_waits_where_that_is_known(slack, scenario):
     filing = scenario.filing()
     filed = scenario.file(filing)
-    scenario.need(filed.request_id, quorum=3)
+    scenario.write(lambda tx: presence.stream_opened(tx, scenario.session, "stream"))
     said = await slack.announced(filed.request_id)
-    await slack.shows(said, "scout was waiting for the answer")
+
+    async def reminded(times):
+        scenario.write(lambda tx: tx.tell(REPLY, filed.request_id))
+        await slack.state.until(lambda: len(slack.state.thread(said.ts)) == times)
+        return words(slack.state.thread(said.ts)[-1])
+
+    assert "scout is waiting for the answer" in await reminded(1)
     scenario.write(lambda tx: presence.leave(tx, filed.request_id, scenario.session, filing.call_id))
-    await slack.approve(said)
-    await slack.shows(said, "nobody was waiting any more")
+    assert "nobody waits any more" in await reminded(2)
     scenario.write(lambda tx: presence.stream_closed(tx, scenario.session, "stream"))
-    await slack.approve(said, "UBOB")
-    await slack.shows(said, "2 of 3")
-    assert "Who waits" not in words(said)
+    assert "waits any more" not in await reminded(3)
 
 
 async def test_the_risk_of_a_real_request_says_where_it_comes_from(slack):

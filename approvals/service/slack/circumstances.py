@@ -42,7 +42,6 @@ def beforehand(view: RequestView) -> list[str]:
         f"*Approvals:* {approvals(view)}{'. One denial ends it' if required(view.row).quorum > 1 else ''}",
         *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
         f"*On approval:* {_on_approval(view)}",
-        *_who_waits(view),
     ]
 
 
@@ -100,6 +99,16 @@ def approvals(view: RequestView) -> str:
     return f"{said}; {missing} {are} missing{others}"
 
 
+def who_waits(view: RequestView) -> str:
+    """As of now: for what is posted once, since callers come and go while a message stays."""
+    if view.callers is None:
+        return ""
+    who = inline(view.who, NAMED)
+    return (
+        f"{who} is waiting for the answer" if view.callers else f"nobody waits any more: it runs when {who} asks again"
+    )
+
+
 def _undo(view: RequestView) -> str:
     if view.status.state in _NEVER_RAN:
         return "nothing to undo, nothing ran"
@@ -142,13 +151,3 @@ def _rule(view: RequestView) -> str:
 def _on_approval(view: RequestView) -> str:
     last = "with the last approval " if required(view.row).quorum > 1 else ""
     return f"{last}it runs once, with exactly these arguments, and the result comes into this thread"
-
-
-def _who_waits(view: RequestView) -> list[str]:
-    """As of the writing: callers come and go, and the message stays."""
-    if view.callers is None:
-        return []
-    if view.callers:
-        return [f"*Who waits:* {inline(view.who, NAMED)} was waiting for the answer when this was written"]
-    again = f"approved, it runs when {inline(view.who, NAMED)} asks again"
-    return [f"*Who waits:* nobody was waiting any more when this was written; {again}"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from approvals.protocol.states import State
 from approvals.service.authority import required
 from approvals.service.slack import blocks
-from approvals.service.slack.circumstances import approvals, risk, until
+from approvals.service.slack.circumstances import approvals, risk, until, who_waits
 from approvals.service.slack.message import STATES, Message, push_text
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline
@@ -37,7 +37,7 @@ def reminder(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
         first = f"🖐️ *{'One more approval is' if count == 1 else f'{count} more approvals are'} needed:* {title}"
     else:
         first = f"⏰ *Still waiting:* {title}"
-    said = [first, f"{approvals(view)}{f' · until {ends}' if ends else ''}"]
+    said = [first, " · ".join(filter(None, (approvals(view), f"until {ends}" if ends else "", who_waits(view))))]
     if mentions:
         said.append(" ".join(mentions))
     pushed = cut(f"{'One more approval is needed' if view.approved_by else 'Still waiting'}: {view.title}", 120)

@@ -263,8 +263,8 @@ SHOWN = {
         ),
         ("<@UBOB>", "<!subteam^S0123456>"),
     ),
-    "rules_risk": request_message(view(rule="big-refunds", risk="critical", usual_risk="high", callers=1)),
-    "usual_risk": request_message(view(usual_risk="high", callers=0)),
+    "rules_risk": request_message(view(rule="big-refunds", risk="critical", usual_risk="high")),
+    "usual_risk": request_message(view(usual_risk="high")),
     "quorum_of_nobody_yet": request_message(view(quorum=2, missing="two reviewers")),
     "unreviewed": request_message(
         view(summary="mail.send(to=a@b.example)", reviewed=False, hidden=12, tool="send", server="mail")
@@ -287,7 +287,8 @@ SHOWN = {
     "web_only": request_message(view(button="")),
     "result": replies.result(view(state=State.SUCCEEDED, result="refunded")),
     "result_failed": replies.result(view(state=State.FAILED, error="the payment provider answered 502")),
-    "reminder": replies.reminder(view(), ("<!subteam^S0123456>",)),
+    "nobody_waits": replies.reminder(view(callers=0)),
+    "reminder": replies.reminder(view(callers=1), ("<!subteam^S0123456>",)),
     "one_more": replies.reminder(
         view(quorum=2, approved_by=("Ann",), missing="one of the group finance"), ("<@UBOB>",)
     ),
