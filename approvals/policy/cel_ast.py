@@ -77,7 +77,7 @@ def read(serialized: bytes) -> Expression:
         checked = dict(fields(outer[2]))
         places = dict(_position(entry) for number, entry in fields(checked[5]) if number == 4)
         return _node(checked[4], places)
-    except (KeyError, IndexError, ValueError, TypeError, RecursionError):
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, RecursionError):
         return Unclear(0)
 
 

@@ -117,10 +117,10 @@ def test_p5_an_installation_brings_so_many_new_definitions_a_minute_and_known_on
 def test_p5_registering_costs_steps_in_proportion_to_bytes_whatever_the_shape(monkeypatch, kind):
     """Steps, not seconds: every value that is encoded, and every place of a schema that is looked at."""
     steps = []
-    encode, places = canonical._encode, definitions.SchemaPaths._places
+    encode, places = canonical._encode, definitions.SchemaPaths.places
     monkeypatch.setattr(canonical, "_encode", lambda *given: steps.append(0) or encode(*given))
     monkeypatch.setattr(
-        definitions.SchemaPaths, "_places", lambda self, at: (steps.append(0) or each for each in places(self, at))
+        definitions.SchemaPaths, "places", lambda self, at: (steps.append(0) or each for each in places(self, at))
     )
 
     def cost(size):
