@@ -223,7 +223,7 @@ def test_p8_a_use_beyond_a_grant_that_was_widened_for_a_moment_is_found(scenario
         assert scenario.row(filed.request_id).state == "approved"
     unchecked = "PRAGMA ignore_check_constraints = ON"
     if scenario.service.database.shared:
-        unchecked = "ALTER TABLE standing_grant DROP CONSTRAINT counted"
+        unchecked = "ALTER TABLE standing_grant DROP CONSTRAINT standing_grant_counted"
     scenario.tamper(unchecked, f"UPDATE standing_grant SET max_uses = 2 WHERE id = '{grant}'")
     faults = scenario.verify_record().faults
     assert any(f"standing_grant {grant} was changed after" in fault and "(grant.used)" in fault for fault in faults)
