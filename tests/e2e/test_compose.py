@@ -177,11 +177,8 @@ class Reviewer(Installed):
         self.browser = self.sign_in(composed.children["approvals-1"])
 
     def approve_the_pending(self, order_id: int) -> None:
-        deadline = time.monotonic() + PATIENCE
-        link = re.compile(rf'/requests/([\w-]+)">\s*<strong>[^<]* of order {order_id}<')
-        while (found := link.search(self.browser.get("/").text)) is None:
-            assert time.monotonic() < deadline
-        assert self.decide(self.browser, found[1]).status_code == 303
+        request_id = self.listed(self.browser, f" of order {order_id}<")
+        assert self.decide(self.browser, request_id).status_code == 303
 
 
 @contextlib.asynccontextmanager

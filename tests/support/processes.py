@@ -178,6 +178,14 @@ class Installed:
     def client(self) -> httpx2.Client:
         return httpx2.Client(base_url=self.url, trust_env=False, headers=SAME_ORIGIN, timeout=PATIENCE)
 
+    def listed(self, client: httpx2.Client, summary: str) -> str:
+        """The id of the request in the queue whose summary matches this pattern, once it is there."""
+        row = re.compile(rf'<a href="/requests/([\w-]+)"(?:(?!</a>).)*?<strong>[^<]*{summary}', re.DOTALL)
+        deadline = time.monotonic() + PATIENCE
+        while (found := row.search(client.get("/").text)) is None:
+            assert time.monotonic() < deadline, f"no request about {summary!r} in the queue"
+        return found[1]
+
     def decide(
         self, client: httpx2.Client, request_id: str, verdict: str = "approve", **fields: str
     ) -> httpx2.Response:
