@@ -82,10 +82,14 @@ async def _lease(service: Service, installation: Installation, session: str) -> 
 
 
 def _news(reader: Reader, service: Service, gate: Principal, changed: list[str]) -> list[RequestStatus] | None:
-    """What the gate's own requests are now; None when its key counts no longer."""
+    """What the gate's own requests are now; None when its key counts no longer.
+
+    The key is looked at last: on PostgreSQL these reads are not of one instant, and nothing may be told that was
+    committed with or after its revocation.
+    """
+    rows = [row for row in (service.statuses.find(reader, request_id) for request_id in changed) if row is not None]
     if not credentials.still_counts(reader, gate):
         return None
-    rows = [row for row in (service.statuses.find(reader, request_id) for request_id in changed) if row is not None]
     return [service.statuses.of(row, reader.now) for row in rows if row.installation_id == gate.id]
 
 
