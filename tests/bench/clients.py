@@ -2,16 +2,20 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from figures import Figures
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from process import HERE, running
 
+WARM = 20
+"""Pairs of reads that are not counted."""
 HELD = {"APPROVALS_HOLD": "59"}
 """Seconds: the longest there is."""
 
@@ -54,3 +58,16 @@ async def connected(url: str, key: str, mode: str = "auto") -> AsyncIterator[Cli
 def _children() -> set[int]:
     tasks = Path("/proc/self/task").iterdir()
     return {int(pid) for task in tasks for pid in (task / "children").read_text(encoding="ascii").split()}
+
+
+async def read_in_turn(figures: Figures, through: Client, direct: Client, each: int) -> None:
+    """The same read by both clients, call by call in turn."""
+    for number in range(each + WARM):
+        times = []
+        for client in (through, direct):
+            began = time.perf_counter()
+            result = await client.call_tool("look", {"order_id": number})
+            times.append(time.perf_counter() - began)
+            assert not result.is_error, result
+        if number >= WARM:
+            figures.pair(*times)

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.stdio import stdio_client as stdio
 from process import HERE, running
 
-from clients import connected, environment
+from clients import connected, environment, read_in_turn
 
 EACH = 500
 BUDGET = 1.7
@@ -29,15 +28,7 @@ async def _row(transport: str, mode: str, subject: dict[str, Any], each: int) ->
     figures = Figures(f"ungated read through the proxy, {transport}, {mode}", BUDGET)
     over = _over_stdio if transport == "stdio" else _over_http
     async with over(mode, subject) as (through, direct):
-        for number in range(each + 20):
-            times = []
-            for client in (through, direct):
-                began = time.perf_counter()
-                result = await client.call_tool("look", {"order_id": number})
-                times.append(time.perf_counter() - began)
-                assert not result.is_error, result
-            if number >= 20:
-                figures.pair(*times)
+        await read_in_turn(figures, through, direct, each)
     return figures
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from figures import Figures
 from mcp import Client
 from tools import create
 
-from clients import environment, http, stdio
+from clients import environment, http, read_in_turn, stdio
 
 EACH = 500
 BUDGETS = {"in memory": 1.25, "stdio": 1.10, "streamable HTTP": 1.05}
@@ -24,15 +23,7 @@ async def measure(subject: dict[str, Any], each: int = EACH) -> list[Figures]:
 async def _row(kind: str, subject: dict[str, Any], each: int) -> Figures:
     figures = Figures(f"ungated read, {kind}", BUDGETS[kind])
     async with _client(kind, "gated", subject) as through, _client(kind, "plain", subject) as direct:
-        for number in range(each + 20):
-            times = []
-            for client in (through, direct):
-                began = time.perf_counter()
-                result = await client.call_tool("look", {"order_id": number})
-                times.append(time.perf_counter() - began)
-                assert not result.is_error, result
-            if number >= 20:
-                figures.pair(*times)
+        await read_in_turn(figures, through, direct, each)
     return figures
 
 

@@ -14,7 +14,7 @@ _OFTEN = (
     ("/history", "History", EVERYBODY),
     ("/agents", "Agents", EVERYBODY),
     ("/servers", "Servers", EVERYBODY),
-    ("/policy", "Rules", EVERYBODY),
+    ("/policy", "Policy", EVERYBODY),
     ("/figures", "Insights", EVERYBODY),
 )
 _SELDOM = (
