@@ -6,6 +6,7 @@ Decision by decision in turn with the same act of the reference service, and wit
 import asyncio
 import itertools
 import json
+import re
 import time
 from typing import Any
 
@@ -165,10 +166,9 @@ class Product:
 
 async def _newest(queue: Connection, order: int, call: "asyncio.Task[Any]") -> str:
     """The id of the request for this order, once the queue shows it."""
-    mark = f"touch(order={order})".encode()
+    row = re.compile(rf'data-id="([\w-]+)"(?:(?!</li>).)*?touch\(order={order}\)'.encode(), re.DOTALL)
     while not call.done():
         _, page = await queue.ask("GET", "/")
-        before, found, _ = page.partition(mark)
-        if found:
-            return before.rpartition(b'href="/requests/')[2][:36].decode()
+        if found := row.search(page):
+            return found[1].decode()
     raise RuntimeError(f"the call ended without being asked about: {call.result()}")
