@@ -128,7 +128,7 @@ class Runner:
             if claimed.request.digest != status.digest or not _is_shown(claimed, status):
                 why = "what would run is not what was approved any more"
             elif not why and claimed.preview is not None:
-                found, changed, why = await self._look_again(call, values, claimed.preview)
+                found, changed, why = await self._look_again(call, values, claimed.preview, claimed.tolerant)
             if not call.unchanged():
                 why = "what would run is not what was approved any more"
             elif stopped():
@@ -137,8 +137,7 @@ class Runner:
                 why = "the permission came too late to start safely"
             starts()
             if why:
-                await self._report(status.id, _not_executed(claim.claim_id, why))
-                return answers.not_started(status, why)
+                return await self._not_started(status, claim.claim_id, why, call.mask)
             if changed:
                 await self._report(status.id, _stale(claim.claim_id, changed, call.mask))
                 raise NotPossible(changed)
@@ -153,13 +152,22 @@ class Runner:
         result = CallToolResult.model_validate_json(raw)
         return answers.replayed(result, status) if replayed else result
 
-    async def _look_again(self, call: Call, values: JsonObject, approved: Preview) -> tuple[Preview | None, str, str]:
+    async def _look_again(
+        self, call: Call, values: JsonObject, approved: Preview, tolerant: bool
+    ) -> tuple[Preview | None, str, str]:
         """What it would do now; in what that is not what was approved; or why it cannot be known, so nothing runs."""
         now = await looked(call.look, values)
         if now.preview is None:
             return None, "", f"its effect could not be looked up again: {now.why_not or 'it has no preview any more'}"
         found, _ = call.mask.preview(now.preview, self._pepper())
-        return now.preview, changed_words(approved, found) if differs(approved, found) else "", ""
+        other = differs(approved, found) if tolerant else preview_hash(approved) != preview_hash(found)
+        return now.preview, changed_words(approved, found) if other else "", ""
+
+    async def _not_started(self, status: RequestStatus, claim_id: str, why: str, mask: Mask) -> CallToolResult:
+        """Say that nothing ran; the words may be a preview's or an upstream's, which know the arguments."""
+        outcome = _not_executed(claim_id, why, mask)
+        await self._report(status.id, outcome)
+        return answers.not_started(status, outcome.message.error or "")
 
     async def close(self) -> None:
         """Give unreported outcomes a last moment."""
@@ -208,8 +216,7 @@ class Runner:
         try:
             result = await call.run(values)
         except NotStarted as error:
-            await self._report(status.id, _not_executed(claim_id, str(error)))
-            return answers.not_started(status, str(error))
+            return await self._not_started(status, claim_id, str(error), call.mask)
         except Lost:
             return answers.of_status(status.model_copy(update={"state": State.UNKNOWN}))  # once its lease has run out
         except Stale as error:
@@ -306,8 +313,8 @@ def _raised(error: Exception) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
 
 
-def _not_executed(claim_id: str, why: str) -> Masked[Outcome]:
-    return NO_SECRETS.message(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
+def _not_executed(claim_id: str, why: str, mask: Mask = NO_SECRETS) -> Masked[Outcome]:
+    return mask.message(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
 
 
 def _stale(claim_id: str, changed: str, mask: Mask) -> Masked[Outcome]:

@@ -139,6 +139,9 @@ class Claimed(Message):
     sealed_arguments: str | None = None
     preview: Preview | None = None
     """The effect that was approved: nothing runs unless the gate finds it still so."""
+    tolerant: bool = False
+    """Whether numbers of it may have moved within the tolerances that people saw and approved. What a rule, a grant or
+    a rollout let run was judged by exactly these numbers."""
     start_within: Seconds
     """Measured by the gate from before it sent the claim, on a clock that counts suspends."""
     lease_seconds: Seconds

@@ -367,6 +367,61 @@ async def test_p2_what_a_rule_allows_is_looked_up_again_too(served, account):
     assert [state for _, state in rows(served)] == ["stale", "succeeded"]
 
 
+@pytest.mark.parametrize("people", [True, False])
+async def test_p1_only_people_accept_a_tolerance_what_a_rule_lets_run_it_has_judged_by_exact_numbers(
+    served, account, people
+):
+    class Judging(DefaultPolicy):
+        def judge(self, call):
+            few = not people and call.effect.get("rows", 0) <= 100
+            return replace(super().judge(call), action=Action.ALLOW) if few else super().judge(call)
+
+    served.scenario.service.policy.present = Judging()
+    found = iter([100, 5000, 5000, 5000])
+
+    def look(amount):
+        return account.found(amount, facts=(Fact(name="rows", value=next(found), tolerance=1e6),))
+
+    account.look = look
+    async with Client(server(served, account)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        row = await served.pending()
+        assert account.taken == [], "no rule has judged 5,000 rows"
+        assert stored(row.preview).facts[0].value == (100 if people else 5000)
+        await served.decide()
+        result = await call
+    assert text(result) == "took 100"
+    assert [state for _, state in rows(served)] == (["succeeded"] if people else ["stale", "succeeded"])
+
+
+@pytest.mark.parametrize("error", [ToolError, ValueError])
+async def test_p8_a_look_that_fails_at_the_moment_of_starting_tells_no_secret(served, account, error):
+    looks = iter([True])
+
+    def preview(password: str) -> Preview:
+        if next(looks, False):
+            return Preview(effect="Signs in")
+        raise error(f"ldap said: bad password {password}")
+
+    mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+    def sign_in(password: str) -> str:
+        """Sign in."""
+        return "in"
+
+    mcp.add_tool(sign_in, approval=Approval(secret=["password"], preview=preview))
+    async with Client(mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("sign_in", {"password": "zqarmed-Secret77"}))
+        row = await served.pending()
+        await served.decide()
+        result = await call
+    assert told(result, "not_executed")
+    assert "ldap said: bad password" in served.scenario.status(row.id).ended_because
+    kept = served.scenario.rows("SELECT ended_because FROM request UNION ALL SELECT error FROM execution")
+    kept += served.scenario.rows("SELECT body FROM audit_payload")
+    assert "zqarmed-Secret77" not in repr(kept) + text(result)
+
+
 async def test_p2_a_service_that_shows_the_gate_another_effect_than_it_approved_runs_nothing(
     served, account, monkeypatch
 ):

@@ -64,6 +64,12 @@ _CONTRADICT = Statement(
 )
 
 
+def decided_by_people(reader: Reader, request_id: str) -> bool:
+    """Whether a quorum approved it, and no rule, grant or rollout in its place."""
+    permission = reader.one(_PERMISSION, request_id=request_id)
+    return permission is not None and permission.source == "quorum"
+
+
 class Claims:
     """Executions, from the claim to the outcome."""
 
