@@ -9,7 +9,7 @@ pending ─┬─ denied
                                     ├─ stale           its effect was another by then, so nothing ran
                                     ├─ failed
                                     ├─ not_executed    the gate claimed, and knows it did not start
-                                    └─ unknown ── succeeded | failed | not_executed
+                                    └─ unknown ── succeeded | failed | not_executed | stale
 """
 
 from dataclasses import dataclass
@@ -82,6 +82,7 @@ MOVES: dict[State, dict[Move, State]] = {
         Move.SUCCEED: State.SUCCEEDED,
         Move.FAIL: State.FAILED,
         Move.SKIP: State.NOT_EXECUTED,
+        Move.OUTDATE: State.STALE,
     },
 }
 

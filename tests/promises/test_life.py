@@ -134,6 +134,20 @@ def test_p3_a_late_outcome_with_the_right_claim_settles_unknown(scenario):
     assert scenario.status(filed.request_id).state is State.SUCCEEDED
 
 
+def test_p3_a_gate_that_says_late_that_the_effect_was_stale_settles_unknown(scenario):
+    filed = scenario.file()
+    scenario.decide(filed.request_id)
+    scenario.claim(filed.request_id)
+    scenario.clock.forward(31)
+    assert scenario.sweep() == 1
+    scenario.report(filed.request_id, "stale")
+    assert scenario.status(filed.request_id).state is State.STALE
+    scenario.report(filed.request_id, "not_executed")
+    assert not scenario.rows("SELECT contradiction FROM execution WHERE contradiction IS NOT NULL"), "nothing ran"
+    scenario.report(filed.request_id, "succeeded")
+    assert scenario.rows("SELECT contradiction FROM execution") == [("succeeded",)]
+
+
 def test_an_outcome_with_another_claim_id_is_refused(scenario):
     filed = scenario.file()
     scenario.decide(filed.request_id)

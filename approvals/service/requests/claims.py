@@ -45,6 +45,7 @@ logger = logging.getLogger("approvals")
 START_WITHIN = 5.0
 LEASE_SECONDS = 30.0
 
+NOTHING_RAN = {"not_executed", "stale"}
 _permissions = table_of(Permission)
 
 _PERMISSION = Statement(select(_permissions).where(_permissions.c.request_id == bindparam("request_id")), Permission)
@@ -120,6 +121,8 @@ class Claims:
         row = self._transitions.apply_due(tx, row)
         if execution.finished_at is None:
             self._finish(tx, installation, row, execution, outcome)
+        elif {execution.outcome, outcome.outcome} == NOTHING_RAN:
+            return  # settled as not executed, and its gate knows why
         elif execution.outcome != outcome.outcome:
             self._contradict(tx, installation, row, execution, outcome)
         elif execution.duration_ms is None and row.erased_at is None:

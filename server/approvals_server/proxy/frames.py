@@ -5,6 +5,7 @@ What the upstream would read differently is refused here: a name twice, a name i
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +21,9 @@ RequestId = str | int | float
 
 _ENVELOPE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _CALL = frozenset({"name", "arguments", "task", "_meta", "requestState", "inputResponses"})
-_FOLDED = {names: frozenset(name.casefold() for name in names) for names in (_ENVELOPE, _CALL)}
 _SPACE = re.compile(r"[ \t\n\r]*")
+_SEEN = "LMNPS"
+"""Classes of characters that can be seen; all others (controls, formats, blanks) a reader may cut off or skip."""
 
 
 class Unreadable(Exception):
@@ -149,7 +151,7 @@ def _check(members: Mapping[str, Any]) -> None:
     if "method" in members:
         if not isinstance(method, str) or members.keys() & {"result", "error"}:
             raise Unreadable(INVALID_REQUEST, "This is no request, notification or response.", whose)
-        if method != "tools/call" and method.strip().casefold() == "tools/call":
+        if method != "tools/call" and re.sub("/+", "/", _plain(method)).strip("/") == "tools/call":
             raise Unreadable(INVALID_REQUEST, f"There is no method {method!r}.", whose)
         if "id" in members and whose is None:
             raise Unreadable(INVALID_REQUEST, "The id of a request is a string or a number.")
@@ -172,10 +174,19 @@ def _members(text: str, names: frozenset[str], of: RequestId | None = None) -> t
         whose = members["id"] if _is_id(members.get("id")) else of
         if name in members:
             raise Unreadable(INVALID_REQUEST, f"{name[:100]!r} stands there twice.", whose)
-        if name not in names and name.strip().casefold() in _FOLDED[names]:
+        if name not in names and _plain(name) in _FOLDED[names]:
             raise Unreadable(INVALID_REQUEST, f"{name[:100]!r} is written in other letters.", whose)
         members[name], spans[name] = value, span
     return members, spans
+
+
+def _plain(name: str) -> str:
+    """As the most careless reader may take it: letters of one width and case, seen ones, up to a NUL."""
+    wide = unicodedata.normalize("NFKC", name.lstrip("\0").partition("\0")[0])
+    return "".join(character for character in wide if unicodedata.category(character)[0] in _SEEN).casefold()
+
+
+_FOLDED = {names: frozenset(map(_plain, names)) for names in (_ENVELOPE, _CALL)}
 
 
 def _walk(text: str) -> list[tuple[str, Any, slice]]:

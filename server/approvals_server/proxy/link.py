@@ -2,6 +2,7 @@
 the upstream died. What was under way then is never sent again."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +15,8 @@ from approvals.clock import boot_clock
 from approvals_server.proxy import frames
 from approvals_server.proxy.frames import Frame, RequestId
 from approvals_server.proxy.upstream import Gone, Receive, Upstream, UpstreamLost
+
+logger = logging.getLogger("approvals.proxy")
 
 Connect = Callable[[Receive, Gone], Awaitable[Upstream]]
 """Makes a connection, which hands over what it hears, and says when it is gone."""
@@ -116,7 +119,7 @@ class Link:
     async def receive(self, frame: Frame, about: RequestId | None) -> None:
         """What the upstream says."""
         if frame.is_response:
-            await self._heard(frame, about)
+            await self._heard(frame)
             return
         if frame.is_request and frame.method != "ping" and (calls := self._steered(about)):
             self._decline(frame, calls)
@@ -147,11 +150,10 @@ class Link:
         with suppress(UpstreamLost):
             await self.send(frame)
 
-    async def _heard(self, frame: Frame, about: RequestId | None) -> None:
+    async def _heard(self, frame: Frame) -> None:
         awaited = self._awaited.get(frame.id) if frame.id is not None else None
-        if awaited is None or awaited.answer.done():
-            if not self.is_own(frame.id):
-                await self._tell(frame, about)
+        if awaited is None or awaited.answer.done():  # to nothing that it was asked: the client may wait for a person
+            logger.warning("The upstream answered to what it was not asked, or twice; nobody is told.")
             return
         if awaited.through:
             await self._tell(frame, frame.id)

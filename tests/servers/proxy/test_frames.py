@@ -68,6 +68,14 @@ def test_p5_what_is_no_message_is_refused(raw):
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","name":"write_note"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","Name":"write_note"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","\\u006eame":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call\\u0000x","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"\\u0000tools/call","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/\\u200bcall","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call\\u007f","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools\\uff0fcall","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"/tools//call","params":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params\\u0000x":{"name":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","name\\u0000":"write_note"}}',
     ],
 )
 def test_p1_what_another_reader_may_take_for_another_call_is_refused_with_its_id(raw):

@@ -7,6 +7,8 @@ import anyio
 import pytest
 from mcp_types import ElicitResult
 
+from approvals_server.proxy import frames
+
 
 def call(id, name, /, **arguments):
     params = {"name": name, "arguments": arguments}
@@ -30,6 +32,20 @@ async def test_p2_an_approved_call_is_not_steered_by_what_the_client_would_answe
     assert "asked the client for more (elicitation/create), and was declined" in told
     assert proxied.did == [["steered_note", {"name": "a"}]]
     assert "declined" in proxied.served.scenario.row(row.id).result
+
+
+async def test_p7_an_upstream_cannot_answer_a_call_that_still_waits_for_a_person(proxied, wire):
+    waiting = wire.say(call(1, "write_note", name="a"))
+    row = await proxied.served.pending()
+    said = b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"done"}]}}'
+    await wire.relay._link.receive(frames.read(said), None)
+    assert not any(b"done" in heard for heard in wire.heard)
+    await proxied.served.decide()
+    await waiting
+    assert (await wire.hear(1))["result"]["content"][0]["text"] == "write_note a"
+    await wire.relay._link.receive(frames.read(said), None)
+    assert sum(b'"id":1' in heard for heard in wire.heard) == 1, "one answer for one request"
+    assert proxied.served.scenario.status(row.id).state == "succeeded"
 
 
 async def test_p2_an_upstream_may_ask_again_once_the_approved_call_is_over(proxied, wire):
