@@ -8,8 +8,8 @@ from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.protocol import redaction
 
 MOST = 8_000
-LOGGERS = ("approvals.gate.gate", "mcp.server.mcpserver.server")
-"""Ours, and the SDK's, which logs a tool's exception with its words."""
+LOGGERS = ("approvals.gate.gate", "mcp.server.mcpserver.server", "mcp.shared.direct_dispatcher")
+"""Ours, and the SDK's, which log the words of a tool's or a prompt's exception."""
 _mask: ContextVar[Mask] = ContextVar("mask", default=NO_SECRETS)
 
 

@@ -455,6 +455,25 @@ async def test_an_attached_call_that_brings_another_effect_lets_the_reviewer_dec
     assert served.scenario.status(first.id).preview_hash == preview_hash(account.found(100))
 
 
+async def test_p1_an_attached_call_whose_effect_the_policy_denies_is_denied_and_nobody_asked(served, account):
+    class Denying(DefaultPolicy):
+        def judge(self, call):
+            much = call.effect.get("left", 500) < 250
+            return replace(
+                super().judge(call), **({"action": Action.DENY, "reason": "too little left"} if much else {})
+            )
+
+    served.scenario.service.policy.present = Denying()
+    async with Client(server(served, account, budgets=Budgets(plain=0.05))) as client:
+        await client.call_tool("take", {"amount": 100})
+        await served.pending()
+        account.balance = 300
+        result = await client.call_tool("take", {"amount": 100})
+    assert told(result, "denied")
+    assert "too little left" in text(result)
+    assert [state for _, state in rows(served)] == ["denied"]
+
+
 @pytest.mark.parametrize(
     ("preview", "seconds", "words"),
     [

@@ -251,6 +251,8 @@ class Filings:
             policy_hash=self._store_policy(tx, call.policy),
             **_asked_of(call.judgement, row.created_at),
         )
+        if call.judgement.action is Action.DENY and not call.source:  # nobody is asked about what would not run
+            self._decide_by_policy(tx, row.id, call.judgement, "")
 
     def _file_anew(self, tx: Transaction, call: _Call, before: RequestRow | None) -> Filed:
         holding = freezes.check(tx, call.standing, call.caller.agent_id, filing=True)
