@@ -13,7 +13,7 @@ from approvals.errors import NotPossible
 from approvals.service.identity import sign_in_links
 from approvals.service.service import Service
 from approvals.service.storage.database import database_at
-from approvals.service.storage.sqlite import path_of
+from approvals.service.storage.url import path_of
 from support.processes import CLI, PATIENCE, clean_environment
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from approvals.service.service import Service
 from approvals.service.slack.workspace import Workspace
 from approvals.service.tasks import Tasks
-from approvals_web import api, health, pages
+from approvals_web import api, health
 from approvals_web.api.documented import DocumentedApp
 from approvals_web.auth.oidc import Client, Provider
 from approvals_web.demo.test_requests import Rehearsals
 from approvals_web.http import problems
 from approvals_web.http.headers import Headers
+from approvals_web.pages import routes
 from approvals_web.pages.card.viewers import Onlookers
 from approvals_web.slack_socket import keep_listening
 
@@ -44,7 +45,7 @@ def create_app(
     app.state.slack = slack
     problems.install(app)
     api.mount(app)
-    pages.mount(app)
+    routes.mount(app)
     health.mount(app, service, metrics_token)
     app.add_middleware(Headers)
     return app

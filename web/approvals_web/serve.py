@@ -36,6 +36,8 @@ LAST_WORDS = 3
 """Seconds that open connections have, once their streams were told to end."""
 NEAR = "127.0.0.1"
 LOOPBACK = frozenset({NEAR, "::1", "localhost"})
+YOUNG = (700, 10, 10)
+"""CPython's own thresholds of collection: small and often, so that no pause is long."""
 IDLE_SECONDS = 75
 """How long a connection may do nothing: longer than balancers keep theirs, so that none is closed under a request."""
 
@@ -64,6 +66,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what was made at the start stays: full collections then pause for less
+        gc.set_threshold(*YOUNG)  # the command line raised it for the imports
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.stop()

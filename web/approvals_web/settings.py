@@ -12,20 +12,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from approvals.errors import Invalid
 from approvals.secret_reference import resolve
-from approvals.service.identity.sso import SsoPolicy
-from approvals.service.keyring import Keyring, keep_beside, kept_beside
-from approvals.service.policies.file import PolicyFile
-from approvals.service.requests.rate_limits import Allowance
-from approvals.service.retention.schedule import Retention
-from approvals.service.storage import facts
-from approvals.service.storage.database import Database, check_url, database_at
-from approvals.service.storage.sqlite import Sqlite, path_of
-from approvals_web.auth.oidc import Client
+from approvals.service.storage.url import check_url, path_of
 from approvals_web.setting_values import address, limit, pairs, port, printable, yes
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command to a running service needs none of these, and importing them takes most of a second
+    from approvals.service.keyring import Keyring
     from approvals.service.notifications.webhook import Webhook
+    from approvals.service.policies.file import PolicyFile
+    from approvals.service.requests.rate_limits import Allowance
+    from approvals.service.retention.schedule import Retention
     from approvals.service.slack.workspace import Installed
+    from approvals.service.storage.database import Database
+    from approvals_web.auth.oidc import Client
 
 Unshown = Annotated[str, Field(repr=False)]
 """Carries a secret, so no `repr` shows it: logs and tracebacks are read by many."""
@@ -110,8 +108,10 @@ class Settings(BaseSettings):
             address("APPROVALS_PUBLIC_URL", self.public_url)
         self.keeps(), self.allowance(), self.oidc(), self.slack(), self.webhook(), self.proxies()
 
-    def database(self) -> Database:
+    def database(self) -> "Database":
         """Raises Invalid for a URL of no known database."""
+        from approvals.service.storage.database import database_at
+
         return database_at(resolve(self.database_url), direct_url=resolve(self.database_direct_url))
 
     @property
@@ -121,9 +121,14 @@ class Settings(BaseSettings):
     @property
     def beside(self) -> Path:
         """What is kept beside the database begins with this path: the folder of a SQLite file, else the present one."""
+        return (self.file or Path("approvals")).absolute()
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None of another database. Raises Invalid for a URL of no known database."""
         url = resolve(self.database_url)
         check_url(url)
-        return path_of(url).absolute() if url.startswith("sqlite:") else Path("approvals").absolute()
+        return path_of(url) if url.startswith("sqlite:") else None
 
     def url(self) -> str:
         """Where people reach the service."""
@@ -148,23 +153,32 @@ class Settings(BaseSettings):
                 ) from None
         return ["*"] if "*" in named else named
 
-    def keeps(self) -> Retention:
+    def keeps(self) -> "Retention":
         """How long what is kept. Raises Invalid."""
+        from approvals.service.retention.schedule import Retention
+
         return Retention.parse(self.retention)
 
-    def policy_file(self) -> PolicyFile | None:
+    def policy_file(self) -> "PolicyFile | None":
+        from approvals.service.policies.file import PolicyFile
+
         return PolicyFile(Path(self.policy)) if self.policy else None
 
-    def allowance(self) -> Allowance:
+    def allowance(self) -> "Allowance":
         """What agents may ask that have no limits of their own. Raises Invalid."""
+        from approvals.service.requests.rate_limits import Allowance
+
         return Allowance(
             limit("APPROVALS_AGENT_PENDING", self.agent_pending), limit("APPROVALS_AGENT_MINUTE", self.agent_minute)
         )
 
-    def oidc(self) -> Client | None:
+    def oidc(self) -> "Client | None":
         """The identity provider, if there is one. Raises Invalid."""
         if not self.oidc_issuer:
             return None
+        from approvals.service.identity.sso import SsoPolicy
+        from approvals_web.auth.oidc import Client
+
         return Client(
             issuer=self.oidc_issuer,
             client_id=resolve(self.oidc_client_id),
@@ -211,19 +225,22 @@ class Settings(BaseSettings):
     def prepare(self) -> None:
         """Make the database, or bring it to the newest schema; and beside a SQLite file that belongs to no key yet, a
         secret key. Raises Unavailable."""
-        from approvals.service.storage.migrate import upgrade  # alembic is heavy, and most commands never migrate
+        from approvals.service.keyring import keep_beside
+        from approvals.service.storage import facts
+        from approvals.service.storage.migrate import upgrade
 
         upgrade(self.migration_url)
-        database = self.database()
-        if not self.secret_key and isinstance(database, Sqlite) and database.read_now(facts.known_key) is None:
+        if not self.secret_key and self.file is not None and self.database().read_now(facts.known_key) is None:
             keep_beside(self.beside)
 
-    def keyring(self) -> Keyring:
+    def keyring(self) -> "Keyring":
         """The derived keys; without APPROVALS_SECRET_KEY from the file beside a SQLite database. Raises Invalid without
         one for a database that several processes share."""
+        from approvals.service.keyring import Keyring, kept_beside
+
         if self.secret_key:
             return Keyring(resolve(self.secret_key))
-        if not isinstance(self.database(), Sqlite):
+        if self.file is None:
             raise Invalid(
                 "APPROVALS_SECRET_KEY is not set, and all processes over one PostgreSQL database need the same.",
                 hint="Make one, keep it outside the database, and set APPROVALS_SECRET_KEY=file:/path/to/it.",

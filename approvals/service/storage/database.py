@@ -5,7 +5,6 @@ Two databases keep the same promises: SQLite (`approvals.service.storage.sqlite`
 run such transactions one after the other; everything else rests on constraints.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,11 +16,11 @@ from typing import Any, Protocol, TypeVar, cast
 from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
 
-from approvals.errors import Invalid
 from approvals.instant import Clock, Instant
 from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.channels import WAKE
 from approvals.service.storage.statements import Row, Statement, table_of
+from approvals.service.storage.url import POSTGRES, path_of
 
 M = TypeVar("M", bound=SQLModel)
 R = TypeVar("R")
@@ -201,20 +200,6 @@ def database_at(url: str, clock: Clock | None = None, *, direct_url: str = "") -
         from approvals.service.storage.postgres import Postgres
 
         return Postgres(url, clock, direct_url=direct_url)
-    from approvals.service.storage.sqlite import Sqlite, path_of
+    from approvals.service.storage.sqlite import Sqlite
 
     return Sqlite(path_of(url), clock)
-
-
-POSTGRES = ("postgresql://", "postgres://")
-_ODD_FILE = re.compile(r"sqlite:///(?::memory:|file:|.*\?)")
-"""What others read as no file, or as a file and options: here a file of that very name would be made."""
-
-
-def check_url(url: str) -> None:
-    """Raises Invalid for a URL of no database that this product knows."""
-    if not url.isprintable() or not url.startswith(("sqlite:///", *POSTGRES)) or _ODD_FILE.match(url):
-        raise Invalid(
-            f"APPROVALS_DATABASE_URL is {url.split('@')[-1]!r}, which is no database this product knows.",
-            hint="Use sqlite:///approvals.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",
-        )

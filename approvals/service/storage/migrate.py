@@ -9,9 +9,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 from approvals.errors import Unavailable
-from approvals.service.storage.database import check_url
 from approvals.service.storage.schema_version import migrations
-from approvals.service.storage.sqlite import path_of
+from approvals.service.storage.url import check_url, path_of
 
 
 def upgrade(url: str) -> None:

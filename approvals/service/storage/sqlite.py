@@ -16,9 +16,9 @@ from typing import Any, TypeVar, cast
 from sqlalchemy.dialects.sqlite import dialect
 
 from approvals import private_file
-from approvals.errors import Invalid, Unavailable
+from approvals.errors import Unavailable
 from approvals.instant import Clock, Instant
-from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work, check_url
+from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work
 from approvals.service.storage.sqlite_writer import Writer
 from approvals.service.storage.statements import Row, Statement
 
@@ -243,11 +243,3 @@ class Sqlite(Database):
         with contextlib.suppress(sqlite3.OperationalError):  # no schema yet
             (highest,) = connection.execute(HIGHEST).fetchone()
             self.clock.not_below(highest or 0)
-
-
-def path_of(url: str) -> Path:
-    """The file of a `sqlite:///path` URL. Raises Invalid for other databases."""
-    check_url(url)
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise Invalid("This needs a SQLite database.", hint="For example sqlite:///approvals.db.")
-    return Path(url.removeprefix("sqlite:///"))

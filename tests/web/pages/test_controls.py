@@ -10,7 +10,7 @@ from approvals.service.audit import chain
 from approvals.service.controls import freezes
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
-from approvals_web.operator import socket
+from approvals_web.operator import client, socket
 from approvals_web.operator.reach import Alone
 
 pytestmark = pytest.mark.databases("one")
@@ -185,7 +185,7 @@ async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, s
             lines = stream.aiter_lines()
             await anext(lines)
             given = {"server": None, "agent": None, "mode": "refuse", "reason": "bad deploy"}
-            asking = asyncio.to_thread(socket.over, socket.socket_path(scenario.service.database), "freeze", given)
+            asking = asyncio.to_thread(client.over, socket.socket_path(scenario.service.database), "freeze", given)
             assert (await asking)["new"]
             async for line in lines:
                 if '"words":"All writes are frozen' in line:

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from approvals.service.service import Service
 from approvals_web.operator.reach import Reach, opened, reach
 from approvals_web.settings import Settings
+
+if TYPE_CHECKING:
+    from approvals.service.service import Service
 
 
 def text(value: str) -> str:
@@ -35,7 +37,7 @@ def here(database_url: str | None) -> Reach:
     return found
 
 
-def record(chosen: Settings) -> Service:
+def record(chosen: Settings) -> "Service":
     """The service's parts over the database itself, to read what is kept there; says which."""
     service = opened(chosen)
     print(f"Database: {service.database.name}", file=sys.stderr)

@@ -15,7 +15,7 @@ from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload
 from approvals.service.verification import verify as verification
 from approvals_web.cli.asking import DatabaseUrl, counted, record, settings, text
 
-app = typer.Typer(no_args_is_help=True, help="The record of everything.")
+app = typer.Typer()
 
 _events = table_of(AuditEvent)
 _payloads = table_of(AuditPayload)

@@ -9,17 +9,7 @@ import typer
 
 from approvals import setting_names
 from approvals.errors import ApprovalsError
-from approvals_web.cli import (
-    agents,
-    audit,
-    grants,
-    levers,
-    offers,
-    policy,
-    policy_replay,
-    slack,
-    users,
-)
+from approvals_web.cli import agents, grants, levers, offers, users
 from approvals_web.cli.asking import (
     AsJson,
     DatabaseUrl,
@@ -30,7 +20,7 @@ from approvals_web.cli.asking import (
     show,
     text,
 )
-from approvals_web.operator import socket
+from approvals_web.cli.groups import loaded_on_use
 from approvals_web.operator.reach import opened
 from approvals_web.setting_values import LAST_PORT
 
@@ -47,7 +37,6 @@ user = typer.Typer(no_args_is_help=True, help="People who sign in.")
 app.add_typer(server, name="server")
 app.add_typer(agents.app, name="agent")
 app.add_typer(user, name="user")
-app.add_typer(audit.app, name="audit")
 app.add_typer(grants.app, name="grant")
 server.command("grants")(grants.server_grants)
 app.add_typer(levers.rollout, name="rollout")
@@ -56,9 +45,13 @@ app.command("unfreeze")(levers.unfreeze)
 server.command("audience")(levers.audience)
 server.command("offers")(offers.server_offers)
 server.command("reject")(offers.server_reject)
-app.add_typer(policy.app, name="policy")
-app.add_typer(slack.app, name="slack")
-policy.app.command("replay")(policy_replay.replay)
+for name, words in (
+    ("audit", "The record of everything."),
+    ("policy", "The rules that say which calls wait, for whom."),
+    ("slack", "Approve in Slack."),
+):
+    group = typer.Typer(no_args_is_help=True, help=words, cls=loaded_on_use(f"approvals_web.cli.{name}"))
+    app.add_typer(group, name=name)
 
 Label = Annotated[str, typer.Option(parser=text, help="Tells installations of one server apart.")]
 
@@ -109,11 +102,13 @@ def migrate(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Bring the database to the newest schema."""
+    from approvals_web.operator.socket import close_restored
+
     chosen = settings(database_url)
     chosen.prepare()
     print(f"{chosen.database().name} is at the newest schema.")
     if restored:
-        became = socket.close_restored(opened(chosen))
+        became = close_restored(opened(chosen))
         counted = ", ".join(f"{number} {state}" for state, number in sorted(became.items()))
         print(f"It was restored from a back-up: that is on record. Requests that were open: {counted or 'none'}.")
         print("Everybody is signed out, and standing grants are revoked.")

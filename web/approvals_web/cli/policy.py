@@ -27,11 +27,13 @@ from approvals.policy.model import (
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
-from approvals.service.storage.sqlite import path_of
+from approvals.service.storage.url import path_of
+from approvals_web.cli import policy_replay
 from approvals_web.cli.asking import AsJson, DatabaseUrl, counted, record, settings, text
 from approvals_web.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="The rules that say which calls wait, for whom.")
+app = typer.Typer()
+app.command("replay")(policy_replay.replay)
 
 File = Annotated[Path | None, typer.Argument(help="Instead of APPROVALS_POLICY.")]
 FileOption = Annotated[Path | None, typer.Option("--policy", help="Instead of APPROVALS_POLICY.")]

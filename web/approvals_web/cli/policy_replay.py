@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,13 @@ from approvals.errors import Invalid
 from approvals.instant import SECOND, to_datetime
 from approvals.policy.loader import PolicyRefused, read
 from approvals.policy.model import DefaultPolicy, Policy
-from approvals.service.policies import replay as policy_replay
 from approvals.service.policies.file import PolicyFile
-from approvals.service.service import Service
 from approvals.service.text import visible
 from approvals_web.cli.asking import DatabaseUrl, record, settings, text
 from approvals_web.settings import Settings
+
+if TYPE_CHECKING:  # most commands about policies need no service
+    from approvals.service.service import Service
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -29,6 +30,8 @@ def replay(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Which of the calls filed of late would have been judged otherwise. Changes nothing."""
+    from approvals.service.policies import replay as policy_replay
+
     chosen = settings(database_url, policy=policy)
     service = record(chosen)
     database, registry = service.database, service.registry
@@ -50,7 +53,7 @@ def replay(
         print(f"{number} could not be judged again: {why}.")
 
 
-def _policy(settings: Settings, service: Service) -> Policy:
+def _policy(settings: Settings, service: "Service") -> Policy:
     """The candidate. Without a file the built-in policy, as `serve` would have it."""
     if not settings.policy:
         return DefaultPolicy()

@@ -13,7 +13,7 @@ from approvals_web.cli.asking import settings, text
 if TYPE_CHECKING:
     from approvals.service.slack.workspace import Installed
 
-app = typer.Typer(no_args_is_help=True, help="Approve in Slack.")
+app = typer.Typer()
 
 
 @app.command()

@@ -8,21 +8,21 @@ from approvals.service import grants
 from approvals.service.identity import servers
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals_web.pages.queue import grant_forms
+from approvals_web import standing_grants
 
 PAGE = 200
 
 
 def grant_list(s: Service, tx: Transaction, actor: str, every: bool) -> Any:
-    rows = grant_forms.listed(tx, grants.page(tx, limit=PAGE) if every else grants.live(tx, limit=PAGE))
+    rows = standing_grants.shown(tx, grants.page(tx, limit=PAGE) if every else grants.live(tx, limit=PAGE))
     return [
         {
-            "id": row["id"],
-            "state": row["state"],
-            "left": row["left"],
-            "ends": to_datetime(row["ends_at"]).isoformat(timespec="seconds"),
-            "by": row["by"],
-            "terms": row["sentence"],
+            "id": row.id,
+            "state": row.state,
+            "left": row.left,
+            "ends": to_datetime(row.ends_at).isoformat(timespec="seconds"),
+            "by": row.by,
+            "terms": row.sentence,
         }
         for row in rows
     ]

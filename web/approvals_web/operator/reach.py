@@ -3,15 +3,13 @@
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from approvals.service.service import Service
-from approvals.service.storage import facts, schema_version
-from approvals_web.operator.socket import actor_of, address_of, over, run, socket_path
+from approvals_web.operator.client import NOBODY, over, socket_beside
 from approvals_web.settings import Settings
 
-NOBODY = (FileNotFoundError, ConnectionRefusedError, PermissionError)
-"""Nobody listens, or nobody who would listen to this user. Any other error may come from a service that is busy."""
+if TYPE_CHECKING:  # the service's parts take a second to import, and a command to a running service needs none
+    from approvals.service.service import Service
 
 
 class Reach(Protocol):
@@ -49,7 +47,7 @@ class Running:
 class Alone:
     """The database: no service answers for it, or services and commands reach it over the network."""
 
-    service: Service
+    service: "Service"
 
     @property
     def words(self) -> str:
@@ -58,9 +56,13 @@ class Alone:
 
     @property
     def public_url(self) -> str:
+        from approvals_web.operator.socket import address_of
+
         return address_of(self.service)
 
     def ask(self, command: str, **arguments: Any) -> Any:
+        from approvals_web.operator.socket import actor_of, run
+
         database = self.service.database
         database.write_now(self.service.check_key)
         answer = database.write_now(lambda tx: run(self.service, tx, command, actor_of(os.getuid()), arguments))
@@ -70,17 +72,19 @@ class Alone:
 
 def reach(settings: Settings) -> Reach:
     """Whatever takes commands for the database of these settings. Raises ApprovalsError when nothing does."""
-    database = settings.database()
-    path = socket_path(database)
-    if path:
+    file = settings.file
+    if file is not None and (path := socket_beside(file)):
         with contextlib.suppress(*NOBODY):
-            return Running(path, database.name, over(path, "address", {}))
+            return Running(path, str(file.absolute()), over(path, "address", {}))
     return Alone(opened(settings))
 
 
-def opened(settings: Settings) -> Service:
+def opened(settings: Settings) -> "Service":
     """The service's parts over a database that is there, without serving. Raises ApprovalsError when it is not, has
     another schema, or belongs to another key."""
+    from approvals.service.service import Service
+    from approvals.service.storage import facts, schema_version
+
     database = settings.database()
     schema_version.check(database)
     known = database.read_now(lambda reader: facts.get(reader, facts.PUBLIC_URL))

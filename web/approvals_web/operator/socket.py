@@ -21,8 +21,6 @@ from approvals.errors import (
     BadRequest,
     Forbidden,
     Invalid,
-    Unavailable,
-    from_document,
 )
 from approvals.instant import to_datetime
 from approvals.protocol.registration import Assurance
@@ -34,11 +32,10 @@ from approvals.service.storage.tables import Installation, User
 from approvals_web.operator import controls, grants, offers
 from approvals_web.operator import users as user_control
 from approvals_web.operator.agents import AGENT_COMMANDS
+from approvals_web.operator.client import PATIENCE, socket_beside
 from approvals_web.setting_values import address as origin
 
-MAX_PATH = 100
 MAX_LINE = 65_536
-PATIENCE = 15.0
 
 Command = Callable[..., Any]
 
@@ -182,10 +179,7 @@ async def listening(service: Service) -> AsyncIterator[None]:
 def socket_path(database: Database) -> str:
     """Beside the file; none where commands and services reach the same database over the network, or where the path is
     longer than a socket's may be."""
-    if not isinstance(database, Sqlite):
-        return ""
-    path = str(database.path.absolute().with_name(database.path.name + ".sock"))
-    return path if len(path.encode()) <= MAX_PATH else ""
+    return socket_beside(database.path) if isinstance(database, Sqlite) else ""
 
 
 def _clear(name: str) -> None:
@@ -215,35 +209,6 @@ def run(service: Service, tx: Transaction, command: str, actor: str, arguments: 
     if command not in COMMANDS:
         raise BadRequest(f"There is no command {command!r}.", hint="Is the running service of an older version?")
     return COMMANDS[command](service, tx, actor, **arguments)
-
-
-def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
-    """What the serving process says to a command. Raises FileNotFoundError, ConnectionRefusedError or PermissionError
-    when nobody listens there, and ApprovalsError."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
-        try:
-            connection.connect(path)
-        except TimeoutError as error:
-            raise _unanswered() from error
-        try:
-            connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
-            with connection.makefile("rb") as file:
-                raw = file.readline()
-        except OSError as error:
-            raise _unanswered() from error
-    if not raw:
-        raise _unanswered()
-    answer = json.loads(raw)
-    if "error" in answer:
-        raise from_document(int(answer["error"]["status"]), answer["error"])
-    return answer["result"]
-
-
-def _unanswered() -> Unavailable:
-    return Unavailable(
-        "The running service did not answer the command.", hint="Look whether it was carried out, then try again."
-    )
 
 
 def _peer(writer: asyncio.StreamWriter) -> int:

@@ -20,6 +20,7 @@ from approvals.service.identity import credentials
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
+from approvals_web import standing_grants
 from approvals_web.http.deps import SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -62,15 +63,17 @@ def listing(
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """All of them, newest first."""
-    rows = service.read_now(lambda reader: grant_forms.listed(reader, grants.page(reader, before=cursor, limit=PAGE)))
-    older = rows[-1]["id"] if len(rows) == PAGE else None
+    rows = service.read_now(
+        lambda reader: standing_grants.shown(reader, grants.page(reader, before=cursor, limit=PAGE))
+    )
+    older = rows[-1].id if len(rows) == PAGE else None
     return page(request, "grants.html", {"person": person, "grants": rows, "cursor": older, "one": False})
 
 
 @router.get("/grants/{grant_id}")
 def single(grant_id: Identifier, request: Request, person: SignedIn, service: TheService) -> Response:
     """One of them."""
-    rows = service.read_now(lambda reader: grant_forms.listed(reader, [grants.find(reader, grant_id)]))
+    rows = service.read_now(lambda reader: standing_grants.shown(reader, [grants.find(reader, grant_id)]))
     return page(request, "grants.html", {"person": person, "grants": rows, "cursor": None, "one": True})
 
 

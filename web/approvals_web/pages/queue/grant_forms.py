@@ -1,4 +1,4 @@
-"""Standing grants on pages: the form that makes terms, and grants as people read them."""
+"""The form that makes the terms of a standing grant."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from approvals.errors import Invalid
-from approvals.instant import SECOND
 from approvals.policy.grant_terms import (
     MAX_CHOICES,
     Anything,
@@ -17,15 +16,9 @@ from approvals.policy.grant_terms import (
     OneOf,
     name_words,
     number_type,
-    parse,
-    sentence,
     value_words,
 )
 from approvals.protocol.canonical import decode, encode
-from approvals.service import grants
-from approvals.service.identity.servers import agents
-from approvals.service.storage.database import Reader
-from approvals.service.storage.tables import StandingGrant
 
 EXACTLY = "exactly this call's value"
 ANY = "any value at all"
@@ -61,41 +54,6 @@ def terms_of(arguments: Mapping[str, Any], given: Mapping[str, str]) -> GrantTer
         for number, name in enumerate(arguments)
     }
     return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen)
-
-
-def listed(reader: Reader, rows: list[StandingGrant]) -> list[dict[str, Any]]:
-    """Grants with what pages and commands show of them."""
-    names = {row.id: row.name for row in agents(reader)} if rows else {}
-    return [_listed(row, names.get(row.agent_id, "an agent"), reader.now) for row in rows]
-
-
-def _listed(row: StandingGrant, agent: str, now: int) -> dict[str, Any]:
-    live = grants.is_live(row, now)
-    states = {"revoked": row.revoked_at is not None, "expired": not live, "used up": row.used >= row.max_uses}
-    return {
-        "id": row.id,
-        "state": next((name for name, true in states.items() if true), "live"),
-        "live": live,
-        "sentence": _sentence(row, agent),
-        "left": row.max_uses - row.used,
-        "used": row.used,
-        "uses": row.max_uses,
-        "span": max(0, row.expires_at - now) / SECOND,
-        "by": row.granted_by,
-        "rule": row.rule,
-        "request_id": row.request_id,
-        "made_at": row.created_at,
-        "ends_at": row.expires_at,
-        "revoked_by": row.revoked_by,
-        "revoked_at": row.revoked_at,
-    }
-
-
-def _sentence(row: StandingGrant, agent: str) -> str:
-    try:
-        return sentence(parse(row.terms), agent, row.server, row.tool)
-    except Invalid:
-        return f"{agent}: {row.server}.{row.tool} (terms erased)"
 
 
 def _field(number: int, name: str, value: Any, given: Mapping[str, str]) -> Field:

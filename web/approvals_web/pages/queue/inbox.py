@@ -14,8 +14,9 @@ from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row
 from approvals.service.storage.tables.rows import RequestRow
+from approvals_web import standing_grants
 from approvals_web.pages.card.warnings import tag
-from approvals_web.pages.queue import checklist, grant_forms
+from approvals_web.pages.queue import checklist
 from approvals_web.pages.queue.checklist import Step
 from approvals_web.pages.queue.entries import Entry, Group, grouped, key_of, ordered
 from approvals_web.pages.queue.filter import QueueFilter
@@ -39,7 +40,7 @@ class Inbox:
     ended: list[Listed]
     incidents: list[Row]
     flooding: list[str]
-    granted: list[dict[str, object]]
+    granted: list[standing_grants.Shown]
     more_granted: bool
     unseen: int
     steps: list[Step]
@@ -96,7 +97,7 @@ def inbox(service: Service, reader: Reader, person: Person, asked: QueueFilter, 
     of_all = asked.show == "all" or not decides
     wanted = [entry for entry in entries if _fits(entry, asked) and (of_all or entry.mine or _to_settle(entry))]
     ended = [row for row in queries.page(reader, limit=LATELY * 3) if row.state not in OPEN][:LATELY]
-    granted = grant_forms.listed(reader, grants.live(reader))
+    granted = standing_grants.shown(reader, grants.live(reader))
     return Inbox(
         asked=asked,
         decides=decides,
