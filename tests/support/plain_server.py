@@ -64,6 +64,8 @@ def call(id: object, name: str, arguments: dict[str, object], meta: dict[str, ob
             method="elicitation/create",
             params={"message": "Colour?", "requestedSchema": {"type": "object", "properties": {}}},
         )
+    elif name == "read_note" and (kept := LOG.with_name(f"{note}.note")).exists():
+        say(id=id, result=words(kept.read_text()))
     elif name == "environment":
         say(id=id, result=words(json.dumps(sorted(os.environ))))
     elif name == "fail_note":

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from approvals.protocol.registration import Annotations, ToolDefinition
+from approvals_server.proxy.rules.rule import Rules, ToolRule
 
 _HINTS = {
     "read_only": "readOnlyHint",
@@ -44,8 +45,9 @@ class Catalogue:
         return self._by_name.get(tool.name) == tool
 
 
-def definitions_of(tools: Iterable[Any]) -> dict[str, ToolDefinition]:
-    """What can be made sense of, by name. What is listed twice is not there: nobody knows which of them would run."""
+def definitions_of(tools: Iterable[Any], rules: Rules) -> dict[str, ToolDefinition]:
+    """What can be made sense of, by name, with what their owner says of them. What is listed twice is not there: nobody
+    knows which of them would run."""
     found: dict[str, ToolDefinition] = {}
     twice = set()
     for tool in tools:
@@ -55,7 +57,15 @@ def definitions_of(tools: Iterable[Any]) -> dict[str, ToolDefinition]:
         if definition.name in found:
             twice.add(definition.name)
         found[definition.name] = definition
-    return {name: definition for name, definition in found.items() if name not in twice}
+    return {name: _ruled(definition, rules.of(name)) for name, definition in found.items() if name not in twice}
+
+
+def _ruled(tool: ToolDefinition, rule: ToolRule) -> ToolDefinition:
+    hints = tool.annotations
+    if rule.read_only is not None:
+        hints = hints.model_copy(update={"read_only": rule.read_only})
+    said = {"annotations": hints, "summary": rule.summary, "secret": rule.secret}
+    return tool.model_copy(update=said)
 
 
 def _definition(tool: Any) -> ToolDefinition | None:

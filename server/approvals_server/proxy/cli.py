@@ -12,7 +12,7 @@ from importlib.metadata import version
 import httpx2
 import uvicorn
 
-from approvals.errors import ApprovalsError, NotConfigured
+from approvals.errors import ApprovalsError, Invalid, NotConfigured
 from approvals.gate.auth import ServiceAway
 from approvals.gate.gate import Gate
 from approvals.gate.settings import GateSettings
@@ -23,9 +23,10 @@ from approvals_server.proxy.inspection import inspect, table
 from approvals_server.proxy.link import Connect
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.remote import TIMEOUT, ParamHeaders, UpstreamHttp, credentials
+from approvals_server.proxy.rules.recipes import name_for, recipe
 from approvals_server.proxy.upstream import Gone, Receive, Upstream, UpstreamLost
 
-_USAGE = """approvals-proxy [inspect] --name NAME [--http HOST:PORT] (-- COMMAND ARG... | UPSTREAM_URL)
+_USAGE = """approvals-proxy [inspect] --name NAME [--http HOST:PORT] [--recipe NAME] (-- COMMAND ARG... | UPSTREAM_URL)
        approvals-proxy (wrap | unwrap) FILE [--yes]"""
 
 
@@ -44,9 +45,13 @@ def main() -> None:
         logging.warning("%s %s", error.detail, error.hint)
         if not looks:
             logging.warning("Until then every call of a tool is refused.")
-    gate = Gate(asked.name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}", pinned=True)
+    desk = Desk(_gate(asked.name, settings), asked.upstream, asked.rules)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
-        sys.exit(runner.run(_inspect(gate, asked) if looks else _serve(gate, asked)))
+        sys.exit(runner.run(_inspect(desk, asked) if looks else _serve(desk, asked)))
+
+
+def _gate(name: str, settings: GateSettings | None) -> Gate:
+    return Gate(name, settings, code_version=f"mcp-approvals {version('mcp-approvals')}", pinned=True)
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -54,11 +59,10 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(Front).get_loop_factory()
 
 
-async def _inspect(gate: Gate, asked: argparse.Namespace) -> str | None:
+async def _inspect(desk: Desk, asked: argparse.Namespace) -> str | None:
     """None, or what went wrong."""
-    desk = Desk(gate, asked.upstream)
     try:
-        async with _upstream(asked) as connect, gate.running():
+        async with _upstream(asked) as connect, desk.gate.running():
             sys.stdout.writelines(f"{line}\n" for line in table(await inspect(desk, connect)))
     except (UpstreamLost, ApprovalsError) as error:
         return f"approvals-proxy: {error}"
@@ -71,8 +75,7 @@ async def _upstream(asked: argparse.Namespace) -> AsyncIterator[Connect]:
         yield over_http(http, asked.url) if asked.url else _of_command(asked.upstream)
 
 
-async def _serve(gate: Gate, asked: argparse.Namespace) -> None:
-    desk = Desk(gate, asked.upstream)
+async def _serve(desk: Desk, asked: argparse.Namespace) -> None:
     async with _upstream(asked) as connect:
         if asked.http is None:
             await stdio.serve(desk, connect)
@@ -113,6 +116,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--http", metavar="HOST:PORT", type=_address, help="serve streamable HTTP at /mcp instead of stdio"
     )
+    parser.add_argument("--recipe", help="whose previews it has (none: no previews); else as the upstream is known")
     parser.add_argument("url", nargs="?", metavar="UPSTREAM_URL", help="a server that is reached over streamable HTTP")
     parser.add_argument("--version", action="version", version=version("mcp-approvals"))
     asked = parser.parse_args(own)
@@ -123,6 +127,10 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     if asked.url and "APPROVALS_UPSTREAM_TOKEN" in os.environ and not _keeps_secrets(httpx2.URL(asked.url)):
         parser.error("APPROVALS_UPSTREAM_TOKEN would be sent without encryption: use https for another machine")
     asked.upstream = command or [asked.url]
+    try:
+        asked.rules = recipe(asked.recipe or name_for(asked.upstream))
+    except Invalid as error:
+        parser.error(f"{error.detail} {error.hint}")
     return asked
 
 

@@ -11,13 +11,16 @@ from mcp.server.request_state import InvalidRequestState, RequestStateCodec
 from approvals.gate import rounds
 from approvals.gate.gate import Gate
 from approvals_server.proxy.catalogue import Catalogue
+from approvals_server.proxy.rules.rule import NO_RULES, Rules
 
 
 class Desk:
-    """One per process. `behind` says what the upstream is: its command, or its URL."""
+    """One for each upstream. `behind` says what it is: its command, or its URL; `rules`, what its owner says of its
+    tools."""
 
-    def __init__(self, gate: Gate, behind: Sequence[str]) -> None:
+    def __init__(self, gate: Gate, behind: Sequence[str], rules: Rules = NO_RULES) -> None:
         self.gate = gate
+        self.rules = rules
         self.catalogue = Catalogue()
         self._behind = tuple(behind)
         self._codec: RequestStateCodec | None = rounds.security(gate.settings).codec if gate.is_configured else None

@@ -5,6 +5,7 @@ from typing import Any
 
 from approvals.gate import hosts
 from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, added_to
+from approvals_server.proxy.rules.rule import Rules
 
 LOOK = {
     "name": GET_APPROVAL,
@@ -33,7 +34,7 @@ LOOK = {
 }
 
 
-def listed(tool: Any) -> Any:
+def listed(tool: Any, rules: Rules) -> Any:
     """A tool as agents see it: one that does not say that it only reads takes the words for the reviewer as well."""
     schema = tool.get("inputSchema") if isinstance(tool, dict) else None
     if not isinstance(schema, dict):
@@ -41,7 +42,8 @@ def listed(tool: Any) -> Any:
     told = dict(tool)
     if isinstance(tool.get("outputSchema"), dict):
         told["outputSchema"] = hosts.listed(tool["outputSchema"])
-    if _only_reads(tool) or schema.get("type", "object") != "object":
+    said = rules.of(str(tool.get("name"))).read_only
+    if said or (said is None and _only_reads(tool)) or schema.get("type", "object") != "object":
         return told
     told["inputSchema"] = added_to(schema)
     execution = tool.get("execution")

@@ -18,6 +18,7 @@ from approvals_server.proxy.frames import Frame, RequestId
 from approvals_server.proxy.link import Connect, Link
 from approvals_server.proxy.look import look
 from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.rules.rule import Rules
 from approvals_server.proxy.toolcall import ToolCall, UpstreamError, on_the_wire
 from approvals_server.proxy.tools import Tools
 from approvals_server.proxy.upstream import Receive, UpstreamLost
@@ -124,7 +125,7 @@ class Relay:
         answer = await self._link.request(frame, through=not is_list)
         if is_list:
             self._tools.saw(_page(answer))
-            await self._tell(_listed(answer, frame), frame.id)
+            await self._tell(_listed(answer, frame, self._desk.rules), frame.id)
         if answer.error is not None:
             raise UpstreamError(answer, told=True)
 
@@ -149,12 +150,12 @@ class Relay:
         await self._tell(frames.error(frame.id, code, words), frame.id)
 
 
-def _listed(answer: Frame, asked: Frame) -> Frame:
+def _listed(answer: Frame, asked: Frame, rules: Rules) -> Frame:
     """A page of tools as agents see them; on the first, the gate's own beside them."""
     if not isinstance(answer.result.get("tools"), list):
         return answer
     tools = _page(answer)
-    told = [extras.listed(tool) for tool in tools]
+    told = [extras.listed(tool, rules) for tool in tools]
     names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
     if "cursor" not in asked.params and GET_APPROVAL not in names:
         told.append(extras.LOOK)

@@ -21,6 +21,7 @@ from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.frames import Frame
 from approvals_server.proxy.link import Link
 from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.rules.looking import look_of
 from approvals_server.proxy.tools import Tools
 from approvals_server.proxy.upstream import Receive, UpstreamLost
 
@@ -91,6 +92,7 @@ class ToolCall:
             round=self._round() if modern else None,
             progress=self._beat if wants_progress else None,
             is_there=self._sender.is_there,
+            look=look_of(self._desk.rules.of(self._tool.name).preview, self._link, self._tools, self._frame),
             unchanged=lambda: self._tools.stands(self._tool),
             origin=Origin.of(self._frame.meta, self._sender.headers),
             reason=self._words.get(extras.REASON),

@@ -40,7 +40,7 @@ class Tools:
     def saw(self, page: list[Any]) -> None:
         """Note what a client is about to be shown: where it says something else than is known, the next call asks
         anew. What changed counts for every connection at once."""
-        shown = definitions_of(page)
+        shown = definitions_of(page, self._desk.rules)
         names = {tool.get("name") for tool in page if isinstance(tool, dict)}
         if all(shown.get(name) == self._known.get(name) for name in names if isinstance(name, str)):
             return
@@ -53,7 +53,8 @@ class Tools:
             if anew or not self._is_fresh:
                 self._as_of, self._until = self._link.lists_changed, boot_clock() + FRESH
                 try:
-                    self._known = definitions_of(await self._list(peer.envelope(asked.meta)))
+                    listed = await self._list(peer.envelope(asked.meta))
+                    self._known = definitions_of(listed, self._desk.rules)
                 except BaseException:
                     self._as_of = -1
                     raise

@@ -26,6 +26,7 @@ from approvals_server.proxy.peer import Sender
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.remote import TIMEOUT
+from approvals_server.proxy.rules.rule import NO_RULES, Rules
 from approvals_server.proxy.stdio import taken
 from support.listening import listening
 from support.notes_server import notes
@@ -37,9 +38,9 @@ SUPPORT = Path(__file__).parents[2] / "support"
 class Wire:
     """A client without an SDK, beside the proxy: bytes in, bytes out."""
 
-    def __init__(self, proxied: "Proxied", upstream: list[str], agent: str | None) -> None:
+    def __init__(self, proxied: "Proxied", upstream: list[str], agent: str | None, rules: Rules) -> None:
         scenario = proxied.served.scenario
-        self.desk = Desk(proxied.served.gate("notes", agent=agent, pinned=True), upstream)
+        self.desk = Desk(proxied.served.gate("notes", agent=agent, pinned=True), upstream, rules)
         self.heard: list[bytes] = []
         self._news = anyio.Event()
         self._sender = Sender(scenario.keys[agent] if agent else None, "somebody")
@@ -115,8 +116,8 @@ class Proxied:
             yield client
 
     @contextlib.asynccontextmanager
-    async def wire(self, *upstream: str, agent: str | None = "agent") -> AsyncIterator[Wire]:
-        wire = Wire(self, list(upstream) or self.plain, agent)
+    async def wire(self, *upstream: str, agent: str | None = "agent", rules: Rules = NO_RULES) -> AsyncIterator[Wire]:
+        wire = Wire(self, list(upstream) or self.plain, agent, rules)
         async with wire.desk.gate.running():
             try:
                 yield wire
@@ -151,9 +152,9 @@ class Proxied:
             yield client
 
     @contextlib.asynccontextmanager
-    async def client(self, *upstream: str, **options: Any) -> AsyncIterator[Client]:
+    async def client(self, *upstream: str, rules: Rules = NO_RULES, **options: Any) -> AsyncIterator[Client]:
         """A client of the proxy in this process."""
-        async with self.wire(*upstream) as wire, Client(_beside(wire), cache=None, **options) as client:
+        async with self.wire(*upstream, rules=rules) as wire, Client(_beside(wire), cache=None, **options) as client:
             yield client
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
-from support import python_clients, typescript
 from support.answer_table import facts
 from support.processes import missing
+from support.upstreams import UPSTREAMS, node, python
 
 pytestmark = pytest.mark.slow
-UPSTREAMS = Path(__file__).parents[2] / "upstreams"
 
 
 @dataclass
@@ -27,15 +26,6 @@ class Case:
     read: tuple[str, dict[str, Any], str]
     write: tuple[str, dict[str, Any]]
     effects: Callable[[], int]
-
-
-def node(name: str, *arguments: str) -> list[str]:
-    folder = typescript.installed(UPSTREAMS) / "node_modules" / "@modelcontextprotocol" / f"server-{name}"
-    return ["node", str(folder / "dist" / "index.js"), *arguments]
-
-
-def python(*arguments: str) -> list[str]:
-    return [str(python_clients.installed(UPSTREAMS / "requirements.lock")), *arguments]
 
 
 def filesystem(folder: Path) -> Case:
