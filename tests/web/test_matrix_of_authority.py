@@ -63,6 +63,10 @@ def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
         "POST /rollout": {"data": {"server": "shop", "mode": "observe"}},
         "POST /rollout/clear": {"data": {"server": "bank"}},
         "POST /rollout/audience": {"data": {"server": "shop", "entries": ""}},
+        "POST /servers/{server}/keys": {"data": {"at": scenario.installation("shop").id}},
+        "POST /servers/{server}/keys/{key}/revocation": {"data": {"at": scenario.installation("shop").id}},
+        "POST /servers/{server}/revocation": {"data": {"at": scenario.installation("shop").id}},
+        "POST /servers/{server}/grants": {"data": {"at": scenario.installation("shop").id, "allowed": "true"}},
         "POST /users/{user_id}/state": {"data": {"state": "disabled"}},
         "POST /notices/seen": {"data": {"up_to": "1"}},
         "POST /account/slack/confirmation": {"data": {"slack_user": "U1"}},
@@ -80,6 +84,7 @@ NAMES = {
 }
 """Of an agent elsewhere; of a policy's version under /policy."""
 QUERIES = {
+    "GET /servers/{server}/connection": "?at=none",
     "GET /api/v1/requests/unsettled": "?session=session-0001",
     "DELETE /api/v1/requests/{request_id}/callers/{call_id}": "?session=session-0001",
     "GET /setup": "?t=no-link",

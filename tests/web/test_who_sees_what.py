@@ -23,6 +23,7 @@ BY_HAND = {
     "/login/oidc/callback": "where an identity provider is set",
     "/setup": "by a link that an admin hands out",
     "/selection": "by the queue's form, once something is selected",
+    "/servers/{server}/connection": "asked by the page of a server that is being connected",
     "/servers/{server}/tools": "linked from a place that has more tools than the page of all has room for",
 }
 NO_PAGES = {"/events", "/freeze/banner", "/icon.svg", "/healthz", "/readyz", "/metrics", "/static/{digest}/{name}"}

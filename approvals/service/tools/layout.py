@@ -4,6 +4,7 @@ A schema is a graph, and somebody else's: what a node is put together of is foll
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,19 @@ from approvals.protocol.canonical import is_redacted
 
 MOST_PARTS = 100
 MOST_TITLE = 80
+MOST_ARGUMENTS = 40
+MOST_WORDS = 300
 _NOTHING: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a schema says of one argument, for people."""
+
+    name: str
+    kind: str
+    required: bool
+    words: str
 
 
 class Layout:
@@ -27,6 +40,30 @@ class Layout:
         """As its author named it, if at all."""
         titles = (part.get("title") for part in self._parts)
         return next((title for title in titles if isinstance(title, str)), "")[:MOST_TITLE]
+
+    @cached_property
+    def words(self) -> str:
+        """What its author says of it."""
+        said = (part.get("description") for part in self._parts)
+        return next((words for words in said if isinstance(words, str)), self.title)[:MOST_WORDS]
+
+    @cached_property
+    def kind(self) -> str:
+        """Its type, as far as the schema says one."""
+        found: list[str] = []
+        for part in self._parts:
+            named = part.get("type")
+            found += [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
+            found += [f"one of {_some(part['enum'])}"] if isinstance(part.get("enum"), list) else []
+        return " or ".join(list(dict.fromkeys(found))[:4])[:MOST_TITLE] or "anything"
+
+    @property
+    def arguments(self) -> list[Argument]:
+        """Those that the schema names, in its order."""
+        lists = (part.get("required") for part in self._parts)
+        required = [name for names in lists if isinstance(names, list) for name in names]
+        named = list(self._properties)[:MOST_ARGUMENTS]
+        return [Argument(name, self.of(name).kind, name in required, self.of(name).words) for name in named]
 
     def of_item(self) -> "Layout":
         """Of what stands in a list."""
@@ -68,6 +105,10 @@ class Layout:
 def plain_name(key: str) -> str:
     """An encoded key as the call has it."""
     return key[1:] if key.startswith("$$") else key
+
+
+def _some(values: list[Any]) -> str:
+    return ", ".join(str(value)[:20] for value in values[:5]) + ("…" if len(values) > 5 else "")
 
 
 def _parts(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,48 +1,111 @@
-"""How an MCP client starts a server behind its gate, in each client's own format. Pure."""
+"""Connecting a server: its key, what to put where, and how far its gate has come. What is decided here is pure."""
 
-import json
-import shlex
 from dataclasses import dataclass
+
+from approvals.client_configs import Configuration, Launch, Remote, configurations, environment
+from approvals.instant import SECOND, Instant
+from approvals.service.tools.connections import Connection
 
 COMMAND = "YOUR-SERVER-COMMAND"
 """What stands where only its owner knows what to write."""
+ADDRESS = "https://YOUR-SERVER/mcp"
 AGENT_KEY = "KEY-OF-THE-AGENT"
+PATIENCE_SECONDS = 60
+"""After these it is said what may be wrong."""
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What to put where."""
+class Connected:
+    """A server that has just got its key: this answer is the only place where the key is."""
 
-    client: str
-    place: str
-    text: str
+    name: str
+    installation_id: str
+    settings: str
+    """Of the process that somebody else starts; empty where the agent's client starts it."""
+    configurations: list[Configuration]
+    agent: str = ""
+    """The agent that got its key with it, if one did."""
+    blanks: tuple[str, ...] = ()
+    """What is left to fill in."""
 
 
-def configurations(name: str, url: str, key: str) -> list[Configuration]:
-    """For a server that the agent's own client starts: any command, behind the proxy that gates it."""
-    settings = {"APPROVALS_URL": url, "APPROVALS_SERVER_KEY": key, "APPROVALS_AGENT_KEY": AGENT_KEY}
-    started = ["approvals-proxy", "--name", name, "--", COMMAND]
-    entry = {"command": started[0], "args": started[1:], "env": settings}
-    given = " ".join(f"-e {shlex.quote(f'{setting}={value}')}" for setting, value in settings.items())
-    toml = "".join(f"{setting} = {json.dumps(value)}\n" for setting, value in settings.items())
-    return [
-        Configuration("Claude Code", "in a shell", f"claude mcp add {name} {given} -- {shlex.join(started)}"),
-        Configuration("Cursor, Cline, Claude Desktop", "mcp.json", _json({"mcpServers": {name: entry}})),
-        Configuration("VS Code", ".vscode/mcp.json", _json({"servers": {name: {"type": "stdio"} | entry}})),
-        Configuration(
-            "Codex",
-            "~/.codex/config.toml",
-            f"[mcp_servers.{json.dumps(name)}]\ncommand = {json.dumps(started[0])}\n"
-            f"args = {json.dumps(started[1:])}\n\n[mcp_servers.{json.dumps(name)}.env]\n{toml}",
+def connected(
+    name: str, installation_id: str, url: str, key: str, *, enforced: bool, agent: str = "", agent_key: str = ""
+) -> Connected:
+    """What to put where: all of it if the agent's client starts the server, else the server's part and the agent's."""
+    settings = {"APPROVALS_URL": url, "APPROVALS_SERVER_KEY": key}
+    known = agent_key or AGENT_KEY
+    blanks = (ADDRESS if enforced else COMMAND, *(() if agent_key else (AGENT_KEY,)))
+    if enforced:
+        made = configurations(Remote(name, ADDRESS, known))
+        return Connected(name, installation_id, environment(settings), made, agent, blanks)
+    started = ("approvals-proxy", "--name", name, "--", COMMAND)
+    made = configurations(Launch(name, started, settings | {"APPROVALS_AGENT_KEY": known}))
+    return Connected(name, installation_id, "", made, agent, blanks)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that has to happen before a first call is decided."""
+
+    words: str
+    done: bool
+    trouble: str = ""
+    """What may be wrong, once it takes long."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a gate has come, as its server's page shows it until a call came through."""
+
+    server: str
+    installation_id: str
+    steps: tuple[Step, ...]
+    first: str = ""
+    """The first request, if it was one."""
+    summary: str = ""
+    unidentified: bool = False
+    """Whether that came without an agent's key."""
+
+    @property
+    def works(self) -> bool:
+        return all(step.done for step in self.steps)
+
+    @property
+    def next(self) -> Step | None:
+        """What has not happened yet."""
+        return next((step for step in self.steps if not step.done), None)
+
+
+def progress(server: str, installation_id: str, found: Connection, since: Instant, url: str) -> Progress:
+    """From what the service knows; `since` is when the key was made."""
+    long = found.now - since > PATIENCE_SECONDS * SECOND
+    steps = (
+        Step("The gate reports in", bool(found.sessions), _SILENT.format(url=url) if long else ""),
+        Step(
+            f"It brings {_tools(found.tools)}" if found.tools else "It brings its tools",
+            found.tools > 0 or found.works,
+            _NO_TOOLS if long else "",
         ),
-        Configuration("Any other", "environment and command", environment(url, key) + shlex.join(started)),
-    ]
+        Step("An agent calls a tool", found.works, (_NO_CALL if found.online else _GONE) if long else ""),
+    )
+    if found.first is None:
+        return Progress(server, installation_id, steps)
+    first, nobody = found.first, found.first.agent_id is None
+    return Progress(server, installation_id, steps, first.id, first.summary, nobody)
 
 
-def environment(url: str, key: str) -> str:
-    """For a server that somebody else starts: its settings, for GatedServer or the proxy."""
-    return f"APPROVALS_URL={url}\nAPPROVALS_SERVER_KEY={key}\n"
+def _tools(number: int) -> str:
+    return "one tool" if number == 1 else f"{number} tools"
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2)
+_SILENT = (
+    "Nothing has come from this server yet. Is its process running? Does it have APPROVALS_SERVER_KEY, whole? "
+    "Can it reach {url}? Its log says which of these failed."
+)
+_NO_TOOLS = "The gate is here, but its server lists no tools. Look at the server's log: it may have failed to start."
+_NO_CALL = (
+    "The tools are listed, and no agent has called one. Restart the agent's client, see that the server is switched on "
+    "there, and ask the agent for something that needs one of the tools."
+)
+_GONE = "The gate was here and has stopped. Start the server again, and look at its log."

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import Field
 
 from approvals.protocol.fields import ServerName
 from approvals.service.controls import audiences, freezes, rollouts
@@ -17,6 +18,7 @@ router = PageRouter()
 
 Server = Annotated[ServerName, Form()]
 Tool = Annotated[str, Form(max_length=128)]
+Entry = Annotated[str, Field(max_length=10_000)]
 Whom = Annotated[str, Form(max_length=80)]
 
 
@@ -37,7 +39,7 @@ async def set_rollout(
 ) -> Response:
     """Set one; it counts from the next call on."""
     await service.write(lambda tx: rollouts.set_rollout(tx, admin.actor, server, tool.strip(), whom.strip(), mode))
-    return RedirectResponse("/rollout", status_code=303)
+    return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 
 @router.post("/rollout/clear")
@@ -46,16 +48,19 @@ async def clear_rollout(
 ) -> Response:
     """Forget one; what is less specific counts again."""
     await service.write(lambda tx: rollouts.clear_rollout(tx, admin.actor, server, tool, whom))
-    return RedirectResponse("/rollout", status_code=303)
+    return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 
 @router.post("/rollout/audience")
 async def set_audience(
-    admin: Admin, service: TheService, server: Server, entries: Annotated[str, Form(max_length=10_000)] = ""
+    admin: Admin,
+    service: TheService,
+    server: Server,
+    entries: Annotated[list[Entry], Form()] = [],  # noqa: B006
 ) -> Response:
     """Say which agents a server is for; none named, every one."""
-    await service.write(lambda tx: audiences.set_audience(tx, admin.actor, server, entries.split()))
-    return RedirectResponse("/rollout", status_code=303)
+    await service.write(lambda tx: audiences.set_audience(tx, admin.actor, server, " ".join(entries).split()))
+    return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 
 def _shown(reader: Reader) -> dict[str, object]:

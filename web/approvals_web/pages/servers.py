@@ -1,7 +1,7 @@
 """Servers, their tools, and definitions that wait for acceptance."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -9,38 +9,28 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from approvals.errors import Duplicate, Invalid
+from approvals.errors import ApprovalsError, Duplicate, Invalid
 from approvals.policy import diff
 from approvals.protocol.fields import Hash, ServerName, ToolName
 from approvals.protocol.registration import Assurance
-from approvals.service.identity.servers import add_server, installations
+from approvals.service.controls import freezes
+from approvals.service.identity.servers import add_agent, add_server, installation_named, installations
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader
+from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row
-from approvals.service.tools import listing
+from approvals.service.tools import connections, listing
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.connecting import AGENT_KEY, COMMAND, Configuration, configurations, environment
+from approvals_web.pages.connecting import connected
+from approvals_web.pages.server import page_of
 
 OFFERS, TOOLS = 5, 100
 """Of each place on the page of all."""
 PAGE = {True: 20, False: 500}
 """Of one place on a page of its own: definitions to accept, or tools."""
 router = PageRouter()
-
-
-@dataclass(frozen=True)
-class Connected:
-    """A server that has just got its key: this answer is the only place where the key is."""
-
-    name: str
-    enforced: bool
-    settings: str
-    configurations: list[Configuration]
-    command: str = COMMAND
-    agent_key: str = AGENT_KEY
 
 
 @router.get("/servers")
@@ -57,22 +47,34 @@ async def connect(
     name: Annotated[str, Form(max_length=63)],
     assurance: Annotated[Assurance, Form()],
     label: Annotated[str, Form(max_length=63)] = "main",
+    agent: Annotated[str, Form(max_length=63)] = "",
 ) -> Response:
-    """A key for a server's gate, and what to put where. An enforced gate's annotations are believed, as on the command
-    line."""
-    name, enforced = name.strip(), assurance is Assurance.ENFORCED
+    """A key for a server's gate, one for a new `agent` if it is named, and what to put where. An enforced gate's
+    annotations are believed, as on the command line."""
+    name, label, agent = name.strip(), label.strip() or "main", agent.strip()
+    enforced = assurance is Assurance.ENFORCED
+
+    def made(tx: Transaction) -> tuple[str, str]:
+        key = add_server(tx, admin.actor, name, label=label, assurance=assurance, trusted=enforced)
+        return key, add_agent(tx, admin.actor, agent) if agent else ""
+
     try:
-        key = await service.write(
-            lambda tx: add_server(
-                tx, admin.actor, name, label=label.strip() or "main", assurance=assurance, trusted=enforced
-            )
-        )
+        key, agent_key = await service.write(made)
     except (Duplicate, Invalid) as error:
-        notice = f"{error.detail} {'Give this one another label.' if isinstance(error, Duplicate) else error.hint}"
-        return await run_in_threadpool(_every, request, service, admin, notice=notice.strip(), status=error.status)
+        return await run_in_threadpool(_every, request, service, admin, notice=_said(error, name), status=error.status)
+    at = await service.read(lambda reader: installation_named(reader, name, label).id)
     url = service.public_url
-    made = Connected(name, enforced, environment(url, key), configurations(name, url, key))
-    return await run_in_threadpool(_every, request, service, admin, connected=made)
+    shown = connected(name, at, url, key, enforced=enforced, agent=agent, agent_key=agent_key)
+    of = await service.read(lambda reader: page_of(service, reader, admin, name))
+    return page(request, "server.html", replace(of, connected=shown))
+
+
+def _said(error: ApprovalsError, server: str) -> str:
+    if not isinstance(error, Duplicate):
+        return f"{error.detail} {error.hint}".strip()
+    if f"The server {server!r}" in error.detail:
+        return f"{error.detail} Give this one another label."
+    return f"{error.detail} Leave the field empty, and put a key of its own into the configuration."
 
 
 def _every(
@@ -80,15 +82,14 @@ def _every(
     service: Service,
     person: Person,
     *,
-    connected: Connected | None = None,
     notice: str = "",
     status: int = 200,
 ) -> Response:
     offered, more_offers = service.read_now(lambda reader: listing.shares(reader, OFFERS, offered=True))
     tools, more_tools = service.read_now(lambda reader: listing.shares(reader, TOOLS, offered=False))
     shown: dict[str, Any] = {"tools": tools, "more_offers": more_offers, "more_tools": more_tools}
-    shown |= {"next": "", "one": None, "connected": connected, "notice": notice}
-    return page(request, "servers.html", shown | _common(service, person, offered), status=status)
+    shown |= {"next": "", "one": None, "notice": notice}
+    return page(request, "servers.html", shown | _common(service, person, tools, offered), status=status)
 
 
 @router.get("/servers/{server}/tools")
@@ -107,18 +108,22 @@ def tools(
     onward = {"at": at, "offered": str(offered).lower(), "after": found[-1].name} if len(found) == most else {}
     shown = {"tools": [] if offered else found, "more_offers": {}, "more_tools": {}, "one": place}
     shown |= {"next": f"/servers/{server}/tools?{urlencode(onward)}" if onward else ""}
-    shown |= {"connected": None, "notice": ""}
-    return page(request, "servers.html", shown | _common(service, person, found if offered else []))
+    shown |= {"notice": ""}
+    return page(request, "servers.html", shown | _common(service, person, found, found if offered else []))
 
 
-def _common(service: Service, person: Person, offered: list[Row]) -> dict[str, Any]:
-    found = service.read_now(installations)
-    offers = service.read_now(lambda reader: [_offer(reader, service, row) for row in offered])
+def _common(service: Service, person: Person, tools: list[Row], offered: list[Row]) -> dict[str, Any]:
+    return service.read_now(lambda reader: _shared(service, reader, tools, offered)) | {"person": person}
+
+
+def _shared(service: Service, reader: Reader, tools: list[Row], offered: list[Row]) -> dict[str, Any]:
+    found = installations(reader)
     return {
-        "person": person,
         "installations": found,
+        "online": connections.online(reader),
         "labels": {row.id: row.label for row in found},
-        "offers": offers,
+        "accepters": {row.accepted_by: freezes.by(reader, row.accepted_by) for row in tools},
+        "offers": [_offer(reader, service, row) for row in offered],
     }
 
 

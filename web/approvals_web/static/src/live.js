@@ -57,4 +57,8 @@
   if (navigator.locks) navigator.locks.request("approvals-events", listen);
   else listen();
   setInterval(changed, 30000);
+  // What nothing pokes for: a gate that comes for the first time.
+  setInterval(() => {
+    for (const part of document.querySelectorAll("[data-eager]")) if (!document.hidden) htmx.trigger(part, "approvals-changed");
+  }, 2000);
 })();
