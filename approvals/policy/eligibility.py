@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from approvals.instant import SECOND
-from approvals.policy.reviewers import Reviewers
+from approvals.policy.reviewers import Reviewers, listed
 
 WEB, API = "web", "api"
 TOKEN_LIFE = 24 * 3600 * SECOND
@@ -88,15 +88,15 @@ def missing(reviewers: Reviewers, approvers: Mapping[str, frozenset[str]]) -> st
     """Whose approval is still wanted, in words; nothing once these people are enough."""
     groups = _unrepresented(reviewers.groups, approvers) if reviewers.each_group else []
     others = max(max(1, reviewers.quorum) - len(approvers) - len(groups), 0)
-    of_groups = [f"one of the group {group}" for group in groups]
+    of_groups = [f"somebody from {group}" for group in groups]
     if not others:
-        return " and ".join(of_groups)
+        return listed(of_groups, "and") if of_groups else ""
     first = not approvers and not groups
     if reviewers.anybody:
         more = "any reviewer" if first and others == 1 else f"{_count(others, first=first)} reviewer{'s'[: others > 1]}"
     else:
-        more = str(reviewers) if first and others == 1 else f"{_count(others, first=first)} of {reviewers}"
-    return " and ".join([*of_groups, more])
+        more = _of_those(reviewers, "" if first and others == 1 else _count(others, first=first))
+    return listed([*of_groups, more], "and")
 
 
 def folded(name: str) -> str:
@@ -113,6 +113,16 @@ def _listed(reviewers: Reviewers, candidate: Candidate) -> bool:
     if candidate.handle and folded(candidate.handle) in map(folded, reviewers.people):
         return True
     return not candidate.groups.isdisjoint((*reviewers.groups, *reviewers.escalated_to))
+
+
+def _of_those(reviewers: Reviewers, count: str) -> str:
+    """So many of the people and groups that a rule lists; without a count, any one of them."""
+    people, groups = reviewers.people, reviewers.all_groups
+    if not people:
+        who = "somebody" if not count else f"{count} person" if count.startswith("one") else f"{count} people"
+        return f"{who} from {listed(groups)}"
+    them = [*people, *([f"{'anybody' if count else 'somebody'} from {listed(groups)}"] if groups else [])]
+    return f"{count} of {listed(them, 'and')}" if count else listed(them)
 
 
 def _count(people: int, *, first: bool) -> str:

@@ -1,6 +1,7 @@
 """Whose decisions count for a request, as its rule says. Pure."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from approvals.protocol.canonical import JsonObject, canonical
@@ -79,6 +80,15 @@ class Reviewers:
         """The words for who may decide."""
         if self.anybody:
             return "any reviewer"
-        groups = tuple(dict.fromkeys((*self.groups, *self.escalated_to)))
-        members = [f"members of {' or '.join(groups)}"] if groups else []
-        return ", ".join((*self.people, *members))
+        members = [f"members of {listed(self.all_groups)}"] if self.all_groups else []
+        return listed([*self.people, *members])
+
+    @property
+    def all_groups(self) -> tuple[str, ...]:
+        """Those of the rule, and those that it escalated to."""
+        return tuple(dict.fromkeys((*self.groups, *self.escalated_to)))
+
+
+def listed(names: Sequence[str], last: str = "or") -> str:
+    """“a, b or c”."""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -237,6 +237,6 @@ def test_an_escalation_widens_and_never_narrows():
 
 def test_whose_approval_is_missing_names_the_groups_as_groups():
     both = Reviewers(quorum=2, groups=("finance", "support"), each_group=True)
-    assert missing(both, {}) == "one of the group finance and one of the group support"
-    assert missing(both, {"ann": frozenset({"support"})}) == "one of the group finance"
+    assert missing(both, {}) == "somebody from finance and somebody from support"
+    assert missing(both, {"ann": frozenset({"support"})}) == "somebody from finance"
     assert missing(Reviewers(quorum=2), {"ann": frozenset()}) == "one more reviewer"

@@ -111,7 +111,7 @@ async def test_a_reminder_says_whether_anybody_waits_where_that_is_known(slack, 
 
     assert "scout is waiting for the answer" in await reminded(1)
     scenario.write(lambda tx: presence.leave(tx, filed.request_id, scenario.session, filing.call_id))
-    assert "nobody waits any more" in await reminded(2)
+    assert "has stopped waiting" in await reminded(2)
     scenario.write(lambda tx: presence.stream_closed(tx, scenario.session, "stream"))
     assert "waits any more" not in await reminded(3)
 
@@ -436,7 +436,8 @@ async def test_a_rule_calls_people_and_groups_and_whoever_has_approved_no_more(s
     scenario.run("UPDATE user_account SET handle = subject")
     async with fake_slack(scenario, policy=Called()) as slack:
         said = await slack.file()
-        assert "For <@UBOB> <!subteam^S0123ABCD>" in words(said) or "For <!subteam^S0123ABCD> <@UBOB>" in words(said)
+        orders = ("<@UBOB> <!subteam^S0123ABCD>", "<!subteam^S0123ABCD> <@UBOB>")
+        assert any(f"Please decide: {both}" in words(said) for both in orders)
         await slack.approve(said, "UBOB")
         await slack.shows(said, "1 of 2: Bob has approved")
         await slack.drained()

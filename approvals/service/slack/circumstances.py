@@ -39,7 +39,7 @@ def beforehand(view: RequestView) -> list[str]:
         f"*Undo:* {_undo(view)}",
         *_agents_words(view),
         f"*Why it waits:* {_rule(view)}",
-        f"*Approvals:* {approvals(view)}{'. One denial ends it' if required(view.row).quorum > 1 else ''}",
+        f"*Approvals:* {approvals(view)}{'. One denial ends it' if quorum(view) > 1 else ''}",
         *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
         f"*On approval:* {_on_approval(view)}",
     ]
@@ -73,8 +73,18 @@ def risk_and_why(view: RequestView) -> str:
 
 def tool(view: RequestView) -> str:
     """Which tool, and where."""
+    return f"{inline(view.row.tool, NAMED)} on {place(view)}"
+
+
+def place(view: RequestView) -> str:
+    """The server, and where it runs."""
     where = f" ({inline(view.environment, NAMED)})" if view.environment else ""
-    return f"{inline(view.row.tool, NAMED)} on {inline(view.row.server, NAMED)}{where}"
+    return f"{inline(view.row.server, NAMED)}{where}"
+
+
+def quorum(view: RequestView) -> int:
+    """How many people it takes."""
+    return max(1, required(view.row).quorum)
 
 
 def until(view: RequestView) -> str:
@@ -85,8 +95,7 @@ def until(view: RequestView) -> str:
 
 def approvals(view: RequestView) -> str:
     """How many there are, whose, and who is missing."""
-    wanted = required(view.row)
-    said = f"{len(view.approved_by)} of {wanted.quorum}"
+    said = f"{len(view.approved_by)} of {quorum(view)}"
     missing = inline(view.missing, 300) if view.missing else ""
     if not view.approved_by:
         return f"{said}: {missing} may approve" if missing else said
@@ -94,28 +103,25 @@ def approvals(view: RequestView) -> str:
     said += f": {inline(', '.join(view.approved_by), 300)} {have} approved"
     if not missing:
         return said
-    are = "are" if wanted.quorum - len(view.approved_by) > 1 else "is"
-    others = "" if wanted.anybody else ". Nobody else's approval counts instead"
-    return f"{said}; {missing} {are} missing{others}"
+    are = "are" if quorum(view) - len(view.approved_by) > 1 else "is"
+    others = "" if required(view.row).anybody else "; nobody else can stand in"
+    return f"{said}, {missing} {are} still missing{others}"
 
 
 def who_waits(view: RequestView) -> str:
     """As of now: for what is posted once, since callers come and go while a message stays."""
     if view.callers is None:
         return ""
-    who = inline(view.who, NAMED)
-    return (
-        f"{who} is waiting for the answer" if view.callers else f"nobody waits any more: it runs when {who} asks again"
-    )
+    waits = "is waiting for the answer" if view.callers else "has stopped waiting: it runs when the agent asks again"
+    return f"{inline(view.who, NAMED)} {waits}"
 
 
 def _undo(view: RequestView) -> str:
     if view.status.state in _NEVER_RAN:
         return "nothing to undo, nothing ran"
     if view.preview is not None and view.preview.reversible is not None:
-        words = REVERSIBLE[view.preview.reversible].lower()
-        ends = f" ({inline(view.preview.until, 200)})" if view.preview.until else ""
-        return f"{words}{ends}, its server says"
+        words = f"{REVERSIBLE[view.preview.reversible].lower()}, says {place(view)}"
+        return f"{words}: {inline(view.preview.until, 200)}" if view.preview.until else words
     if view.row.reviewed and not view.destructive:
         return "the tool says that it only adds, and overwrites or deletes nothing"
     return "unknown: the tool does not say, so treat it as final"
@@ -144,10 +150,14 @@ def _rule(view: RequestView) -> str:
     if row.held:
         return "it was asked under a freeze that holds writes"
     if row.rule == "default":
-        return "no rule lets it run without a person"
-    return f"the rule “{inline(row.rule, NAMED)}” wants a person to decide"
+        return f"no rule {'lets' if view.pending else 'let'} it run without a person"
+    people = "a person" if quorum(view) == 1 else f"{quorum(view)} people"
+    return f"the rule “{inline(row.rule, NAMED)}” {'wants' if view.pending else 'wanted'} {people} to decide"
 
 
 def _on_approval(view: RequestView) -> str:
-    last = "with the last approval " if required(view.row).quorum > 1 else ""
-    return f"{last}it runs once, with exactly these arguments, and the result comes into this thread"
+    """True however long the message stands: callers come and go."""
+    left = quorum(view) - len(view.approved_by)
+    after = "" if quorum(view) == 1 else "with the last approval " if left > 1 else "this is the last one needed: "
+    runs = "it runs once, with exactly these arguments, at once if the agent still waits, else when it asks again"
+    return f"{after}{runs}. The result comes into this thread"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from approvals.protocol.preview_words import label_of, margin, object_of, plain_view
 from approvals.protocol.preview_words import said as worded
 from approvals.protocol.previews import Preview
-from approvals.protocol.states import State
 from approvals.service.history.argument_rows import lines
 from approvals.service.slack import blocks
 from approvals.service.slack.blocks import APPROVE, DENY, Block
-from approvals.service.slack.circumstances import NAMED, QUOTED, afterwards, beforehand, risk_and_why, tool
+from approvals.service.slack.cautions import cautions, freeze, why_not_here
+from approvals.service.slack.circumstances import NAMED, afterwards, beforehand, quorum, risk_and_why, tool
+from approvals.service.slack.outcomes import headline, outcome
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline, plain
 
@@ -26,32 +27,6 @@ SHOWN_ARGUMENTS, SHOWN_EFFECT, PUSHED = 2800, 2500, 120
 LINE = "  │ "
 CONFIRMED = frozenset({"medium", "high", "critical"})
 """From this risk on Slack asks once more."""
-STATES = {
-    State.PENDING: "⏳ Waiting for a decision",
-    State.APPROVED: "👍 Approved: not run yet",
-    State.EXECUTING: "▶️ Running now",
-    State.SUCCEEDED: "✅ It ran",
-    State.FAILED: "❌ It ran and failed: a part of it may have taken effect",
-    State.UNKNOWN: "❓ Not known whether it took effect",
-    State.NOT_EXECUTED: "⚪ It did not run",
-    State.STALE: "⚪ It did not run: its effect had changed, and it was asked anew",
-    State.DENIED: "🚫 Denied",
-    State.EXPIRED: "⌛ Expired: nobody decided in time, and nothing ran",
-    State.WITHDRAWN: "↩️ Withdrawn by the agent: nothing ran",
-    State.LAPSED: "⌛ Not started in time: nothing ran",
-    State.REVOKED: "🚫 Approval taken back: nothing ran",
-}
-"""A sign and a word, and behind a colon what follows from it."""
-RAN = frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.NOT_EXECUTED, State.STALE})
-"""How a run ends: the thread is told."""
-TO_DO = {
-    State.FAILED: "*What to do:* look at the other system before anybody repeats it; the same call is not run again by "
-    "itself. The agent is told that it ran and failed, with the tool's error.",
-    State.UNKNOWN: "*What to do:* look at the other system, then press Open and say what you found. The agent is told "
-    "not to retry meanwhile.",
-}
-"""Where a run leaves work to a person, and what the agent is told."""
-_WHERE = {"web": "on the web", "slack": "in Slack", "api": "with a token"}
 
 
 @dataclass(frozen=True)
@@ -79,11 +54,11 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
     buttons = _buttons(view, complete=complete)
     name = f"gate.{view.row.id}.{view.row.content_version}.{view.status.state}.{len(view.approved_by)}"
     if view.pending:
-        said = [_who_asks(view), *what, *map(blocks.section, blocks.packed(beforehand(view)))]
-        said += [*_cautions(view), *_why_not_here(view, complete=complete)]
-        said += [blocks.section(f"For {' '.join(mentions)}")] if mentions else []
+        said = [*freeze(view), _who_asks(view), *what, *map(blocks.section, blocks.packed(beforehand(view)))]
+        said += [*cautions(view), *why_not_here(view, complete=complete)]
+        said += [blocks.section(f"Please decide: {' '.join(mentions)}")] if mentions else []
     else:
-        said = [blocks.section(_outcome(view)), *what, *map(blocks.section, blocks.packed(afterwards(view)))]
+        said = [blocks.section(outcome(view)), *what, *map(blocks.section, blocks.packed(afterwards(view)))]
     return Message(push_text(view), [*said, blocks.actions(name, buttons)], complete, shown)
 
 
@@ -108,7 +83,7 @@ def push_text(view: RequestView) -> str:
         tail = "".join(f" · {fact}" for fact in facts)
         said = f"{cut(view.title, PUSHED - len(tail))}{tail}"
     else:
-        said = f"{STATES[view.status.state].partition(':')[0]}: {view.title}"
+        said = f"{headline(view.status.state)}: {view.title}"
     return inline(cut(said, PUSHED), PUSHED)
 
 
@@ -136,66 +111,11 @@ def _who_asks(view: RequestView) -> Block:
     return blocks.section(f"*{inline(view.who, NAMED)}* asks to run {tool(view)}\n{risk_and_why(view)}")
 
 
-def _cautions(view: RequestView) -> list[Block]:
-    said = []
-    if not view.row.reviewed:
-        said.append(
-            blocks.note("⚠️ Nobody has reviewed how this tool describes itself: go by its name and arguments alone.")
-        )
-    if view.row.no_preview:
-        said.append(blocks.note(f"⚠️ Its effect could not be looked up beforehand: {inline(view.row.no_preview, 300)}"))
-    if hidden := view.row.hidden:
-        said.append(
-            blocks.note(f"🔒 {hidden} characters are hidden: they look like a credential, or repeat a secret argument.")
-        )
-    if view.frozen:
-        said.append(blocks.note(f"🧊 {inline(view.frozen, 300)} Nothing can be approved until that is lifted."))
-    return said
-
-
-def _why_not_here(view: RequestView, *, complete: bool) -> list[Block]:
-    """Why there is no button, or not each."""
-    if not view.button:
-        why = "What is critical" if view.row.risk == "critical" else "This"
-        return [blocks.note(f"🖥️ {why} is decided in the web app, not in Slack: press Open.")]
-    if not complete:
-        return [blocks.note("✂️ *Shortened.* Press Open to see all of it, and to approve it.")]
-    return []
-
-
-def _outcome(view: RequestView) -> str:
-    """How it stands, who decided, and their words or the tool's."""
-    status = view.status
-    state, _, follows = STATES[status.state].partition(": ")
-    decided, more = _decided(view), f": {follows}" if follows else ""
-    if status.state in {State.APPROVED, State.DENIED}:
-        lines = [f"*{state}* {decided}{more}"]
-    else:
-        lines = [f"*{state}*{more}", *([f"Approved {decided}"] if decided else [])]
-    if status.comment:
-        lines.append(f"> {inline(status.comment, QUOTED)}")
-    elif status.ended_because and not status.decided_by:
-        lines.append(inline(status.ended_because, QUOTED))
-    if status.state is State.FAILED:
-        lines.append(f"The tool's error: {inline(status.error, QUOTED) if status.error else 'it gave none'}")
-    if to_do := TO_DO.get(status.state):
-        lines.append(to_do)
-    return "\n".join(lines)
-
-
-def _decided(view: RequestView) -> str:
-    """By whom, where and when; who approved did not run it."""
-    if not view.status.decided_by:
-        return ""
-    said = f"by {inline(view.status.decided_by, NAMED)} {_WHERE.get(view.decided_where, '')}".rstrip()
-    return said + (f", {blocks.when(view.decided_at)}" if view.decided_at is not None else "")
-
-
 def _buttons(view: RequestView, *, complete: bool) -> list[Block]:
     about = plain(view.title, blocks.LABEL)
     offered = []
     if view.pending and view.button and complete and not view.frozen:
-        approve = blocks.button("Approve", APPROVE, view.button, about) | {"style": "primary"}
+        approve = blocks.button(_approve(view), APPROVE, view.button, about) | {"style": "primary"}
         if view.row.risk in CONFIRMED:
             approve["confirm"] = {
                 "title": blocks.text("Approve this?"),
@@ -207,6 +127,11 @@ def _buttons(view: RequestView, *, complete: bool) -> list[Block]:
     if view.pending and view.button:
         offered.append(blocks.button("Deny…", DENY, view.button, about) | {"style": "danger"})
     return [*offered, blocks.link("Open", view.status.review_url, about)]
+
+
+def _approve(view: RequestView) -> str:
+    """Where it takes several people, which of them the next one is."""
+    return "Approve" if quorum(view) == 1 else f"Approve ({len(view.approved_by) + 1} of {quorum(view)})"
 
 
 def _time_left(view: RequestView) -> str:

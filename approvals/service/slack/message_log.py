@@ -20,6 +20,15 @@ _SHOW = Statement(
 _TELL = Statement(
     update(_messages).where(_messages.c.request_id == bindparam("of"), *_place).values(told=bindparam("state"))
 )
+_PLACE = Statement(
+    update(_messages)
+    .where(
+        _messages.c.request_id == bindparam("of"),
+        _messages.c.channel == bindparam("at_channel"),
+        _messages.c.ts == bindparam("at_ts"),
+    )
+    .values(asked=bindparam("place"))
+)
 _LOSE = Statement(update(_messages).where(*_place).values(gone=true()))
 
 
@@ -36,10 +45,13 @@ def shown_at(reader: Reader, channel: str, ts: str) -> list[SlackMessage]:
 def posted(
     tx: Transaction, request_id: str, channel: str, ts: str, asked: str, *, digest: bool = False, shown: str = ""
 ) -> None:
-    """A message stands there."""
-    if not any(row.request_id == request_id for row in tx.all(_AT, channel=channel, ts=ts)):
+    """A message stands there. Somebody may have pressed its button before this was written down."""
+    known = next((row for row in tx.all(_AT, channel=channel, ts=ts) if row.request_id == request_id), None)
+    if known is None:
         where = {"request_id": request_id, "channel": channel, "ts": ts, "asked": asked}
         tx.insert(SlackMessage, **where, digest=digest, shown=shown, posted_at=tx.now)
+    elif asked and not known.asked:
+        tx.execute(_PLACE, of=request_id, at_channel=channel, at_ts=ts, place=asked)
 
 
 def shows(tx: Transaction, channel: str, ts: str, fingerprint: str) -> None:

@@ -25,7 +25,8 @@ from approvals.service.service import Service
 from approvals.service.slack import blocks, channels, message_log, replies
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.client import Refused, SlackApi
-from approvals.service.slack.message import RAN, Message, request_message
+from approvals.service.slack.message import Message, request_message
+from approvals.service.slack.outcomes import RAN
 from approvals.service.slack.rate_limit import TOGETHER, Gathering, RateLimit
 from approvals.service.slack.request_view import RequestView, view_request
 from approvals.service.storage.database import Reader, Transaction

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 
 from approvals.protocol.states import State
-from approvals.service.authority import required
 from approvals.service.slack import blocks
-from approvals.service.slack.circumstances import approvals, risk, until, who_waits
-from approvals.service.slack.message import STATES, Message, push_text
+from approvals.service.slack.circumstances import approvals, quorum, risk, until, who_waits
+from approvals.service.slack.message import Message, push_text
+from approvals.service.slack.outcomes import headline
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline
 
@@ -19,7 +19,7 @@ def result(view: RequestView) -> Message:
     state, status = view.status.state, view.status
     said = status.result if state is State.SUCCEEDED else status.error or status.ended_because
     words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False) if said is not None else ""
-    shown = [blocks.note(f"*{STATES[state].partition(':')[0]}.*")]
+    shown = [blocks.note(f"*{headline(state)}.*")]
     if words:
         body, whole = code(words, RESULT)
         shown.append(blocks.section(body))
@@ -32,7 +32,7 @@ def reminder(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
     """For the thread while it waits: what is missing, of whom, and until when."""
     title = blocks.anchor(view.status.review_url, inline(view.title, 150))
     ends = until(view)
-    count = max(1, required(view.row).quorum) - len(view.approved_by)
+    count = quorum(view) - len(view.approved_by)
     if view.approved_by:
         first = f"🖐️ *{'One more approval is' if count == 1 else f'{count} more approvals are'} needed:* {title}"
     else:
@@ -59,4 +59,4 @@ def digest(views: Sequence[RequestView], queue_url: str) -> Message:
 
 
 def _state(view: RequestView) -> str:
-    return "waiting" if view.pending else STATES[view.status.state].partition(":")[0]
+    return "waiting" if view.pending else headline(view.status.state)

@@ -14,7 +14,7 @@ from approvals.service.controls import freezes, state
 from approvals.service.controls.state import FreezeInForce
 from approvals.service.identity import credentials
 from approvals.service.policies import snapshot
-from approvals.service.requests import presence
+from approvals.service.requests import precedents, presence
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.text import one_line
@@ -50,6 +50,8 @@ class RequestView:
     decided_at: Instant | None = None
     frozen: str = ""
     """The words of a freeze that stands in the way."""
+    ran_at: Instant | None = None
+    """When the same call ran before."""
     layout: Layout = field(default_factory=lambda: Layout({}))
     """The order of the tool's arguments."""
     button: str = ""
@@ -99,6 +101,7 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         decided_where=votes[-1].channel if votes and row.decided_at is not None else "",
         decided_at=row.decided_at,
         frozen=_frozen(reader, freeze) if freeze else "",
+        ran_at=_ran_at(reader, row) if pending else None,
         layout=Layout(tool.input_schema),
         button=buttons.of(row) if here else "",
     )
@@ -109,6 +112,11 @@ def _usual_risk(row: RequestRun, input_schema: JsonObject) -> str:
         return usual_risk(snapshot.load(row, input_schema).tool)
     except KeyError:
         return ""
+
+
+def _ran_at(reader: Reader, row: RequestRun) -> Instant | None:
+    before = precedents.ran(reader, row)
+    return None if before is None else int(before.claimed_at)
 
 
 def _callers(reader: Reader, row: RequestRun) -> int | None:

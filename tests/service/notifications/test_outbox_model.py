@@ -25,8 +25,8 @@ from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
 from approvals.service.slack.interactions import INTERACTIVE, Interactions
-from approvals.service.slack.message import RAN
 from approvals.service.slack.notifier import SlackNotifier
+from approvals.service.slack.outcomes import RAN
 from approvals_web.demo.slack import methods, sending
 from approvals_web.demo.slack.state import State
 from support.fake_slack import link

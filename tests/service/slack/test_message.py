@@ -68,6 +68,8 @@ def view(**changes):
         "hidden": 0,
         "no_preview": "",
         "held": False,
+        "replaces": None,
+        "finished_at": None,
         "notify": "{}",
         "content_version": 1,
     }
@@ -226,8 +228,43 @@ def test_the_risk_says_where_it_comes_from_only_where_that_is_on_record():
 def test_a_vote_of_somebody_else_is_said_not_to_count_only_where_so():
     anybody = view(quorum=2, approved_by=("Ann",), missing="one more reviewer")
     named = view(quorum=2, approved_by=("Ann",), missing="x", reviewers=json.dumps({"groups": ["finance"]}))
-    assert "counts instead" in json.dumps(request_message(named).blocks)
-    assert "counts instead" not in json.dumps(request_message(anybody).blocks)
+    assert "nobody else can stand in" in json.dumps(request_message(named).blocks)
+    assert "nobody else" not in json.dumps(request_message(anybody).blocks)
+
+
+def test_the_button_says_which_approval_of_how_many_it_is():
+    said = [request_message(view(quorum=2, approved_by=who)).blocks[-1] for who in ((), ("Ann",))]
+    assert [row["elements"][0]["text"]["text"] for row in said] == ["Approve (1 of 2)", "Approve (2 of 2)"]
+    assert request_message(view()).blocks[-1]["elements"][0]["text"]["text"] == "Approve"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ran_at": NOW - 720_000_000}, "The same call ran before"),
+        ({"replaces": "01a3185c"}, "ended without running"),
+        ({"content_version": 2}, "earlier votes do not count"),
+        ({"arguments": json.dumps({"to": "pаypal.example"})}, "look-alike characters"),  # noqa: RUF001
+        ({"no_preview": "it timed out"}, "looked up beforehand: it timed out"),
+    ],
+)
+def test_what_deserves_a_second_look_is_said_while_it_waits(changes, words):
+    assert words in json.dumps(request_message(view(**changes)).blocks)
+    assert words not in json.dumps(request_message(view()).blocks)
+
+
+def test_a_freeze_is_the_first_thing_said_and_leaves_nothing_to_approve():
+    said = request_message(view(frozen="All writes are frozen by Ann"))
+    assert said.blocks[0]["text"]["text"].startswith("*🧊 Frozen, nothing runs:* All writes are frozen by Ann. ")
+    assert APPROVE not in json.dumps(said.blocks) and DENY in json.dumps(said.blocks)
+
+
+def test_everybody_whose_approval_let_it_run_is_named():
+    two = view(
+        state=State.SUCCEEDED, quorum=2, approved_by=("Ann", "Bob"), finished_at=NOW, **REFUND | {"decided_by": "Bob"}
+    )
+    said = request_message(two).blocks[0]["text"]["text"]
+    assert "Approved by Ann and Bob (the last of them in Slack)" in said and "; ended <!date^" in said
 
 
 def test_every_iteration_of_a_message_names_its_buttons_anew():
@@ -258,7 +295,7 @@ SHOWN = {
         view(
             quorum=2,
             approved_by=("Ann",),
-            missing="one of the group finance",
+            missing="somebody from finance",
             reviewers=json.dumps({"quorum": 2, "groups": ["finance", "support"], "each_group": True}),
         ),
         ("<@UBOB>", "<!subteam^S0123456>"),
@@ -274,7 +311,7 @@ SHOWN = {
     "running": request_message(view(state=State.EXECUTING, expires_in=None, **REFUND)),
     "succeeded": request_message(view(state=State.SUCCEEDED, expires_in=None, **REFUND)),
     "failed": request_message(
-        view(state=State.FAILED, expires_in=None, error="the payment provider answered 502", **REFUND)
+        view(state=State.FAILED, expires_in=None, error="the payment provider answered 502", finished_at=NOW, **REFUND)
     ),
     "unknown": request_message(view(state=State.UNKNOWN, expires_in=None, **REFUND)),
     "denied": request_message(
@@ -289,9 +326,8 @@ SHOWN = {
     "result_failed": replies.result(view(state=State.FAILED, error="the payment provider answered 502")),
     "nobody_waits": replies.reminder(view(callers=0)),
     "reminder": replies.reminder(view(callers=1), ("<!subteam^S0123456>",)),
-    "one_more": replies.reminder(
-        view(quorum=2, approved_by=("Ann",), missing="one of the group finance"), ("<@UBOB>",)
-    ),
+    "one_more": replies.reminder(view(quorum=2, approved_by=("Ann",), missing="somebody from finance"), ("<@UBOB>",)),
+    "ran_before": request_message(view(ran_at=NOW - 720_000_000)),
     "digest": replies.digest([view(), view(state=State.DENIED, risk="low")], "https://gate.example.org"),
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
@@ -24,8 +25,10 @@ POLICY = (
 )
 _templates = Environment(loader=PackageLoader("approvals_web.demo.slack"), autoescape=True, trim_blocks=True)
 _FENCE = re.compile(r"```(.*?)```", re.DOTALL)
-_DRAWN = re.compile(r"\*([^*\n\u200b]+)\*|<([^|>@]*)\|([^>]*)>|<(?:@|!subteam\^)([A-Z0-9]+)>")
-"""Bold letters; an address or a time, and its label; somebody who is called."""
+_DRAWN = re.compile(
+    r"\*([^*\n\u200b]+)\*|<!date\^(\d+)[^|>]*\|[^>]*>|<([^|>@]*)\|([^>]*)>|<(?:@|!subteam\^)([A-Z0-9]+)>"
+)
+"""Bold letters; a time; an address and its label; somebody who is called."""
 LOOK_SECONDS = 20.0
 _ESCAPES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 
@@ -66,6 +69,7 @@ class _Pages:
             "dialog": state.dialogs.get(user),
             "word": self._word,
             "words": words,
+            "at": lambda ts: _moment(int(ts.partition(".")[0])),
             "version": state.version,
         }
         html = _templates.get_template("channel.html").render(shown)
@@ -163,15 +167,23 @@ def _inline(said: str) -> Markup:
     drawn, end = Markup(""), 0
     for found in _DRAWN.finditer(said):
         drawn += escape(_letters(said[end : found.start()]))
-        bold, address, label, mention = found.groups()
+        bold, at, address, label, mention = found.groups()
         if bold:
             drawn += Markup("<b>{}</b>").format(_letters(bold))
+        elif at:
+            drawn += _moment(int(at))
         elif address and address.startswith("http"):
             drawn += Markup('<a href="{}" rel="noreferrer">{}</a>').format(_letters(address), _letters(label))
         else:
             drawn += Markup("<b class='mention'>@{}</b>").format(mention) if mention else escape(_letters(label))
         end = found.end()
     return drawn + escape(_letters(said[end:]))
+
+
+def _moment(at: int) -> Markup:
+    """A time, which the page's script writes in the reader's own zone."""
+    when = datetime.fromtimestamp(at, UTC)
+    return Markup("<time datetime='{}'>{}</time>").format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC"))
 
 
 def _letters(said: str) -> str:
