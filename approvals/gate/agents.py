@@ -54,6 +54,13 @@ class KnownAgents:
         if caller.agent_key is not None and not scopes.covers((await self.of(caller.agent_key)).tools, tool):
             raise scopes.refusal(server, tool)
 
+    def name_for(self, key: str, tool: str) -> str | None:
+        """The name of the agent whose key this is, while its key is known to count and to cover the tool."""
+        known = self._known.get(_hashed(key))
+        if known is None or boot_clock() >= known.until or not scopes.covers(known.tools, tool):
+            return None
+        return known.name
+
     def forget(self) -> None:
         """Ask anew from now on."""
         self._asking.clear()

@@ -32,12 +32,13 @@ class Callers:
     def of(self, context: Context[Any, Any], agent_key: str | None) -> Caller:
         """`agent_key` is that of the client which started this process: nobody else's, so nobody's over HTTP."""
         client, token = mcp_context.client_info(context), get_access_token()
+        key = key_of(context, agent_key)
+        if key is not None:
+            return Caller(key, client=client)
         if token is not None:
             return _bearer(token, client)
         connection = mcp_context.connection(context)
         over_http = mcp_context.is_over_http(context)
-        if agent_key is not None and not over_http:
-            return Caller(agent_key, client=client)
         if connection is not None and connection.has_standalone_channel:
             return Caller(None, self._channel(connection), client)
         if not over_http:
@@ -48,9 +49,15 @@ class Callers:
         return self._channels.setdefault(connection.outbound, uuid.uuid4().hex)
 
 
+def key_of(context: Context[Any, Any], agent_key: str | None) -> str | None:
+    """The agent's key by which a call comes, where it comes by one: `agent_key` as for `Callers.of`."""
+    token = get_access_token()
+    if token is not None:
+        return token.token if token.token.startswith(auth.PREFIX) else None
+    return None if mcp_context.is_over_http(context) else agent_key
+
+
 def _bearer(token: AccessToken, client: ClientInfo) -> Caller:
-    """The caller by the agent's key; else by the principal, if the verifier says who it is; else by the very token."""
-    if token.token.startswith(auth.PREFIX):
-        return Caller(token.token, client=client)
+    """The caller by the principal, if the verifier says who it is; else by the very token."""
     who = ["principal", *principal_components(token)] if token.subject else ["token", token.token]
     return Caller(None, hashlib.sha256(json.dumps(who).encode()).hexdigest()[:32], client)

@@ -22,6 +22,7 @@ _WORDS = {
     REASON: "Why you want this, in a sentence or two, for the person who has to approve it.",
     REPEAT: "Only to run an identical call again on purpose: the id of the request that already ran.",
 }
+WORDS = frozenset(_WORDS)
 
 _ELSEWHERE = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if"}
 """Keywords by which a schema's root has properties that are written in another place."""

@@ -104,6 +104,13 @@ class VerdictLease:
             raise Stale(f"The service knows no tool {tool!r} of this server.", hint="Restart the MCP server.")
         return verdict
 
+    def runs(self, tool: str) -> bool:
+        """Whether it is known that the tool's calls need no permission, and have nothing that is declared secret."""
+        verdict = self._verdict(tool)
+        if verdict is None or verdict.verdict is not Verdict.RUN or not self.is_live or self.tools_changed:
+            return False
+        return verdict.tool_hash == self._hash(tool) and not self.secret(tool)
+
     async def admit(self, caller: Caller) -> None:
         """Let a caller in. Raises NotInAudience for one that the server is not for, Unauthenticated for a key that is
         nobody's, Unavailable while nobody can say."""

@@ -65,9 +65,14 @@ class Recorder:
         self._something = asyncio.Event()
         self._reporting = asyncio.Lock()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many calls are unreported as may be."""
+        return len(self._records) >= MAX_UNREPORTED
+
     async def room(self) -> None:
         """Make sure that one more call can be kept. Raises Unavailable when too many are unreported (P8)."""
-        if len(self._records) < MAX_UNREPORTED:
+        if not self.is_full:
             return
         try:
             await self.flush()
@@ -89,7 +94,7 @@ class Recorder:
         mask: Mask = NO_SECRETS,
     ) -> None:
         """Keep one call. What ran nothing is dropped when there is no room: it was refused, and says so."""
-        if outcome == "refused" and len(self._records) >= MAX_UNREPORTED:
+        if outcome == "refused" and self.is_full:
             return
         self._high_water += 1
         took = round((time.monotonic() - started) * 1000)

@@ -19,17 +19,17 @@ from pydantic import Field
 from starlette.applications import Starlette
 
 from approvals.errors import ApprovalsError, Stale
-from approvals.gate import answers, auth, extras, hosts, idempotency, rounds
+from approvals.gate import answers, auth, extras, hosts, idempotency, rounds, scalars
 from approvals.gate import context as mcp_context
 from approvals.gate.approved_context import approved
 from approvals.gate.arguments import effective
 from approvals.gate.call import Answer, Call, Caller, Run
-from approvals.gate.callers import Callers
+from approvals.gate.callers import Callers, key_of
 from approvals.gate.code_version import code_version
 from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, REASON, REPEAT
 from approvals.gate.gate import Gate, gate_from_environment
 from approvals.gate.log_mask import install, mask_with
-from approvals.gate.masking import Mask
+from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.runner import current_request_id
 from approvals.gate.spellings import Spellings, spellings_of
 from approvals.gate.tools import (
@@ -137,6 +137,8 @@ class GatedServer(MCPServer[Any]):
         if tool is None:
             await self.gate.note_unknown(name, self._caller(context))
             raise ToolError(f"Unknown tool: {name}")
+        if (answer := await self._read(tool, arguments, context)) is not None:
+            return answer
         words, rest = extras.split(tool.parameters, arguments)
         key = self._approval(name).idempotency
         secret, spellings = tuple(self._approval(name).secret), spellings_of(tool.fn_metadata.arg_model)
@@ -163,8 +165,21 @@ class GatedServer(MCPServer[Any]):
 
         call = self._call(tool, rest, run, context, words, beats)
         beats.reached = call.waited_before
-        answer = await self.gate.call(call)
-        return _shown(answer, tool.output_schema)
+        return _shown(await self.gate.call(call), tool.output_schema)
+
+    async def _read(self, tool: Tool, arguments: JsonObject, context: Context[Any, Any]) -> Answer | None:
+        """The answer to a call that plainly runs at once; None for one that takes the whole way."""
+        text = scalars.written(tool.fn_metadata.arg_model, arguments)
+        filled = self._approval(tool.name).idempotency is not None
+        if text is None or filled or not self.gate.is_configured or not extras.WORDS.isdisjoint(arguments):
+            return None
+        if context.request_state is not None or current_request_id() is not None:
+            return None
+        mask_with(NO_SECRETS)
+        key = key_of(context, self.gate.settings.agent_key)
+        run = partial(tool.run, arguments, context, convert_result=True)
+        answer = await self.gate.read(tool.name, key, run, text)
+        return None if answer is None else _shown(answer, tool.output_schema)
 
     def streamable_http_app(self, *, json_response: bool = False, **options: Any) -> Starlette:
         """The streamable HTTP app. Raises ValueError for JSON responses: they keep a call running that nobody waits

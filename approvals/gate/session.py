@@ -124,6 +124,19 @@ class Session:
             raise
         return await self._waits.wait_and_run(submitted)
 
+    def lets_read(self, tool: str, agent_key: str | None) -> str | None:
+        """The caller's name, maybe empty, when it is known by now that its call runs at once; None when that is for
+        `call` to find out."""
+        if not self._lease.runs(tool) or self._recorder.is_full:
+            return None
+        if agent_key is None:
+            return None if self._lease.audience else ""
+        return self._agents.name_for(agent_key, tool)
+
+    async def read(self, tool: str, act: Callable[[], Awaitable[T]], agent: str, arguments: str) -> T:
+        """Run what `lets_read`, on record."""
+        return await self._recorder.run("tools/call", tool, act, agent=agent, arguments=arguments)
+
     async def observe(
         self, method: str, target: str, act: Callable[[], Awaitable[T]], caller: Caller, *, free: bool
     ) -> T:

@@ -31,6 +31,8 @@ JsonObject = dict[str, Any]
 Place = tuple["Place", str | int] | None
 """Where in a value: the place around it, and the name or number there."""
 
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
 
 class Canonical(bytes):
     """What `canonical` wrote. Digests take it for the value that it was made of, which is not written out again."""
@@ -80,7 +82,7 @@ def canonical(value: Any) -> Canonical:
     """RFC 8785 bytes of encoded data. Without floats and beyond-ASCII text, the standard library writes the same bytes
     ten times as fast: ASCII keys sort alike, and it escapes alike."""
     if _is_plain(value):
-        quick = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        quick = _write(value)
         if quick.isascii():
             return Canonical(quick.encode())
     try:

@@ -165,7 +165,8 @@ def spans(text: str, shapes: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _present(rows: list[tuple[str, str]], low: str) -> list[str]:
-    return list(dict.fromkeys(shape for word, shape in rows if word in low))
+    found = [shape for word, shape in rows if word in low]
+    return list(dict.fromkeys(found)) if found else found
 
 
 _compiled = functools.cache(re.compile)

@@ -29,7 +29,7 @@ def tools_of(scopes: str, server: str) -> tuple[str, ...]:
 
 def covers(patterns: Iterable[str], tool: str) -> bool:
     """Whether one of the tool patterns covers this tool."""
-    return any(_matches(pattern, tool) for pattern in patterns)
+    return any(pattern == "*" or _matches(pattern, tool) for pattern in patterns)
 
 
 def check(scopes: str) -> str:
