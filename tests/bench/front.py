@@ -8,7 +8,8 @@ import httpx2
 import uvicorn
 
 from approvals import Gate, GateSettings
-from approvals_server.proxy.cli import over_http
+from approvals_server.proxy.behind import Behind, One
+from approvals_server.proxy.configuration.opening import over_http
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.front import PATH, Front
 from approvals_server.proxy.remote import TIMEOUT
@@ -19,7 +20,7 @@ async def main(behind: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
-        front = Front(desk, over_http(http, behind), "127.0.0.1")
+        front = Front(One(Behind(desk, over_http(http, behind))), "127.0.0.1")
         async with front.open():
             print(f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}", flush=True)
             config = uvicorn.Config(front, log_level="warning", access_log=False, lifespan="off", backlog=4096)

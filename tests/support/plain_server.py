@@ -87,6 +87,8 @@ def take(message: dict[str, object]) -> None:
     elif method == "tools/list":
         renamed = LOG.with_name("renamed").exists()
         tools = [{**tool, "description": "Another."} if renamed else tool for tool in TOOLS]
+        if LOG.with_name("neat").exists():  # without what SDKs do not read
+            tools = [tool for tool in tools if tool["name"] not in {"odd/name here", "twice"}]
         if LOG.with_name("turned").exists():  # and says nothing of the change
             tools[0] = {**TOOLS[0], "annotations": {"readOnlyHint": False}}
         if LOG.with_name("appeared").exists():

@@ -10,14 +10,10 @@ from mcp_types import INTERNAL_ERROR
 
 from approvals.clock import boot_clock
 from approvals_server.proxy import frames, peer
-from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.behind import Before
 from approvals_server.proxy.exchange import Exchange
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.link import Connect
-from approvals_server.proxy.peer import Sender
-from approvals_server.proxy.relay import Relay
-
-SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+from approvals_server.proxy.peer import SUBSCRIPTION, Sender
 
 
 @dataclass(frozen=True)
@@ -32,13 +28,13 @@ class Conversation:
     """One. `modern` when each request stands for itself: their ids, which each client counts for itself, are
     replaced."""
 
-    def __init__(self, desk: Desk, connect: Connect, agent_key: str | None, *, modern: bool) -> None:
+    def __init__(self, before: Before, agent_key: str | None, *, modern: bool) -> None:
         self.agent_key = agent_key
         self.used = boot_clock()
         self.answered: Frame | None = None
         """The answer to its `initialize`."""
         self._modern = modern
-        self._relay = Relay(desk, connect, self._tell)
+        self._way = before.open(self._tell)
         self._asked: dict[RequestId, _Asked] = {}
         self._numbers = itertools.count(1)
         self._own: Exchange | None = None
@@ -59,20 +55,20 @@ class Conversation:
             await exchange.run()
             return
         self._asked[id] = asked
-        answering = self._relay.take(inner, sender)
+        answering = self._way.take(inner, sender)
         try:
             await exchange.run()
         finally:
             self.used = boot_clock()
             del self._asked[id]
             if exchange.hung_up and self._modern:  # in the older protocols, that is no cancellation
-                await self._relay.hang_up(id)
+                await self._way.hang_up(id)
             del answering
 
     async def say(self, frame: Frame, sender: Sender) -> None:
         """A notification, or the answer to a request of the upstream's."""
         self.used = boot_clock()
-        await self._relay.take(frame, sender)
+        await self._way.take(frame, sender)
 
     async def listen(self, exchange: Exchange) -> None:
         """What belongs to no request, until the client is gone, or listens elsewhere."""
@@ -89,7 +85,7 @@ class Conversation:
     async def close(self) -> None:
         if self._own is not None:
             self._own.end()
-        await self._relay.close()
+        await self._way.close()
 
     async def _tell(self, frame: Frame, about: RequestId | None) -> None:
         asked = self._asked.get(about) if about is not None else None

@@ -18,11 +18,10 @@ from starlette.types import Receive, Scope, Send
 from approvals.clock import boot_clock
 from approvals.gate import auth
 from approvals_server.proxy import frames
+from approvals_server.proxy.behind import Before
 from approvals_server.proxy.conversation import Conversation
-from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.exchange import Exchange
 from approvals_server.proxy.frames import Frame
-from approvals_server.proxy.link import Connect
 from approvals_server.proxy.peer import Sender
 
 PATH = "/mcp"
@@ -38,10 +37,9 @@ _NEAR = {"127.0.0.1", "localhost", "::1"}
 class Front:
     """The ASGI application."""
 
-    def __init__(self, desk: Desk, connect: Connect, host: str) -> None:
-        self._desk = desk
-        self._connect = connect
-        self._keys = auth.AgentKeys(desk.gate)
+    def __init__(self, before: Before, host: str) -> None:
+        self._before = before
+        self._keys = auth.AgentKeys(before.gate)
         names = ["127.0.0.1", "localhost", "[::1]"]
         self._security = TransportSecurityMiddleware(
             TransportSecuritySettings(
@@ -57,7 +55,7 @@ class Front:
     async def open(self) -> AsyncIterator[None]:
         """As long as it serves."""
         sweeping = asyncio.create_task(self._sweep())
-        async with self._desk.gate.running():
+        async with self._before.running():
             try:
                 yield
             finally:
@@ -74,7 +72,7 @@ class Front:
             await refusal(scope, receive, send)
             return
         key = await self._agent_key(request)
-        if key is None and self._desk.gate.is_configured:
+        if key is None and self._before.gate.is_configured:
             await _unauthorized()(scope, receive, send)
             return
         answer = await self._answer(request, key, send)
@@ -134,14 +132,14 @@ class Front:
             told |= {"data": verdict.data} if verdict.data is not None else {}
             return _answer(400, {"jsonrpc": "2.0", "id": frame.id, "error": told})
         if key not in self._agents:
-            self._agents[key] = Conversation(self._desk, self._connect, key, modern=True)
+            self._agents[key] = Conversation(self._before, key, modern=True)
         return await self._hand_over(self._agents[key], request, frame, send, modern=True)
 
     async def _initialize(self, request: Request, frame: Frame, key: str | None, send: Send) -> Response | None:
         if len(self._sessions) >= MOST_SESSIONS:
             return _error(503, INTERNAL_ERROR, f"There are {MOST_SESSIONS} sessions already; try later.", frame.id)
         name = secrets.token_hex(16)
-        session = self._sessions[name] = Conversation(self._desk, self._connect, key, modern=False)
+        session = self._sessions[name] = Conversation(self._before, key, modern=False)
         exchange = Exchange(request.receive, send, {"Mcp-Session-Id": name})
         await session.ask(frame, exchange, _sender(request, key, exchange))
         if session.answered is None or session.answered.error is not None:
@@ -167,7 +165,7 @@ class Front:
     async def _agent_key(self, request: Request) -> str | None:
         """Raises Unverified while nobody can say whose it is."""
         kind, _, key = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not self._desk.gate.is_configured:
+        if kind.lower() != "bearer" or not self._before.gate.is_configured:
             return None
         return key if await self._keys.verify_token(key) is not None else None
 

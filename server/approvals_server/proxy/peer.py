@@ -13,6 +13,7 @@ from approvals_server.proxy.frames import Frame
 
 ENVELOPE = (PROTOCOL_VERSION_META_KEY, CLIENT_INFO_META_KEY, CLIENT_CAPABILITIES_META_KEY)
 """What every request of 2026-07-28 carries."""
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _KEPT = (*ENVELOPE, "traceparent", "tracestate")
 
 

@@ -27,14 +27,17 @@ class UpstreamProcess:
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, command: Sequence[str], receive: Receive, gone: Gone) -> "UpstreamProcess":
-        """`gone` is told when the process ended by itself. Raises UpstreamLost when it cannot start."""
+    async def start(
+        cls, command: Sequence[str], receive: Receive, gone: Gone, *, more: Mapping[str, str] | None = None
+    ) -> "UpstreamProcess":
+        """With `more` in its environment. `gone` is told when the process ended by itself. Raises UpstreamLost when it
+        cannot start."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=environment_for(os.environ),
+                env=environment_for(os.environ) | dict(more or {}),
                 limit=frames.MAX_MESSAGE,
                 start_new_session=True,
             )

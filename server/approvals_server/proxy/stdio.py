@@ -7,15 +7,13 @@ import uuid
 from collections.abc import Awaitable
 
 from approvals_server.proxy import frames
-from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.behind import Before, Way
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.link import Connect
 from approvals_server.proxy.peer import Sender
-from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.upstream import Receive
 
 
-async def serve(desk: Desk, connect: Connect) -> None:
+async def serve(before: Before) -> None:
     """Until the client closes standard input."""
     reader, writer = await _streams()
 
@@ -23,25 +21,25 @@ async def serve(desk: Desk, connect: Connect) -> None:
         writer.write(frame.raw + b"\n")
         await writer.drain()
 
-    key = desk.gate.settings.agent_key if desk.gate.is_configured else None
+    key = before.gate.settings.agent_key if before.gate.is_configured else None
     sender = Sender(agent_key=key, subject=uuid.uuid4().hex)
-    relay = Relay(desk, connect, tell)
-    async with desk.gate.running():
+    way = before.open(tell)
+    async with before.running():
         tasks: set[asyncio.Future[None]] = set()
         try:
             while line := await reader.readline():
                 if line.strip():
-                    task = asyncio.ensure_future(taken(line, relay, sender, tell))
+                    task = asyncio.ensure_future(taken(line, way, sender, tell))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
         finally:
-            await relay.close()
+            await way.close()
 
 
-def taken(line: bytes, relay: Relay, sender: Sender, tell: Receive) -> Awaitable[None]:
+def taken(line: bytes, way: Way, sender: Sender, tell: Receive) -> Awaitable[None]:
     """One line of the client's: answered, or passed on."""
     try:
-        return relay.take(frames.read(line), sender)
+        return way.take(frames.read(line), sender)
     except frames.Unreadable as error:
         return tell(frames.error(error.of, error.code, str(error)), error.of)
 

@@ -28,6 +28,7 @@ class Tools:
         self._known: Mapping[str, ToolDefinition] = {}
         self._as_of = -1
         self._until = 0.0
+        self._rules = desk.rules
         self._asking = asyncio.Lock()
 
     async def get(self, name: str, asked: Frame, *, anew: bool = False) -> ToolDefinition | None:
@@ -52,6 +53,7 @@ class Tools:
         async with self._asking:
             if anew or not self._is_fresh:
                 self._as_of, self._until = self._link.lists_changed, boot_clock() + FRESH
+                self._rules = self._desk.rules
                 try:
                     listed = await self._list(peer.envelope(asked.meta))
                     self._known = definitions_of(listed, self._desk.rules)
@@ -77,7 +79,8 @@ class Tools:
 
     @property
     def _is_fresh(self) -> bool:
-        return self._as_of == self._link.lists_changed and boot_clock() < self._until
+        same = self._as_of == self._link.lists_changed and self._rules is self._desk.rules
+        return same and boot_clock() < self._until
 
     async def _list(self, params: dict[str, Any]) -> list[Any]:
         found: list[Any] = []

@@ -19,7 +19,9 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from approvals.gate.auth import ServiceAway
-from approvals_server.proxy.cli import over_http
+from approvals_server.proxy.behind import Behind, One
+from approvals_server.proxy.configuration.configured import Configured
+from approvals_server.proxy.configuration.opening import over_http, rules_of
 from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.front import Front
 from approvals_server.proxy.peer import Sender
@@ -45,7 +47,7 @@ class Wire:
         self._news = anyio.Event()
         self._sender = Sender(scenario.keys[agent] if agent else None, "somebody")
         self.connect = partial(UpstreamProcess.start, upstream)
-        self.relay = Relay(self.desk, self.connect, self._tell)
+        self.relay: Any = Relay(self.desk, self.connect, self._tell)
         self.send_to: Any = None
 
     async def _tell(self, frame: Any, about: Any) -> None:
@@ -130,7 +132,7 @@ class Proxied:
         desk = Desk(self.served.gate("notes", agent=None, pinned=True), [upstream] if upstream else self.plain)
         async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
             connect = over_http(http, upstream) if upstream else partial(UpstreamProcess.start, self.plain)
-            front = Front(desk, connect, "127.0.0.1")
+            front = Front(One(Behind(desk, connect)), "127.0.0.1")
             async with front.open(), listening(ServiceAway(front)) as url:
                 yield f"{url}/mcp"
 
@@ -150,6 +152,24 @@ class Proxied:
             Client(streamable_http_client(url, http_client=http), cache=None, **options) as client,
         ):
             yield client
+
+    @contextlib.asynccontextmanager
+    async def several(self, path: Path, **options: Any) -> AsyncIterator[tuple[Client, Configured, Wire]]:
+        """A client of the proxy before all that a configuration names."""
+
+        def opened(document: Any, name: str) -> Behind:
+            part = document.upstreams[name]
+            desk = Desk(self.served.gate(name, agent="agent", pinned=True), part.command, rules_of(part))
+            return Behind(desk, partial(UpstreamProcess.start, part.command), part.prefix)
+
+        configured, wire = Configured(path, opened), Wire(self, self.plain, "agent", NO_RULES)
+        async with configured.running():
+            wire.relay = configured.open(wire._tell)
+            try:
+                async with Client(_beside(wire), cache=None, **options) as client:
+                    yield client, configured, wire
+            finally:
+                await wire.relay.close()
 
     @contextlib.asynccontextmanager
     async def client(self, *upstream: str, rules: Rules = NO_RULES, **options: Any) -> AsyncIterator[Client]:
