@@ -424,6 +424,21 @@ async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(scena
             await slack.shows(slack.state.messages(channel)[0], "by Bob in Slack")
 
 
+async def test_a_freeze_shows_on_what_waits_and_goes_with_it(slack, scenario):
+    other = scenario.file(scenario.filing({"order_id": 7, "amount_cents": 7}))
+    said = await slack.file()
+    freezes, admin = scenario.service.freezes, scenario.person().actor
+    scenario.write(lambda tx: freezes.make(tx, admin, "server", "shop", "refuse", ""))
+    await slack.shows(said, "Frozen, nothing runs:* Writes to the server shop are frozen by Ann. It can be")
+    assert said.button(APPROVE) is None and said.button(DENY) is not None
+    await slack.shows(await slack.announced(other.request_id), "Frozen")
+    scenario.write(lambda tx: freezes.make(tx, admin, "server", "shop", "refuse", "An incident."))
+    await slack.shows(said, "frozen by Ann: An incident. It can be")
+    scenario.write(lambda tx: freezes.lift(tx, admin, "server", "shop"))
+    await slack.state.until(lambda: "Frozen" not in words(said) and said.button(APPROVE))
+    assert scenario.rows("SELECT 1 FROM freeze_telling") == []
+
+
 class Called(DefaultPolicy):
     """Two people, and a user group and Bob are called."""
 

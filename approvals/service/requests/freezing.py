@@ -26,6 +26,7 @@ from approvals.service.controls.freezes import (
     subject,
 )
 from approvals.service.identity import credentials
+from approvals.service.requests import freeze_tellings
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.changes import Touched
 from approvals.service.storage.channels import CONTROLS_CHANGED
@@ -103,6 +104,7 @@ class Freezes:
         facts = {"freeze": freeze.id, "mode": mode, "because": reason}
         touched = Touched(Freeze, None, freeze)
         tx.record(Kind.FREEZE_MADE, actor, subject(freeze), touched, **facts)
+        freeze_tellings.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
@@ -143,12 +145,14 @@ class Freezes:
         touched = Touched(Freeze, freeze, changed(freeze, reason=reason))
         facts = {"freeze": freeze.id, "because": reason}
         tx.record(Kind.FREEZE_EXPLAINED, actor, subject(freeze), touched, **facts)
+        freeze_tellings.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
 
     def _end(self, tx: Transaction, actor: str, freeze: Freeze) -> None:
         tx.execute(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
         touched = Touched(Freeze, freeze, changed(freeze, lifted_at=tx.now, lifted_by=actor))
         tx.record(Kind.FREEZE_LIFTED, actor, subject(freeze), touched, freeze=freeze.id)
+        freeze_tellings.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
 
     def _revoke(self, tx: Transaction) -> int:

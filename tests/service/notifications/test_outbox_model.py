@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from slack_sdk.errors import SlackApiError
 
-from approvals.errors import ApprovalsError
+from approvals.errors import ApprovalsError, Frozen, NotFound
 from approvals.policy.model import Action, Judgement, Notify
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State as Request
-from approvals.service.notifications.notifier import REPLY, NotDelivered
+from approvals.service.identity.servers import agent_named
+from approvals.service.notifications.notifier import REPLY, UPDATE, NotDelivered
 from approvals.service.notifications.webhook import Webhook, content
+from approvals.service.requests import freeze_tellings
 from approvals.service.slack import channels, message_log
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.client import SlackApi
@@ -38,7 +40,11 @@ SECRET = "whsec_" + "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 FAULTS = ("500", "lost", "ratelimited", "internal_error", "is_archived")
 METHODS = ("chat.postMessage", "chat.update", "conversations.open")
 PLACES = ("", "C2", "#money", "DUANN", "DUBOB", "UBOB")
-DAY = 86_400
+DAY, FREE = 86_400, 1000
+"""Orders from FREE on need nobody, and are told to nobody."""
+ON_THE_WAY = st.sampled_from(["chat.update", "chat.update", "chat."])
+"""At the next message of which method something happens."""
+TOLD = "SELECT 1 FROM delivery WHERE request_id = :id"
 numbers, verdicts = st.integers(0, 15), st.sampled_from(["approve", "approve", "approve", "deny"])
 
 
@@ -52,6 +58,8 @@ class Rules:
         return Verdict.ASK
 
     def judge(self, call):
+        if call.arguments["order_id"] >= FREE:
+            return Judgement(Action.ALLOW, "free")
         reviewers = Reviewers(quorum=2 if call.arguments["order_id"] % 3 == 0 else 1)
         notify = Notify("#money", direct=True)
         return Judgement(Action.REQUIRE_APPROVAL, "model", reviewers=reviewers, notify=notify, ttl=DAY)
@@ -64,16 +72,22 @@ class Api(SlackApi):
         super().__init__(state.token, "http://127.0.0.1/api/")
         self.state = state
         self.meanwhile = meanwhile
+        self.seen = lambda method, given: None
+        """Hears of each message that Slack is asked to say."""
 
     async def call(self, method, *, patience=10.0, **given):
         about = str(given.get("channel") or given.get("users") or given.get("user") or "")
         fault = self.state.fault(method, about)
         if fault is not None and fault.word != "lost":
             self._no(fault.word)
+        if method.startswith("chat."):
+            self.seen(method, given)
         said = methods.answer(self.state, method, self.state.token, given)
-        while method.startswith("chat.") and self.meanwhile:
-            await self.meanwhile.pop()(json.dumps(given.get("blocks", "")))
+        while happen := next((one for one in self.meanwhile if method.startswith(one.method)), None):
+            self.meanwhile.remove(happen)
+            await happen.do(json.dumps(given.get("blocks", "")))
         if fault is not None:
+            self.state.edited.pop((about, given.get("ts")), None)
             raise NotDelivered("the answer was lost")
         if not said["ok"]:
             self._no(said["error"])
@@ -109,6 +123,7 @@ class Machine(RuleBasedStateMachine):
     def build(self):
         self.loop = asyncio.new_event_loop()
         self.state = State()
+        self.state.edited = {}
         for channel, name in (("C1", "approvals"), ("C2", "money")):
             self.state.add_channel(channel, name)
         self.state.at_once = 10_000
@@ -126,7 +141,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.begin())
         self.start()
         self.orders = itertools.count(1)
-        self.ids, self.reminded = [], {}
+        self.ids, self.free, self.reminded, self.pressed = [], [], {}, []
         self.file(3)
 
     async def begin(self):
@@ -135,6 +150,7 @@ class Machine(RuleBasedStateMachine):
     def start(self):
         """As a process does: what was leased is taken back."""
         service, api = self.scenario.service, Api(self.state, self.meanwhile)
+        api.seen = self.see
         self.notifier = SlackNotifier(service, api, "#approvals")
         self.notifier._digests._seconds = 0.0
         self.notifier._rate.take = lambda channel, now: next(self.turns)
@@ -146,6 +162,24 @@ class Machine(RuleBasedStateMachine):
     def run(self, awaitable):
         return self.loop.run_until_complete(awaitable)
 
+    def see(self, method, given):
+        """No update says what the one before said; what is announced waits; whoever has voted is not reminded."""
+        words, thread = json.dumps(given["blocks"], ensure_ascii=False), given.get("thread_ts")
+        if method == "chat.update":
+            copy = given["channel"], given["ts"]
+            assert self.state.edited.get(copy) != words, "the same twice"
+            self.state.edited[copy] = words
+        elif not thread:
+            assert "asks to run" in words or "came at once" in words, words
+        elif "Still waiting" in words or "needed:" in words:
+            (request_id,) = [one for one in self.ids if one in words]
+            assert self.scenario.row(request_id).state == Request.PENDING
+            voted = self.scenario.rows(
+                "SELECT lower(u.name) FROM decision d JOIN user_account u ON u.id = d.user_id WHERE d.request_id = :id",
+                id=request_id,
+            )
+            assert not any(f"DU{name.upper()}" == given["channel"] for (name,) in voted), "reminded after their vote"
+
     def some(self, number):
         return self.ids[number % len(self.ids)]
 
@@ -155,7 +189,35 @@ class Machine(RuleBasedStateMachine):
         for _ in range(count):
             order = next(self.orders)
             filing = self.scenario.filing({"order_id": order, "amount_cents": 100 * order})
-            self.ids.append(self.scenario.file(filing).request_id)
+            try:
+                self.ids.append(self.scenario.file(filing).request_id)
+            except Frozen:
+                return
+        self.scenario.clock.forward(0.001)
+
+    @precondition(lambda self: len(self.free) < 2)
+    @rule()
+    def file_free(self):
+        filing = self.scenario.filing({"order_id": FREE + len(self.free), "amount_cents": 1})
+        try:
+            filed = self.scenario.file(filing)
+        except Frozen:
+            return
+        self.free.append(filed.request_id)
+        self.scenario.claim(filed.request_id, f"claim-{filed.request_id}"[:60])
+        self.scenario.report(filed.request_id, "succeeded", f"claim-{filed.request_id}"[:60])
+        self.scenario.clock.forward(0.001)
+
+    @rule(scope=st.sampled_from(["all", "server", "agent"]), reason=st.sampled_from(["", "an incident"]))
+    def freeze(self, scope, reason):
+        """Made, or explained; lifted where it stands."""
+        service = self.scenario.service
+        of = {"all": "", "server": "shop", "agent": self.scenario.read(lambda r: agent_named(r, "scout").id)}[scope]
+        admin = self.scenario.person("bob").actor
+        try:
+            self.scenario.write(lambda tx: service.freezes.lift(tx, admin, scope, of))
+        except NotFound:
+            self.scenario.write(lambda tx: service.freezes.make(tx, admin, scope, of, "refuse", reason))
         self.scenario.clock.forward(0.001)
 
     @rule(number=numbers, who=st.sampled_from(PEOPLE), verdict=verdicts)
@@ -167,8 +229,8 @@ class Machine(RuleBasedStateMachine):
             return
         self.remember(request_id)
 
-    @rule(who=st.sampled_from(PEOPLE), verdict=verdicts)
-    def decide_meanwhile(self, who, verdict):
+    @rule(who=st.sampled_from(PEOPLE), verdict=verdicts, method=ON_THE_WAY)
+    def decide_meanwhile(self, who, verdict, method):
         """On what a message says, while it is on its way; and another process at once sends what follows."""
 
         async def happen(about):
@@ -177,7 +239,17 @@ class Machine(RuleBasedStateMachine):
                 self.decide(said[0], who, verdict)
             await self.scenario.service.sender.send_due()
 
-        self.meanwhile.append(happen)
+        self.meanwhile.append(SimpleNamespace(method=method, do=happen))
+
+    @rule(method=ON_THE_WAY)
+    def freeze_meanwhile(self, method):
+        async def happen(about):
+            self.freeze("all", "")
+            while self.scenario.write(freeze_tellings.sweep):
+                pass
+            await self.scenario.service.sender.send_due()
+
+        self.meanwhile.append(SimpleNamespace(method=method, do=happen))
 
     @precondition(lambda self: self.state.said)
     @rule(number=numbers, who=st.sampled_from(PEOPLE[:3]), action=st.sampled_from([APPROVE, APPROVE, DENY]))
@@ -187,12 +259,42 @@ class Machine(RuleBasedStateMachine):
         if said.button(action) is None or said.thread_ts or said.deleted:
             return
         payload = sending.pressed(self.state, "http://127.0.0.1", f"U{who.upper()}", said, action)
+        self.pressed.append(payload)
+        self.take(payload)
+
+    @precondition(lambda self: self.pressed)
+    @rule(number=numbers)
+    def press_again(self, number):
+        """A press that comes once more, or from a screen that shows what the message said long ago."""
+        self.take(self.pressed[number % len(self.pressed)])
+
+    def take(self, payload):
+        place = payload["container"]
+        self.state.edited.pop((place["channel_id"], place["message_ts"]), None)  # what it shows is in doubt
         before = {request_id: self.votes(request_id) for request_id in self.ids}
         self.run(self.interactions.handle(INTERACTIVE, payload))
         self.run(self.interactions.finish())
         for request_id, votes in before.items():
             if self.votes(request_id) > votes:
                 self.remember(request_id)
+
+    @rule(who=st.sampled_from(PEOPLE[:3]), action=st.sampled_from([APPROVE, DENY]))
+    def press_meanwhile(self, who, action):
+        """A button of a message of which nobody has written down yet that it stands there."""
+
+        async def happen(about):
+            said = self.state.said[-1]
+            if said.button(action) is None or said.thread_ts:
+                return
+            before = {request_id: self.votes(request_id) for request_id in self.ids}
+            payload = sending.pressed(self.state, "http://127.0.0.1", f"U{who.upper()}", said, action)
+            self.state.edited.pop((said.channel, said.ts), None)
+            await self.interactions.handle(INTERACTIVE, payload)
+            for request_id, votes in before.items():
+                if self.votes(request_id) > votes:
+                    self.remember(request_id)
+
+        self.meanwhile.append(SimpleNamespace(method="chat.postMessage", do=happen))
 
     def votes(self, request_id):
         return self.scenario.rows("SELECT count(*) FROM decision WHERE request_id = :id", id=request_id)[0][0]
@@ -263,18 +365,54 @@ class Machine(RuleBasedStateMachine):
         self.webhook.down = False
         self.meanwhile.clear()
         self.state.faults = {key: fault for key, fault in self.state.faults.items() if key[1] == GONE}
+        self.drain()
+        self.check()
+        self.doubt()
+        self.drain()
+        self.check()
+
+    def drain(self):
         for _ in range(40):
             self.scenario.sweep()
+            while self.scenario.write(freeze_tellings.sweep):
+                pass
             if not self.waiting():
                 break
             self.scenario.clock.forward(901)
             while self.run(self.scenario.service.sender.send_due()):
                 pass
         assert not self.waiting()
+
+    def doubt(self):
+        """Every copy is looked at once more, as after a press on what it does not offer any more."""
+        outbox = self.scenario.service.outbox
+        known = "SELECT DISTINCT request_id, channel, ts FROM slack_message WHERE NOT gone"
+        for request_id, channel, ts in self.scenario.rows(known):
+            self.state.edited.pop((channel, ts), None)
+
+            def look(tx, request_id=request_id, channel=channel, ts=ts):
+                message_log.shows(tx, channel, ts, "")
+                outbox.add(tx, "slack", request_id, UPDATE, f"{channel} {ts}")
+
+            self.scenario.write(look)
+
+    def check(self):
         self.check_copies()
         self.check_threads()
         self.check_places()
         self.check_receiver()
+        self.check_dead()
+        free = [row for one in self.free for row in self.scenario.rows(TOLD, id=one)]
+        assert not free, "told of what nobody was asked"
+
+    def check_dead(self):
+        """What a later update of the same copy has said is no dead letter."""
+        query = (
+            "SELECT d.target FROM delivery d JOIN delivery later ON later.lane = d.lane AND later.notifier = d.notifier"
+            " WHERE d.dead_at IS NOT NULL AND d.done_at IS NULL AND d.verb = 'update' AND later.verb = 'update'"
+            " AND later.done_at > d.dead_at"
+        )
+        assert not self.scenario.rows(query)
 
     def waiting(self):
         return self.scenario.rows("SELECT 1 FROM delivery WHERE done_at IS NULL AND dead_at IS NULL")

@@ -28,7 +28,14 @@ NOT_SEALED = {
     *("audit_event", "audit_payload", "audit_link", "policy_version", "tool_definition"),  # have proofs of their own
     *("gate_session", "session_tool", "waiting_call", "freeze_confirmation"),  # what gate processes say of themselves
     *("sign_in_attempts", "spent_login", "slack_code"),  # one-time, and gone
-    *("delivery", "slack_message", "admin_notice", "request_words", "meta"),  # told or found by what is under seal
+    *(
+        "delivery",
+        "slack_message",
+        "freeze_telling",
+        "admin_notice",
+        "request_words",
+        "meta",
+    ),  # told or found by what is under seal
 }
 
 

@@ -42,6 +42,7 @@ from approvals.service.storage.tables.requests import (
 from approvals.service.storage.tables.rules import (
     Freeze,
     FreezeConfirmation,
+    FreezeTelling,
     PolicyLoad,
     PolicyVersion,
     StandingGrant,
@@ -61,6 +62,7 @@ __all__ = [
     "Execution",
     "Freeze",
     "FreezeConfirmation",
+    "FreezeTelling",
     "GateSession",
     "Handle",
     "Installation",

@@ -90,6 +90,15 @@ class Freeze(SQLModel, table=True):
     lifted_by: str | None = None
 
 
+class FreezeTelling(SQLModel, table=True):
+    """A freeze came, went, or was explained anew, and messages of waiting requests do not show it yet."""
+
+    __tablename__: ClassVar[str] = "freeze_telling"
+    freeze_id: str = Field(primary_key=True, foreign_key="freeze.id")
+    after: str = ""
+    """The last request that was seen to."""
+
+
 class FreezeConfirmation(SQLModel, table=True):
     """A gate process has heard of a freeze."""
 
