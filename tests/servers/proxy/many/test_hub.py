@@ -157,5 +157,6 @@ async def test_p1_a_process_stands_before_all_that_its_file_names(house):
         row = await served.decide("approve", comment="ok")
         with anyio.fail_after(20):
             assert text(await call) == "write_note a"
-    assert (row.server, row.agent) == ("notes", "agent")
+    assert row.server == "notes"
+    assert row.agent_id is not None
     assert house.did("more") == []
