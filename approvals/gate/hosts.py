@@ -5,9 +5,7 @@ Some hosts show a result's text, others only its `structuredContent`; TypeScript
 one, and a replay is told in a property of its own, which the listed schema has.
 """
 
-from jsonschema.validators import validator_for
 from mcp_types import CallToolResult, TextContent
-from referencing import Registry
 
 from approvals.gate import answers
 from approvals.protocol.canonical import JsonObject
@@ -15,13 +13,16 @@ from approvals.protocol.canonical import JsonObject
 REPLAYED = "approval_replayed"
 _ABOUT = "Only when nothing ran: the same call ran before, and this is its stored result. Says when, and what to do."
 
+_PLACE = {"type": "string", "description": _ABOUT}
+_BY_NAME = frozenset({"type", "properties", "required", "additionalProperties"})
+_SAYS_NOTHING = frozenset({"$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "examples"})
+
 
 def listed(schema: JsonObject | None) -> JsonObject | None:
     """A tool's output schema as its clients see it: it has a place for the words of a replay."""
     if schema is None or schema.get("type") != "object" or REPLAYED in schema.get("properties", {}):
         return schema
-    place = {REPLAYED: {"type": "string", "description": _ABOUT}}
-    return schema | {"properties": schema.get("properties", {}) | place}
+    return schema | {"properties": schema.get("properties", {}) | {REPLAYED: _PLACE}}
 
 
 def shown(result: CallToolResult, schema: JsonObject | None) -> CallToolResult:
@@ -44,18 +45,16 @@ def _text(result: CallToolResult) -> str:
 
 
 def _marked(result: CallToolResult, words: str, schema: JsonObject | None) -> CallToolResult:
-    """Where the schema has no place for them, the words stand in the text alone."""
+    """Where the schema may have no place for them, the words stand in the text alone."""
     own = result.structured_content
-    if not isinstance(own, dict) or REPLAYED in own:
+    if not isinstance(own, dict) or REPLAYED in own or (schema is not None and not _has_place(schema)):
         return result
-    marked = {REPLAYED: words} | own
-    if schema is not None and not _fits(marked, schema):
-        return result
-    return result.model_copy(update={"structured_content": marked})
+    return result.model_copy(update={"structured_content": {REPLAYED: words} | own})
 
 
-def _fits(value: JsonObject, schema: JsonObject) -> bool:
-    try:
-        return bool(validator_for(schema)(schema, registry=Registry()).is_valid(value))
-    except Exception:  # whatever somebody else's schema makes of the library
+def _has_place(schema: JsonObject) -> bool:
+    """Whether one more property, of our name, leaves what fits fitting. Told from the keywords at its root, and never
+    by evaluating it: an upstream's schema may cost any time."""
+    if not schema.keys() <= _BY_NAME | _SAYS_NOTHING:
         return False
+    return schema.get("properties", {}).get(REPLAYED) == _PLACE

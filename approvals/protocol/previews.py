@@ -6,6 +6,7 @@ before the tool starts (`differs`). Its texts are data of agents and tools, neve
 
 import json
 import math
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
@@ -18,6 +19,8 @@ MAX_PREVIEW = 32_768
 """Bytes of one preview; more is refused."""
 MAX_FAILURE = 300
 """Characters of why there is none."""
+_NUMBER = re.compile(r"\d(?:[\d.,'\u00a0\u2009\u202f]*\d)?")
+"""As sentences write them, grouped or not."""
 
 Line = Annotated[str, Field(max_length=200)]
 Value = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=500)]
@@ -28,7 +31,8 @@ class Fact(Message):
     """One thing that a reviewer should know of the effect.
 
     Policies read it as `facts.NAME`. Money is a whole number of the smallest unit (cents) with its `currency`.
-    A number may change by up to `tolerance` between approval and execution; anything else may not.
+    A number may change by up to `tolerance` between approval and execution, and in the sentence with it; anything
+    else may not.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -127,11 +131,11 @@ def stored(text: str) -> Preview | None:
 def differs(approved: Preview, found: Preview) -> bool:
     """Whether an effect is another than the one that was approved.
 
-    A number may move within the tolerance that was shown; then the sentence, the notes and the basis, which tell of it,
-    may move along. Everything else is exact.
+    A number may move within the tolerance that was shown; then its note and the basis, which tell of it, may move along,
+    and in the sentence that number. Everything else is exact.
     """
     moved = _moved(approved, found)
-    if moved is None:
+    if moved is None or not _tells_the_same(approved, found, moved):
         return True
     return _exact(approved, moved) != _exact(found, moved)
 
@@ -142,6 +146,21 @@ def _moved(approved: Preview, found: Preview) -> frozenset[str] | None:
         return None
     pairs = [(was, now) for was, now in zip(approved.facts, found.facts, strict=True) if not _same(was, now)]
     return frozenset(was.name for was, _ in pairs) if all(_is_near(was, now) for was, now in pairs) else None
+
+
+def _tells_the_same(approved: Preview, found: Preview, moved: frozenset[str]) -> bool:
+    """Whether two sentences differ in nothing but the numbers that moved: whom it is done to stands there too."""
+    if [*_NUMBER.split(approved.effect)] != [*_NUMBER.split(found.effect)]:
+        return False
+    written = zip(_NUMBER.findall(approved.effect), _NUMBER.findall(found.effect), strict=True)
+    pairs = zip(approved.facts, found.facts, strict=True)
+    may_move = {(_digits(str(was.value)), _digits(str(now.value))) for was, now in pairs if was.name in moved}
+    return all(was == now or (_digits(was), _digits(now)) in may_move for was, now in written)
+
+
+def _digits(number: str) -> str:
+    """What is left of a number however it is written: 1,204.50 and 120450 cents."""
+    return re.sub(r"\D", "", number).rstrip("0")
 
 
 def _same(was: Fact, now: Fact) -> bool:

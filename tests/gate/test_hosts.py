@@ -156,21 +156,34 @@ def test_what_is_listed_is_the_tools_schema_with_a_place_for_a_replays_words():
     assert hosts.listed(more) == more
 
 
-def test_p7_words_that_the_schema_has_no_room_for_stand_in_the_text_alone():
-    stored = CallToolResult(content=[], structured_content={"a": 1})
-    again = answers.replayed(stored, ENDED)
-    narrow = hosts.shown(again, {"type": "object", "maxProperties": 1})
-    assert narrow.structured_content == {"a": 1}
-    assert "3 seconds ago" in text(narrow)
-    assert hosts.REPLAYED in hosts.shown(again, {"type": "object", "maxProperties": 2}).structured_content
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"maxProperties": 1},
+        {"propertyNames": {"enum": ["a"]}},
+        {"patternProperties": {"^app": {"type": "integer"}}},
+        {"not": {"required": [hosts.REPLAYED]}},
+        {"$ref": "#/$defs/Own", "$defs": {"Own": {"additionalProperties": False}}},
+        {"type": ["object", "null"], "additionalProperties": False},
+        {"properties": {hosts.REPLAYED: {"type": "integer"}}},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_p7_words_that_the_schema_may_have_no_room_for_stand_in_the_text_alone(more):
+    again = answers.replayed(CallToolResult(content=[], structured_content={"a": 1}), ENDED)
+    open_one = {"type": "object"}
+    assert hosts.REPLAYED in hosts.shown(again, open_one).structured_content
+    assert hosts.shown(again, open_one | more).structured_content == {"a": 1}
+    assert "3 seconds ago" in text(hosts.shown(again, open_one | more))
 
 
-def test_p7_a_replay_by_a_schema_that_cannot_be_evaluated_says_so_in_the_text_alone():
-    stored = CallToolResult(content=[], structured_content={"a": 1})
-    schema = {"type": "object", "properties": {"a": {"type": "any"}}}
-    again = hosts.shown(answers.replayed(stored, ENDED), schema)
-    assert again.structured_content == {"a": 1}
-    assert "3 seconds ago" in text(again)
+@pytest.mark.parametrize(
+    "own", [{"type": "any"}, {"pattern": r"^(\w+\s?)*$"}, {"$ref": "http://127.0.0.1:9/x"}, {"minimum": "5"}]
+)
+def test_p5_a_replay_evaluates_nothing_of_an_upstreams_output_schema(own):
+    stored = CallToolResult(content=[], structured_content={"a": "a" * 40 + "!"})
+    again = hosts.shown(answers.replayed(stored, ENDED), {"type": "object", "properties": {"a": own}})
+    assert "3 seconds ago" in again.structured_content[hosts.REPLAYED]
 
 
 def test_p7_a_replay_of_a_bare_result_without_a_schema_shows_its_content_alone():

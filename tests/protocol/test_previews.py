@@ -73,6 +73,30 @@ def test_a_number_may_move_within_its_tolerance_and_what_tells_of_it_moves_along
     assert differs(rows(5_000), rows(5_051))
 
 
+PAID = (Fact(name="amount", value=10_000, currency="USD", tolerance=500), Fact(name="share", value=12.5, tolerance=1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("Refunds $100.00 to Mia", "Refunds $104.00 to Mia", True),
+        ("Refunds $100 to Mia", "Refunds $104 to Mia", True),
+        ("Refunds 12.5% ($100.00)", "Refunds 12.75% ($104.00)", True),
+        ("Refunds part of order 7", "Refunds part of order 7", True),
+        ("Refunds $100.00 to Mia", "Refunds $104.00 to Eve", False),
+        ("Refunds $100.00 to Mia", "Refunds $105.00 to Mia", False),
+        ("Refunds $100.00 for order 1042", "Refunds $104.00 for order 1043", False),
+        ("Refunds part of order 1042", "Refunds part of order 1043", False),
+        ("Refunds $100.00 to Mia", "Refunds $104.00 to Mia, and 104", False),
+        ("Refunds a hundred", "Refunds a hundred and four", False),
+    ],
+)
+def test_p2_of_a_sentence_only_the_number_that_moved_may_move(before, after, same):
+    moved = [fact.model_copy(update={"value": value}) for fact, value in zip(PAID, (10_400, 12.75), strict=True)]
+    was, now = Preview(effect=before, facts=PAID), Preview(effect=after, facts=tuple(moved))
+    assert differs(was, now) is not same
+
+
 def test_p2_the_tolerance_that_counts_is_the_one_that_was_approved():
     loose = Preview(effect="Deletes 9000 rows", facts=(Fact(name="rows", value=9_000, tolerance=9_999, unit="rows"),))
     assert differs(rows(5_000), loose)
