@@ -180,7 +180,7 @@ def not_started(status: RequestStatus, why: str) -> CallToolResult:
     """The permission was claimed, and could not be used safely."""
     following = f"{AGAIN}: it is asked anew."
     facts = {"status": "not_executed", "request_id": status.id, "executed": False, "next": following}
-    return error(f"NOT EXECUTED: it was approved, but {why}.", facts)
+    return error(f"NOT EXECUTED: it was approved, but not started: {why.rstrip('.')}.", facts)
 
 
 def _pending(status: RequestStatus) -> tuple[str, bool | None, str]:

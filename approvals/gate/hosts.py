@@ -57,4 +57,4 @@ def _has_place(schema: JsonObject) -> bool:
     by evaluating it: an upstream's schema may cost any time."""
     if not schema.keys() <= _BY_NAME | _SAYS_NOTHING:
         return False
-    return schema.get("properties", {}).get(REPLAYED) == _PLACE
+    return bool(schema.get("properties", {}).get(REPLAYED) == _PLACE)

@@ -131,8 +131,8 @@ def stored(text: str) -> Preview | None:
 def differs(approved: Preview, found: Preview) -> bool:
     """Whether an effect is another than the one that was approved.
 
-    A number may move within the tolerance that was shown; then its note and the basis, which tell of it, may move along,
-    and in the sentence that number. Everything else is exact.
+    A number may move within the tolerance that was shown; then its note and the basis, which tell of it, may move
+    along, and in the sentence that number. Everything else is exact.
     """
     moved = _moved(approved, found)
     if moved is None or not _tells_the_same(approved, found, moved):

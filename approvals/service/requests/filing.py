@@ -32,7 +32,7 @@ from approvals.service.keyring import Keyring
 from approvals.service.notifications.notifier import ANNOUNCE
 from approvals.service.policies import snapshot, versions
 from approvals.service.policies.current import PolicyInForce
-from approvals.service.requests import presence, reminders
+from approvals.service.requests import presence, reminders, revisions
 from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.contents import Content
 from approvals.service.requests.rate_limits import Allowances
@@ -199,7 +199,9 @@ class Filings:
         filing, actor = call.filing, f"installation:{call.installation.id}"
         if call.tool.changed_since(row) or _shows_another(row, filing):
             self._join(tx, row, call)
-        elif filing.preview is not None:
+            return Filed(row.id, created=False)
+        revisions.check(tx, row)
+        if filing.preview is not None:
             self._transitions.change(tx, row, Kind.REQUEST_PREVIEWED, actor, previewed_at=tx.now, no_preview="")
         else:
             self._transitions.change(tx, row, Kind.REQUEST_PREVIEWED, actor, no_preview=filing.no_preview)
@@ -225,7 +227,8 @@ class Filings:
         return Filed(row.id, created=False)
 
     def _revise(self, tx: Transaction, row: RequestRow, call: _Call, because: str) -> None:
-        """The content changed while it waited: earlier votes are void."""
+        """The content changed while it waited: earlier votes are void. Raises TooMany."""
+        revisions.check(tx, row)
         words, reviewed = self._summary(call)
         self._transitions.change(
             tx,

@@ -1,9 +1,9 @@
 """Asking the gate of a pending request to look up again what it would do; its answer is a filing (`filing`)."""
 
-from approvals.errors import Forbidden, NotFound, NotPossible
+from approvals.errors import Forbidden, NotFound, NotPossible, TooMany
 from approvals.protocol.states import State
 from approvals.service.identity.users import Person
-from approvals.service.requests import presence
+from approvals.service.requests import presence, revisions
 from approvals.service.requests.transitions import seen_state
 from approvals.service.storage.channels import LOOK
 from approvals.service.storage.database import Transaction
@@ -23,6 +23,10 @@ def ask(tx: Transaction, request_id: str, person: Person) -> str:
         raise NotPossible(f"The request is already {state}.", hint="What was decided on stays as it is.", state=state)
     if not row.preview and not row.no_preview:
         raise NotPossible("Its tool has no preview.", state=state)
+    try:
+        revisions.check(tx, row)
+    except TooMany as most:
+        raise NotPossible(most.detail, hint=most.hint, state=state) from most
     if not presence.is_here(tx, row.session_id):
         raise NotPossible(
             f"The process of {row.server} that asked this is not connected, so nobody can look again now.",

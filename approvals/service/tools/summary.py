@@ -9,6 +9,7 @@ from typing import Any
 from approvals.protocol.canonical import JsonObject, decode, is_object, is_redacted
 from approvals.protocol.summaries import CURRENCIES, FIELD
 from approvals.service.text import visible
+from approvals.service.tools.layout import plain_name
 
 MAX_VALUE, MAX_PLAIN = 120, 300
 _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r])[ \t]*")
@@ -24,9 +25,13 @@ def plain(server: str, tool: str, arguments: Any) -> str:
     """What stands there without an accepted template."""
     named = {"": arguments} if is_redacted(arguments) else arguments
     first = islice(named.items(), MAX_PLAIN)  # each has a character at least
-    shown = ", ".join(f"{visible(name[:MAX_PLAIN])}{'=' if name else ''}{_text(value)}" for name, value in first)
+    shown = ", ".join(f"{_shown_name(name)}{_text(value)}" for name, value in first)
     words = f"{server}.{tool}({shown})"
     return words if len(words) <= MAX_PLAIN else words[: MAX_PLAIN - 1] + "…"
+
+
+def _shown_name(key: str) -> str:
+    return f"{visible(plain_name(key[:MAX_PLAIN]))}=" if key else ""
 
 
 def formats(template: str) -> dict[str, str]:

@@ -68,6 +68,7 @@ def test_without_a_template_the_call_is_written_as_it_was_made_and_what_is_cut_i
     assert shown == (
         f'ops.configure(name=api, public=true, tags=["web"], gone=null, n⟨U+200B⟩={2**60}, pin=[secret, 7 characters])'
     )
+    assert summary.plain("ops", "x", encode({"$x": 1, "$$y": 2})) == "ops.x($x=1, $$y=2)"
     nested = summary.plain("ops", "configure", {"all": [{"pin": SECRET}]})
     assert nested == 'ops.configure(all=[{"pin": "[secret, 7 characters]"}])'
     assert summary.plain("ops", "configure", SECRET) == "ops.configure([secret, 7 characters])"
