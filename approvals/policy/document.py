@@ -41,6 +41,7 @@ _WRITTEN = WithJsonSchema({"type": "string", "pattern": r"^(?=\d)(\d+d)?(\d+h)?(
 Span = Annotated[int, BeforeValidator(positive), _WRITTEN]
 SpanOrNone = Annotated[int, BeforeValidator(seconds), _WRITTEN]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 RuleId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Risk = Literal["low", "medium", "high", "critical"]
 Channel = Literal["decide", "notify_only", "off"]
@@ -161,6 +162,8 @@ class TermsPart(Part):
     escalate: Escalation | None = None
     grants: Literal["off"] | GrantsPart | None = None
     notify: NotifyPart | None = None
+    deny_reasons: Annotated[list[Words], Field(max_length=6)] | None = None
+    """What one click fills in as the reason of a denial; the agent reads it."""
 
 
 class DefaultsPart(TermsPart):
@@ -177,6 +180,8 @@ class RulePart(TermsPart):
     match: Match = Match()
     when: Annotated[str, Field(min_length=1, max_length=MAX_CONDITION)] | None = None
     """A condition in CEL over args, facts, tool, agent, server and now."""
+    title: Words | None = None
+    """Why a person is asked, in a reviewer's words; the card shows it."""
     action: Annotated[Action, Field(strict=False)]
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """For the agent."""

@@ -98,7 +98,7 @@ async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_too
             await page.click("a:has-text('Queue')")
             await page.click("a:has-text('order_id=1043')")
             assert "Bypassable gate" in await page.inner_text("#card .head")
-            assert await page.inner_text(".says blockquote") == "why"
+            assert await page.inner_text(".asked blockquote") == "why"
             await page.click("#deny-open > summary")
             await page.fill("#reason", "Offer store credit <b>instead</b>")
             await page.click("#deny button.bad")

@@ -117,7 +117,7 @@ async def test_the_card_says_whom_an_agent_says_it_acts_for_and_history_finds_it
     served.scenario.file(served.scenario.filing(on_behalf_of=said, agent_session="run 7", trace_id="a" * 32))
     row = await served.pending()
     card = (await ann.http.get(f"/requests/{row.id}")).text
-    assert "On behalf of" in card
+    assert "on behalf of" in card
     assert said not in card
     for by, value in (("on_behalf_of", said), ("agent_session", "run 7"), ("trace_id", "a" * 32)):
         assert row.summary in (await ann.http.get("/history", params={"by": by, "value": value})).text

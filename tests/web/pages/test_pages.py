@@ -73,7 +73,7 @@ async def test_the_card_shows_what_would_run_who_asks_and_why_it_is_held(served,
         "12000",
     ):
         assert words in page
-    assert page.index("What will run") < page.index("the parcel is lost") < page.index("Requested by")
+    assert page.index("Requested by") < page.index("the parcel is lost") < page.index("What will run")
 
 
 async def test_p2_a_card_that_cannot_show_every_argument_says_so_and_opens_them_all(served, ann):

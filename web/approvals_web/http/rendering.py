@@ -126,6 +126,7 @@ _environment.filters |= {
     "as_json": _as_json,
     "at": moments.at,
     "exactly": _exactly,
+    "headline": words.headline,
     "span": moments.span,
     "visible": _shown,
     "when": moments.exact,

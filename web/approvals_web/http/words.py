@@ -1,6 +1,6 @@
 """The words of the queue and the card, in one place to be read through."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 STATES = {
     "pending": "Pending",
@@ -60,6 +60,25 @@ TERMS = {
     ),
     "permission": Term("Temporary permission", "Calls that run without asking until it expires or is used up."),
 }
+
+
+class Named(Protocol):
+    """What a headline is made of."""
+
+    server: str
+    tool: str
+    summary: str
+
+
+def headline(row: Named, short: bool = False) -> str:
+    """The effect sentence; where its tool has no template, the tool by name, and in a list (`short`) what it gets."""
+    call = f"{row.server}.{row.tool}("
+    if not row.summary.startswith(call):
+        return row.summary
+    given = row.summary.removeprefix(call).removesuffix(")").partition("=")[2]
+    return f"{row.tool}: {given}" if short and given else f"Call {row.tool} on {row.server}"
+
+
 KINDS = {
     "request.filed": "Requested",
     "request.revised": "Changed",

@@ -112,7 +112,7 @@ async def test_p2_views_reasons_and_results_read_as_they_are(served, open_browse
     for box in await tab.locator(".view pre").all():
         assert await box.evaluate("box => box.scrollHeight <= box.clientHeight")
     assert "- a  b" in await tab.locator("pre.diff").inner_text()
-    assert await tab.locator(".says blockquote").inner_text() == reason
+    assert await tab.locator(".asked blockquote").inner_text() == reason
     assert await tab.locator("section[aria-labelledby=result] pre").inner_text() == result
     cells = await tab.locator("table.cells td.value > .as-is").evaluate_all(SHOWN)
     shown = [visible(cell, keep="\n\t") for row in rows for cell in row.values()]

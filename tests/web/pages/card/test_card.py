@@ -173,17 +173,19 @@ async def test_quorum_and_the_tools_definition_are_told(served, ann):
     assert ">Approve (2 of 2)<" in page
     assert "first seen just now" in page
     served.scenario.register(served.scenario.tool(description="Another."), session="session-0002")
-    assert "not the accepted one" in await card(ann, filed.request_id)
+    assert "another than the accepted one" in await card(ann, filed.request_id)
 
 
 async def test_the_bar_says_what_an_approval_does_and_when_it_runs(served, ann):
     filed = served.scenario.file()
     served.scenario.run("DELETE FROM waiting_call")
     page = await card(ann, filed.request_id)
-    assert "Your approval is enough. It runs when the agent asks again" in page
+    assert 'Your approval is enough<span class="afterwards">. It runs when the agent asks again' in page
     served.scenario.write(lambda tx: presence.stream_opened(tx, served.scenario.session, "stream"))
     served.scenario.write(lambda tx: presence.arrive(tx, filed.request_id, served.scenario.session, "call"))
-    assert "Your approval is enough. It runs at once: the agent is waiting" in await card(ann, filed.request_id)
+    assert 'Your approval is enough<span class="afterwards">. It runs at once: the agent is waiting' in await card(
+        ann, filed.request_id
+    )
 
 
 async def test_after_a_decision_the_next_request_of_mine_opens_and_says_what_was_done(served, ann, visitors):

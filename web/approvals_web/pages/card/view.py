@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from approvals.instant import SECOND, Instant
 from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
+from approvals.policy.model import DefaultPolicy
+from approvals.policy.wording import Wording, wordings
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.previews import stored
 from approvals.protocol.states import State
@@ -30,9 +32,11 @@ from approvals.service.storage.tables.handles import EXECUTION
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
+from approvals_web.http import words
 from approvals_web.http.moments import relative
 from approvals_web.http.rendering import fragment
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
+from approvals_web.pages.card.because import Because, because
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.decision_panel import Deciding, deciding
 from approvals_web.pages.card.preview import Foreseen, foreseen
@@ -56,6 +60,8 @@ class What:
     max_raw: int = MAX_RAW
     foreseen: Foreseen | None = None
     """What it would do, as its server says."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """Of amounts, by path."""
     of: str = ""
     """A suffix of its ids, where several are on one page."""
 
@@ -94,6 +100,8 @@ class Card:
     installation: Installation | None
     client: dict[str, str]
     passage: diff.Passage | None
+    because: Because
+    deny_reasons: tuple[str, ...]
     waiting: int
     deciding: Deciding
     further: dict[str, str]
@@ -128,6 +136,12 @@ class Card:
         return self.agent.name if self.agent else "The agent"
 
     @property
+    def undo(self) -> str:
+        """Whether it can be undone, as far as its server says."""
+        seen = self.what.foreseen
+        return (seen.undo if seen is not None else "") or f"{self.row.server} does not say whether this can be undone"
+
+    @property
     def afterwards(self) -> str:
         """What happens once it is approved."""
         return "It runs at once: the agent is waiting" if self.waiting else "It runs when the agent asks again"
@@ -159,9 +173,10 @@ def what(service: Service, reader: Reader, row: RequestRow, of: str = "") -> Wha
     definition = service.registry.definition(reader, row.server, row.tool_hash)
     layout = Layout(definition.input_schema)
     arguments = layout.arranged(json.loads(row.arguments))
-    found, more_views = views(arguments, formats(definition.summary or "") if row.reviewed else {})
+    known = formats(definition.summary or "") if row.reviewed else {}
+    found, more_views = views(arguments, known)
     shown, more = lines(arguments, {path for view in found for path in view.covers}, layout)
-    return What(row, found, more_views, shown, more, foreseen=foreseen(reader, row), of=of)
+    return What(row, found, more_views, shown, more, foreseen=foreseen(reader, row), formats=known, of=of)
 
 
 def name_to_type(service: Service, reader: Reader, row: RequestRow) -> str:
@@ -184,6 +199,8 @@ def card_of(service: Service, reader: Reader, request_id: str, person: Person) -
     content = what(service, reader, row)
     agent = credentials.agent(reader, row.agent_id) if row.agent_id else None
     execution = reader.one(EXECUTION, request_id=row.id)
+    text = _policy_text(reader, row)
+    said = wordings(text).get(row.rule, Wording())
     history = precedents.decided(reader, row)
     return Card(
         what=content,
@@ -200,7 +217,9 @@ def card_of(service: Service, reader: Reader, request_id: str, person: Person) -
         owners=agent_owners.owners(reader, row.agent_id) if row.agent_id else [],
         installation=credentials.installation(reader, row.installation_id),
         client=json.loads(row.client),
-        passage=_passage(reader, row),
+        passage=diff.passages(text).get(row.rule),
+        because=because(row, None if text in ("", DefaultPolicy.text) else said, content.formats),
+        deny_reasons=said.deny_reasons or words.DENY_REASONS,
         waiting=presence.waiting(reader, row.id),
         deciding=deciding(service, reader, row, person),
         further=further(service, reader, row, person, on_content(reader, row), agent, content.card_hash),
@@ -242,10 +261,10 @@ def further(
     return {"sentence": words, "terms": text, "names": names, "seen": seen}
 
 
-def _passage(reader: Reader, row: RequestRow) -> diff.Passage | None:
-    """The rule as it stood in the version that judged this request; None where no rule of the file did."""
+def _policy_text(reader: Reader, row: RequestRow) -> str:
+    """The version that judged this request; nothing where no file did."""
     version = versions.version(reader, row.policy_hash)
-    return diff.passages(version.text).get(row.rule) if version is not None else None
+    return version.text if version is not None else ""
 
 
 def _of_history(service: Service, reader: Reader, row: RequestRow, history: list[Row]) -> Iterator[warnings.Warning]:
@@ -260,8 +279,10 @@ def _acceptance(service: Service, reader: Reader, row: RequestRow) -> str:
     """Of the tool's definition that this request was filed under."""
     installation = credentials.installation(reader, row.installation_id)
     tool = service.registry.tool(reader, installation, row.tool) if installation is not None else None
-    if tool is None or tool.accepted_hash != row.tool_hash:
-        return "not the accepted one"
+    if tool is None or tool.accepted_hash is None:
+        return "not reviewed yet"
+    if tool.accepted_hash != row.tool_hash:
+        return "another than the accepted one"
     since = relative(tool.accepted_at or reader.now, reader.now)
     by_itself = tool.accepted_by.startswith("installation:")
     return f"first seen {since}" if by_itself else f"accepted {since} by {timeline.who(reader, tool.accepted_by)}"

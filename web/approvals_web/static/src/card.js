@@ -9,11 +9,21 @@
     for (const field of document.querySelectorAll("#card [data-draft]"))
       if (field.value) sessionStorage.setItem(key(field), field.value); // the server gave it back with an error
       else field.value = sessionStorage.getItem(key(field)) ?? "";
+    const note = document.getElementById("with-note");
+    if (note) note.hidden = false;
+    if (note && document.getElementById("note").value) note.setAttribute("aria-expanded", "true");
     const deny = document.getElementById("deny-open");
     if (deny && document.getElementById("reason").value && document.querySelector("#card [role=alert]:not([hidden])")) deny.open = true;
     for (const name of Object.keys(sessionStorage))
       if (name.startsWith(`draft ${card} `) && !document.getElementById(name.split(" ")[2])) sessionStorage.removeItem(name);
   };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#with-note");
+    if (!button) return;
+    const open = button.getAttribute("aria-expanded") === "false";
+    button.setAttribute("aria-expanded", String(open));
+    if (open) document.getElementById("note").focus({ preventScroll: true });
+  });
   document.addEventListener("input", (event) => {
     if (event.target.dataset?.draft) sessionStorage.setItem(key(event.target), event.target.value);
     if (event.target.id === "typed") event.target.removeAttribute("aria-invalid");
