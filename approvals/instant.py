@@ -28,6 +28,11 @@ def to_datetime(instant: Instant) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=instant)
 
 
+def written(instant: Instant | None) -> str:
+    """An instant as ISO 8601, to the second; nothing for none."""
+    return "" if instant is None else to_datetime(instant).isoformat(timespec="seconds")
+
+
 def wall() -> Instant:
     """What the operating system says."""
     return time.time_ns() // 1000

@@ -4,12 +4,13 @@ import asyncio
 import logging
 
 from approvals.service.identity import credentials
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.notifications import outbox
 from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, NotDelivered, Notice, Sent, Undeliverable
 from approvals.service.notifications.outbox import Outbox
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests.status import Statuses
-from approvals.service.storage.database import Database, Reader
+from approvals.service.storage.database import Database, Reader, Transaction
 from approvals.service.storage.tables import Delivery
 
 logger = logging.getLogger("approvals")
@@ -41,6 +42,10 @@ class Sender:
         rows = await self._database.write(self._outbox.take)
         await asyncio.gather(*map(self._send, rows))
         return len(rows)
+
+    def again(self, tx: Transaction, by: Admin, delivery_id: str) -> None:
+        """Have a dead message sent once more. Raises Forbidden, or NotPossible when it is not dead."""
+        self._outbox.again(tx, delivery_id, require_admin(tx, by))
 
     async def _send(self, row: Delivery) -> None:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from approvals.errors import Unavailable
-from approvals.service.identity import credentials, users
+from approvals.service.identity import credentials, sessions
 from approvals.service.policies.watcher import LOOK_SECONDS
 from approvals.service.realtime.replicas import POLL_SECONDS
 from approvals.service.requests import key_revocations, presence
@@ -94,7 +94,7 @@ async def watch_gates(service: Service) -> None:
         for credential in used:
             credentials.used(tx, credential)
         for session in browsing:
-            users.touch(tx, session)
+            sessions.touch(tx, session)
 
     await service.write(watch)
 

@@ -12,7 +12,8 @@ import uvicorn
 import uvloop
 
 from approvals.protocol.registration import Annotations, Assurance, Registration, ToolDefinition
-from approvals.service.identity import credentials, servers, users
+from approvals.service.identity import credentials, servers, sessions, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import installation_named
 from approvals.service.identity.users import find
 from approvals.service.keyring import Keyring
@@ -35,21 +36,23 @@ TOOL = ToolDefinition(
     summary="Refund order {order_id}",
 )
 
+BENCH = Operator("bench")
+
 
 def furnish(service: Service) -> dict[str, str]:
     """A server, an agent and a signed-in reviewer; their credentials."""
     write = service.database.write_now
     key = write(
-        lambda tx: servers.add_server(tx, "bench", "shop", label="bench", assurance=Assurance.ENFORCED, trusted=True)
+        lambda tx: servers.add_server(tx, BENCH, "shop", label="bench", assurance=Assurance.ENFORCED, trusted=True)
     )
     bench_key = write(
-        lambda tx: servers.add_server(tx, "bench", "bench", label="bench", assurance=Assurance.ENFORCED, trusted=True)
+        lambda tx: servers.add_server(tx, BENCH, "bench", label="bench", assurance=Assurance.ENFORCED, trusted=True)
     )
-    agent = write(lambda tx: servers.add_agent(tx, "bench", "scout"))
+    agent = write(lambda tx: servers.add_agent(tx, BENCH, "scout"))
     user = write(lambda tx: users.add(tx, "bench", subject="ann", name="Ann", roles="reviewer", password_hash=None))
     row = service.read_now(lambda reader: find(reader, user))
     assert row is not None
-    cookie = write(lambda tx: users.sign_in(tx, service.keyring, row, "password", "127.0.0.1", "bench"))
+    cookie = write(lambda tx: sessions.sign_in(tx, service.keyring, row, "password", "127.0.0.1", "bench"))
     installation = service.read_now(lambda reader: installation_named(reader, "shop", "bench"))
     registration = Registration(session="bench-session", tools=(TOOL,))
     write(lambda tx: service.registrations.take(tx, installation, examine(registration)))

@@ -18,6 +18,7 @@ from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
 from approvals.service.history import queries
 from approvals.service.identity import servers, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import Person, require_user
 from approvals.service.keyring import Keyring
 from approvals.service.requests.decisions import Seen
@@ -73,8 +74,8 @@ class Town:
     def found(self, tx):
         self.service.check_key(tx)
         facts = {"label": "main", "assurance": Assurance.ENFORCED, "trusted": True}
-        keys = {"server": servers.add_server(tx, "test", "shop", **facts)}
-        keys["agent"] = servers.add_agent(tx, "test", "scout")
+        keys = {"server": servers.add_server(tx, Operator("test"), "shop", **facts)}
+        keys["agent"] = servers.add_agent(tx, Operator("test"), "scout")
         for name in ("ann", "bob"):
             users.add(tx, "test", subject=name, name=name, roles="reviewer", password_hash=None)
         return keys, {name: require_user(tx, name).id for name in ("ann", "bob")}

@@ -133,7 +133,7 @@ def test_p3_after_a_restore_nothing_runs_again_by_a_permission_that_was_used(sce
 @pytest.mark.slow
 def test_after_a_restore_everybody_is_signed_out_and_links_are_void(scenario, copy):
     ann = scenario.person()
-    scenario.write(lambda tx: sign_in_links.make(tx, ann.actor, "sign_in", user_id=ann.id))
+    scenario.write(lambda tx: sign_in_links.make(tx, ann, "sign_in", user_id=ann.id))
     link = "SELECT count(*) FROM sign_in_link WHERE spent_at IS NULL"
     copy.make()
     with copy.restored() as again:

@@ -229,7 +229,7 @@ def test_what_it_logs_is_json_whoever_says_it(installed):
 @pytest.mark.slow
 def test_a_client_that_says_nonsense_to_the_local_socket_harms_nothing(installed):
     service = installed.serve()
-    for nonsense in (b"\n", b"[]\n", b'{"command": "drop"}\n', b'{"command": "agent add", "arguments": {"x": 1}}\n'):
+    for nonsense in (b"\n", b"[]\n", b'{"command": "drop"}\n', b'{"command": "AddAgent", "arguments": {"x": 1}}\n'):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10)
             connection.connect(str(installed.folder / "approvals.db.sock"))

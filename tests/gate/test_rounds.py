@@ -31,6 +31,7 @@ from approvals.gate.rounds import Round, is_ours
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from support import counting_server
 from support.answer_table import facts
 from support.over_http import http_client, http_server
@@ -332,7 +333,7 @@ async def test_p1_another_agents_state_opens_nothing(served, server, log):
         saved = (await one_round(client)).request_state
     row = await served.decide()
     scenario = served.scenario
-    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     async with Client(
         counting_server.create(log, gate=served.gate(agent="other", budgets=SHORT)), mode=MODERN
     ) as client:

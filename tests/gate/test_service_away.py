@@ -21,6 +21,7 @@ from approvals.gate.agents import KnownAgents
 from approvals.gate.lease import VerdictLease
 from approvals.protocol.registration import VerifiedAgent
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from support import counting_server
 from support.answer_table import facts, told
 from support.over_http import http_client, http_server
@@ -66,7 +67,7 @@ async def test_p5_while_nobody_can_say_whose_key_it_is_the_answer_is_no_401(scen
 
 async def test_p5_when_the_servers_own_key_is_dead_no_agent_is_told_that_its_key_is(served, log):
     scenario = served.scenario
-    scenario.write(lambda tx: servers.revoke(tx, "test", "installation", scenario.installation()))
+    scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "installation", scenario.installation()))
     async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
         answer = await posted(url, scenario.keys["agent"])
     assert answer.status_code == 503
@@ -80,7 +81,7 @@ async def test_p7_the_servers_key_dies_while_it_runs_and_no_agent_hears_401(serv
     async with http_server(counting_server.create(log, gate=served.gate(agent=None))) as url:
         assert (await posted(url, scenario.keys["agent"])).status_code not in {401, 503}
         assert (await posted(url, stranger)).status_code == 401
-        scenario.write(lambda tx: servers.revoke(tx, "test", "installation", scenario.installation()))
+        scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "installation", scenario.installation()))
         assert (await posted(url, scenario.keys["agent"])).status_code not in {401, 503}, "known: each call is told why"
         refused = await posted(url, stranger)
         assert (refused.status_code, "own key" in refused.json()["detail"]) == (503, True)

@@ -12,7 +12,8 @@ from approvals.gate import answers, runner
 from approvals.policy.model import DefaultPolicy
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
-from approvals.service.identity import users
+from approvals.service.identity import roles
+from approvals.service.identity.admins import Operator
 from support import counting_server
 from support.answer_table import facts as facts_of
 from support.answer_table import rows, told
@@ -116,7 +117,7 @@ async def test_p7_lapsed(served, agent, log):
 async def test_p7_revoked(served, agent, log):
     row = await approved(served, agent)
     scenario = served.scenario
-    scenario.write(lambda tx: users.disable(tx, scenario.person().id, "test"))
+    scenario.write(lambda tx: roles.disable(tx, scenario.person().id, Operator("test")))
     facts = told(await agent.call_tool("async_write", CALL), "revoked")
     assert facts["request_id"] == row.id
     assert not log.exists()

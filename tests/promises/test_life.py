@@ -13,7 +13,8 @@ from approvals.errors import (
 )
 from approvals.protocol.registration import Annotations
 from approvals.protocol.states import State
-from approvals.service.identity import users
+from approvals.service.identity import roles
+from approvals.service.identity.admins import Operator
 
 
 def test_a_call_is_filed_decided_claimed_run_and_reported(scenario):
@@ -273,7 +274,7 @@ def test_p1_a_person_votes_once_on_one_content(scenario):
 def test_p1_the_claim_refuses_when_an_approver_is_no_longer_eligible(scenario):
     filed = scenario.file()
     scenario.decide(filed.request_id, who="bob")
-    scenario.write(lambda tx: users.disable(tx, scenario.person("bob").id, "test"))
+    scenario.write(lambda tx: roles.disable(tx, scenario.person("bob").id, Operator("test")))
     assert isinstance(scenario.claim(filed.request_id), NotPossible)
     assert scenario.status(filed.request_id).state is State.REVOKED
 

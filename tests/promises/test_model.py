@@ -27,7 +27,8 @@ from approvals.policy.model import (
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.messages import Claim, Decision, Outcome, RequestStatus
 from approvals.protocol.registration import Verdict
-from approvals.service.identity import servers, users
+from approvals.service.identity import roles, servers
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests.decisions import Seen
@@ -150,8 +151,8 @@ class Machine(RuleBasedStateMachine):
         scenario = self.scenarios[0]
         scenario.build()
         self.keys["scout"] = scenario.keys["agent"]
-        self.keys["rover"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "rover"))
-        self.keys["agent"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "never-revoked"))
+        self.keys["rover"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "rover"))
+        self.keys["agent"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "never-revoked"))
         scenario.add_user("cat")
         scenario.add_user("boss", roles="admin")  # who stays when the reviewers leave
         for session in SESSIONS:
@@ -408,7 +409,7 @@ class Machine(RuleBasedStateMachine):
         if often == 0 and agent in self.world.agents:
             scenario = self.at(0)
             row = scenario.read(lambda reader: agent_named(reader, agent))
-            scenario.write(lambda tx: servers.revoke(tx, "test", "agent", row))
+            scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "agent", row))
             self.world.agents.discard(agent)
 
     @rule(who=people, often=st.integers(0, 3))
@@ -416,7 +417,7 @@ class Machine(RuleBasedStateMachine):
         if often == 0 and who in self.world.reviewers:
             scenario = self.at(0)
             user = scenario.read(lambda reader: require_user(reader, who))
-            scenario.write(lambda tx: users.disable(tx, user.id, "test"))
+            scenario.write(lambda tx: roles.disable(tx, user.id, Operator("test")))
             self.world.reviewers.discard(who)
 
     @rule(which=some, session=sessions)

@@ -9,6 +9,7 @@ from approvals.protocol.canonical import digest
 from approvals.protocol.messages import Filing
 from approvals.protocol.preview_words import differences, margin, said
 from approvals.protocol.previews import Fact, Preview, View, differs, dumped, preview_hash, stored
+from approvals.service.identity.admins import Operator
 
 REFUND = Preview(
     effect="Refunds $120.00 to Mia Okafor for order 1042",
@@ -308,7 +309,7 @@ def test_p3_a_stale_permission_is_used_up_and_the_same_call_is_asked_anew(scenar
 def test_p8_a_preview_is_erased_with_the_other_contents(scenario):
     first = effect(scenario)
     scenario.withdraw(first.request_id)
-    scenario.write(lambda tx: scenario.service.erasures.contents(tx, first.request_id, "test", "asked"))
+    scenario.write(lambda tx: scenario.service.erasures.contents(tx, first.request_id, Operator("test"), "asked"))
     assert scenario.row(first.request_id).preview == ""
 
 

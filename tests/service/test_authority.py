@@ -17,6 +17,7 @@ from approvals.policy.reviewers import Channels, Reviewers
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import State
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 
 
 class Rules:
@@ -196,7 +197,7 @@ def test_p1_an_owner_of_the_agent_denies_and_does_not_approve(scenario, rules):
 
 
 def test_p1_owning_another_agent_excludes_nobody(scenario, rules):
-    scenario.write(lambda tx: servers.add_agent(tx, "test", "rover"))
+    scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "rover"))
     scenario.run(
         "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
         " WHERE a.name = 'rover' AND u.subject = 'ann'"

@@ -32,12 +32,18 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.protocol.messages import Decision
 from approvals.protocol.registration import Assurance
 from approvals.service import grants
-from approvals.service.identity import servers, users
+from approvals.service.identity import roles, servers
+from approvals.service.identity.admins import Operator
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
-from approvals_web.operator import grants as grant_commands
+from approvals_web.operator.asks.grants import AllowGrants, ListGrants, RevokeGrant
+from approvals_web.operator.operation import Operation, carry_out
 
 UP_TO = {"order_id": Anything(), "amount_cents": Between(0, 12000)}
+
+
+def op(scenario, tx):
+    return Operation(scenario.service, tx, Operator("ops"))
 
 
 class Ruled(DefaultPolicy):
@@ -175,7 +181,7 @@ def test_p1_a_missing_argument_is_not_covered(scenario):
 
 def test_p1_a_grant_is_of_one_agent(scenario):
     granted(scenario)
-    key = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    key = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     assert call(scenario, assertion=scenario.assertion(key)).state == "pending"
     assert call(scenario, 2, assertion=None).state == "pending"
     assert call(scenario, 3).state == "approved"
@@ -297,7 +303,7 @@ def test_p1_votes_on_other_content_grant_nothing(scenario, rule):
 
 def disable(scenario, name):
     person = scenario.person(name)
-    scenario.write(lambda tx: users.disable(tx, person.id, "test"))
+    scenario.write(lambda tx: roles.disable(tx, person.id, Operator("test")))
 
 
 def test_p1_a_grant_is_only_as_good_as_those_who_gave_it(scenario):
@@ -318,7 +324,7 @@ def test_p1_a_granter_who_lost_the_role_counts_no_more(scenario):
 
 def revoke(scenario, grant_id, who="bob"):
     person = scenario.person(who)
-    scenario.write(lambda tx: scenario.service.grant_revocations.by_person(tx, grant_id, person))
+    scenario.write(lambda tx: scenario.service.grant_revocations.revoke(tx, grant_id, person))
 
 
 def test_p1_revoking_takes_the_unclaimed_approvals_too(scenario):
@@ -368,12 +374,12 @@ def test_p1_a_revoked_agent_or_installation_makes_its_grants_useless(scenario):
 def test_p1_a_revoked_installation_claims_nothing_by_a_grant(scenario):
     granted(scenario)
     row, installation = call(scenario), scenario.installation()
-    scenario.write(lambda tx: servers.revoke(tx, "test", "installation", installation))
+    scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "installation", installation))
     assert scenario.claim(row.id, installation=installation) is not None
 
 
 def allow(scenario, *, allowed):
-    scenario.write(lambda tx: grant_commands.server_grants(scenario.service, tx, "cli:ops", "shop", "main", allowed))
+    scenario.write(lambda tx: carry_out(op(scenario, tx), AllowGrants("shop", "main", allowed)))
 
 
 def test_p1_an_admin_forbids_grants_from_one_moment_to_the_next(scenario):
@@ -388,7 +394,7 @@ def test_p1_an_admin_forbids_grants_from_one_moment_to_the_next(scenario):
 
 def test_p1_nothing_is_granted_at_a_cooperative_installation_unless_an_admin_allows_it(scenario):
     arguments = {"name": "beside", "label": "main", "assurance": Assurance.COOPERATIVE, "trusted": True}
-    scenario.write(lambda tx: servers.add_server(tx, "test", **arguments))
+    scenario.write(lambda tx: servers.add_server(tx, Operator("test"), **arguments))
     assert [bool(scenario.installation(name).may_grant) for name in ("beside", "shop")] == [False, True]
     scenario.run("UPDATE installation SET may_grant = :no WHERE server = 'shop'", no=False)
     filed = scenario.file()
@@ -541,7 +547,7 @@ def test_erasing_waits_for_the_end_of_the_grant_and_takes_its_terms(scenario):
     scenario.report(made.request_id)
 
     def erase(tx):
-        scenario.service.erasures.contents(tx, made.request_id, "cli:ops", "test")
+        scenario.service.erasures.contents(tx, made.request_id, Operator("ops"), "test")
 
     with pytest.raises(NotPossible, match="grant"):
         scenario.write(erase)
@@ -580,7 +586,7 @@ def test_retention_leaves_the_contents_of_a_live_grant(scenario):
 def test_p3_a_restored_database_has_no_live_grant(scenario):
     made = granted(scenario)
     row = call(scenario, 1)
-    scenario.write(lambda tx: scenario.service.restorations.record(tx, "cli:ops"))
+    scenario.write(lambda tx: scenario.service.restorations.record(tx, Operator("ops")))
     assert grant(scenario, made.id).revoked_by == "the database was restored from a back-up"
     assert call(scenario, 2).state == "pending"
     assert scenario.claim(row.id) is not None
@@ -603,13 +609,13 @@ def test_grants_are_listed_newest_first_and_the_live_by_their_end(scenario):
 
 def test_an_operator_lists_and_revokes(scenario):
     made = granted(scenario)
-    listed = scenario.write(lambda tx: grant_commands.grant_list(scenario.service, tx, "cli:ops", every=False))
-    assert [(row["id"], row["state"], row["left"], row["by"]) for row in listed] == [(made.id, "live", 3, "Ann")]
-    assert "amount_cents any whole number from 0 to 12000" in listed[0]["terms"]
-    scenario.write(lambda tx: grant_commands.grant_revoke(scenario.service, tx, "cli:ops", made.id))
-    assert scenario.write(lambda tx: grant_commands.grant_list(scenario.service, tx, "cli:ops", every=False)) == []
-    every = scenario.write(lambda tx: grant_commands.grant_list(scenario.service, tx, "cli:ops", every=True))
-    assert every[0]["state"] == "revoked"
+    listed = scenario.write(lambda tx: carry_out(op(scenario, tx), ListGrants(every=False)))
+    assert [(row.id, row.state, row.left, row.by) for row in listed] == [(made.id, "live", 3, "Ann")]
+    assert "amount_cents any whole number from 0 to 12000" in listed[0].terms
+    scenario.write(lambda tx: carry_out(op(scenario, tx), RevokeGrant(made.id)))
+    assert scenario.write(lambda tx: carry_out(op(scenario, tx), ListGrants(every=False))) == []
+    every = scenario.write(lambda tx: carry_out(op(scenario, tx), ListGrants(every=True)))
+    assert every[0].state == "revoked"
 
 
 def test_what_a_decision_says_of_a_grant_is_on_record_by_its_name(scenario):

@@ -8,7 +8,8 @@ from approvals.policy.reviewers import Reviewers
 from approvals.protocol.messages import CallRecord, CallRecords, Decision
 from approvals.protocol.registration import Annotations
 from approvals.service.controls import audiences, rollouts
-from approvals.service.identity import agents, roles, servers, tokens, users
+from approvals.service.identity import agents, passwords, roles, servers, tokens
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import require_user
 from approvals.service.policies import versions
@@ -78,7 +79,7 @@ def live(scenario: Scenario) -> dict[str, str]:
     _levers(scenario)
     file("erased", 17)
     scenario.decide(made["erased"], "deny", comment="private words")
-    write(lambda tx: service.erasures.contents(tx, made["erased"], scenario.person().actor, "asked to"))
+    write(lambda tx: service.erasures.contents(tx, made["erased"], scenario.person(), "asked to"))
     file("half", 3, 901)
     scenario.decide(made["half"])
     file("approved", 18)
@@ -94,9 +95,9 @@ def _people(scenario: Scenario) -> None:
     scenario.add_user("dan", roles="reviewer")
     scenario.add_user("olga", roles="viewer")
     dan, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("dan", "cat"))
-    write(lambda tx: users.disable(tx, dan.id, "cli:test"))
-    write(lambda tx: roles.set_groups(tx, cat, ["support"], "cli:test"))
-    write(lambda tx: users.set_password(tx, cat.id, "hashed", "cli:test"))
+    write(lambda tx: roles.disable(tx, dan.id, Operator("test")))
+    write(lambda tx: roles.set_groups(tx, cat, ["support"], Operator("test")))
+    write(lambda tx: passwords.set_password(tx, cat.id, "hashed", "cli:test"))
     token = {"label": "script", "scopes": "read", "life": 3600 * 1_000_000}
     ann = scenario.person()
     write(lambda tx: tokens.make(tx, ann, **token))
@@ -104,12 +105,12 @@ def _people(scenario: Scenario) -> None:
     write(lambda tx: tokens.revoke(tx, ann, key))
     links = Links()
     write(lambda tx: links._link(tx, SlackUser("T1", "UANN", "ann"), ann.id, "code", ann.actor))
-    rover = write(lambda tx: servers.add_agent(tx, "cli:test", "rover", owners=["bob"]))
+    rover = write(lambda tx: servers.add_agent(tx, Operator("test"), "rover", owners=["bob"]))
     scout, old = (scenario.read(lambda reader, name=name: agent_named(reader, name)) for name in ("scout", "rover"))
-    scenario.keys["agent"] = write(lambda tx: servers.rotate(tx, "cli:test", "agent", scout))
-    write(lambda tx: agents.set_owners(tx, "cli:test", scout, ["olga"]))
-    write(lambda tx: agents.set_limits(tx, "cli:test", scout, pending=50, minute=None))
-    write(lambda tx: servers.revoke(tx, "cli:test", "agent", old))
+    scenario.keys["agent"] = write(lambda tx: servers.rotate(tx, Operator("test"), "agent", scout))
+    write(lambda tx: agents.set_owners(tx, Operator("test"), scout, ["olga"]))
+    write(lambda tx: agents.set_limits(tx, Operator("test"), scout, pending=50, minute=None))
+    write(lambda tx: servers.revoke(tx, Operator("test"), "agent", old))
     assert rover
 
 
@@ -123,22 +124,22 @@ def _freeze(scenario: Scenario) -> None:
     """What was approved is taken back; the freeze is explained, and lifted."""
     freezes, write = scenario.service.freezes, scenario.write
     for reason in ("", "an odd refund"):
-        write(lambda tx, why=reason: freezes.make(tx, "cli:test", "all", "", "refuse", why))
+        write(lambda tx, why=reason: freezes.make(tx, Operator("test"), "all", "", "refuse", why))
     scenario.clock.forward(1)
-    write(lambda tx: freezes.lift(tx, "cli:test", "all"))
-    write(lambda tx: freezes.make(tx, "cli:test", "server", "shop", "hold", ""))
-    write(lambda tx: freezes.lift_all(tx, "cli:test"))
+    write(lambda tx: freezes.lift(tx, Operator("test"), "all"))
+    write(lambda tx: freezes.make(tx, Operator("test"), "server", "shop", "hold", ""))
+    write(lambda tx: freezes.lift_all(tx, Operator("test")))
     scout = scenario.read(lambda reader: agent_named(reader, "rover"))
-    write(lambda tx: freezes.make(tx, "cli:test", "agent", scout.id, "refuse", "it loops"))
+    write(lambda tx: freezes.make(tx, Operator("test"), "agent", scout.id, "refuse", "it loops"))
 
 
 def _levers(scenario: Scenario) -> None:
     write = scenario.write
     for mode in ("observe", "enforce"):
-        write(lambda tx, mode=mode: rollouts.set_rollout(tx, "cli:test", "shop", "get_order", "", mode))
-    write(lambda tx: rollouts.set_rollout(tx, "cli:test", "shop", "", "group:pilots", "observe"))
-    write(lambda tx: rollouts.clear_rollout(tx, "cli:test", "shop", "", "group:pilots"))
-    write(lambda tx: audiences.set_audience(tx, "cli:test", "shop", ["agent:scout"]))
+        write(lambda tx, mode=mode: rollouts.set_rollout(tx, Operator("test"), "shop", "get_order", "", mode))
+    write(lambda tx: rollouts.set_rollout(tx, Operator("test"), "shop", "", "group:pilots", "observe"))
+    write(lambda tx: rollouts.clear_rollout(tx, Operator("test"), "shop", "", "group:pilots"))
+    write(lambda tx: audiences.set_audience(tx, Operator("test"), "shop", ["agent:scout"]))
     scenario.register(scenario.tool(description="Refund an order, all of it."))
     _rejection(scenario)
 
@@ -148,8 +149,8 @@ def _rejection(scenario: Scenario) -> None:
     scenario.register(drop, session=session)
     harmless = drop.model_copy(update={"annotations": Annotations(read_only=True)})
     tool_hash = scenario.register(harmless, session=session).tools["drop_order"].tool_hash
-    actor = scenario.person().actor
-    scenario.write(lambda tx: scenario.service.offers.reject(tx, "shop", "drop_order", tool_hash, actor))
+    ann = scenario.person()
+    scenario.write(lambda tx: scenario.service.offers.reject(tx, "shop", "drop_order", tool_hash, ann))
 
 
 def _calls(scenario: Scenario) -> None:

@@ -20,6 +20,7 @@ from approvals.protocol.registration import Annotations, Assurance, Registered, 
 from approvals.service.audit import chain
 from approvals.service.identity import roles as user_roles
 from approvals.service.identity import servers, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named, installation_named
 from approvals.service.identity.users import Person, require_user
 from approvals.service.requests import presence
@@ -82,7 +83,7 @@ class Scenario:
     def build(self) -> None:
         self.write(self.service.check_key)
         self.add_server("shop")
-        self.keys["agent"] = self.write(lambda tx: servers.add_agent(tx, "test", "scout"))
+        self.keys["agent"] = self.write(lambda tx: servers.add_agent(tx, Operator("test"), "scout"))
         for name in ("ann", "bob"):
             self.add_user(name)
         self.register()
@@ -91,7 +92,7 @@ class Scenario:
         self, name: str, label: str = "main", *, trusted: bool = True, assurance: Assurance = Assurance.ENFORCED
     ) -> str:
         self.keys[name if label == "main" else label] = key = self.write(
-            lambda tx: servers.add_server(tx, "test", name, label=label, assurance=assurance, trusted=trusted)
+            lambda tx: servers.add_server(tx, Operator("test"), name, label=label, assurance=assurance, trusted=trusted)
         )
         return key
 
@@ -170,7 +171,7 @@ class Scenario:
         return REFUND.model_copy(update=changes)
 
     def accept(self, name: str, tool_hash: str, at: str = "") -> None:
-        self.write(lambda tx: self.service.offers.accept(tx, "shop", name, tool_hash, self.person().actor, at))
+        self.write(lambda tx: self.service.offers.accept(tx, "shop", name, tool_hash, self.person(), at))
 
     def settle(self, request_id: str, truth: Truth, note: str = "looked it up", *, who: str = "ann") -> Row:
         person = self.person(who)
@@ -190,7 +191,7 @@ class Scenario:
 
     def set_roles(self, name: str, roles: str) -> None:
         user = self.read(lambda reader: require_user(reader, name))
-        self.write(lambda tx: user_roles.set_roles(tx, user, roles, "test"))
+        self.write(lambda tx: user_roles.set_roles(tx, user, roles, Operator("test")))
 
     def claim(self, request_id: str, claim_id: str = "claim-0001", **changes: Any) -> Exception | None:
         """What the service answers: None when the claim holds."""
@@ -233,7 +234,7 @@ class Scenario:
 
     def revoke_agent(self) -> None:
         agent = self.read(lambda reader: agent_named(reader, "scout"))
-        self.write(lambda tx: servers.revoke(tx, "test", "agent", agent))
+        self.write(lambda tx: servers.revoke(tx, Operator("test"), "agent", agent))
 
     def events(self, subject: str) -> list[str]:
         """The kinds of audit events about a subject, in order."""

@@ -11,7 +11,8 @@ from approvals.policy.model import DefaultPolicy
 from approvals.policy.reviewers import Channels, Reviewers
 from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION, Decision
 from approvals.service.controls import rollouts
-from approvals.service.identity import credentials, servers, users
+from approvals.service.identity import credentials, servers, sessions
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
 from approvals.service.requests.decisions import Seen
 from approvals.service.storage.tables import SlackLink
@@ -60,13 +61,13 @@ class World:
         for name, roles in {"vic": "viewer", "aud": "auditor", "rev": "reviewer", "own": "reviewer"}.items():
             scenario.add_user(name, roles)
         scenario.add_server("bank")
-        scenario.keys["other agent"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "stranger"))
+        scenario.keys["other agent"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "stranger"))
         scenario.run(
             "INSERT INTO agent_owner (agent_id, user_id) SELECT a.id, u.id FROM agent a, user_account u"
             " WHERE a.name = 'scout' AND u.subject = 'own'"
         )
-        scenario.write(lambda tx: scenario.service.freezes.make(tx, "test", "server", "bank", "refuse", ""))
-        scenario.write(lambda tx: rollouts.set_rollout(tx, "test", "bank", "", "", "observe"))
+        scenario.write(lambda tx: scenario.service.freezes.make(tx, Operator("test"), "server", "bank", "refuse", ""))
+        scenario.write(lambda tx: rollouts.set_rollout(tx, Operator("test"), "bank", "", "", "observe"))
         self.bearers = {
             "gate": scenario.keys["shop"],
             "other gate": scenario.keys["bank"],
@@ -82,7 +83,7 @@ class World:
     def session(self, name: str) -> str:
         user = self.scenario.read(lambda reader: require_user(reader, name))
         return self.scenario.write(
-            lambda tx: users.sign_in(tx, self.scenario.service.keyring, user, "password", "127.0.0.1", "tests")
+            lambda tx: sessions.sign_in(tx, self.scenario.service.keyring, user, "password", "127.0.0.1", "tests")
         )
 
     def client(self, principal: str) -> httpx2.AsyncClient:

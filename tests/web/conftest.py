@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
-from approvals.service.identity import users
+from approvals.service.identity import sessions
 from approvals.service.identity.users import require_user
 from approvals.service.requests.contents import content_of
 
@@ -49,7 +49,7 @@ class Visitors:
     async def signed_in(self, name: str = "ann") -> Visitor:
         service = self._served.scenario.service
         user = self._served.scenario.read(lambda reader: require_user(reader, name))
-        token = await service.write(lambda tx: users.sign_in(tx, service.keyring, user, "password", "", "tests"))
+        token = await service.write(lambda tx: sessions.sign_in(tx, service.keyring, user, "password", "", "tests"))
         visitor = self.stranger()
         visitor.http.cookies.set("approvals", token)
         return visitor

@@ -6,8 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from approvals.errors import NotFound, NotPossible
+from approvals.service.identity.admins import Operator
 from approvals_web.cli.commands import app
-from approvals_web.operator import socket
+from approvals_web.operator.asks.requests import Erase
+from approvals_web.operator.operation import Operation, carry_out
 
 
 async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):
@@ -43,7 +45,7 @@ async def test_p7_an_erased_denial_is_still_a_denial(served):
 
 
 def erase(scenario, request_id):
-    scenario.write(lambda tx: socket.COMMANDS["erase"](scenario.service, tx, "cli:ops", request_id=request_id))
+    scenario.write(lambda tx: carry_out(Operation(scenario.service, tx, Operator("ops")), Erase(request_id)))
 
 
 def test_the_command_erases_one_ended_request_and_names_who_did_it(scenario, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from approvals.protocol.states import State
-from approvals.service.identity.users import person_of
+from approvals.service.identity.sessions import person_of
 from approvals_web.app import create_app
 from approvals_web.pages.card.view import seen_token
 from support.authority import ACTS, PRINCIPALS, ROUTES, page

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from approvals.service.identity import sign_in_links
+from approvals.service.identity.admins import Operator
 from support.authority import ROUTES
 from support.crawl import crawl
 from support.world import World
@@ -46,7 +47,7 @@ async def seen(served):
         world.request(state)
     world.ids("admin")  # a grant, a link to Slack, a token
     scenario.register(scenario.tool(description="Refund more."), session=scenario.session)
-    scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "invite", name="eve", roles="viewer"))
     found = {}
     for person in PEOPLE:
         async with world.client(person) as http:

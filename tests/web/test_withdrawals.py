@@ -1,5 +1,7 @@
 """Taking a request back: an admin from its page, an operator from the command line; nobody else."""
 
+from getpass import getuser
+
 import pytest
 from typer.testing import CliRunner
 
@@ -49,6 +51,9 @@ def test_an_operator_withdraws_from_the_command_line(scenario, monkeypatch):
     done = CliRunner().invoke(app, asked)
     assert done.stdout == f"{filed.request_id} is withdrawn.\n"
     status = scenario.status(filed.request_id)
-    assert (status.state, status.ended_because) == ("withdrawn", "an operator took it back: wrong customer")
+    assert (status.state, status.ended_because) == (
+        "withdrawn",
+        f"the operator {getuser()} took it back: wrong customer",
+    )
     late = CliRunner().invoke(app, asked)
     assert isinstance(late.exception, NotPossible)

@@ -17,6 +17,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from approvals.errors import Invalid, Unavailable
 from approvals.secret_reference import resolve
 from approvals.service.audit.chain import Head
+from approvals.service.identity.admins import Operator
 from approvals.service.service import Service, head_line
 from approvals.service.slack.workspace import Installed, Workspace
 from approvals.service.storage.database import Database
@@ -27,6 +28,8 @@ from approvals_web.demo.demo import Demo
 from approvals_web.demo.workspace import demo_workspace
 from approvals_web.http.patience import PatientProtocol
 from approvals_web.operator import socket as control
+from approvals_web.operator import users
+from approvals_web.operator.operation import Operation
 from approvals_web.setting_values import port
 from approvals_web.settings import Settings
 
@@ -160,7 +163,7 @@ async def _serve(
 
 async def _greet(settings: Settings, service: Service, *, demo: bool) -> None:
     print(f"Review queue: {service.public_url}/", flush=True)
-    link = await service.write(lambda tx: control.user_setup(service, tx, "serve", demo))
+    link = await service.write(lambda tx: users.first_link(Operation(service, tx, Operator("serve")), demo))
     if link is not None:
         print(f"Sign in: {link}", flush=True)
     for warning in _warnings(settings, demo=demo):

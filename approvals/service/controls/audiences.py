@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select, update
 from approvals.errors import Invalid, NotFound, NotInAudience
 from approvals.service.audit.kinds import Kind
 from approvals.service.controls import state
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Watch
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
@@ -25,9 +26,10 @@ _AGENT = Statement(select(_agents.c.id).where(_agents.c.name == bindparam("name"
 _SET = Statement(update(servers).where(servers.c.name == bindparam("of")).values(audience=bindparam("audience")))
 
 
-def set_audience(tx: Transaction, actor: str, server: str, entries: Collection[str]) -> str:
+def set_audience(tx: Transaction, by: Admin, server: str, entries: Collection[str]) -> str:
     """Let only these (`agent:NAME`, `group:NAME`) use a server; nobody named, every agent. Raises NotFound for an
     unknown server or agent, Invalid for what cannot be an entry."""
+    actor = require_admin(tx, by)
     state.lock_exclusive(tx)
     known_server(tx, server)
     if len(entries) > MOST:

@@ -14,6 +14,7 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.kinds import Kind
 from approvals.service.controls import audiences, state
 from approvals.service.controls.state import SetRollout
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Watch
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
@@ -65,9 +66,10 @@ class Observed:
     refused: int
 
 
-def set_rollout(tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> None:
+def set_rollout(tx: Transaction, by: Admin, server: str, tool: str, whom: str, mode: str) -> None:
     """For a server (no tool) or one tool, for everybody (empty), `agent:NAME` or `group:NAME`. Raises Invalid, or
     NotFound for a server, tool or agent that there is not."""
+    actor = require_admin(tx, by)
     state.lock_exclusive(tx)
     audiences.known_server(tx, server)
     if mode not in MODES:
@@ -82,8 +84,9 @@ def set_rollout(tx: Transaction, actor: str, server: str, tool: str, whom: str, 
     tx.signal(CONTROLS_CHANGED)
 
 
-def clear_rollout(tx: Transaction, actor: str, server: str, tool: str, whom: str) -> None:
+def clear_rollout(tx: Transaction, by: Admin, server: str, tool: str, whom: str) -> None:
     """Forget what was set: what is less specific counts again. Raises NotFound."""
+    actor = require_admin(tx, by)
     state.lock_exclusive(tx)
     watch = Watch(tx, Rollout, server=server, tool=tool, audience=whom)
     if tx.update(_FORGET, of_server=server, of_tool=tool, of_audience=whom) != 1:

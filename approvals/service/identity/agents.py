@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, select, update
@@ -11,6 +12,7 @@ from approvals.errors import Conflict, Invalid, NotFound
 from approvals.protocol import scopes
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
@@ -47,7 +49,7 @@ _some = (
     .limit(bindparam("limit"))
     .subquery()
 )
-_PAGE = Statement(select(_some).order_by(_some.c.name))
+_PAGE = Statement(select(_some).order_by(_some.c.name), Agent)
 _PAGE_OWNERS = Statement(
     select(_owners.c.agent_id, _users.c.handle)
     .join_from(_some, _owners, _owners.c.agent_id == _some.c.id)
@@ -69,8 +71,9 @@ _PAGE_PENDING = Statement(
 )
 
 
-def set_owners(tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]) -> list[str]:
+def set_owners(tx: Transaction, by: Admin, agent: Agent, handles: Iterable[str]) -> list[str]:
     """Make these people its owners; their handles. Raises Invalid for one who has no live account."""
+    actor = require_admin(tx, by)
     _hold(tx, agent)
     known = agent_owners.accounts(tx, handles)
     watch = Watch(tx, AgentOwner, agent_id=agent.id)
@@ -79,18 +82,19 @@ def set_owners(tx: Transaction, actor: str, agent: Agent, handles: Iterable[str]
     return list(known)
 
 
-def change_owners(tx: Transaction, actor: str, agent: Agent, *, add: Iterable[str], remove: Iterable[str]) -> list[str]:
+def change_owners(tx: Transaction, by: Admin, agent: Agent, *, add: Iterable[str], remove: Iterable[str]) -> list[str]:
     """As `set_owners`, from who they are now. Raises Invalid, also for removing one who is none of them."""
     _hold(tx, agent)
     now = {row.handle for row in agent_owners.owners(tx, agent.id)}
     gone = {handle.strip().lower() for handle in remove}
     if gone - now:
         raise Invalid(f"{', '.join(sorted(gone - now))!r:.80} is no owner of {agent.name}.")
-    return set_owners(tx, actor, agent, {*now, *add} - gone)
+    return set_owners(tx, by, agent, {*now, *add} - gone)
 
 
-def set_groups(tx: Transaction, actor: str, agent: Agent, names: Iterable[str]) -> list[str]:
+def set_groups(tx: Transaction, by: Admin, agent: Agent, names: Iterable[str]) -> list[str]:
     """Put it into these groups and no others; their names. Raises Invalid."""
+    actor = require_admin(tx, by)
     _hold(tx, agent)
     groups = sorted(set(names))
     for name in groups:
@@ -104,9 +108,10 @@ def set_groups(tx: Transaction, actor: str, agent: Agent, names: Iterable[str]) 
     return groups
 
 
-def set_limits(tx: Transaction, actor: str, agent: Agent, *, pending: int | None, minute: int | None) -> None:
+def set_limits(tx: Transaction, by: Admin, agent: Agent, *, pending: int | None, minute: int | None) -> None:
     """How many of its requests may wait at once, and how many it may file a minute; None for the service's own
     limit, 0 for none at all. Raises Invalid."""
+    actor = require_admin(tx, by)
     _hold(tx, agent)
     if any(limit is not None and not 0 <= limit <= MOST_LIMIT for limit in (pending, minute)):
         raise Invalid(f"A limit is 0 to {MOST_LIMIT:,}, or empty for the service's own.")
@@ -115,8 +120,9 @@ def set_limits(tx: Transaction, actor: str, agent: Agent, *, pending: int | None
     _append(tx, Kind.AGENT_LIMITS_SET, actor, agent, watch, pending=pending, minute=minute)
 
 
-def set_scopes(tx: Transaction, actor: str, agent: Agent, credential_id: str, wanted: str) -> str:
+def set_scopes(tx: Transaction, by: Admin, agent: Agent, credential_id: str, wanted: str) -> str:
     """What one of its keys covers from now on. Raises Invalid, NotFound for a key that is none of its live ones."""
+    actor = require_admin(tx, by)
     _hold(tx, agent)
     kept = scopes.check(wanted)
     if credential_id not in {key.id for key in credentials.live(tx, "agent", agent.id)}:
@@ -138,16 +144,28 @@ def _append(tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch,
     tx.record(kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 
-def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Up to `limit` agents by name: `row`, `owners` (handles), `keys` (unrevoked), `pending` (how many wait)."""
-    given: dict[str, Any] = {"after": after, "limit": limit}
+@dataclass(frozen=True)
+class AgentEntry:
+    """An agent in the list of all."""
+
+    row: Agent
+    owners: list[str]
+    """Their handles."""
+    keys: list[Credential]
+    """Those that were not revoked."""
+    pending: int
+    """How many of its requests wait."""
+
+
+def page(reader: Reader, *, after: str = "", limit: int = 50) -> list[AgentEntry]:
+    """Up to `limit` agents by name."""
     owners, keys = defaultdict(list), defaultdict(list)
-    for row in reader.all(_PAGE_OWNERS, **given):
+    for row in reader.all(_PAGE_OWNERS, after=after, limit=limit):
         owners[row.agent_id].append(row.handle)
-    for key in reader.all(_PAGE_KEYS, **given):
+    for key in reader.all(_PAGE_KEYS, after=after, limit=limit):
         keys[key.agent_id].append(key)
-    pending = {row.agent_id: row.pending for row in reader.all(_PAGE_PENDING, **given)}
+    pending = {row.agent_id: row.pending for row in reader.all(_PAGE_PENDING, after=after, limit=limit)}
     return [
-        {"row": row, "owners": owners[row.id], "keys": keys[row.id], "pending": pending.get(row.id, 0)}
-        for row in reader.all(_PAGE, **given)
+        AgentEntry(row, owners[row.id], keys[row.id], pending.get(row.id, 0))
+        for row in reader.all(_PAGE, after=after, limit=limit)
     ]

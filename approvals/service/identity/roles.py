@@ -1,12 +1,14 @@
 """What people may do, as admins say: roles and groups; who is let in again; who is signed out everywhere."""
 
 import re
+from collections.abc import Iterable
 
 from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import credentials, tokens, users
+from approvals.service.identity import credentials, sessions, tokens, users
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement
@@ -15,7 +17,6 @@ from approvals.service.storage.tables import (
     AgentOwner,
     Credential,
     User,
-    WebSession,
     table_of,
 )
 
@@ -25,7 +26,6 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:+-]{0,62}")
 MAX_GROUPS = 50
 
 _users = table_of(User)
-_sessions = table_of(WebSession)
 _owners = table_of(AgentOwner)
 _agents = table_of(Agent)
 
@@ -35,11 +35,6 @@ _SET = {
     for column in ("roles", "groups", "disabled_at")
 }
 _LOCK = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")).with_for_update())
-_END_SESSIONS = Statement(
-    update(_sessions)
-    .where(_sessions.c.user_id == bindparam("of"), _sessions.c.revoked_at.is_(None))
-    .values(revoked_at=bindparam("at"))
-)
 _OWNED = Statement(
     select(_agents.c.id, _agents.c.name)
     .join(_owners, _owners.c.agent_id == _agents.c.id)
@@ -49,9 +44,10 @@ _OWNED = Statement(
 )
 
 
-def set_roles(tx: Transaction, user: User, roles: str, actor: str) -> None:
+def set_roles(tx: Transaction, user: User, roles: str, by: Admin) -> None:
     """Set somebody's roles, and end the tokens that need others. Raises Invalid for an unknown role, NotPossible
     when this would leave no admin."""
+    actor = require_admin(tx, by)
     users.check_roles(roles)
     wanted = " ".join(role for role in users.ROLES if role in roles.split())
     if "admin" not in wanted.split():
@@ -64,8 +60,9 @@ def set_roles(tx: Transaction, user: User, roles: str, actor: str) -> None:
     tx.record(Kind.USER_ROLES_SET, actor, f"user:{user.id}", *watches, **facts)
 
 
-def set_groups(tx: Transaction, user: User, groups: list[str], actor: str) -> None:
+def set_groups(tx: Transaction, user: User, groups: Iterable[str], by: Admin) -> None:
     """Raises Invalid for what cannot name a group, and for too many."""
+    actor = require_admin(tx, by)
     wanted = " ".join(sorted(set(groups)))
     check_groups(wanted.split())
     watch = Watch(tx, User, id=user.id)
@@ -74,19 +71,33 @@ def set_groups(tx: Transaction, user: User, groups: list[str], actor: str) -> No
     tx.record(Kind.USER_GROUPS_SET, actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
 
-def enable(tx: Transaction, user: User, actor: str) -> None:
+def disable(tx: Transaction, user_id: str, by: Admin) -> None:
+    """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
+    for the last admin."""
+    actor = require_admin(tx, by)
+    users.check_an_admin_remains(tx, user_id)
+    watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
+    tx.execute(_SET["disabled_at"], of=user_id, to=tx.now)
+    sessions.end_all(tx, user_id)
+    credentials.revoke_all(tx, "user", user_id)
+    tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
+
+
+def enable(tx: Transaction, user: User, by: Admin) -> None:
     """Let a disabled account in again; its old sessions and tokens stay ended."""
+    actor = require_admin(tx, by)
     watch = Watch(tx, User, id=user.id)
     tx.execute(_SET["disabled_at"], of=user.id, to=None)
     tx.record(Kind.USER_ENABLED, actor, f"user:{user.id}", watch)
 
 
-def sign_out_everywhere(tx: Transaction, user: User, actor: str) -> None:
+def sign_out_everywhere(tx: Transaction, user: User, by: Admin) -> None:
     """End all of a person's sessions and personal tokens."""
+    actor = require_admin(tx, by)
     watch = Watch(tx, Credential, user_id=user.id)
-    sessions = tx.update(_END_SESSIONS, of=user.id, at=tx.now)
+    ended_sessions = sessions.end_all(tx, user.id)
     ended = credentials.revoke_all(tx, "user", user.id)
-    facts = {"sessions": sessions, "tokens": ended}
+    facts = {"sessions": ended_sessions, "tokens": ended}
     tx.record(Kind.USER_SIGNED_OUT_EVERYWHERE, actor, f"user:{user.id}", watch, **facts)
 
 

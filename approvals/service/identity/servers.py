@@ -19,6 +19,7 @@ from approvals.protocol import scopes
 from approvals.protocol.registration import Assurance
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.channels import TAKEN_BACK
 from approvals.service.storage.database import Reader, Transaction
@@ -62,7 +63,7 @@ _DISABLE = {
 
 def add_server(
     tx: Transaction,
-    actor: str,
+    by: Admin,
     name: str,
     *,
     label: str,
@@ -71,6 +72,7 @@ def add_server(
     life: int | None = None,
 ) -> str:
     """A new installation of a server; its key. Raises Invalid, or Duplicate for a label in use."""
+    actor = require_admin(tx, by)
     _check(name)
     if tx.one(SERVER, name=name) is None:
         server = tx.insert(Server, name=name, pepper=secrets.token_hex(32), created_at=tx.now)
@@ -91,8 +93,9 @@ def add_server(
     return key
 
 
-def allow_grants(tx: Transaction, actor: str, installation: Installation, *, allowed: bool) -> None:
+def allow_grants(tx: Transaction, by: Admin, installation: Installation, *, allowed: bool) -> None:
     """Whether standing grants may be made and used for an installation's calls, from now on."""
+    actor = require_admin(tx, by)
     watch = Watch(tx, Installation, id=installation.id)
     tx.execute(_ALLOW_GRANTS, of=installation.id, may_grant=allowed)
     kind = Kind.SERVER_GRANTS_ALLOWED if allowed else Kind.SERVER_GRANTS_FORBIDDEN
@@ -101,7 +104,7 @@ def allow_grants(tx: Transaction, actor: str, installation: Installation, *, all
 
 def add_agent(
     tx: Transaction,
-    actor: str,
+    by: Admin,
     name: str,
     *,
     owners: Iterable[str] = (),
@@ -110,6 +113,7 @@ def add_agent(
 ) -> str:
     """A new agent; its key, which covers these scopes for `life` seconds. Raises Invalid (also for owners without a
     live account), or Duplicate for a name in use."""
+    actor = require_admin(tx, by)
     _check(name)
     known_as = tx.one(_AGENT, name=name)
     if known_as is not None:
@@ -129,7 +133,7 @@ def add_agent(
 
 def rotate(
     tx: Transaction,
-    actor: str,
+    by: Admin,
     kind: str,
     principal: Installation | Agent,
     *,
@@ -139,6 +143,7 @@ def rotate(
 ) -> str:
     """A second key beside the present one; the oldest goes when there would be three. It covers and lives as the
     last one did, unless said otherwise: rotating widens nothing. Raises Conflict when the principal was revoked."""
+    actor = require_admin(tx, by)
     credentials.lock(tx, kind, principal.id)
     row, last = credentials.principal(tx, kind, principal.id), credentials.newest(tx, kind, principal.id)
     if row is None or row.disabled_at is not None:
@@ -156,9 +161,10 @@ def rotate(
 
 
 def revoke(
-    tx: Transaction, actor: str, kind: str, principal: Installation | Agent, credential_id: str | None = None
+    tx: Transaction, by: Admin, kind: str, principal: Installation | Agent, credential_id: str | None = None
 ) -> int:
     """Revoke one key, or all and the principal with them; how many keys there were."""
+    actor = require_admin(tx, by)
     credentials.lock(tx, kind, principal.id)
     whole = credential_id is None
     watches = Watch(tx, _MODELS[kind], id=principal.id), Watch(tx, Credential, **{f"{kind}_id": principal.id})

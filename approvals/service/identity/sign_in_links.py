@@ -12,6 +12,7 @@ from approvals.errors import NotFound, Unauthenticated
 from approvals.instant import SECOND
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
+from approvals.service.identity.admins import Admin, is_admin, require_admin
 from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
@@ -43,9 +44,10 @@ _LOCK_MAKER = Statement(select(_users.c.id).where(_users.c.id == bindparam("id")
 
 
 def make(
-    tx: Transaction, actor: str, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
+    tx: Transaction, by: Admin, purpose: str, *, user_id: str | None = None, name: str = "", roles: str = ""
 ) -> str:
     """The token of a new link: `setup`, `invite` (a new account) or `sign_in` (an existing one)."""
+    actor = require_admin(tx, by)
     token = secrets.token_urlsafe(32)
     life = INVITATION_LIFE if purpose == "invite" else LIFE
     link = tx.insert(
@@ -62,6 +64,13 @@ def make(
     touched = Touched(SignInLink, None, link)
     tx.record(Kind.LINK_MADE, actor, subject(link), touched, purpose=purpose, roles=roles)
     return token
+
+
+def invite(tx: Transaction, by: Admin, name: str, roles: str) -> str:
+    """The token of a link for a new account. Raises Invalid, or Duplicate for a name that is taken."""
+    users.check_free(tx, name)
+    users.check_roles(roles)
+    return make(tx, by, "invite", name=name, roles=roles)
 
 
 def spend(tx: Transaction, token: str) -> SignInLink:
@@ -93,8 +102,9 @@ def look_at(reader: Reader, token: str) -> SignInLink:
     return link
 
 
-def revoke(tx: Transaction, actor: str, name: str) -> None:
+def revoke(tx: Transaction, by: Admin, name: str) -> None:
     """Take back every open invitation for a name. Raises NotFound when there is none."""
+    actor = require_admin(tx, by)
     watch = Watch(tx, SignInLink, purpose="invite", name=name)
     if not tx.update(_REVOKE, called=name, now=tx.now):
         raise NotFound(f"There is no open invitation for {name[:100]!r}.", hint="List them on the page Users.")
@@ -115,8 +125,7 @@ def counts(reader: Reader, link: SignInLink) -> bool:
     """Whether its maker could still make it: an operator always, a person as long as they are an admin."""
     if not _maker(link):
         return True
-    maker = users.find(reader, _maker(link))
-    return maker is not None and maker.disabled_at is None and "admin" in maker.roles.split()
+    return is_admin(users.find(reader, _maker(link)))
 
 
 def _maker(link: SignInLink) -> str:

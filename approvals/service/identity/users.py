@@ -1,10 +1,9 @@
-"""People: accounts and signed-in browsers."""
+"""People: their accounts."""
 
 import re
-import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from approvals import ids
 from approvals.errors import (
@@ -12,37 +11,26 @@ from approvals.errors import (
     Invalid,
     NotFound,
     NotPossible,
-    Unauthenticated,
 )
-from approvals.instant import SECOND
 from approvals.service.audit.actor import Actor
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import credentials, handles
-from approvals.service.keyring import Keyring
+from approvals.service.identity import handles
 from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
-    Credential,
     DecisionRow,
     Handle,
     User,
-    WebSession,
     table_of,
 )
 
 LOCAL = "local"
 ROLES = ("admin", "reviewer", "auditor", "viewer")
 FIRST_ROLES = "admin reviewer"
-SESSION_IDLE = 12 * 3600
-SESSION_LIFE = 7 * 24 * 3600
-MINIMUM_PASSWORD = 10
-PROVED_BY = ("issuer", "subject", "password_hash")
-"""Columns of an account by which somebody proves that it is theirs."""
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._%+@-]{0,99}")
 
 _users = table_of(User)
-_sessions = table_of(WebSession)
 _decisions = table_of(DecisionRow)
 
 _BY_ID = Statement(select(_users).where(_users.c.id == bindparam("id")), User)
@@ -66,20 +54,6 @@ _LOCK_VOTERS = Statement(
     .order_by(_users.c.id)
     .with_for_update(read=True)
 )
-_SESSION = Statement(select(_sessions).where(_sessions.c.id == bindparam("id")), WebSession)
-_TOUCH = Statement(
-    update(_sessions).where(_sessions.c.id == bindparam("of")).values(last_seen_at=bindparam("last_seen_at"))
-)
-_END = Statement(update(_sessions).where(_sessions.c.id == bindparam("of")).values(revoked_at=bindparam("revoked_at")))
-_END_ALL = Statement(
-    update(_sessions)
-    .where(_sessions.c.user_id == bindparam("of"), _sessions.c.revoked_at.is_(None))
-    .values(revoked_at=bindparam("revoked_at"))
-)
-_PASSWORD = Statement(
-    update(_users).where(_users.c.id == bindparam("of")).values(password_hash=bindparam("password_hash"))
-)
-_DISABLE = Statement(update(_users).where(_users.c.id == bindparam("of")).values(disabled_at=bindparam("disabled_at")))
 
 
 @dataclass(frozen=True)
@@ -124,105 +98,6 @@ def add(tx: Transaction, actor: str, *, subject: str, name: str, roles: str, pas
     touched = Touched(User, None, added)
     tx.record(Kind.USER_ADDED, actor, f"user:{user_id}", touched, watch, subject=subject, roles=roles)
     return user_id
-
-
-def set_password(tx: Transaction, user_id: str, password_hash: str, actor: str) -> None:
-    """Set a password. Every signed-in browser of the account is signed out, and its personal tokens end: whoever
-    changes a password may fear that somebody else was in."""
-    watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-    tx.execute(_PASSWORD, of=user_id, password_hash=password_hash)
-    tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
-    tokens = credentials.revoke_all(tx, "user", user_id)
-    tx.record(Kind.USER_PASSWORD_SET, actor, f"user:{user_id}", *watches, tokens=tokens)
-
-
-def disable(tx: Transaction, user_id: str, actor: str) -> None:
-    """Disable an account: its sessions and tokens end, its votes no longer count at a claim. Raises NotPossible
-    for the last admin."""
-    check_an_admin_remains(tx, user_id)
-    watches = Watch(tx, User, id=user_id), Watch(tx, Credential, user_id=user_id)
-    tx.execute(_DISABLE, of=user_id, disabled_at=tx.now)
-    tx.execute(_END_ALL, of=user_id, revoked_at=tx.now)
-    credentials.revoke_all(tx, "user", user_id)
-    tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
-
-
-def sign_in(
-    tx: Transaction,
-    keyring: Keyring,
-    user: User,
-    method: str,
-    address: str,
-    user_agent: str,
-    *,
-    proved_at: int | None = None,
-    instead_of: str | None = None,
-) -> str:
-    """The cookie of a new session; the browser's present one (`instead_of`, its cookie) ends. `proved_at` is when
-    the person proved who they are, as an identity provider says it. The event seals the account as the sign-in
-    relied on it. Raises Unauthenticated for a disabled account, and for one that is not as `user`, by which they
-    proved it."""
-    tx.lock(_LOCK, id=user.id)
-    now = find(tx, user.id)
-    if now is None or any(getattr(now, name) != getattr(user, name) for name in PROVED_BY):
-        raise Unauthenticated("This account was just changed.", hint="Sign in again.")
-    if now.disabled_at is not None:
-        raise Unauthenticated("This account is disabled.", hint="Ask an admin.")
-    if instead_of:
-        tx.execute(_END, of=keyring.session(instead_of), revoked_at=tx.now)
-    token = f"{user.id}.{secrets.token_urlsafe(32)}"
-    session = tx.insert(
-        WebSession,
-        id=keyring.session(token),
-        user_id=user.id,
-        method=method,
-        authenticated_at=proved_at if method == "oidc" else tx.now,
-        created_at=tx.now,
-        last_seen_at=tx.now,
-        expires_at=tx.now + SESSION_LIFE * SECOND,
-        address=address,
-        user_agent=user_agent[:400],
-    )
-    actor, facts = f"user:{user.id}", {"method": method, "address": address}
-    touched = Touched(User, now, now), Touched(WebSession, None, session)
-    tx.record(Kind.USER_SIGNED_IN, actor, actor, *touched, **facts)
-    return token
-
-
-def sign_out(tx: Transaction, person: Person) -> None:
-    tx.execute(_END, of=person.session_id, revoked_at=tx.now)
-    tx.record(Kind.USER_SIGNED_OUT, person.actor, person.actor)
-
-
-def person_of(reader: Reader, keyring: Keyring, token: str, address: str) -> Person | None:
-    """The person behind a session cookie, or None when it no longer counts. The cookie says whose it is, and its
-    session is named by a MAC over it: whoever writes the database can neither put one in nor give one to another."""
-    session = reader.one(_SESSION, id=keyring.session(token))
-    if session is None or session.user_id != token.partition(".")[0]:
-        return None
-    if session.revoked_at is not None or reader.now >= session.expires_at:
-        return None
-    if reader.now >= session.last_seen_at + SESSION_IDLE * SECOND:
-        return None
-    user = find(reader, session.user_id)
-    if user is None or user.disabled_at is not None:
-        return None
-    return Person(
-        id=user.id,
-        name=user.name,
-        roles=frozenset(user.roles.split()),
-        channel="web",
-        method=session.method,
-        authenticated_at=session.authenticated_at or session.created_at,
-        session_id=session.id,
-        address=address,
-        proved_at=session.authenticated_at,
-    )
-
-
-def touch(tx: Transaction, session_id: str) -> None:
-    """Keep a session from idling out."""
-    tx.execute(_TOUCH, of=session_id, last_seen_at=tx.now)
 
 
 def find(reader: Reader, user_id: str) -> User | None:

@@ -26,6 +26,7 @@ from approvals.service.controls.freezes import (
     subject,
 )
 from approvals.service.identity import credentials
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.requests import freeze_tellings
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.changes import Touched
@@ -81,10 +82,11 @@ class Freezes:
     def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
 
-    def make(self, tx: Transaction, actor: str, scope: str, of: str, mode: str, reason: str) -> Made:
+    def make(self, tx: Transaction, by: Admin, scope: str, of: str, mode: str, reason: str) -> Made:
         """Stop writes: `all`, those to the `server`, or by the `agent` (its id). From the commit on nothing of them is
         approved, granted or claimed. The same again is no error; another mode takes the place of the one before.
         Raises Invalid, or NotFound for a server or agent that there is not."""
+        actor = require_admin(tx, by)
         if scope not in SCOPES or mode not in {REFUSE, HOLD} or len(reason) > MAX_REASON:
             raise Invalid(
                 "This freeze cannot be made.", hint=f"Scope: {', '.join(SCOPES)}; mode: refuse or hold; a short reason."
@@ -108,8 +110,9 @@ class Freezes:
         tx.signal(CONTROLS_CHANGED)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
-    def lift(self, tx: Transaction, actor: str, scope: str, of: str = "") -> Freeze:
+    def lift(self, tx: Transaction, by: Admin, scope: str, of: str = "") -> Freeze:
         """Lift one freeze; others stay. Raises NotFound when it does not stand."""
+        actor = require_admin(tx, by)
         state.lock_exclusive(tx)
         freeze = tx.one(_ONE, scope=scope, of=of)
         if freeze is None:
@@ -117,8 +120,9 @@ class Freezes:
         self._end(tx, actor, freeze)
         return freeze
 
-    def lift_all(self, tx: Transaction, actor: str) -> list[Freeze]:
+    def lift_all(self, tx: Transaction, by: Admin) -> list[Freeze]:
         """Lift whatever stands."""
+        actor = require_admin(tx, by)
         state.lock_exclusive(tx)
         standing = in_force(tx)
         for freeze in standing:

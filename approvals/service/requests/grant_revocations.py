@@ -8,6 +8,8 @@ from approvals.protocol.states import Move, State
 from approvals.service import grants
 from approvals.service.audit.kinds import Kind
 from approvals.service.authority import Authority
+from approvals.service.identity import users
+from approvals.service.identity.admins import Admin, is_admin
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.changes import Watch
@@ -39,18 +41,13 @@ class GrantRevocations:
         self._transitions = transitions
         self._authority = authority
 
-    def by_person(self, tx: Transaction, grant_id: str, person: Person) -> None:
+    def revoke(self, tx: Transaction, grant_id: str, by: Admin) -> None:
         """Raises NotFound, NotPossible (revoked before), or Forbidden for whoever is no admin and could not decide the
         request that it was made with."""
         grant = grants.find(tx, grant_id)
-        if "admin" not in person.roles:
-            made_with = self._transitions.get(tx, grant.request_id)
-            self._authority.check_may_decide(tx, made_with, person, Act.TEND)
-        self._revoke(tx, grant, person.actor, person.name)
-
-    def by_operator(self, tx: Transaction, grant_id: str, actor: str) -> None:
-        """Raises NotFound, or NotPossible when it was revoked before."""
-        self._revoke(tx, grants.find(tx, grant_id), actor, actor)
+        if isinstance(by, Person) and not is_admin(users.find(tx, by.id)):
+            self._authority.check_may_decide(tx, self._transitions.get(tx, grant.request_id), by, Act.TEND)
+        self._revoke(tx, grant, by.actor, by.name)
 
     def _revoke(self, tx: Transaction, grant: StandingGrant, actor: str, name: str) -> None:
         watch = Watch(tx, StandingGrant, id=grant.id)

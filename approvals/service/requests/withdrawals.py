@@ -1,10 +1,11 @@
 """Taking a request back: by its agent, by an admin, or an approval by a reviewer. Never because a client hung up."""
 
-from approvals.errors import Forbidden, Invalid, NotFound
+from approvals.errors import Invalid, NotFound
 from approvals.policy.eligibility import Act
 from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.states import Move
 from approvals.service.authority import Authority
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Transaction
@@ -26,15 +27,10 @@ class Withdrawals:
             raise NotFound("There is no such request.", hint="Check the id.")
         return self._withdraw(tx, row, f"agent:{agent.id}", comment or "the agent took it back")
 
-    def by_admin(self, tx: Transaction, request_id: str, admin: Person, comment: str) -> RequestRow:
+    def by_admin(self, tx: Transaction, request_id: str, by: Admin, comment: str) -> RequestRow:
         """Raises NotFound, Forbidden (no admin), Invalid, or NotPossible once it was claimed or ended."""
-        if "admin" not in admin.roles:
-            raise Forbidden("Only admins may withdraw a request.", hint="Ask an admin.")
-        return self._taken_back(tx, request_id, admin.actor, admin.name, comment)
-
-    def by_operator(self, tx: Transaction, request_id: str, actor: str, comment: str) -> RequestRow:
-        """From the command line. Raises NotFound, Invalid, or NotPossible once it was claimed or ended."""
-        return self._taken_back(tx, request_id, actor, "an operator", comment)
+        actor, because = require_admin(tx, by), _because(f"{by.name} took it back", comment)
+        return self._withdraw(tx, self._transitions.lock(tx, request_id), actor, because)
 
     def revoke(self, tx: Transaction, request_id: str, person: Person, comment: str) -> RequestRow:
         """Take an approval back that nobody has claimed yet. Raises NotFound, Forbidden (may not decide it), Invalid,
@@ -45,10 +41,6 @@ class Withdrawals:
         return self._transitions.move(
             tx, self._transitions.apply_due(tx, row), Move.REVOKE, person.actor, because=because
         )
-
-    def _taken_back(self, tx: Transaction, request_id: str, actor: str, name: str, comment: str) -> RequestRow:
-        because = _because(f"{name} took it back", comment)
-        return self._withdraw(tx, self._transitions.lock(tx, request_id), actor, because)
 
     def _withdraw(self, tx: Transaction, row: RequestRow, actor: str, because: str) -> RequestRow:
         row = self._transitions.apply_due(tx, row)

@@ -14,6 +14,7 @@ from approvals.service.audit import log
 from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
 from approvals.service.history import fulltext
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
 from approvals.service.storage.changes import Watch
@@ -141,9 +142,10 @@ class Erasures:
             + self._sweep_deliveries(tx)
         )
 
-    def contents(self, tx: Transaction, request_id: str, actor: str, because: str) -> None:
+    def contents(self, tx: Transaction, request_id: str, by: Admin, because: str) -> None:
         """Erase one ended request's contents; the facts stay. Raises NotFound, or NotPossible while it is open, while a
         grant that was made with it lets calls pass, or when it is done already."""
+        actor = require_admin(tx, by)
         row = self._transitions.apply_due(tx, self._transitions.lock(tx, request_id))
         if row.ended_at is None:
             raise NotPossible(f"The request is {row.state}: only what has ended can be erased.", state=row.state)

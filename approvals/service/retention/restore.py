@@ -12,6 +12,7 @@ from approvals.protocol.states import Move, State
 from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
 from approvals.service.identity import credentials, sign_in_links
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
@@ -65,9 +66,10 @@ class Restorations:
     def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
 
-    def record(self, tx: Transaction, actor: str) -> None:
+    def record(self, tx: Transaction, by: Admin) -> None:
         """Put it on record; sign everybody out, and void the links, grants and people's tokens that may have
         been used or revoked since."""
+        actor = require_admin(tx, by)
         tx.execute(_SIGN_OUT, now=tx.now)
         tx.record(Kind.DATABASE_RESTORED, actor, "database")
         for link in tx.all(_OPEN_LINKS, now=tx.now):

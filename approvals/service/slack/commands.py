@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from approvals.errors import ApprovalsError, Forbidden, Invalid
+from approvals.errors import ApprovalsError, Invalid
 from approvals.protocol.states import State
-from approvals.service.identity.users import Person
+from approvals.service.identity.admins import require_admin
 from approvals.service.notifications.notifier import NotDelivered
 from approvals.service.service import Service
 from approvals.service.slack import blocks, modals
@@ -81,7 +81,8 @@ class Commands:
         return f"Now confirm on {self._service.public_url}/account that this is you, in the same browser."
 
     async def _ask_freeze(self, payload: Command, _: str) -> str:
-        check_admin(await self._identities.person(await self._identities.slack_user(payload.sender)))
+        person = await self._identities.person(await self._identities.slack_user(payload.sender))
+        await self._service.read(lambda reader: require_admin(reader, person))
         await open_dialog(self._api, payload.trigger_id, modals.freeze())
         return ""
 
@@ -98,12 +99,6 @@ async def open_dialog(api: SlackApi, trigger_id: str, view: dict[str, Any]) -> N
         raise Invalid(
             f"Slack did not open the dialog ({error.why}).", hint="Press again, or use the web app."
         ) from None
-
-
-def check_admin(person: Person) -> None:
-    """Raises Forbidden for anybody else."""
-    if "admin" not in person.roles:
-        raise Forbidden("Only admins may freeze.", hint="Ask an admin.")
 
 
 def refusal(error: ApprovalsError) -> str:

@@ -20,7 +20,7 @@ from approvals.service.service import Service
 from approvals.service.slack import blocks, buttons, message_log, modals, payloads
 from approvals.service.slack.buttons import Buttons, Pressed
 from approvals.service.slack.client import SlackApi
-from approvals.service.slack.commands import Commands, check_admin, open_dialog, refusal
+from approvals.service.slack.commands import Commands, open_dialog, refusal
 from approvals.service.slack.identity import Identities
 from approvals.service.slack.message import request_message
 from approvals.service.slack.payloads import Action, Command, Container, Event, Interaction, Place, View
@@ -158,9 +158,8 @@ class Interactions:
         return row
 
     async def _freeze(self, person: Person, view: View) -> None:
-        check_admin(person)
         mode, reason = view.input(modals.MODE).selected_option.value, _reason(view)
-        await self._service.write(lambda tx: self._service.freezes.make(tx, person.actor, "all", "", mode, reason))
+        await self._service.write(lambda tx: self._service.freezes.make(tx, person, "all", "", mode, reason))
 
     def _event(self, payload: Event) -> None:
         if payload.event.type in {"app_uninstalled", "tokens_revoked"}:

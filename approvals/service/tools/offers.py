@@ -8,6 +8,7 @@ from approvals.errors import Conflict, NotFound, Stale
 from approvals.instant import Instant
 from approvals.protocol.registration import Assurance, ToolDefinition
 from approvals.service.audit.kinds import Kind
+from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.statements import Statement, changed
@@ -73,10 +74,11 @@ class Offers:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str, at: str = "") -> None:
+    def accept(self, tx: Transaction, server: str, name: str, tool_hash: str, by: Admin, at: str = "") -> None:
         """A person lets a loosening definition stand where it is offered: at the enforced installations, or at a
         cooperative one. Raises NotFound, Stale when another one is offered by now, Conflict when no installation
         there counts any more."""
+        actor = require_admin(tx, by)
         row = self._offered(tx, server, name, tool_hash, at)
         if tx.one(_LIVE, server=server, at=at, assurance="" if at else Assurance.ENFORCED.value) is None:
             raise Conflict("The installation that offers this is disabled.", hint="Nothing of it can be accepted.")
@@ -84,9 +86,10 @@ class Offers:
         touched = Touched(Tool, row, self._stand(tx, row, tool_hash, actor))
         tx.record(Kind.TOOL_ACCEPTED, actor, f"{server}.{name}", touched, **facts)
 
-    def reject(self, tx: Transaction, server: str, name: str, tool_hash: str, actor: str, at: str = "") -> None:
+    def reject(self, tx: Transaction, server: str, name: str, tool_hash: str, by: Admin, at: str = "") -> None:
         """A person says that a definition is not to stand there: the stricter reading goes on, and this very
         definition is never offered there again. Raises NotFound, or Stale when another one is offered by now."""
+        actor = require_admin(tx, by)
         row = self._offered(tx, server, name, tool_hash, at)
         said = {"rejected_at": tx.now, "rejected_by": actor}
         made = tx.insert(ToolRejection, server=server, installation_id=at, name=name, tool_hash=tool_hash, **said)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from support.answer_table import facts
 from support.listening import listening
 
@@ -83,7 +84,7 @@ async def test_p5_without_an_agents_key_nobody_is_let_in(proxied, url):
 
 async def test_a_session_is_its_agents_own(proxied, url):
     scenario = proxied.served.scenario
-    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "application/json, text/event-stream"}) as http:
         mine, theirs = ({"Authorization": f"Bearer {scenario.keys[name]}"} for name in ("agent", "other"))
         params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "0"}}

@@ -11,8 +11,9 @@ from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
 from approvals.service.audit.log import erase_payload
-from approvals.service.identity import users
-from approvals.service.identity.users import person_of, require_user
+from approvals.service.identity import sessions
+from approvals.service.identity.sessions import person_of
+from approvals.service.identity.users import require_user
 from approvals.service.storage.statements import Statement
 
 OF_7 = "payload_hash = (SELECT payload_hash FROM audit_event WHERE id = 7)"
@@ -186,9 +187,9 @@ def test_p8_text_that_is_none_in_one_event_stops_no_other_one_and_is_reported(lo
 
 def test_p8_what_a_person_does_names_the_session_by_which_they_did_it_and_not_what_opens_it(scenario):
     user = scenario.read(lambda reader: require_user(reader, "ann"))
-    opens = scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, user, "password", "", ""))
+    opens = scenario.write(lambda tx: sessions.sign_in(tx, scenario.service.keyring, user, "password", "", ""))
     ann = scenario.read(lambda reader: person_of(reader, scenario.service.keyring, opens, ""))
-    scenario.write(lambda tx: scenario.service.freezes.make(tx, ann.actor, "all", "", "refuse", ""))
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, ann, "all", "", "refuse", ""))
     ((actor, body),) = scenario.rows(
         "SELECT actor, body FROM audit_event JOIN audit_payload USING (payload_hash) WHERE kind = 'freeze.made'"
     )

@@ -12,6 +12,7 @@ from approvals.errors import Frozen, NotFound
 from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.service.controls import audiences, freezes, state
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.requests import freeze_tellings, freezing
 from support.answer_table import told
@@ -30,12 +31,12 @@ class AllowAll(DefaultPolicy):
 
 def freeze(scenario, scope="all", of="", mode="refuse", reason="bad deploy", actor=None):
     return scenario.write(
-        lambda tx: scenario.service.freezes.make(tx, actor or scenario.person().actor, scope, of, mode, reason)
+        lambda tx: scenario.service.freezes.make(tx, actor or scenario.person(), scope, of, mode, reason)
     )
 
 
 def lift(scenario, scope="all", of=""):
-    scenario.write(lambda tx: scenario.service.freezes.lift(tx, "cli:ops", scope, of))
+    scenario.write(lambda tx: scenario.service.freezes.lift(tx, Operator("ops"), scope, of))
 
 
 def scout(scenario):
@@ -85,7 +86,7 @@ def test_p1_a_freeze_stops_what_it_is_over_and_nothing_else(scenario, scope, of,
 def test_p1_a_freeze_of_one_agent_leaves_unidentified_callers_and_other_agents_alone(scenario):
     freeze(scenario, "agent", scout(scenario))
     assert scenario.file(scenario.filing(assertion=None)).created
-    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     assert scenario.file(scenario.filing(assertion=scenario.assertion(scenario.keys["other"]))).created
 
 
@@ -144,7 +145,7 @@ def test_p1_lifting_one_freeze_lifts_only_that_one(scenario):
     assert scenario.status(scenario.file(scenario.filing(TWO)).request_id).state == "pending"
     with pytest.raises(NotFound):
         lift(scenario)
-    assert len(scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, "cli:ops"))) == 1
+    assert len(scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, Operator("ops")))) == 1
     assert scenario.read(freezes.in_force) == []
 
 
@@ -172,7 +173,7 @@ def test_p1_what_a_hold_kept_back_is_judged_again(scenario, meanwhile):
     elif meanwhile == "agent":
         scenario.revoke_agent()
     elif meanwhile == "audience":
-        scenario.write(lambda tx: audiences.set_audience(tx, "test", "shop", ["group:nobody"]))
+        scenario.write(lambda tx: audiences.set_audience(tx, Operator("test"), "shop", ["group:nobody"]))
     else:
         scenario.register(scenario.tool(description="Another."))
     lift(scenario)
@@ -282,7 +283,7 @@ def test_p1_a_claim_that_begins_while_a_freeze_is_made_waits_and_sees_it(scenari
     made, go_on, found = threading.Event(), threading.Event(), []
 
     def stop(tx):
-        scenario.service.freezes.make(tx, "cli:ops", "all", "", "refuse", "")
+        scenario.service.freezes.make(tx, Operator("ops"), "all", "", "refuse", "")
         tx.one(freezes._COUNT)
         made.set()
         assert go_on.wait(10)
@@ -309,13 +310,13 @@ def log(tmp_path):
 
 async def made(served, scope="all", of="", mode="refuse"):
     service = served.scenario.service
-    actor = served.scenario.person().actor
-    return await service.write(lambda tx: service.freezes.make(tx, actor, scope, of, mode, "bad deploy"))
+    ann = served.scenario.person()
+    return await service.write(lambda tx: service.freezes.make(tx, ann, scope, of, mode, "bad deploy"))
 
 
 async def lifted(served):
     service = served.scenario.service
-    await service.write(lambda tx: service.freezes.lift_all(tx, "cli:ops"))
+    await service.write(lambda tx: service.freezes.lift_all(tx, Operator("ops")))
 
 
 @pytest.mark.parametrize("scope", ["all", "agent"])

@@ -18,6 +18,7 @@ from approvals.policy.model import Action, DefaultPolicy, Judgement
 from approvals.protocol.registration import Verdict
 from approvals.service.controls import audiences, rollouts
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from approvals.service.storage.statements import Row
 from support.answer_table import told
 from support.counting_server import create
@@ -81,11 +82,11 @@ class DenyAll(DefaultPolicy):
 
 
 def put(scenario, mode, tool="", whom=""):
-    scenario.write(lambda tx: rollouts.set_rollout(tx, "cli:ops", "shop", tool, whom, mode))
+    scenario.write(lambda tx: rollouts.set_rollout(tx, Operator("ops"), "shop", tool, whom, mode))
 
 
 def only(scenario, *entries):
-    scenario.write(lambda tx: audiences.set_audience(tx, "cli:ops", "shop", entries))
+    scenario.write(lambda tx: audiences.set_audience(tx, Operator("ops"), "shop", entries))
 
 
 def sources(scenario):
@@ -159,7 +160,7 @@ def test_p1_the_claim_does_not_let_the_rollout_pass_what_a_pattern_hid(scenario)
 def test_p1_a_freeze_wins_over_the_rollout(scenario):
     put(scenario, "off")
     filed = scenario.file()
-    scenario.write(lambda tx: scenario.service.freezes.make(tx, "cli:ops", "all", "", "refuse", ""))
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, Operator("ops"), "all", "", "refuse", ""))
     assert scenario.status(filed.request_id).state == "revoked"
     with pytest.raises(Frozen):
         scenario.file(scenario.filing(order(2)))
@@ -182,11 +183,11 @@ def test_a_rollout_for_what_there_is_not_is_refused(scenario, tool, whom, mode):
 def test_a_rollout_that_is_forgotten_is_enforced_again_and_all_is_audited(scenario):
     put(scenario, "off")
     put(scenario, "observe")
-    scenario.write(lambda tx: rollouts.clear_rollout(tx, "cli:ops", "shop", "", ""))
+    scenario.write(lambda tx: rollouts.clear_rollout(tx, Operator("ops"), "shop", "", ""))
     assert scenario.status(scenario.file().request_id).state == "pending"
     assert scenario.events("shop")[-3:] == ["rollout.set", "rollout.set", "rollout.cleared"]
     with pytest.raises(NotFound):
-        scenario.write(lambda tx: rollouts.clear_rollout(tx, "cli:ops", "shop", "", ""))
+        scenario.write(lambda tx: rollouts.clear_rollout(tx, Operator("ops"), "shop", "", ""))
 
 
 def test_p1_whoever_is_left_out_is_refused_at_the_door_and_at_the_claim(scenario):
@@ -212,11 +213,11 @@ def log(tmp_path):
 
 async def narrowed(served, *entries):
     service = served.scenario.service
-    await service.write(lambda tx: audiences.set_audience(tx, "cli:ops", "shop", entries))
+    await service.write(lambda tx: audiences.set_audience(tx, Operator("ops"), "shop", entries))
 
 
 async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, log, until):
-    served.scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    served.scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     gate = served.gate()
     async with Client(create(log, gate=gate)) as client:
         assert not (await client.call_tool("look", {"order_id": 7})).is_error
@@ -235,7 +236,7 @@ async def test_p1_a_gate_refuses_reads_too_for_whom_the_server_is_not(served, lo
 
 async def test_in_observe_an_agents_write_just_runs(served, log):
     service = served.scenario.service
-    await service.write(lambda tx: rollouts.set_rollout(tx, "cli:ops", "shop", "", "", "observe"))
+    await service.write(lambda tx: rollouts.set_rollout(tx, Operator("ops"), "shop", "", "", "observe"))
     async with Client(create(log, gate=served.gate())) as client, asyncio.timeout(10):
         with anyio.fail_after(5):
             assert not (await client.call_tool("async_write", {"order_id": 7})).is_error

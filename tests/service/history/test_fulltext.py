@@ -9,6 +9,7 @@ from approvals.protocol.canonical import encode, redacted
 from approvals.service.audit import chain
 from approvals.service.history import fulltext, search
 from approvals.service.history.search import Sought
+from approvals.service.identity.admins import Operator
 from approvals.service.storage.statements import Row
 
 pytestmark = pytest.mark.databases("both")
@@ -87,7 +88,7 @@ def test_p8_what_is_erased_is_found_by_its_words_no_more(scenario):
     kept, request_id = filed(scenario, 78), filed(scenario, 77)
     index(scenario)
     scenario.withdraw(request_id)
-    scenario.write(lambda tx: scenario.service.erasures.contents(tx, request_id, "cli:ops", "erased on demand"))
+    scenario.write(lambda tx: scenario.service.erasures.contents(tx, request_id, Operator("ops"), "erased on demand"))
     index(scenario)
     assert found(scenario, "refund") == [kept]
     assert scenario.rows("SELECT 1 FROM request_text WHERE rowid > 1") == []

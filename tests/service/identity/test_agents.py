@@ -21,6 +21,7 @@ from approvals.instant import SECOND
 from approvals.protocol.registration import Assurance
 from approvals.service.history import queries
 from approvals.service.identity import agent_owners, agents, servers
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
 from approvals.service.requests import key_revocations, rate_limits
@@ -50,18 +51,18 @@ def keys(scenario, name="scout"):
 
 def narrow(scenario, scopes):
     row, key = agent(scenario), keys(scenario)[-1].id
-    return scenario.write(lambda tx: agents.set_scopes(tx, "test", row, key, scopes))
+    return scenario.write(lambda tx: agents.set_scopes(tx, Operator("test"), row, key, scopes))
 
 
 def revoke_key(scenario, key):
     row = agent(scenario)
-    return scenario.write(lambda tx: servers.revoke(tx, "test", "agent", row, key))
+    return scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "agent", row, key))
 
 
 def rotate(scenario, **given):
     row = agent(scenario)
     scenario.clock.forward(1)  # keys are told apart by when they were made
-    return scenario.write(lambda tx: servers.rotate(tx, "test", "agent", row, **given))
+    return scenario.write(lambda tx: servers.rotate(tx, Operator("test"), "agent", row, **given))
 
 
 def sweep(scenario):
@@ -70,7 +71,7 @@ def sweep(scenario):
 
 def limit(scenario, pending=None, minute=None):
     row = agent(scenario)
-    scenario.write(lambda tx: agents.set_limits(tx, "test", row, pending=pending, minute=minute))
+    scenario.write(lambda tx: agents.set_limits(tx, Operator("test"), row, pending=pending, minute=minute))
 
 
 def number(scenario, n):
@@ -110,10 +111,10 @@ def test_a_rotated_key_covers_and_lives_no_more_than_the_last_one(scenario):
 
 
 def test_only_a_live_key_of_the_agents_own_gets_scopes(scenario):
-    scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     row, others = agent(scenario), keys(scenario, "other")[0].id
     with pytest.raises(NotFound):
-        scenario.write(lambda tx: agents.set_scopes(tx, "test", row, others, "shop/*"))
+        scenario.write(lambda tx: agents.set_scopes(tx, Operator("test"), row, others, "shop/*"))
 
 
 async def test_p1_the_gate_refuses_also_a_read_that_the_key_does_not_cover(served, log):
@@ -274,13 +275,13 @@ def test_a_revoked_agent_gets_no_key_any_more_and_one_without_keys_can_be_revoke
         rotate(scenario)
     row = agent(scenario)
     with pytest.raises(Conflict):
-        scenario.write(lambda tx: agents.set_owners(tx, "test", row, ["ann"]))
+        scenario.write(lambda tx: agents.set_owners(tx, Operator("test"), row, ["ann"]))
 
 
 def test_an_installations_key_may_run_out(scenario):
     scenario.write(
         lambda tx: servers.add_server(
-            tx, "test", "pg", label="main", assurance=Assurance.ENFORCED, trusted=True, life=60
+            tx, Operator("test"), "pg", label="main", assurance=Assurance.ENFORCED, trusted=True, life=60
         )
     )
     (key,) = scenario.rows("SELECT expires_at - created_at FROM credential WHERE expires_at IS NOT NULL")
@@ -292,40 +293,40 @@ def test_an_installations_key_may_run_out(scenario):
 
 def test_owners_are_accounts_and_every_change_is_on_record(scenario):
     row = agent(scenario)
-    scenario.write(lambda tx: agents.set_owners(tx, "test", row, ["ann", "Bob "]))
+    scenario.write(lambda tx: agents.set_owners(tx, Operator("test"), row, ["ann", "Bob "]))
     assert [one.handle for one in scenario.read(lambda r: agent_owners.owners(r, row.id))] == ["ann", "bob"]
-    left = scenario.write(lambda tx: agents.change_owners(tx, "test", row, add=["ann"], remove=["bob"]))
+    left = scenario.write(lambda tx: agents.change_owners(tx, Operator("test"), row, add=["ann"], remove=["bob"]))
     assert left == ["ann"]
     for unknown in (["carol"], ["ann", "nobody"]):
         with pytest.raises(Invalid, match="no live account"):
-            scenario.write(lambda tx, who=unknown: agents.set_owners(tx, "test", row, who))
+            scenario.write(lambda tx, who=unknown: agents.set_owners(tx, Operator("test"), row, who))
     assert scenario.events(f"agent:{row.id}") == ["agent.added", "agent.owners_set", "agent.owners_set"]
 
 
 def test_an_agent_of_unknown_owners_is_not_added(scenario):
     with pytest.raises(Invalid):
-        scenario.write(lambda tx: servers.add_agent(tx, "test", "other", owners=["carol"]))
+        scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other", owners=["carol"]))
     assert scenario.rows("SELECT count(*) FROM agent WHERE name = 'other'") == [(0,)]
 
 
 def test_groups_are_names(scenario):
     row = agent(scenario)
-    assert scenario.write(lambda tx: agents.set_groups(tx, "test", row, ["b", "a", "b"])) == ["a", "b"]
+    assert scenario.write(lambda tx: agents.set_groups(tx, Operator("test"), row, ["b", "a", "b"])) == ["a", "b"]
     assert agent(scenario).groups == "a b"
     with pytest.raises(Invalid):
-        scenario.write(lambda tx: agents.set_groups(tx, "test", row, ["No Group"]))
+        scenario.write(lambda tx: agents.set_groups(tx, Operator("test"), row, ["No Group"]))
 
 
 def test_agents_are_listed_page_by_page_with_what_belongs_to_each(scenario):
     for name in ("a1", "b2", "c3"):
-        scenario.write(lambda tx, name=name: servers.add_agent(tx, "test", name, owners=["ann"]))
+        scenario.write(lambda tx, name=name: servers.add_agent(tx, Operator("test"), name, owners=["ann"]))
     scenario.file()
     first = scenario.read(lambda reader: agents.page(reader, limit=2))
     second = scenario.read(lambda reader: agents.page(reader, after="b2", limit=2))
-    assert [one["row"].name for one in first + second] == ["a1", "b2", "c3", "scout"]
-    assert [one["owners"] for one in first + second] == [["ann"], ["ann"], ["ann"], []]
-    assert [len(one["keys"]) for one in first + second] == [1, 1, 1, 1]
-    assert [one["pending"] for one in first + second] == [0, 0, 0, 1]
+    assert [one.row.name for one in first + second] == ["a1", "b2", "c3", "scout"]
+    assert [one.owners for one in first + second] == [["ann"], ["ann"], ["ann"], []]
+    assert [len(one.keys) for one in first + second] == [1, 1, 1, 1]
+    assert [one.pending for one in first + second] == [0, 0, 0, 1]
 
 
 # how much an agent may ask
@@ -372,7 +373,7 @@ def test_the_limit_zero_lets_nothing_be_asked(scenario):
 
 def test_one_agents_limit_is_not_anothers_and_unidentified_callers_share_their_installations(scenario):
     scenario.service.allowances._allowance = Allowance(pending=1, minute=None)
-    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, "test", "other"))
+    scenario.keys["other"] = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "other"))
     scenario.file()
     assert scenario.file(scenario.filing(assertion=scenario.assertion(scenario.keys["other"]))).created
     assert scenario.file(scenario.filing(assertion=None, subject="one")).created
@@ -403,7 +404,7 @@ def test_p5_limits_hold_under_concurrency_and_do_not_serialise_agents(scenario):
 async def test_p7_a_flood_is_answered_and_its_owners_are_told_once_an_hour(served, log):
     scenario = served.scenario
     row = agent(scenario)
-    scenario.write(lambda tx: agents.set_owners(tx, "test", row, ["bob"]))
+    scenario.write(lambda tx: agents.set_owners(tx, Operator("test"), row, ["bob"]))
     limit(scenario, pending=1)
     async with Client(
         counting_server.create(log, gate=served.gate(budgets=Budgets(plain=0.05))), mode="legacy"

@@ -156,11 +156,11 @@ async def test_what_cannot_arrive_is_dead_until_a_person_has_it_sent_again(scena
     (row,) = scenario.read(outbox.unsent)
     assert (row.error, row.dead_at is not None, scenario.read(outbox.dead)) == ("it wants no more", True, 1)
     recorder.error = None
-    scenario.write(lambda tx: scenario.service.outbox.again(tx, row.id, "user:ann"))
+    scenario.write(lambda tx: scenario.service.sender.again(tx, scenario.person(), row.id))
     assert scenario.events(f"delivery:{row.id}") == ["delivery.retried"]
     assert await send(scenario) == 1
     with pytest.raises(NotPossible):
-        scenario.write(lambda tx: scenario.service.outbox.again(tx, row.id, "user:ann"))
+        scenario.write(lambda tx: scenario.service.sender.again(tx, scenario.person(), row.id))
 
 
 async def test_after_a_day_nobody_tries_any_more(scenario, recorder):

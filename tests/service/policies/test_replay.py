@@ -11,6 +11,7 @@ from approvals.policy.loader import read
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import encode
 from approvals.protocol.registration import Annotations
+from approvals.service.identity.admins import Operator
 from approvals.service.policies import replay, snapshot
 from approvals.service.storage.statements import Row
 
@@ -152,7 +153,7 @@ def test_trust_and_groups_as_they_were_then_judge_again(ruled):
 def test_what_was_erased_is_counted_and_not_judged(ruled):
     name = ruled.file().request_id
     ruled.withdraw(name)
-    ruled.write(lambda tx: ruled.service.erasures.contents(tx, name, "test", "erased"))
+    ruled.write(lambda tx: ruled.service.erasures.contents(tx, name, Operator("test"), "erased"))
     (again,) = replayed(ruled, OTHER).values()
     assert (again.would_be, again.changed, again.why_not) == (None, False, "its contents were erased")
 

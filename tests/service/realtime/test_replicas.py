@@ -19,6 +19,7 @@ from approvals.protocol.messages import Decision
 from approvals.protocol.states import State
 from approvals.service import tasks
 from approvals.service.audit import chain
+from approvals.service.identity.admins import Operator
 from approvals.service.keyring import Keyring
 from approvals.service.realtime import replicas
 from approvals.service.realtime.bus import EVERYTHING
@@ -318,7 +319,9 @@ async def test_p1_a_freeze_made_at_one_replica_reaches_gates_of_another_and_bind
             with anyio.fail_after(4):  # sooner than the next lease
                 await next_event(lines, "approved")
                 service = three.services[2]
-                await service.write(lambda tx: service.freezes.make(tx, "cli:ops", "all", "", "refuse", "bad deploy"))
+                await service.write(
+                    lambda tx: service.freezes.make(tx, Operator("ops"), "all", "", "refuse", "bad deploy")
+                )
                 heard = set()
                 async for line in lines:
                     heard |= {word for word in ('"words":"All writes are frozen', '"state":"revoked"') if word in line}

@@ -9,7 +9,8 @@ from sqlmodel import SQLModel
 from approvals.errors import Invalid, NotPossible
 from approvals.protocol.messages import CallRecords
 from approvals.service.audit import chain
-from approvals.service.identity import sign_in_links, users
+from approvals.service.identity import sessions, sign_in_links
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
 from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
@@ -207,21 +208,21 @@ def test_ended_sessions_and_spent_links_go_and_live_ones_stay(scenario):
     user = scenario.read(lambda reader: require_user(reader, "ann"))
 
     def sign_in(tx):
-        return users.sign_in(tx, service.keyring, user, "password", "203.0.113.9", "agent-string")
+        return sessions.sign_in(tx, service.keyring, user, "password", "203.0.113.9", "agent-string")
 
     scenario.write(sign_in)
-    spent = scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
+    spent = scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "invite", name="carl", roles="reviewer"))
     scenario.write(lambda tx: sign_in_links.spend(tx, spent))
     scenario.clock.forward(29 * DAY)
     scenario.write(sign_in)
-    scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="dora", roles="reviewer"))
+    scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "invite", name="dora", roles="reviewer"))
     scenario.clock.forward(9 * DAY)
     sweep(scenario)
     connection = scenario.service.database.connect()
-    sessions = connection.execute("SELECT count(*) FROM web_session").fetchone()[0]
+    browsers = connection.execute("SELECT count(*) FROM web_session").fetchone()[0]
     links = connection.execute("SELECT name FROM sign_in_link").fetchall()
     connection.close()
-    assert (sessions, links) == (1, [("dora",)])
+    assert (browsers, links) == (1, [("dora",)])
     assert scenario.events("retention") == ["sessions.deleted"] * len(scenario.events("retention"))
 
 
@@ -229,7 +230,9 @@ def test_contents_are_erased_on_demand_once_and_only_when_ended(scenario, wordy)
     filed = scenario.file(scenario.filing({"order_id": 8, "amount_cents": 8}))
 
     def erase(request_id):
-        scenario.write(lambda tx: scenario.service.erasures.contents(tx, request_id, "cli:ops", "erased on demand"))
+        scenario.write(
+            lambda tx: scenario.service.erasures.contents(tx, request_id, Operator("ops"), "erased on demand")
+        )
 
     with pytest.raises(NotPossible, match="only what has ended"):
         erase(filed.request_id)
@@ -247,7 +250,9 @@ def test_erasing_forgets_for_whom_an_agent_said_it_acted(scenario):
     )
     filed = scenario.file(filing)
     scenario.decide(filed.request_id, "deny", comment="no")
-    scenario.write(lambda tx: scenario.service.erasures.contents(tx, filed.request_id, "cli:ops", "erased on demand"))
+    scenario.write(
+        lambda tx: scenario.service.erasures.contents(tx, filed.request_id, Operator("ops"), "erased on demand")
+    )
     row = scenario.row(filed.request_id)
     assert (row.on_behalf_of, row.agent_session, row.trace_id) == ("", "", "")
     assert "carl" not in everything(scenario)

@@ -15,6 +15,7 @@ from approvals.protocol.messages import CallRecord, CallRecords, Filing, Outcome
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.audit import chain
 from approvals.service.identity import credentials, roles, servers, sign_in_links, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.service import Service
@@ -168,7 +169,8 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(scenario, between):
     scenario.run("DELETE FROM handle")
     scenario.run("DELETE FROM user_account")
     links = [
-        scenario.write(lambda tx: sign_in_links.make(tx, "serve", "setup", roles="admin reviewer")) for _ in range(2)
+        scenario.write(lambda tx: sign_in_links.make(tx, Operator("serve"), "setup", roles="admin reviewer"))
+        for _ in range(2)
     ]
 
     def spend(number):
@@ -188,10 +190,10 @@ def test_p1_of_two_set_up_links_one_makes_the_first_account(scenario, between):
 
 def test_p1_whoever_takes_the_role_of_an_invitations_maker_waits_until_it_is_spent(scenario, between):
     ann = scenario.person("ann")
-    token = scenario.write(lambda tx: sign_in_links.make(tx, ann.actor, "invite", name="eve", roles="admin"))
+    token = scenario.write(lambda tx: sign_in_links.make(tx, ann, "invite", name="eve", roles="admin"))
 
     def demote():
-        scenario.write(lambda tx: roles.set_roles(tx, users.find(tx, ann.id), "reviewer", "test"))
+        scenario.write(lambda tx: roles.set_roles(tx, users.find(tx, ann.id), "reviewer", Operator("test")))
 
     meanwhile = between(scenario.service.log, "append", demote)
     scenario.write(lambda tx: sign_in_links.spend(tx, token))
@@ -205,7 +207,7 @@ def test_p1_two_keys_made_at_once_leave_two_that_count(scenario, between):
     agent = scenario.read(lambda reader: agent_named(reader, "scout"))
 
     def rotate():
-        scenario.write(lambda tx: servers.rotate(tx, "test", "agent", agent))
+        scenario.write(lambda tx: servers.rotate(tx, Operator("test"), "agent", agent))
 
     meanwhile = between(credentials.secrets, "token_hex", rotate)
     rotate()
@@ -229,11 +231,11 @@ def revoked(scenario):
 
     def server():
         at = scenario.installation()
-        scenario.write(lambda tx: servers.revoke(tx, "test", "installation", at))
+        scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "installation", at))
 
     def person():
         user = scenario.person().id
-        scenario.write(lambda tx: users.disable(tx, user, "test"))
+        scenario.write(lambda tx: roles.disable(tx, user, Operator("test")))
 
     return {"server": server, "agent": scenario.revoke_agent, "person": person}
 

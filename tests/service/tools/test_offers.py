@@ -5,13 +5,14 @@ import pytest
 from approvals.errors import Conflict, NotFound, Stale
 from approvals.protocol.registration import Annotations, Assurance
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 
 LOOSE = {"annotations": Annotations(read_only=True)}
 
 
 def reject(scenario, tool_hash, at=""):
-    actor = scenario.person().actor
-    scenario.write(lambda tx: scenario.service.offers.reject(tx, "shop", "refund_order", tool_hash, actor, at))
+    ann = scenario.person()
+    scenario.write(lambda tx: scenario.service.offers.reject(tx, "shop", "refund_order", tool_hash, ann, at))
 
 
 def offered(scenario):
@@ -76,7 +77,7 @@ def test_p1_nothing_of_a_disabled_installation_is_accepted(scenario, assurance):
     labels = ["other"] if place else ["other", "main"]
     for label in labels:
         gone = scenario.installation("shop", label)
-        scenario.write(lambda tx, gone=gone: servers.revoke(tx, "test", "installation", gone))
+        scenario.write(lambda tx, gone=gone: servers.revoke(tx, Operator("test"), "installation", gone))
     with pytest.raises(Conflict, match="is disabled"):
         scenario.accept("refund_order", tool_hash, place)
     reject(scenario, tool_hash, place)

@@ -48,7 +48,7 @@ def test_p1_a_changed_definition_is_held_until_a_person_accepts_it(scenario, reg
     tools = register(changed, WRITE, pins=pins, session=session, part_of="part-0002")
     assert tools["read"].verdict is Verdict.ASK
     assert words(scenario, "read") == "changes its description"
-    offers, person = scenario.service.offers, scenario.person().actor
+    offers, person = scenario.service.offers, scenario.person()
     scenario.write(lambda tx: offers.accept(tx, "files", "read", tools["read"].tool_hash, person))
     assert register(changed, WRITE, pins=pins, session=session, part_of="part-0003")["read"].verdict is Verdict.RUN
 

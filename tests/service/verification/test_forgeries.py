@@ -13,8 +13,10 @@ from approvals.policy.grant_terms import Anything, GrantTerms
 from approvals.protocol.messages import Decision
 from approvals.service.audit import chain
 from approvals.service.audit.seals import SEALED
-from approvals.service.identity import sign_in_links, users
-from approvals.service.identity.users import person_of, require_user
+from approvals.service.identity import sessions, sign_in_links
+from approvals.service.identity.admins import Operator
+from approvals.service.identity.sessions import person_of
+from approvals.service.identity.users import require_user
 from approvals.service.requests.decisions import Seen
 from approvals.service.storage.postgres import PostgresReader
 from approvals.service.storage.sqlite import AS_STORED, SqliteReader
@@ -104,7 +106,7 @@ def test_p8_a_value_of_no_type_of_ours_is_a_fault_with_a_name_and_stops_nothing(
         pytest.skip("PostgreSQL keeps to its columns' types")
     forger = Forger(scenario)
     user = scenario.read(lambda reader: require_user(reader, "ann"))
-    scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, user, "password", "", ""))
+    scenario.write(lambda tx: sessions.sign_in(tx, scenario.service.keyring, user, "password", "", ""))
     for column in ODD:
         for value in ("x'00ff'", "'x'", "CAST(x'ff' AS TEXT)", "1e999", "-1"):
             faults = forger.odd(column, value)
@@ -173,7 +175,7 @@ def test_p1_whoever_writes_the_database_can_neither_put_a_session_in_nor_make_th
     live(scenario)
     keyring = scenario.service.keyring
     ann, cat = (scenario.read(lambda reader, who=who: require_user(reader, who)) for who in ("ann", "cat"))
-    cookie = scenario.write(lambda tx: users.sign_in(tx, keyring, cat, "password", "", ""))
+    cookie = scenario.write(lambda tx: sessions.sign_in(tx, keyring, cat, "password", "", ""))
     assert scenario.read(lambda reader: person_of(reader, keyring, cookie, "")).id == cat.id
     scenario.run("UPDATE web_session SET user_id = :id", id=ann.id)
     forged = f"{ann.id}.forged"
@@ -242,9 +244,9 @@ def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(scenar
     bob = scenario.read(lambda reader: require_user(reader, "bob"))
     scenario.run("UPDATE user_account SET password_hash = 'mine' WHERE id = :id", id=bob.id)
     with pytest.raises(Unauthenticated, match="just changed"):
-        scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, bob, "password", "", ""))
+        scenario.write(lambda tx: sessions.sign_in(tx, scenario.service.keyring, bob, "password", "", ""))
     swapped = scenario.read(lambda reader: require_user(reader, "bob"))
-    scenario.write(lambda tx: users.sign_in(tx, scenario.service.keyring, swapped, "password", "", ""))
+    scenario.write(lambda tx: sessions.sign_in(tx, scenario.service.keyring, swapped, "password", "", ""))
     scenario.run("UPDATE user_account SET password_hash = :was WHERE id = :id", id=bob.id, was=bob.password_hash)
     faults = scenario.verify_record().faults
     assert any(f"user_account {bob.id} was changed after" in fault and "(user.signed_in)" in fault for fault in faults)
@@ -252,7 +254,7 @@ def test_p8_a_sign_in_by_a_password_that_was_put_in_for_a_moment_is_found(scenar
 
 def test_p8_a_claim_under_a_freeze_that_was_lifted_for_a_moment_is_found(scenario):
     made = live(scenario)
-    scenario.write(lambda tx: scenario.service.freezes.make(tx, "cli:test", "all", "", "hold", ""))
+    scenario.write(lambda tx: scenario.service.freezes.make(tx, Operator("test"), "all", "", "hold", ""))
     scenario.run("UPDATE request SET state = 'approved', attach_key = call_key WHERE id = :id", id=made["approved"])
     scenario.run('UPDATE "freeze" SET lifted_at = made_at')
     assert scenario.claim(made["approved"]) is None
@@ -278,7 +280,7 @@ def test_p8_honest_lives_raise_no_alarm_whatever_is_erased_rotated_or_restored(s
     while scenario.write(scenario.service.expiry.sweep) or scenario.write(scenario.service.erasures.sweep):
         pass
     scenario.check_record()
-    scenario.write(lambda tx: scenario.service.restorations.record(tx, "cli:test"))
+    scenario.write(lambda tx: scenario.service.restorations.record(tx, Operator("test")))
     while scenario.write(scenario.service.restorations.close):
         pass
     scenario.check_record()

@@ -8,6 +8,7 @@ import pytest
 
 from approvals.protocol.states import State
 from approvals.service.identity import credentials, servers
+from approvals.service.identity.admins import Operator
 from approvals_web.api import events as events_module
 
 FILE = "/requests"
@@ -112,7 +113,7 @@ async def test_p1_a_revoked_installation_learns_nothing_more_from_its_open_strea
         at = scenario.installation()
 
         def revoke_and_withdraw(tx):
-            servers.revoke(tx, "test", "installation", at)
+            servers.revoke(tx, Operator("test"), "installation", at)
             scenario.service.withdrawals.by_admin(tx, filed.request_id, ann(scenario), "")
 
         await scenario.service.write(revoke_and_withdraw)

@@ -12,7 +12,8 @@ from approvals.errors import Duplicate, Invalid
 from approvals.instant import SECOND
 from approvals.policy.model import DefaultPolicy
 from approvals.policy.reviewers import Reviewers
-from approvals.service.identity import users
+from approvals.service.identity import roles, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.sso import SsoPolicy
 from approvals.service.identity.users import by_handle
 from approvals_web.auth.oidc import Client, Provider
@@ -313,7 +314,7 @@ async def test_a_disabled_account_stays_out(served, visitors, idp):
     await sign_in(visitor, idp)
     scenario = served.scenario
     ((user_id,),) = scenario.rows("SELECT id FROM user_account WHERE subject = 'carol-1'")
-    scenario.write(lambda tx: users.disable(tx, user_id, "test"))
+    scenario.write(lambda tx: roles.disable(tx, user_id, Operator("test")))
     assert (await visitor.http.get("/")).status_code == 303
     assert (await sign_in(visitors.stranger(), idp)).status_code == 401
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from approvals.service.identity import sign_in_limit, sign_in_links, users
-from approvals.service.identity.users import SESSION_IDLE, SESSION_LIFE
+from approvals.service.identity import roles, sign_in_limit, sign_in_links, users
+from approvals.service.identity.admins import Operator
+from approvals.service.identity.sessions import SESSION_IDLE, SESSION_LIFE
 from approvals.service.tasks import watch_gates
 
 PASSWORD = "correct horse battery"
@@ -26,7 +27,7 @@ OUT = [
 
 
 def link(served, purpose, **more):
-    return served.scenario.write(lambda tx: sign_in_links.make(tx, "test", purpose, **more))
+    return served.scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), purpose, **more))
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ async def test_sessions_end_with_idleness_age_and_the_account(served, visitors):
     scenario.clock.forward(SESSION_IDLE)
     assert (await busy.http.get("/")).status_code == 303
     disabled = await visitors.signed_in("bob")
-    scenario.write(lambda tx: users.disable(tx, scenario.person("bob").id, "test"))
+    scenario.write(lambda tx: roles.disable(tx, scenario.person("bob").id, Operator("test")))
     assert (await disabled.http.get("/")).status_code == 303
 
 

@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from approvals.errors import Conflict, Duplicate
 from approvals.service.identity import agents, servers
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.credentials import live
 from approvals.service.identity.servers import agent_named
 
@@ -153,7 +154,7 @@ async def test_p1_a_servers_key_files_for_no_other_server_nor_with_anothers_asse
 async def test_a_flood_is_refused_over_http_with_a_time_to_come_back(served):
     scenario = served.scenario
     row = agent(served)
-    scenario.write(lambda tx: agents.set_limits(tx, "test", row, pending=0, minute=None))
+    scenario.write(lambda tx: agents.set_limits(tx, Operator("test"), row, pending=0, minute=None))
     async with served.client() as gate:
         answer = await gate.post("/requests", json=scenario.filing().model_dump(mode="json"))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
@@ -164,10 +165,10 @@ async def test_a_flood_is_refused_over_http_with_a_time_to_come_back(served):
 @pytest.mark.slow
 async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_path):
     scenario, row = served.scenario, agent(served)
-    await scenario.service.write(lambda tx: agents.set_owners(tx, "test", row, ["ann", "bob"]))
+    await scenario.service.write(lambda tx: agents.set_owners(tx, Operator("test"), row, ["ann", "bob"]))
     await scenario.service.write(lambda tx: scenario.service.allowances.tell(tx, row.id))
     await scenario.service.write(
-        lambda tx: servers.rotate(tx, "test", "agent", row, covers="shop/refund_* pg/*", life=86400)
+        lambda tx: servers.rotate(tx, Operator("test"), "agent", row, covers="shop/refund_* pg/*", life=86400)
     )
     context = await browser.new_context(base_url=served.url, viewport={"width": width, "height": 900})
     ann = await visitors.signed_in()
@@ -182,12 +183,12 @@ async def test_the_page_fits_its_screen(served, visitors, browser, width, tmp_pa
 
 
 def test_what_is_said_of_a_revoked_agent_leads_on(scenario):
-    scenario.write(lambda tx: servers.add_agent(tx, "test", "gone"))
+    scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "gone"))
     gone = scenario.read(lambda reader: agent_named(reader, "gone"))
-    scenario.write(lambda tx: servers.revoke(tx, "test", "agent", gone))
+    scenario.write(lambda tx: servers.revoke(tx, Operator("test"), "agent", gone))
     with pytest.raises(Conflict) as rotated:
-        scenario.write(lambda tx: servers.rotate(tx, "test", "agent", gone))
+        scenario.write(lambda tx: servers.rotate(tx, Operator("test"), "agent", gone))
     assert rotated.value.hint == "Add one, by another name."
     with pytest.raises(Duplicate) as added:
-        scenario.write(lambda tx: servers.add_agent(tx, "test", "gone"))
+        scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "gone"))
     assert "choose another name" in added.value.hint

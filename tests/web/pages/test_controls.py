@@ -8,10 +8,13 @@ from playwright.async_api import expect
 from approvals.errors import NotFound
 from approvals.service.audit import chain
 from approvals.service.controls import freezes
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
 from approvals_web.operator import client, socket
+from approvals_web.operator.asks.controls import MakeFreeze
 from approvals_web.operator.reach import Alone
+from approvals_web.operator.restored import close_restored
 
 pytestmark = pytest.mark.databases("one")
 
@@ -119,7 +122,7 @@ async def test_the_rollout_page_sets_counts_and_forgets(served, ann):
 async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
     stranger = visitors.stranger()
     assert "approvals_frozen 0.0" in (await stranger.http.get("/metrics")).text
-    served.scenario.write(lambda tx: served.scenario.service.freezes.make(tx, "cli:ops", "all", "", "hold", ""))
+    served.scenario.write(lambda tx: served.scenario.service.freezes.make(tx, Operator("ops"), "all", "", "hold", ""))
     assert "approvals_frozen 1.0" in (await stranger.http.get("/metrics")).text
     assert (await stranger.http.get("/readyz")).status_code == 200
 
@@ -139,8 +142,8 @@ def run(scenario, capsys, monkeypatch):
 def test_p8_what_a_command_beside_no_service_wrote_is_linked_before_it_ends(scenario, run):
     run("freeze", "--server", "shop")
     assert scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit)).unlinked == 0
-    scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, "cli:ops"))
-    socket.close_restored(scenario.service)
+    scenario.write(lambda tx: scenario.service.freezes.lift_all(tx, Operator("ops")))
+    close_restored(scenario.service)
     assert scenario.read(lambda reader: chain.verify(reader, scenario.service.keyring.audit)).unlinked == 0
 
 
@@ -184,9 +187,9 @@ async def test_over_the_socket_of_a_running_service_gates_hear_at_once(served, s
         async with gate.stream("POST", "/requests/events", json=body, timeout=30) as stream, asyncio.timeout(10):
             lines = stream.aiter_lines()
             await anext(lines)
-            given = {"server": None, "agent": None, "mode": "refuse", "reason": "bad deploy"}
-            asking = asyncio.to_thread(client.over, socket.socket_path(scenario.service.database), "freeze", given)
-            assert (await asking)["new"]
+            asked = MakeFreeze(None, None, "refuse", "bad deploy")
+            made = await asyncio.to_thread(client.over, socket.socket_path(scenario.service.database), asked)
+            assert made.new
             async for line in lines:
                 if '"words":"All writes are frozen' in line:
                     break
@@ -203,9 +206,9 @@ async def test_the_banner_comes_and_goes_by_itself(served, visitors, browser):
     for path in ("/agents", "/"):
         await page.goto(path)
         await page.wait_for_function("() => window.htmx !== undefined")
-        await service.write(lambda tx: service.freezes.make(tx, "cli:ops", "all", "", "refuse", "bad deploy"))
+        await service.write(lambda tx: service.freezes.make(tx, Operator("ops"), "all", "", "refuse", "bad deploy"))
         await expect(page.locator("p.frozen")).to_contain_text("All writes are frozen")
-        await service.write(lambda tx: service.freezes.lift(tx, "cli:ops", "all"))
+        await service.write(lambda tx: service.freezes.lift(tx, Operator("ops"), "all"))
         await expect(page.locator("p.frozen")).to_have_count(0)
     await context.close()
     assert faults == []

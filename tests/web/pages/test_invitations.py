@@ -7,10 +7,12 @@ from typer.testing import CliRunner
 
 from approvals.errors import Invalid, NotFound, Unauthenticated
 from approvals.service.identity import roles as user_roles
-from approvals.service.identity import sign_in_links, users
+from approvals.service.identity import sign_in_links
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
 from approvals_web.cli.commands import app
-from approvals_web.operator import socket as control
+from approvals_web.operator.asks.users import Invite
+from approvals_web.operator.operation import Operation, carry_out
 
 PASSWORD = "correct horse battery"
 
@@ -20,8 +22,8 @@ def user_of(scenario, name):
 
 
 def invite(scenario, name="eve", by="ann", roles="admin reviewer"):
-    actor = scenario.person(by).actor if by else "os:root"
-    return scenario.write(lambda tx: sign_in_links.make(tx, actor, "invite", name=name, roles=roles))
+    maker = scenario.person(by) if by else Operator("root")
+    return scenario.write(lambda tx: sign_in_links.make(tx, maker, "invite", name=name, roles=roles))
 
 
 def spend(scenario, token):
@@ -29,11 +31,11 @@ def spend(scenario, token):
 
 
 def demoted(scenario):
-    scenario.write(lambda tx: user_roles.set_roles(tx, user_of(scenario, "ann"), "reviewer", "test"))
+    scenario.write(lambda tx: user_roles.set_roles(tx, user_of(scenario, "ann"), "reviewer", Operator("test")))
 
 
 def disabled(scenario):
-    scenario.write(lambda tx: users.disable(tx, user_of(scenario, "ann").id, "test"))
+    scenario.write(lambda tx: user_roles.disable(tx, user_of(scenario, "ann").id, Operator("test")))
 
 
 @pytest.mark.parametrize("end", [demoted, disabled])
@@ -53,7 +55,7 @@ async def test_p1_an_invitation_ends_with_its_makers_right_to_make_it(served, vi
 
 def test_an_operators_invitation_needs_no_admin(scenario):
     token = invite(scenario, by="")
-    assert spend(scenario, token).made_by == "os:root"
+    assert spend(scenario, token).made_by == "cli:root"
 
 
 async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served, visitors, ann):
@@ -62,7 +64,7 @@ async def test_p1_open_invitations_are_listed_and_an_admin_takes_one_back(served
     tokens = [invite(scenario), invite(scenario, by=""), invite(scenario, "dora", by="bob", roles="viewer")]
     page = (await ann.http.get("/users")).text
     assert re.findall(r'name="name" value="(\w+)"', page).count("eve") == 2
-    assert "os:root" in page
+    assert "cli:root" in page
     looking = (await (await visitors.signed_in("aud")).http.get("/users")).text
     assert "Open invitations" in looking
     assert "Take back" not in looking
@@ -95,7 +97,7 @@ def test_spent_and_old_invitations_are_not_open(scenario):
     invite(scenario)
     assert [row.name for row in scenario.read(sign_in_links.invitations)] == ["eve"]
     with pytest.raises(NotFound):
-        scenario.write(lambda tx: sign_in_links.revoke(tx, "test", "old"))
+        scenario.write(lambda tx: sign_in_links.revoke(tx, Operator("test"), "old"))
 
 
 def test_the_command_line_lists_and_takes_back(scenario, monkeypatch):
@@ -113,4 +115,4 @@ def test_the_command_line_lists_and_takes_back(scenario, monkeypatch):
 @pytest.mark.parametrize("name", ["ann", "somebody-new"])
 def test_p1_a_role_that_there_is_not_is_refused_whoever_is_invited(scenario, name):
     with pytest.raises(Invalid):
-        scenario.write(lambda tx: control.user_invite(scenario.service, tx, "cli:root", name, "emperor"))
+        scenario.write(lambda tx: carry_out(Operation(scenario.service, tx, Operator("root")), Invite(name, "emperor")))

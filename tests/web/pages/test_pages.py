@@ -8,6 +8,7 @@ from sqlmodel import SQLModel, select
 
 from approvals import ids
 from approvals.service.identity import sign_in_links
+from approvals.service.identity.admins import Operator
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import DecisionRow, table_of
 from approvals_web.http import assets
@@ -114,7 +115,7 @@ async def test_every_state_has_its_card(served, ann):
 async def test_p6_no_get_or_head_changes_anything(served, ann, visitors):
     scenario = served.scenario
     filed = scenario.file()
-    link = scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="carl", roles="reviewer"))
+    link = scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "invite", name="carl", roles="reviewer"))
     form = await ann.form(filed.request_id)
     query = "&".join(f"{name}={value}" for name, value in (form | {"verdict": "approve"}).items())
     before = contents(scenario)

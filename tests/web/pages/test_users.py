@@ -14,6 +14,7 @@ from approvals.errors import (
 )
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, handles, roles, sign_in_limit, sign_in_links, tokens, users
+from approvals.service.identity.admins import Operator
 from approvals.service.identity.sign_in_limit import counters
 from approvals.service.identity.tokens import (
     DECIDE,
@@ -175,15 +176,15 @@ async def test_strangers_and_keys_do_none_of_it(served, visitors, path, form):
 
 def test_p1_the_last_admin_stays_one(scenario):
     ann, bob = user_of(scenario, "ann"), user_of(scenario, "bob")
-    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", "user:x"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", Operator("x")))
     for change in (
-        lambda tx: roles.set_roles(tx, ann, "reviewer auditor", "user:x"),
-        lambda tx: users.disable(tx, ann.id, "user:x"),
+        lambda tx: roles.set_roles(tx, ann, "reviewer auditor", Operator("x")),
+        lambda tx: roles.disable(tx, ann.id, Operator("x")),
     ):
         with pytest.raises(NotPossible, match="last admin"):
             scenario.write(change)
-    scenario.write(lambda tx: roles.set_roles(tx, ann, "admin", "user:x"))
-    scenario.write(lambda tx: users.disable(tx, bob.id, "user:x"))
+    scenario.write(lambda tx: roles.set_roles(tx, ann, "admin", Operator("x")))
+    scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("x")))
     assert user_of(scenario, "ann").roles == "admin"
 
 
@@ -208,9 +209,9 @@ def test_a_handle_is_nobodys_choice_and_nobodys_twice(scenario):
 
 def test_a_group_that_is_taken_away_is_gone_at_once(scenario):
     ann = user_of(scenario, "ann")
-    scenario.write(lambda tx: roles.set_groups(tx, ann, ["b", "a"], "test"))
+    scenario.write(lambda tx: roles.set_groups(tx, ann, ["b", "a"], Operator("test")))
     assert user_of(scenario, "ann").groups == "a b"
-    scenario.write(lambda tx: roles.set_groups(tx, ann, [], "test"))
+    scenario.write(lambda tx: roles.set_groups(tx, ann, [], Operator("test")))
     assert user_of(scenario, "ann").groups == ""
 
 
@@ -237,14 +238,17 @@ async def test_a_new_password_needs_the_present_one_and_ends_all_other_sessions(
 async def test_a_sign_in_link_used_just_now_stands_for_a_forgotten_password(served, visitors, carl):
     scenario = served.scenario
     user = user_of(scenario, "carl")
-    links = [scenario.write(lambda tx: sign_in_links.make(tx, "test", "sign_in", user_id=user.id)) for _ in range(2)]
+    links = [
+        scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "sign_in", user_id=user.id))
+        for _ in range(2)
+    ]
     visitor = visitors.stranger()
     await visitor.http.post("/setup", data={"t": links[0]})
     scenario.clock.forward(601)
     late = await visitor.http.post("/account/password", data={"new": "a new long password"})
     assert late.status_code == 401
     scenario.clock.set_back(601)
-    again = scenario.write(lambda tx: sign_in_links.make(tx, "test", "sign_in", user_id=user.id))
+    again = scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "sign_in", user_id=user.id))
     await visitor.http.post("/setup", data={"t": again})
     assert (await visitor.http.post("/account/password", data={"new": "a new long password"})).status_code == 303
 
@@ -272,7 +276,7 @@ async def test_an_event_stream_ends_with_its_session(served, visitors, carl):
         lines = stream.aiter_lines()
         assert (await anext(lines)) == "retry: 1000"
         user = user_of(served.scenario, "carl")
-        await served.scenario.service.write(lambda tx: roles.sign_out_everywhere(tx, user, "test"))
+        await served.scenario.service.write(lambda tx: roles.sign_out_everywhere(tx, user, Operator("test")))
         served.scenario.service.bus.wake("anything")
         assert [line async for line in lines if line] == []
 
@@ -319,15 +323,15 @@ def test_p1_only_a_reviewer_makes_a_token_that_decides_and_it_ends_with_the_role
         make("vera", DECIDE)
     deciding, reading = make("bob", DECIDE), make("bob", READ)
     others = make("ann", DECIDE)
-    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer admin auditor", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer admin auditor", Operator("test")))
     assert is_known(scenario, deciding)
-    scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", Operator("test")))
     assert [is_known(scenario, token) for token in (deciding, reading, others)] == [False, True, True]
-    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", "test"))
+    scenario.write(lambda tx: roles.set_roles(tx, bob, "reviewer", Operator("test")))
     assert not is_known(scenario, deciding), "what has ended stays ended"
     with pytest.raises(Forbidden):  # the page was open since before the role was taken
         demoted = fresh(scenario, "bob")
-        scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", "test"))
+        scenario.write(lambda tx: roles.set_roles(tx, bob, "viewer", Operator("test")))
         scenario.write(lambda tx: tokens.make(tx, demoted, "x", DECIDE, HOUR))
 
 
@@ -385,11 +389,11 @@ def test_disabling_and_signing_out_end_tokens_for_good(scenario):
     person = scenario.person("bob")
     token = scenario.write(lambda tx: tokens.make(tx, person, "x", READ, HOUR))
     scenario.read(lambda reader: credentials.authenticate(reader, token, "user"))
-    scenario.write(lambda tx: users.disable(tx, person.id, "test"))
-    scenario.write(lambda tx: roles.enable(tx, user_of(scenario, "bob"), "test"))
+    scenario.write(lambda tx: roles.disable(tx, person.id, Operator("test")))
+    scenario.write(lambda tx: roles.enable(tx, user_of(scenario, "bob"), Operator("test")))
     assert scenario.read(lambda reader: tokens.live(reader, person.id)) == []
     scenario.write(lambda tx: tokens.make(tx, person, "x", READ, HOUR))
-    scenario.write(lambda tx: roles.sign_out_everywhere(tx, user_of(scenario, "bob"), "test"))
+    scenario.write(lambda tx: roles.sign_out_everywhere(tx, user_of(scenario, "bob"), Operator("test")))
     assert scenario.read(lambda reader: tokens.live(reader, person.id)) == []
 
 
@@ -493,7 +497,7 @@ async def test_every_admin_is_told_once_and_nobody_else(served, visitors, ann):
 def test_notices_say_what_happened_and_no_secret(scenario):
     agent_key = scenario.keys["agent"]
     token = scenario.write(lambda tx: tokens.make(tx, fresh(scenario), "cron {x}", DECIDE, HOUR))
-    link = scenario.write(lambda tx: sign_in_links.make(tx, "test", "invite", name="eve", roles="viewer"))
+    link = scenario.write(lambda tx: sign_in_links.make(tx, Operator("test"), "invite", name="eve", roles="viewer"))
     scenario.revoke_agent()
     rows = scenario.rows("SELECT kind, words FROM admin_notice ORDER BY id")
     kinds = [kind for kind, _ in rows]

@@ -7,7 +7,7 @@ from functools import cache
 from pwdlib import PasswordHash
 
 from approvals.errors import Invalid, Unauthenticated
-from approvals.service.identity.users import MINIMUM_PASSWORD
+from approvals.service.identity.passwords import MINIMUM_PASSWORD
 
 AT_ONCE = threading.Semaphore(2)
 HASHER = PasswordHash.recommended()

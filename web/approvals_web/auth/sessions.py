@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from approvals.errors import Unauthenticated
 from approvals.instant import Instant
-from approvals.service.identity import users
+from approvals.service.identity import sessions
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import User
@@ -30,7 +30,7 @@ async def begin(
     before = session_token(request)
 
     def sign_in(tx: Transaction) -> str:
-        return users.sign_in(
+        return sessions.sign_in(
             tx, service.keyring, user, method, address_of(request), agent, proved_at=proved_at, instead_of=before
         )
 

@@ -6,6 +6,7 @@ import typer
 
 from approvals.service.identity import key_lifetimes
 from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, counted, show, text
+from approvals_web.operator.asks import agents as asks
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 
@@ -30,31 +31,30 @@ def add(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a key for an agent. It is shown once."""
-    given = {
-        "owners": owner or [],
-        "groups": group or [],
-        "covers": scopes or "",
-        "expires": expires or key_lifetimes.NEVER,
-    }
-    print(f"APPROVALS_AGENT_KEY={ask(database_url, 'agent add', name=name, **given)}")
+    lives = expires or key_lifetimes.NEVER
+    key = ask(
+        database_url, asks.AddAgent(name, tuple(owner or ()), tuple(group or ()), covers=scopes or "", expires=lives)
+    )
+    print(f"APPROVALS_AGENT_KEY={key}")
 
 
 @app.command("list")
 def listed(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Agents, their owners, groups, keys and limits."""
-    show(ask(database_url, "agent list"), as_json=as_json)
+    show(ask(database_url, asks.ListAgents()), as_json=as_json)
 
 
 @app.command()
 def keys(name: str, as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """An agent's keys, and what each covers."""
-    show(ask(database_url, "agent keys", name=name), as_json=as_json)
+    show(ask(database_url, asks.ListKeys(name)), as_json=as_json)
 
 
 @app.command()
 def rotate(name: str, scopes: Scopes = None, expires: Expires = None, database_url: DatabaseUrl = None) -> None:
     """A second key, which covers and lives as the last one did; both work until you rotate again, or revoke."""
-    print(f"APPROVALS_AGENT_KEY={ask(database_url, 'agent rotate', name=name, covers=scopes, expires=expires)}")
+    key = ask(database_url, asks.RotateAgent(name, covers=scopes, expires=expires))
+    print(f"APPROVALS_AGENT_KEY={key}")
 
 
 @app.command()
@@ -64,7 +64,7 @@ def revoke(
     database_url: DatabaseUrl = None,
 ) -> None:
     """End an agent, or one key: it stops working at once, its waiting calls end, approvals of its calls too."""
-    print(f"{counted(ask(database_url, 'agent revoke', name=name, key=key), 'key')} revoked.")
+    print(f"{counted(ask(database_url, asks.RevokeAgent(name, key)), 'key')} revoked.")
 
 
 @app.command()
@@ -75,7 +75,7 @@ def owner(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Who answers for an agent."""
-    owners = ask(database_url, "agent owner", name=name, add=add or [], remove=remove or [])
+    owners = ask(database_url, asks.ChangeOwners(name, tuple(add or ()), tuple(remove or ())))
     print(f"{name} is owned by: {' '.join(owners) or 'nobody'}")
 
 
@@ -84,18 +84,19 @@ def groups(
     name: str, groups: Annotated[list[str] | None, typer.Argument()] = None, database_url: DatabaseUrl = None
 ) -> None:
     """Put an agent into these groups, and no others."""
-    kept = ask(database_url, "agent groups", name=name, names=groups or [])
+    kept = ask(database_url, asks.SetAgentGroups(name, tuple(groups or ())))
     print(f"{name} is in: {' '.join(kept) or 'no group'}")
 
 
 @app.command()
 def limits(name: str, pending: Limit = None, minute: Limit = None, database_url: DatabaseUrl = None) -> None:
     """How many of its requests may wait at once, and how many it may file a minute."""
-    print(f"The limits of {ask(database_url, 'agent limits', name=name, pending=pending, minute=minute)} are set.")
+    ask(database_url, asks.SetLimits(name, pending, minute))
+    print(f"The limits of {name} are set.")
 
 
 @app.command()
 def scopes(name: str, key: str, scopes: str, database_url: DatabaseUrl = None) -> None:
     """What one key covers from now on; '' for everything."""
-    kept = ask(database_url, "agent scopes", name=name, key=key, covers=scopes)
+    kept = ask(database_url, asks.SetScopes(name, key, scopes))
     print(f"The key {key} covers: {kept or 'everything'}")

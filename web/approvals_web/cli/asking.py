@@ -2,15 +2,22 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from approvals_web.operator.asks.ask import Ask
 from approvals_web.operator.reach import Reach, opened, reach
 from approvals_web.settings import Settings
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from approvals.service.service import Service
+
+R = TypeVar("R")
 
 
 def text(value: str) -> str:
@@ -25,8 +32,8 @@ DatabaseUrl = Annotated[str | None, typer.Option(parser=text, help="Instead of A
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-def settings(database_url: str | None, **more: Any) -> Settings:
-    given = {"database_url": database_url} | more
+def settings(database_url: str | None, **more: str | int | None) -> Settings:
+    given: dict[str, Any] = {"database_url": database_url} | more
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -44,9 +51,9 @@ def record(chosen: Settings) -> "Service":
     return service
 
 
-def ask(database_url: str | None, command: str, **given: Any) -> Any:
-    """The answer to a command (`approvals_web.operator.socket`)."""
-    return here(database_url).ask(command, **given)
+def ask(database_url: str | None, asked: Ask[R]) -> R:
+    """What comes of a command."""
+    return here(database_url).ask(asked)
 
 
 def counted(number: int, thing: str) -> str:
@@ -54,15 +61,17 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def show(rows: Sequence["DataclassInstance"], *, as_json: bool) -> None:
     """An aligned table, or JSON."""
+    told: list[dict[str, object]] = [asdict(row) for row in rows]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(told, indent=2))
         return
-    if not rows:
+    if not told:
         print("None yet.")
         return
-    table = [list(rows[0]), *[[str(value) for value in row.values()] for row in rows]]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    heads = [name.replace("_", " ") for name in told[0]]
+    table = [heads, *[[str(value) for value in row.values()] for row in told]]
+    widths = [max(len(line[i]) for line in table) for i in range(len(heads))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

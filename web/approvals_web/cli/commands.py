@@ -21,6 +21,8 @@ from approvals_web.cli.asking import (
     text,
 )
 from approvals_web.cli.groups import loaded_on_use
+from approvals_web.operator.asks import requests, servers
+from approvals_web.operator.asks import users as people
 from approvals_web.operator.reach import opened
 from approvals_web.setting_values import LAST_PORT
 
@@ -102,7 +104,7 @@ def migrate(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Bring the database to the newest schema."""
-    from approvals_web.operator.socket import close_restored
+    from approvals_web.operator.restored import close_restored
 
     chosen = settings(database_url)
     chosen.prepare()
@@ -118,7 +120,8 @@ def migrate(
 @app.command()
 def erase(request_id: str, database_url: DatabaseUrl = None) -> None:
     """Erase one ended request's contents now: arguments, words and results. The facts and the audit chain stay."""
-    print(f"The contents of {ask(database_url, 'erase', request_id=request_id)} are erased.")
+    ask(database_url, requests.Erase(request_id))
+    print(f"The contents of {request_id} are erased.")
 
 
 @app.command()
@@ -128,7 +131,8 @@ def withdraw(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Take a request back that waits for people, or an approval that has not started. The agent may ask again."""
-    print(f"{ask(database_url, 'withdraw', request_id=request_id, reason=reason)} is withdrawn.")
+    ask(database_url, requests.Withdraw(request_id, reason))
+    print(f"{request_id} is withdrawn.")
 
 
 _MEANS = {
@@ -164,9 +168,8 @@ def server_add(
     """Make a key for an MCP server's gate. It is shown once."""
     reached = here(database_url)
     believed = assurance == "enforced" if trusted is None else trusted
-    given = {"label": label, "assurance": assurance, "trusted": believed, "expires": expires}
     url = reached.public_url
-    key = reached.ask("server add", name=name, **given)
+    key = reached.ask(servers.AddServer(name, label, assurance, believed, expires))
     print(f"APPROVALS_URL={url}")
     print(f"APPROVALS_SERVER_KEY={key}")
     print(_MEANS[assurance], _BELIEVED if believed else _NOT_BELIEVED, sep="\n", file=sys.stderr)
@@ -175,19 +178,19 @@ def server_add(
 @server.command("list")
 def server_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Installations and their keys."""
-    show(ask(database_url, "server list"), as_json=as_json)
+    show(ask(database_url, servers.ListServers()), as_json=as_json)
 
 
 @server.command("rotate")
 def server_rotate(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """A second key; both work until you rotate again, or revoke."""
-    print(f"APPROVALS_SERVER_KEY={ask(database_url, 'server rotate', name=name, label=label)}")
+    print(f"APPROVALS_SERVER_KEY={ask(database_url, servers.RotateServer(name, label))}")
 
 
 @server.command("revoke")
 def server_revoke(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """End an installation: its keys stop working at once."""
-    print(f"{counted(ask(database_url, 'server revoke', name=name, label=label), 'key')} revoked.")
+    print(f"{counted(ask(database_url, servers.RevokeServer(name, label)), 'key')} revoked.")
 
 
 @user.command("add")
@@ -198,19 +201,20 @@ def user_invite(
     database_url: DatabaseUrl = None,
 ) -> None:
     """A one-time link: to make the account, or to sign in to it."""
-    print(ask(database_url, "user invite", name=name, roles=roles))
+    print(ask(database_url, people.Invite(name, roles)))
 
 
 @user.command("list")
 def user_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """Accounts and roles."""
-    show(ask(database_url, "user list"), as_json=as_json)
+    show(ask(database_url, people.ListUsers()), as_json=as_json)
 
 
 @user.command("disable")
 def user_disable(name: str, database_url: DatabaseUrl = None) -> None:
     """Sign an account out and keep it out; its votes no longer count."""
-    print(f"{ask(database_url, 'user disable', name=name)} is disabled.")
+    ask(database_url, people.DisableUser(name))
+    print(f"{name} is disabled.")
 
 
 users.mount(user)

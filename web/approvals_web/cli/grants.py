@@ -11,6 +11,7 @@ from approvals_web.cli.asking import (
     show,
     text,
 )
+from approvals_web.operator.asks import grants as asks
 
 app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
 
@@ -22,13 +23,14 @@ def grant_list(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Grants that can be used now, the one that ends first first."""
-    show(ask(database_url, "grant list", every=every), as_json=as_json)
+    show(ask(database_url, asks.ListGrants(every)), as_json=as_json)
 
 
 @app.command("revoke")
 def grant_revoke(grant_id: str, database_url: DatabaseUrl = None) -> None:
     """Take a grant back, with the approvals by it that nobody has claimed."""
-    print(f"{ask(database_url, 'grant revoke', grant_id=grant_id)} is revoked.")
+    ask(database_url, asks.RevokeGrant(grant_id))
+    print(f"{grant_id} is revoked.")
 
 
 def server_grants(
@@ -38,5 +40,5 @@ def server_grants(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Whether standing grants may be made and used for an installation's calls: forbidden for cooperative ones."""
-    ask(database_url, "server grants", name=name, label=label, allowed=allowed)
+    ask(database_url, asks.AllowGrants(name, label, allowed))
     print(f"Standing grants are {'allowed' if allowed else 'forbidden'} for {name} ({label}).")

@@ -1,12 +1,14 @@
 """`approvals freeze`, `unfreeze`, `rollout`, `server audience`: what the owner on call moves."""
 
 import json
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from approvals_web.cli import asking
 from approvals_web.cli.asking import text
+from approvals_web.operator.asks import controls as asks
 from approvals_web.operator.reach import Reach
 
 rollout = typer.Typer(no_args_is_help=True, help="How far a gate is rolled out: off, observe, enforce.")
@@ -38,16 +40,16 @@ def freeze(
     """Stop all writes at once, or one server's, or one agent's. Approvals that nobody has used are taken back."""
     here = asking.here(database_url)
     if listing:
-        asking.show(here.ask("freeze list"), as_json=as_json)
+        asking.show(here.ask(asks.ListFreezes()), as_json=as_json)
         return
     mode = "hold" if hold else "refuse"
-    made = here.ask("freeze", server=server, agent=agent, mode=mode, reason=reason)
-    revoked = made["revoked"] + _sweep(here, "revoked")
+    made = here.ask(asks.MakeFreeze(server, agent, mode, reason))
+    made = replace(made, revoked=made.revoked + _sweep(here).revoked)
     if as_json:
-        print(json.dumps({**made, "revoked": revoked}, indent=2))
+        print(json.dumps(asdict(made), indent=2))
         return
-    print(f"{made['words']}.{'' if made['new'] else ' It stood already.'} Approvals taken back: {revoked}.")
-    print(_NEW_WRITES[made["mode"]])
+    print(f"{made.words}.{'' if made.new else ' It stood already.'} Approvals taken back: {made.revoked}.")
+    print(_NEW_WRITES[made.mode])
     print(
         "See which gates have confirmed: approvals freeze --list. Lift it: approvals unfreeze, with the same options."
     )
@@ -61,8 +63,8 @@ def unfreeze(
 ) -> None:
     """Lift one freeze: without options that of all writes. Others stay."""
     here = asking.here(database_url)
-    lifted = here.ask("unfreeze", server=server, agent=agent, everything=everything)
-    released = _sweep(here, "released")
+    lifted = here.ask(asks.LiftFreeze(server, agent, everything))
+    released = _sweep(here).released
     for words in lifted or ["No writes were"]:
         print(f"{words} no longer frozen." if lifted else f"{words} frozen.")
     if released:
@@ -80,7 +82,7 @@ def rollout_set(
 ) -> None:
     """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
     whom = _whom(agent, group)
-    asking.ask(database_url, "rollout set", server=server, tool=tool or "", whom=whom, mode=mode)
+    asking.ask(database_url, asks.SetRollout(server, tool or "", whom, mode))
     print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
 
 
@@ -90,14 +92,14 @@ def rollout_clear(
 ) -> None:
     """Forget what was set for exactly this: what is less specific counts again, and else enforce."""
     whom = _whom(agent, group)
-    asking.ask(database_url, "rollout clear", server=server, tool=tool or "", whom=whom)
+    asking.ask(database_url, asks.ClearRollout(server, tool or "", whom))
     print("Forgotten.")
 
 
 @rollout.command("list")
 def rollout_list(as_json: asking.AsJson = False, database_url: asking.DatabaseUrl = None) -> None:
     """Everything that is set. What is not listed is enforced."""
-    asking.show(asking.ask(database_url, "rollout list"), as_json=as_json)
+    asking.show(asking.ask(database_url, asks.ListRollouts()), as_json=as_json)
 
 
 def audience(
@@ -113,8 +115,8 @@ def audience(
     entries = [*(f"agent:{one}" for one in agent or ()), *(f"group:{one}" for one in group or ())]
     if everyone and entries:
         raise typer.BadParameter("--everyone leaves nobody to name")
-    given = entries if entries or everyone else None
-    said = asking.ask(database_url, "server audience", name=name, entries=given)
+    given = tuple(entries) if entries or everyone else None
+    said = asking.ask(database_url, asks.Audience(name, given))
     print(f"{name} may be used by: {said or 'every agent'}")
 
 
@@ -126,9 +128,9 @@ def _whom(agent: str | None, group: str | None) -> str:
     return "" if group is None else f"group:{group}"
 
 
-def _sweep(here: Reach, what: str) -> int:
+def _sweep(here: Reach) -> asks.Swept:
     """The rest, batch by batch."""
-    done = 0
-    while any((batch := here.ask("freeze sweep")).values()):
-        done += batch[what]
-    return done
+    revoked = released = 0
+    while (batch := here.ask(asks.Sweep())) != asks.Swept(0, 0):
+        revoked, released = revoked + batch.revoked, released + batch.released
+    return asks.Swept(revoked, released)

@@ -6,11 +6,12 @@ import typer
 
 from approvals_web.cli import asking
 from approvals_web.cli.asking import text
+from approvals_web.operator.asks import servers as asks
 
 
 def server_offers(as_json: asking.AsJson = False, database_url: asking.DatabaseUrl = None) -> None:
     """Changed tool definitions that wait for an admin. Accept them on the page of servers, which shows what differs."""
-    asking.show(asking.ask(database_url, "server offers"), as_json=as_json)
+    asking.show(asking.ask(database_url, asks.ListOffers()), as_json=as_json)
 
 
 def server_reject(
@@ -23,5 +24,5 @@ def server_reject(
     database_url: asking.DatabaseUrl = None,
 ) -> None:
     """Let a changed definition not stand: the stricter reading goes on, and it is not offered there again."""
-    asking.ask(database_url, "server reject", name=name, tool=tool, tool_hash=tool_hash, label=label)
+    asking.ask(database_url, asks.RejectOffer(name, tool, tool_hash, label))
     print(f"{name}.{tool}: that definition is rejected. It is offered again only if it is changed.")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show
+from approvals_web.operator.asks import users as asks
 
 
 def mount(app: typer.Typer) -> None:
@@ -13,31 +14,36 @@ def mount(app: typer.Typer) -> None:
     @app.command("roles")
     def roles(name: str, roles: str, database_url: DatabaseUrl = None) -> None:
         """Set what somebody may do, all roles in one word: "admin reviewer"."""
-        print(f"{ask(database_url, 'user roles', name=name, roles=roles)}: {roles}")
+        ask(database_url, asks.SetRoles(name, roles))
+        print(f"{name}: {roles}")
 
     @app.command("groups")
     def groups(
         name: str, groups: Annotated[list[str] | None, typer.Argument()] = None, database_url: DatabaseUrl = None
     ) -> None:
         """Set the groups that somebody is in; none to take them out of all."""
-        print(f"{ask(database_url, 'user groups', name=name, groups=groups or [])}: {' '.join(groups or []) or 'none'}")
+        ask(database_url, asks.SetUserGroups(name, tuple(groups or ())))
+        print(f"{name}: {' '.join(groups or []) or 'none'}")
 
     @app.command("enable")
     def enable(name: str, database_url: DatabaseUrl = None) -> None:
         """Let a disabled account in again."""
-        print(f"{ask(database_url, 'user enable', name=name)} is live.")
+        ask(database_url, asks.EnableUser(name))
+        print(f"{name} is live.")
 
     @app.command("sign-out")
     def sign_out(name: str, database_url: DatabaseUrl = None) -> None:
         """End all of somebody's sessions and personal tokens."""
-        print(f"{ask(database_url, 'user sign-out', name=name)} is signed out everywhere.")
+        ask(database_url, asks.SignOut(name))
+        print(f"{name} is signed out everywhere.")
 
     @app.command("invitations")
     def invitations(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         """Invitations that nobody has used yet, and who made them."""
-        show(ask(database_url, "user invitations"), as_json=as_json)
+        show(ask(database_url, asks.ListInvitations()), as_json=as_json)
 
     @app.command("uninvite")
     def uninvite(name: str, database_url: DatabaseUrl = None) -> None:
         """Take back every open invitation for a name."""
-        print(f"The invitation for {ask(database_url, 'user uninvite', name=name)} is taken back.")
+        ask(database_url, asks.Uninvite(name))
+        print(f"The invitation for {name} is taken back.")

@@ -16,12 +16,13 @@ from approvals.errors import Unauthenticated, Unavailable
 from approvals.protocol.registration import Assurance
 from approvals.service.history import queries
 from approvals.service.identity import credentials, servers
+from approvals.service.identity.admins import Operator
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals_web.settings import Settings
 
 AGENT, SERVER, LABEL = "demo-agent", "shop", "demo"
-ACTOR = "demo"
+DEMO = Operator("demo")
 START_SECONDS = 30
 RESTART_SECONDS = 1.0
 
@@ -72,15 +73,15 @@ class Demo:
     def _server_key(self, tx: Transaction) -> str:
         known = [row for row in servers.installations(tx) if row.label == LABEL and row.disabled_at is None]
         if known:
-            return servers.rotate(tx, ACTOR, "installation", known[0])
-        return servers.add_server(tx, ACTOR, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True)
+            return servers.rotate(tx, DEMO, "installation", known[0])
+        return servers.add_server(tx, DEMO, SERVER, label=LABEL, assurance=Assurance.COOPERATIVE, trusted=True)
 
     def _agent_key(self, tx: Transaction) -> str:
         known = [row for row in servers.agents(tx) if row.name == AGENT]
         if known and known[0].disabled_at is None:
-            return servers.rotate(tx, ACTOR, "agent", known[0])
+            return servers.rotate(tx, DEMO, "agent", known[0])
         name = AGENT if not known else f"{AGENT}-{tx.now}"
-        return servers.add_agent(tx, ACTOR, name)
+        return servers.add_agent(tx, DEMO, name)
 
     async def _may_file(self) -> bool:
         """Only when no call waits; the demo's own is taken up again."""
@@ -102,7 +103,7 @@ class Demo:
         tools = [row for row in self._service.registry.tools(tx) if row.installation_id == at]
         for row in tools:
             if row.accepted_hash is None and row.offered_hash is not None:
-                self._service.offers.accept(tx, SERVER, row.name, row.offered_hash, ACTOR, at)
+                self._service.offers.accept(tx, SERVER, row.name, row.offered_hash, DEMO, at)
         return bool(tools)
 
     def _greet(self, key: str) -> None:

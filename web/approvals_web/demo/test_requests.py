@@ -63,7 +63,7 @@ class Rehearsals:
     def _installation(self, tx: Transaction, person: Person) -> Installation:
         known = [row for row in servers.installations(tx) if (row.server, row.label) == (SERVER, LABEL)]
         if not known:
-            servers.add_server(tx, person.actor, SERVER, label=LABEL, assurance=Assurance.ENFORCED, trusted=True)
+            servers.add_server(tx, person, SERVER, label=LABEL, assurance=Assurance.ENFORCED, trusted=True)
         return servers.installation_named(tx, SERVER, LABEL)
 
     async def _see_through(self, at: Installation, session: str, request_id: str) -> None:

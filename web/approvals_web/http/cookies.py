@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from approvals.service.identity.users import SESSION_LIFE
+from approvals.service.identity.sessions import SESSION_LIFE
 
 NAMES = {True: "__Host-approvals", False: "approvals"}
 

@@ -10,7 +10,8 @@ from approvals.protocol.messages import OLDEST_WIRE, WIRE_HEADER, WIRE_VERSION
 from approvals.service.controls import freezes
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
-from approvals.service.identity.users import Person, person_of
+from approvals.service.identity.sessions import person_of
+from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage import tables
 from approvals_web.http.bearer import identify

@@ -1,128 +1,118 @@
-"""What an operator may do with agents from the command line; every change is audited."""
+"""Agents: added, listed, given keys, owners, groups and limits, revoked."""
 
-from collections.abc import Callable
-from typing import Any
-
-from approvals.instant import Instant, to_datetime
+from approvals.instant import Instant, written
 from approvals.service.identity import agents, credentials, key_lifetimes, servers
-from approvals.service.service import Service
+from approvals.service.requests.rate_limits import Allowances
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import Credential
+from approvals_web.operator.asks.agents import (
+    AddAgent,
+    ChangeOwners,
+    ListAgents,
+    ListedAgent,
+    ListedKey,
+    ListKeys,
+    RevokeAgent,
+    RotateAgent,
+    SetAgentGroups,
+    SetLimits,
+    SetScopes,
+)
+from approvals_web.operator.operation import Operation, answers
 
 PAGE = 200
 
 
-def add(
-    s: Service,
-    tx: Transaction,
-    actor: str,
-    name: str,
-    owners: list[str],
-    groups: list[str],
-    covers: str = "",
-    expires: str = key_lifetimes.NEVER,
-) -> Any:
-    life = key_lifetimes.seconds(expires)
-    key = servers.add_agent(tx, actor, name, owners=owners, covers=covers, life=life)
-    if groups:
-        agents.set_groups(tx, actor, servers.agent_named(tx, name), groups)
+@answers(AddAgent)
+def add(op: Operation, asked: AddAgent) -> str:
+    life = key_lifetimes.seconds(asked.expires)
+    key = servers.add_agent(op.tx, op.by, asked.name, owners=asked.owners, covers=asked.covers, life=life)
+    if asked.groups:
+        agents.set_groups(op.tx, op.by, servers.agent_named(op.tx, asked.name), asked.groups)
     return key
 
 
-def listed(s: Service, tx: Transaction, actor: str) -> Any:
-    return [_shown(s, found) for found in everyone(tx)]
+@answers(ListAgents)
+def listing(op: Operation, asked: ListAgents) -> list[ListedAgent]:
+    return [_listed(op.service.allowances, found) for found in everyone(op.tx)]
 
 
-def keys(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    agent = servers.agent_named(tx, name)
-    return [_key(key, tx.now) for key in credentials.live(tx, "agent", agent.id)]
+@answers(ListKeys)
+def keys(op: Operation, asked: ListKeys) -> list[ListedKey]:
+    agent = servers.agent_named(op.tx, asked.name)
+    return [_key(key, op.tx.now) for key in credentials.live(op.tx, "agent", agent.id)]
 
 
-def rotate(
-    s: Service, tx: Transaction, actor: str, name: str, covers: str | None = None, expires: str | None = None
-) -> Any:
-    life = None if expires is None else key_lifetimes.seconds(expires)
+@answers(RotateAgent)
+def rotate(op: Operation, asked: RotateAgent) -> str:
     return servers.rotate(
-        tx,
-        actor,
+        op.tx,
+        op.by,
         "agent",
-        servers.agent_named(tx, name),
-        covers=covers,
-        life=life,
-        forever=expires == key_lifetimes.NEVER,
+        servers.agent_named(op.tx, asked.name),
+        covers=asked.covers,
+        life=None if asked.expires is None else key_lifetimes.seconds(asked.expires),
+        forever=asked.expires == key_lifetimes.NEVER,
     )
 
 
-def revoke(s: Service, tx: Transaction, actor: str, name: str, key: str | None = None) -> Any:
-    return servers.revoke(tx, actor, "agent", servers.agent_named(tx, name), key)
+@answers(RevokeAgent)
+def revoke(op: Operation, asked: RevokeAgent) -> int:
+    return servers.revoke(op.tx, op.by, "agent", servers.agent_named(op.tx, asked.name), asked.key)
 
 
-def owner(s: Service, tx: Transaction, actor: str, name: str, add: list[str], remove: list[str]) -> Any:
-    agent = servers.agent_named(tx, name)
-    return agents.change_owners(tx, actor, agent, add=add, remove=remove)
+@answers(ChangeOwners)
+def change_owners(op: Operation, asked: ChangeOwners) -> list[str]:
+    return agents.change_owners(
+        op.tx, op.by, servers.agent_named(op.tx, asked.name), add=asked.add, remove=asked.remove
+    )
 
 
-def groups(s: Service, tx: Transaction, actor: str, name: str, names: list[str]) -> Any:
-    return agents.set_groups(tx, actor, servers.agent_named(tx, name), names)
+@answers(SetAgentGroups)
+def set_groups(op: Operation, asked: SetAgentGroups) -> list[str]:
+    return agents.set_groups(op.tx, op.by, servers.agent_named(op.tx, asked.name), asked.groups)
 
 
-def limits(s: Service, tx: Transaction, actor: str, name: str, pending: int | None, minute: int | None) -> Any:
-    agents.set_limits(tx, actor, servers.agent_named(tx, name), pending=pending, minute=minute)
-    return name
+@answers(SetLimits)
+def set_limits(op: Operation, asked: SetLimits) -> None:
+    agents.set_limits(op.tx, op.by, servers.agent_named(op.tx, asked.name), pending=asked.pending, minute=asked.minute)
 
 
-def scopes(s: Service, tx: Transaction, actor: str, name: str, key: str, covers: str) -> Any:
-    return agents.set_scopes(tx, actor, servers.agent_named(tx, name), key, covers)
+@answers(SetScopes)
+def set_scopes(op: Operation, asked: SetScopes) -> str:
+    return agents.set_scopes(op.tx, op.by, servers.agent_named(op.tx, asked.name), asked.key, asked.covers)
 
 
-def everyone(tx: Transaction) -> list[dict[str, Any]]:
-    """Every agent, page by page."""
-    found: list[dict[str, Any]] = []
-    while page := agents.page(tx, after=found[-1]["row"].name if found else "", limit=PAGE):
+def everyone(tx: Transaction) -> list[agents.AgentEntry]:
+    """Read every agent, page by page."""
+    found: list[agents.AgentEntry] = []
+    while page := agents.page(tx, after=found[-1].row.name if found else "", limit=PAGE):
         found += page
     return found
 
 
-def _shown(s: Service, found: dict[str, Any]) -> dict[str, Any]:
-    row = found["row"]
-    pending, minute = s.allowances.limits(row)
-    used = max((key.last_used_at for key in found["keys"] if key.last_used_at), default=None)
-    return {
-        "name": row.name,
-        "owners": " ".join(found["owners"]),
-        "groups": row.groups,
-        "keys": len(found["keys"]),
-        "last used": _when(used),
-        "pending": f"{found['pending']} of {'any' if pending is None else pending}",
-        "a minute": "any" if minute is None else minute,
-        "since": _when(row.created_at),
-        "state": "disabled" if row.disabled_at else "live",
-    }
+def _listed(allowances: Allowances, found: agents.AgentEntry) -> ListedAgent:
+    pending, minute = allowances.limits(found.row)
+    used = max((key.last_used_at for key in found.keys if key.last_used_at), default=None)
+    return ListedAgent(
+        name=found.row.name,
+        owners=" ".join(found.owners),
+        groups=found.row.groups,
+        keys=len(found.keys),
+        last_used=written(used),
+        pending=f"{found.pending} of {'any' if pending is None else pending}",
+        a_minute="any" if minute is None else str(minute),
+        since=written(found.row.created_at),
+        state="disabled" if found.row.disabled_at else "live",
+    )
 
 
-def _key(key: Credential, now: Instant) -> dict[str, Any]:
-    return {
-        "key": key.id,
-        "since": _when(key.created_at),
-        "last used": _when(key.last_used_at),
-        "expires": _when(key.expires_at) or "never",
-        "covers": key.scopes or "everything",
-        "state": "live" if credentials.is_live(key, now) else "ran out",
-    }
-
-
-def _when(at: Instant | None) -> str:
-    return to_datetime(at).isoformat(timespec="seconds") if at else ""
-
-
-AGENT_COMMANDS: dict[str, Callable[..., Any]] = {
-    "agent add": add,
-    "agent list": listed,
-    "agent keys": keys,
-    "agent rotate": rotate,
-    "agent revoke": revoke,
-    "agent owner": owner,
-    "agent groups": groups,
-    "agent limits": limits,
-    "agent scopes": scopes,
-}
+def _key(key: Credential, now: Instant) -> ListedKey:
+    return ListedKey(
+        key=key.id,
+        since=written(key.created_at),
+        last_used=written(key.last_used_at),
+        expires=written(key.expires_at) or "never",
+        covers=key.scopes or "everything",
+        state="live" if credentials.is_live(key, now) else "ran out",
+    )

@@ -4,9 +4,12 @@ than this, so it imports nothing of the service."""
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from approvals.errors import Unavailable, from_document
+from approvals_web.operator.asks.ask import Ask
+
+R = TypeVar("R")
 
 MAX_PATH = 100
 """Bytes: a longer path cannot name a socket everywhere."""
@@ -22,8 +25,8 @@ def socket_beside(path: Path) -> str:
     return name if len(name.encode()) <= MAX_PATH else ""
 
 
-def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
-    """What the serving process says to a command. Raises one of NOBODY when nobody listens, and ApprovalsError."""
+def over(path: str, asked: Ask[R]) -> R:
+    """What the serving process does as asked. Raises one of NOBODY when nobody listens, and ApprovalsError."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE)
         try:
@@ -31,7 +34,9 @@ def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
         except TimeoutError as error:
             raise _unanswered() from error
         try:
-            connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            connection.sendall(
+                json.dumps({"command": type(asked).__name__, "arguments": asked.written()}).encode() + b"\n"
+            )
             with connection.makefile("rb") as file:
                 raw = file.readline()
         except OSError as error:
@@ -41,7 +46,7 @@ def over(path: str, command: str, arguments: dict[str, Any]) -> Any:
     answer = json.loads(raw)
     if "error" in answer:
         raise from_document(int(answer["error"]["status"]), answer["error"])
-    return answer["result"]
+    return asked.result().validate_python(answer["result"])
 
 
 def _unanswered() -> Unavailable:

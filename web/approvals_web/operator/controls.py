@@ -1,73 +1,87 @@
-"""What an operator may move from the command line: freezes, rollout, audience."""
-
-from collections.abc import Callable
-from typing import Any
+"""Freezes, rollouts and audiences: set, lifted, listed."""
 
 from approvals.errors import Invalid
-from approvals.instant import to_datetime
+from approvals.instant import written
 from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity.servers import agent_named
-from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import Freeze
+from approvals_web.operator.asks.controls import (
+    Audience,
+    ClearRollout,
+    LiftFreeze,
+    ListedFreeze,
+    ListedRollout,
+    ListFreezes,
+    ListRollouts,
+    MadeFreeze,
+    MakeFreeze,
+    SetRollout,
+    Sweep,
+    Swept,
+)
+from approvals_web.operator.operation import Operation, answers
 
 
-def freeze(
-    s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, mode: str, reason: str
-) -> Any:
-    made = s.freezes.make(tx, actor, *scope(tx, server, agent), mode, reason)
-    words = freezes.sentence(tx, made.freeze)
-    return {"words": words, "mode": made.freeze.mode, "new": made.new, "revoked": made.revoked}
+@answers(MakeFreeze)
+def freeze(op: Operation, asked: MakeFreeze) -> MadeFreeze:
+    made = op.service.freezes.make(op.tx, op.by, *scope(op.tx, asked.server, asked.agent), asked.mode, asked.reason)
+    return MadeFreeze(freezes.sentence(op.tx, made.freeze), made.freeze.mode, made.new, made.revoked)
 
 
-def unfreeze(s: Service, tx: Transaction, actor: str, server: str | None, agent: str | None, everything: bool) -> Any:
-    if not everything:
-        return [freezes.what(tx, s.freezes.lift(tx, actor, *scope(tx, server, agent)))]
-    if server is not None or agent is not None:
+@answers(LiftFreeze)
+def unfreeze(op: Operation, asked: LiftFreeze) -> list[str]:
+    if not asked.everything:
+        return [freezes.what(op.tx, op.service.freezes.lift(op.tx, op.by, *scope(op.tx, asked.server, asked.agent)))]
+    if asked.server is not None or asked.agent is not None:
         raise Invalid("--all lifts every freeze.", hint="Leave --server and --agent out, or --all.")
-    return [freezes.what(tx, lifted) for lifted in s.freezes.lift_all(tx, actor)]
+    return [freezes.what(op.tx, lifted) for lifted in op.service.freezes.lift_all(op.tx, op.by)]
 
 
-def freeze_sweep(s: Service, tx: Transaction, actor: str) -> Any:
-    """The next batch of approvals to take back, or of held requests to let go; 0 when it is done."""
-    return {"revoked": s.freezes.sweep(tx), "released": s.releases.sweep(tx)}
+@answers(Sweep)
+def sweep(op: Operation, asked: Sweep) -> Swept:
+    return Swept(op.service.freezes.sweep(op.tx), op.service.releases.sweep(op.tx))
 
 
-def freeze_list(s: Service, tx: Transaction, actor: str) -> Any:
-    return [_frozen(tx, row) for row in freezes.in_force(tx)]
+@answers(ListFreezes)
+def listing(op: Operation, asked: ListFreezes) -> list[ListedFreeze]:
+    return [_frozen(op.tx, row) for row in freezes.in_force(op.tx)]
 
 
-def rollout_set(s: Service, tx: Transaction, actor: str, server: str, tool: str, whom: str, mode: str) -> Any:
-    rollouts.set_rollout(tx, actor, server, tool, whom, mode)
+@answers(SetRollout)
+def set_rollout(op: Operation, asked: SetRollout) -> None:
+    rollouts.set_rollout(op.tx, op.by, asked.server, asked.tool, asked.whom, asked.mode)
 
 
-def rollout_clear(s: Service, tx: Transaction, actor: str, server: str, tool: str, whom: str) -> Any:
-    rollouts.clear_rollout(tx, actor, server, tool, whom)
+@answers(ClearRollout)
+def clear_rollout(op: Operation, asked: ClearRollout) -> None:
+    rollouts.clear_rollout(op.tx, op.by, asked.server, asked.tool, asked.whom)
 
 
-def rollout_list(s: Service, tx: Transaction, actor: str) -> Any:
+@answers(ListRollouts)
+def list_rollouts(op: Operation, asked: ListRollouts) -> list[ListedRollout]:
     return [
-        {
-            "server": row.server,
-            "tool": row.tool or "(every tool)",
-            "for": row.audience or "(everybody)",
-            "mode": row.mode,
-            "set by": freezes.by(tx, row.set_by),
-            "set at": to_datetime(row.set_at).isoformat(timespec="seconds"),
-        }
-        for row in rollouts.listed(tx)
+        ListedRollout(
+            server=row.server,
+            tool=row.tool or "(every tool)",
+            whom=row.audience or "(everybody)",
+            mode=row.mode,
+            set_by=freezes.by(op.tx, row.set_by),
+            set_at=written(row.set_at),
+        )
+        for row in rollouts.listed(op.tx)
     ]
 
 
-def server_audience(s: Service, tx: Transaction, actor: str, name: str, entries: list[str] | None) -> Any:
-    """Set it, or only say it."""
-    if entries is None:
-        return audiences.known_server(tx, name).audience
-    return audiences.set_audience(tx, actor, name, entries)
+@answers(Audience)
+def audience(op: Operation, asked: Audience) -> str:
+    if asked.entries is None:
+        return audiences.known_server(op.tx, asked.name).audience
+    return audiences.set_audience(op.tx, op.by, asked.name, asked.entries)
 
 
 def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, str]:
-    """Of a freeze: of all writes without either. Raises Invalid for both, NotFound for what there is not."""
+    """Name what a freeze is over: without either, all writes. Raises Invalid for both, or NotFound."""
     if server is not None and agent is not None:
         raise Invalid("A freeze is over one server or one agent.", hint="Make two.")
     if server is not None:
@@ -75,25 +89,13 @@ def scope(tx: Transaction, server: str | None, agent: str | None) -> tuple[str, 
     return ("agent", agent_named(tx, agent).id) if agent is not None else ("all", "")
 
 
-def _frozen(tx: Transaction, row: Freeze) -> dict[str, Any]:
+def _frozen(tx: Transaction, row: Freeze) -> ListedFreeze:
     gates = freezes.gates(tx, row)
-    return {
-        "what": freezes.what(tx, row).rpartition(" ")[0],
-        "mode": row.mode,
-        "since": to_datetime(row.made_at).isoformat(timespec="seconds"),
-        "by": freezes.by(tx, row.made_by),
-        "gates": f"{sum(1 for gate in gates if gate.confirmed_at)} of {len(gates)} confirmed",
-        "reason": row.reason,
-    }
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "freeze": freeze,
-    "unfreeze": unfreeze,
-    "freeze sweep": freeze_sweep,
-    "freeze list": freeze_list,
-    "rollout set": rollout_set,
-    "rollout clear": rollout_clear,
-    "rollout list": rollout_list,
-    "server audience": server_audience,
-}
+    return ListedFreeze(
+        what=freezes.what(tx, row).rpartition(" ")[0],
+        mode=row.mode,
+        since=written(row.made_at),
+        by=freezes.by(tx, row.made_by),
+        gates=f"{sum(1 for gate in gates if gate.confirmed_at)} of {len(gates)} confirmed",
+        reason=row.reason,
+    )

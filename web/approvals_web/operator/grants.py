@@ -1,45 +1,31 @@
-"""What an operator may do about standing grants from the command line (`approvals_web.operator.socket`)."""
+"""Standing grants: listed, revoked, allowed at all."""
 
-from collections.abc import Callable
-from typing import Any
-
-from approvals.instant import to_datetime
+from approvals.instant import written
 from approvals.service import grants
 from approvals.service.identity import servers
-from approvals.service.service import Service
-from approvals.service.storage.database import Transaction
 from approvals_web import standing_grants
+from approvals_web.operator.asks.grants import AllowGrants, ListedGrant, ListGrants, RevokeGrant
+from approvals_web.operator.operation import Operation, answers
 
 PAGE = 200
 
 
-def grant_list(s: Service, tx: Transaction, actor: str, every: bool) -> Any:
-    rows = standing_grants.shown(tx, grants.page(tx, limit=PAGE) if every else grants.live(tx, limit=PAGE))
+@answers(ListGrants)
+def listing(op: Operation, asked: ListGrants) -> list[ListedGrant]:
+    rows = grants.page(op.tx, limit=PAGE) if asked.every else grants.live(op.tx, limit=PAGE)
     return [
-        {
-            "id": row.id,
-            "state": row.state,
-            "left": row.left,
-            "ends": to_datetime(row.ends_at).isoformat(timespec="seconds"),
-            "by": row.by,
-            "terms": row.sentence,
-        }
-        for row in rows
+        ListedGrant(row.id, row.state, row.left, written(row.ends_at), row.by, row.sentence)
+        for row in standing_grants.shown(op.tx, rows)
     ]
 
 
-def grant_revoke(s: Service, tx: Transaction, actor: str, grant_id: str) -> Any:
-    s.grant_revocations.by_operator(tx, grant_id, actor)
-    return grant_id
+@answers(RevokeGrant)
+def revoke(op: Operation, asked: RevokeGrant) -> None:
+    op.service.grant_revocations.revoke(op.tx, asked.grant_id, op.by)
 
 
-def server_grants(s: Service, tx: Transaction, actor: str, name: str, label: str, allowed: bool) -> Any:
-    servers.allow_grants(tx, actor, servers.installation_named(tx, name, label), allowed=allowed)
-    return name
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "grant list": grant_list,
-    "grant revoke": grant_revoke,
-    "server grants": server_grants,
-}
+@answers(AllowGrants)
+def allow(op: Operation, asked: AllowGrants) -> None:
+    servers.allow_grants(
+        op.tx, op.by, servers.installation_named(op.tx, asked.name, asked.label), allowed=asked.allowed
+    )

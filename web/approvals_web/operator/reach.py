@@ -3,13 +3,17 @@
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from approvals_web.operator.asks.ask import Ask
+from approvals_web.operator.asks.requests import Address
 from approvals_web.operator.client import NOBODY, over, socket_beside
 from approvals_web.settings import Settings
 
 if TYPE_CHECKING:  # the service's parts take a second to import, and a command to a running service needs none
     from approvals.service.service import Service
+
+R = TypeVar("R")
 
 
 class Reach(Protocol):
@@ -23,8 +27,8 @@ class Reach(Protocol):
     def public_url(self) -> str:
         """Where people and gates reach the service. Raises Invalid when that is no address."""
 
-    def ask(self, command: str, **arguments: Any) -> Any:
-        """Run a command of `approvals_web.operator.socket`. Raises ApprovalsError."""
+    def ask(self, asked: Ask[R]) -> R:
+        """Have it done. Raises ApprovalsError."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Running:
     def words(self) -> str:
         return f"Service: {self.public_url} (database {self.database})"
 
-    def ask(self, command: str, **arguments: Any) -> Any:
-        return over(self.path, command, arguments)
+    def ask(self, asked: Ask[R]) -> R:
+        return over(self.path, asked)
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,17 @@ class Alone:
 
     @property
     def public_url(self) -> str:
-        from approvals_web.operator.socket import address_of
+        from approvals_web.operator.requests import address_of
 
         return address_of(self.service)
 
-    def ask(self, command: str, **arguments: Any) -> Any:
-        from approvals_web.operator.socket import actor_of, run
+    def ask(self, asked: Ask[R]) -> R:
+        from approvals_web.operator.operation import Operation, carry_out
+        from approvals_web.operator.socket import operator_of
 
-        database = self.service.database
+        database, by = self.service.database, operator_of(os.getuid())
         database.write_now(self.service.check_key)
-        answer = database.write_now(lambda tx: run(self.service, tx, command, actor_of(os.getuid()), arguments))
+        answer = database.write_now(lambda tx: carry_out(Operation(self.service, tx, by), asked))
         self.service.link_now()
         return answer
 
@@ -75,7 +80,7 @@ def reach(settings: Settings) -> Reach:
     file = settings.file
     if file is not None and (path := socket_beside(file)):
         with contextlib.suppress(*NOBODY):
-            return Running(path, str(file.absolute()), over(path, "address", {}))
+            return Running(path, str(file.absolute()), over(path, Address()))
     return Alone(opened(settings))
 
 

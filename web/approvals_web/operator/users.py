@@ -1,58 +1,103 @@
-"""What an operator may do about people from the command line, beside inviting and disabling them."""
+"""People: invited, listed, given roles and groups, kept out."""
 
-from collections.abc import Callable
-from typing import Any
-
-from approvals.instant import to_datetime
-from approvals.service.identity import sign_in_links, users
-from approvals.service.identity.roles import enable, set_groups, set_roles, sign_out_everywhere
-from approvals.service.service import Service
-from approvals.service.storage.database import Transaction
-
-
-def user_roles(s: Service, tx: Transaction, actor: str, name: str, roles: str) -> Any:
-    set_roles(tx, users.require_user(tx, name), roles, actor)
-    return name
-
-
-def user_groups(s: Service, tx: Transaction, actor: str, name: str, groups: list[str]) -> Any:
-    set_groups(tx, users.require_user(tx, name), groups, actor)
-    return name
-
-
-def user_enable(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    enable(tx, users.require_user(tx, name), actor)
-    return name
+from approvals.instant import written
+from approvals.service.identity import roles, sign_in_links, users
+from approvals_web.operator.asks.users import (
+    DisableUser,
+    EnableUser,
+    Invite,
+    ListedInvitation,
+    ListedUser,
+    ListInvitations,
+    ListUsers,
+    SetRoles,
+    SetUserGroups,
+    SignOut,
+    Uninvite,
+)
+from approvals_web.operator.operation import Operation, answers
+from approvals_web.operator.requests import address_of
 
 
-def user_sign_out(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    sign_out_everywhere(tx, users.require_user(tx, name), actor)
-    return name
-
-
-def user_invitations(s: Service, tx: Transaction, actor: str) -> Any:
+@answers(ListUsers)
+def listing(op: Operation, asked: ListUsers) -> list[ListedUser]:
     return [
-        {
-            "name": row.name,
-            "roles": row.roles,
-            "by": row.made_by,
-            "until": to_datetime(row.expires_at).isoformat(timespec="seconds"),
-            "counts": "yes" if sign_in_links.counts(tx, row) else "no: whoever made it is no admin any more",
-        }
-        for row in sign_in_links.invitations(tx)
+        ListedUser(
+            handle=row.handle or row.id,
+            name=row.name,
+            roles=row.roles,
+            groups=row.groups,
+            claimed_groups=", ".join(row.claimed_groups.splitlines()),
+            since=written(row.created_at),
+            state="disabled" if row.disabled_at else "live",
+        )
+        for row in users.everyone(op.tx)
     ]
 
 
-def user_uninvite(s: Service, tx: Transaction, actor: str, name: str) -> Any:
-    sign_in_links.revoke(tx, actor, name)
-    return name
+@answers(Invite)
+def invite(op: Operation, asked: Invite) -> str:
+    users.check_roles(asked.roles)
+    user = users.by_sign_in_name(op.tx, asked.name)
+    if user is None:
+        return _link(op, sign_in_links.invite(op.tx, op.by, asked.name, asked.roles))
+    return _link(op, sign_in_links.make(op.tx, op.by, "sign_in", user_id=user.id))
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "user roles": user_roles,
-    "user groups": user_groups,
-    "user enable": user_enable,
-    "user sign-out": user_sign_out,
-    "user invitations": user_invitations,
-    "user uninvite": user_uninvite,
-}
+def first_link(op: Operation, demo: bool) -> str | None:
+    """Make the one-time link that `serve` prints: for the first account, or on demand for the first admin."""
+    if not users.count(op.tx):
+        return _link(op, sign_in_links.make(op.tx, op.by, "setup", roles=users.FIRST_ROLES))
+    admins = [row for row in users.everyone(op.tx) if row.disabled_at is None and "admin" in row.roles.split()]
+    if not demo or not admins:
+        return None
+    return _link(op, sign_in_links.make(op.tx, op.by, "sign_in", user_id=admins[0].id))
+
+
+@answers(DisableUser)
+def disable(op: Operation, asked: DisableUser) -> None:
+    roles.disable(op.tx, users.require_user(op.tx, asked.name).id, op.by)
+
+
+@answers(EnableUser)
+def enable(op: Operation, asked: EnableUser) -> None:
+    roles.enable(op.tx, users.require_user(op.tx, asked.name), op.by)
+
+
+@answers(SetRoles)
+def set_roles(op: Operation, asked: SetRoles) -> None:
+    roles.set_roles(op.tx, users.require_user(op.tx, asked.name), asked.roles, op.by)
+
+
+@answers(SetUserGroups)
+def set_groups(op: Operation, asked: SetUserGroups) -> None:
+    roles.set_groups(op.tx, users.require_user(op.tx, asked.name), asked.groups, op.by)
+
+
+@answers(SignOut)
+def sign_out(op: Operation, asked: SignOut) -> None:
+    roles.sign_out_everywhere(op.tx, users.require_user(op.tx, asked.name), op.by)
+
+
+@answers(ListInvitations)
+def invitations(op: Operation, asked: ListInvitations) -> list[ListedInvitation]:
+    return [
+        ListedInvitation(
+            name=row.name,
+            roles=row.roles,
+            by=row.made_by,
+            until=written(row.expires_at),
+            counts="yes" if sign_in_links.counts(op.tx, row) else "no: whoever made it is no admin any more",
+        )
+        for row in sign_in_links.invitations(op.tx)
+    ]
+
+
+@answers(Uninvite)
+def uninvite(op: Operation, asked: Uninvite) -> None:
+    sign_in_links.revoke(op.tx, op.by, asked.name)
+
+
+def _link(op: Operation, token: str) -> str:
+    """Raises Invalid where links would lead nowhere."""
+    return f"{address_of(op.service)}/setup?t={token}"

@@ -14,6 +14,7 @@ from approvals.errors import (
     TooMany,
     Unauthenticated,
 )
+from approvals.service.identity import passwords as service_passwords
 from approvals.service.identity import sessions, tokens, users
 from approvals.service.identity.roles import groups_of
 from approvals.service.identity.tokens import HOUR
@@ -148,7 +149,7 @@ def _set(service: Service, tx: Transaction, person: Person, password_hash: str) 
     user = users.find(tx, person.id)
     if user is None or user.issuer != LOCAL:
         raise NotPossible("You have no password here.", hint="Your identity provider keeps it.")
-    users.set_password(tx, person.id, password_hash, person.actor)
+    service_passwords.set_password(tx, person.id, password_hash, person.actor)
     return users.find(tx, person.id)
 
 

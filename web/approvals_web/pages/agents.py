@@ -1,6 +1,8 @@
 """Agents: who owns them, what their keys cover, how much they may ask; admins change it here."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,13 +13,15 @@ from approvals.errors import (
     Invalid,
     NotFound,
 )
+from approvals.instant import Instant
 from approvals.protocol.fields import Identifier, ServerName
 from approvals.service.identity import agents, key_lifetimes, servers
+from approvals.service.identity.agents import AgentEntry
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person
 from approvals.service.requests import rate_limits
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader
+from approvals.service.storage.database import Reader, Transaction
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -29,6 +33,24 @@ Line = Annotated[str, Form(max_length=4000)]
 Limit = Annotated[str, Form(pattern="^[0-9]{0,7}$")]
 
 router = PageRouter()
+
+
+@dataclass(frozen=True)
+class AgentsPage:
+    """Some agents, by name."""
+
+    person: Person
+    agents: list[AgentEntry]
+    limits: dict[str, tuple[int | None, int | None]]
+    """By an agent's id: how many of its requests may wait, and how many it may file a minute; None for any number."""
+    older: str
+    """The last name, where there are more."""
+    flooding: list[str]
+    now: Instant
+    notice: str = ""
+    key: str = ""
+    """One that was just made: this answer is the only place where it is whole."""
+    key_of: str = ""
 
 
 @router.get("/agents")
@@ -53,7 +75,7 @@ async def add(
     try:
         life = key_lifetimes.seconds(expires.strip() or key_lifetimes.NEVER)
         key = await service.write(
-            lambda tx: servers.add_agent(tx, admin.actor, name.strip(), owners=owners.split(), covers=scopes, life=life)
+            lambda tx: servers.add_agent(tx, admin, name.strip(), owners=owners.split(), covers=scopes, life=life)
         )
     except _REFUSED as error:
         return await _again(request, service, admin, error)
@@ -73,7 +95,7 @@ async def rotate(
         life = key_lifetimes.seconds(expires.strip()) if expires.strip() else None
         forever = bool(expires.strip()) and life is None
         key = await service.write(
-            lambda tx: servers.rotate(tx, admin.actor, "agent", agent_named(tx, name), life=life, forever=forever)
+            lambda tx: servers.rotate(tx, admin, "agent", agent_named(tx, name), life=life, forever=forever)
         )
     except _REFUSED as error:
         return await _again(request, service, admin, error)
@@ -89,7 +111,7 @@ async def set_scopes(
         request,
         service,
         admin,
-        lambda tx: agents.set_scopes(tx, admin.actor, agent_named(tx, name), key, scopes),
+        lambda tx: agents.set_scopes(tx, admin, agent_named(tx, name), key, scopes),
     )
 
 
@@ -102,16 +124,14 @@ async def revoke_key(
         request,
         service,
         admin,
-        lambda tx: servers.revoke(tx, admin.actor, "agent", agent_named(tx, name), key),
+        lambda tx: servers.revoke(tx, admin, "agent", agent_named(tx, name), key),
     )
 
 
 @router.post("/agents/{name}/revocation")
 async def revoke(name: ServerName, request: Request, admin: Admin, service: TheService) -> Response:
     """The agent and all its keys stop working at once."""
-    return await _done(
-        request, service, admin, lambda tx: servers.revoke(tx, admin.actor, "agent", agent_named(tx, name))
-    )
+    return await _done(request, service, admin, lambda tx: servers.revoke(tx, admin, "agent", agent_named(tx, name)))
 
 
 @router.post("/agents/{name}/owners")
@@ -123,7 +143,7 @@ async def set_owners(
         request,
         service,
         admin,
-        lambda tx: agents.set_owners(tx, admin.actor, agent_named(tx, name), owners.split()),
+        lambda tx: agents.set_owners(tx, admin, agent_named(tx, name), owners.split()),
     )
 
 
@@ -136,7 +156,7 @@ async def set_groups(
         request,
         service,
         admin,
-        lambda tx: agents.set_groups(tx, admin.actor, agent_named(tx, name), groups.split()),
+        lambda tx: agents.set_groups(tx, admin, agent_named(tx, name), groups.split()),
     )
 
 
@@ -145,16 +165,16 @@ async def set_limits(
     name: ServerName, request: Request, admin: Admin, service: TheService, pending: Limit = "", minute: Limit = ""
 ) -> Response:
     """How much it may ask; empty for the service's own limits."""
-    wanted = {"pending": int(pending) if pending else None, "minute": int(minute) if minute else None}
+    waiting, filed = (int(text) if text else None for text in (pending, minute))
     return await _done(
         request,
         service,
         admin,
-        lambda tx: agents.set_limits(tx, admin.actor, agent_named(tx, name), **wanted),
+        lambda tx: agents.set_limits(tx, admin, agent_named(tx, name), pending=waiting, minute=filed),
     )
 
 
-async def _done(request: Request, service: Service, admin: Person, work: Any) -> Response:
+async def _done(request: Request, service: Service, admin: Person, work: Callable[[Transaction], object]) -> Response:
     try:
         await service.write(work)
     except _REFUSED as error:
@@ -165,24 +185,21 @@ async def _done(request: Request, service: Service, admin: Person, work: Any) ->
 async def _again(request: Request, service: Service, admin: Person, error: ApprovalsError) -> Response:
     shown = await service.read(lambda reader: _shown(reader, service, admin, ""))
     notice = f"{error.detail} {error.hint}".strip()
-    return page(request, "agents.html", shown | {"notice": notice}, status=error.status)
+    return page(request, "agents.html", replace(shown, notice=notice), status=error.status)
 
 
 async def _with_key(request: Request, service: Service, admin: Person, name: str, key: str) -> Response:
     shown = await service.read(lambda reader: _shown(reader, service, admin, ""))
-    return page(request, "agents.html", shown | {"key": key, "key_of": name})
+    return page(request, "agents.html", replace(shown, key=key, key_of=name))
 
 
-def _shown(reader: Reader, service: Service, person: Person, after: str) -> dict[str, Any]:
+def _shown(reader: Reader, service: Service, person: Person, after: str) -> AgentsPage:
     found = agents.page(reader, after=after, limit=PAGE)
-    everybody = "admin" in person.roles
-    return {
-        "person": person,
-        "agents": [agent | {"limits": service.allowances.limits(agent["row"])} for agent in found],
-        "older": found[-1]["row"].name if len(found) == PAGE else "",
-        "flooding": rate_limits.flooding(reader, person.id, everybody=everybody),
-        "now": reader.now,
-        "notice": "",
-        "key": "",
-        "key_of": "",
-    }
+    return AgentsPage(
+        person=person,
+        agents=found,
+        limits={agent.row.id: service.allowances.limits(agent.row) for agent in found},
+        older=found[-1].row.name if len(found) == PAGE else "",
+        flooding=rate_limits.flooding(reader, person.id, everybody="admin" in person.roles),
+        now=reader.now,
+    )

@@ -45,7 +45,7 @@ async def freeze(
     """Stop writes over `all`, `server:NAME` or `agent:ID`, from this moment on."""
     _check(confirm)
     scope, _, of = over.partition(":")
-    await service.write(lambda tx: service.freezes.make(tx, admin.actor, scope, of, mode, reason.strip()))
+    await service.write(lambda tx: service.freezes.make(tx, admin, scope, of, mode, reason.strip()))
     await service.apply_controls()
     return RedirectResponse("/freeze", status_code=303)
 
@@ -54,7 +54,7 @@ async def freeze(
 async def lift(admin: Admin, service: TheService, scope: Scope, of: Of = "", confirm: Confirmed = "") -> Response:
     """Lift one freeze; others stay."""
     _check(confirm)
-    await service.write(lambda tx: service.freezes.lift(tx, admin.actor, scope, of))
+    await service.write(lambda tx: service.freezes.lift(tx, admin, scope, of))
     await service.apply_controls()
     return RedirectResponse("/freeze", status_code=303)
 

@@ -80,7 +80,7 @@ def single(grant_id: Identifier, request: Request, person: SignedIn, service: Th
 @router.post("/grants/{grant_id}/revocation")
 async def revoke(grant_id: Identifier, person: SignedIn, service: TheService) -> Response:
     """Take a grant back, with the approvals by it that nobody has claimed."""
-    await service.write(lambda tx: service.grant_revocations.by_person(tx, grant_id, person))
+    await service.write(lambda tx: service.grant_revocations.revoke(tx, grant_id, person))
     return RedirectResponse("/grants", status_code=303)
 
 

@@ -26,5 +26,5 @@ async def waiting(request: Request, person: Overseer, service: TheService) -> Re
 @router.post("/outbox/{delivery_id}/retry")
 async def retry(delivery_id: DeliveryId, admin: Admin, service: TheService) -> Response:
     """Send a dead letter once more."""
-    await service.write(lambda tx: service.outbox.again(tx, delivery_id, admin.actor))
+    await service.write(lambda tx: service.sender.again(tx, admin, delivery_id))
     return RedirectResponse("/outbox", status_code=303)

@@ -38,7 +38,7 @@ async def set_rollout(
     whom: Whom = "",
 ) -> Response:
     """Set one; it counts from the next call on."""
-    await service.write(lambda tx: rollouts.set_rollout(tx, admin.actor, server, tool.strip(), whom.strip(), mode))
+    await service.write(lambda tx: rollouts.set_rollout(tx, admin, server, tool.strip(), whom.strip(), mode))
     return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 
@@ -47,7 +47,7 @@ async def clear_rollout(
     admin: Admin, service: TheService, server: Server, tool: Tool = "", whom: Whom = ""
 ) -> Response:
     """Forget one; what is less specific counts again."""
-    await service.write(lambda tx: rollouts.clear_rollout(tx, admin.actor, server, tool, whom))
+    await service.write(lambda tx: rollouts.clear_rollout(tx, admin, server, tool, whom))
     return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 
@@ -59,7 +59,7 @@ async def set_audience(
     entries: Annotated[list[Entry], Form()] = [],  # noqa: B006
 ) -> Response:
     """Say which agents a server is for; none named, every one."""
-    await service.write(lambda tx: audiences.set_audience(tx, admin.actor, server, " ".join(entries).split()))
+    await service.write(lambda tx: audiences.set_audience(tx, admin, server, " ".join(entries).split()))
     return RedirectResponse(f"/servers/{server}#enforcement", status_code=303)
 
 

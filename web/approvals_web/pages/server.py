@@ -125,9 +125,7 @@ async def rotate(
         life = key_lifetimes.seconds(expires.strip()) if expires.strip() else None
         forever = bool(expires.strip()) and life is None
         row = await service.read(lambda reader: _installation(reader, server, at))
-        key = await service.write(
-            lambda tx: servers.rotate(tx, admin.actor, "installation", row, life=life, forever=forever)
-        )
+        key = await service.write(lambda tx: servers.rotate(tx, admin, "installation", row, life=life, forever=forever))
     except _REFUSED as error:
         return await _again(request, service, admin, server, error)
     shown = await service.read(lambda reader: page_of(service, reader, admin, server))
@@ -164,17 +162,13 @@ async def allow_grants(
     allowed: Annotated[bool, Form()],
 ) -> Response:
     """Whether similar calls may be allowed together with an approval, at one installation."""
-    await service.write(
-        lambda tx: servers.allow_grants(tx, admin.actor, _installation(tx, server, at), allowed=allowed)
-    )
+    await service.write(lambda tx: servers.allow_grants(tx, admin, _installation(tx, server, at), allowed=allowed))
     return _to(server)
 
 
 async def _revoke(request: Request, service: Service, admin: Person, server: str, at: str, key: str | None) -> Response:
     try:
-        await service.write(
-            lambda tx: servers.revoke(tx, admin.actor, "installation", _installation(tx, server, at), key)
-        )
+        await service.write(lambda tx: servers.revoke(tx, admin, "installation", _installation(tx, server, at), key))
     except _REFUSED as error:
         return await _again(request, service, admin, server, error)
     return _to(server)

@@ -55,8 +55,8 @@ async def connect(
     enforced = assurance is Assurance.ENFORCED
 
     def made(tx: Transaction) -> tuple[str, str]:
-        key = add_server(tx, admin.actor, name, label=label, assurance=assurance, trusted=enforced)
-        return key, add_agent(tx, admin.actor, agent) if agent else ""
+        key = add_server(tx, admin, name, label=label, assurance=assurance, trusted=enforced)
+        return key, add_agent(tx, admin, agent) if agent else ""
 
     try:
         key, agent_key = await service.write(made)
@@ -137,7 +137,7 @@ async def accept(
     at: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Let a loosening definition stand: at the server's enforced installations, or `at` a cooperative one."""
-    await service.write(lambda tx: service.offers.accept(tx, server, name, tool_hash, admin.actor, at))
+    await service.write(lambda tx: service.offers.accept(tx, server, name, tool_hash, admin, at))
     return RedirectResponse("/servers", status_code=303)
 
 
@@ -151,7 +151,7 @@ async def reject(
     at: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Say that a definition is not to stand there, and is not to be offered again."""
-    await service.write(lambda tx: service.offers.reject(tx, server, name, tool_hash, admin.actor, at))
+    await service.write(lambda tx: service.offers.reject(tx, server, name, tool_hash, admin, at))
     return RedirectResponse("/servers", status_code=303)
 
 

@@ -13,6 +13,7 @@ from approvals.errors import (
     Unauthenticated,
 )
 from approvals.service.identity import failed_sign_ins, sign_in_limit, sign_in_links, users
+from approvals.service.identity import sessions as browsers
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import User
@@ -78,7 +79,7 @@ async def setup(request: Request, service: TheService, t: Token, name: Name = ""
 @router.post("/logout")
 async def logout(request: Request, person: SignedIn, service: TheService) -> Response:
     """End this session."""
-    await service.write(lambda tx: users.sign_out(tx, person))
+    await service.write(lambda tx: browsers.sign_out(tx, person))
     response = RedirectResponse("/login", status_code=303)
     clear_session(request, response)
     return response

@@ -48,7 +48,7 @@ async def invite(
     """A one-time link for a new account; this answer is the only place where it is whole."""
     name = name.strip().lower()
     try:
-        token = await service.write(lambda tx: _invite(service, tx, admin, name, " ".join(roles)))
+        token = await service.write(lambda tx: sign_in_links.invite(tx, admin, name, " ".join(roles)))
     except (Invalid, Conflict) as error:
         return _list(request, service, admin, "", error)
     return _list(request, service, admin, "", link=f"{service.public_url}/setup?t={token}", invited=name)
@@ -60,7 +60,7 @@ async def take_back(
 ) -> Response:
     """Nobody makes an account by it any more."""
     try:
-        await service.write(lambda tx: sign_in_links.revoke(tx, admin.actor, name))
+        await service.write(lambda tx: sign_in_links.revoke(tx, admin, name))
     except NotFound as error:
         return _list(request, service, admin, "", error)
     return RedirectResponse("/users", status_code=303)
@@ -89,7 +89,7 @@ async def set_roles(
             raise NotPossible(
                 "This person's roles come from their groups at the identity provider.", hint="Change the groups there."
             )
-        user_roles.set_roles(tx, user, " ".join(roles), admin.actor)
+        user_roles.set_roles(tx, user, " ".join(roles), admin)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -105,7 +105,7 @@ async def set_groups(
     """Which groups somebody is in, beside those that an identity provider claims."""
 
     def change(tx: Transaction) -> None:
-        user_roles.set_groups(tx, _found(tx, user_id), groups.split(), admin.actor)
+        user_roles.set_groups(tx, _found(tx, user_id), groups.split(), admin)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -123,9 +123,9 @@ async def set_state(
     def change(tx: Transaction) -> None:
         user = _found(tx, user_id)
         if state == "enabled":
-            user_roles.enable(tx, user, admin.actor)
+            user_roles.enable(tx, user, admin)
         else:
-            users.disable(tx, user.id, admin.actor)
+            user_roles.disable(tx, user.id, admin)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -135,7 +135,7 @@ async def sign_out(request: Request, admin: Admin, service: TheService, user_id:
     """End all of somebody's sessions and tokens."""
 
     def change(tx: Transaction) -> None:
-        user_roles.sign_out_everywhere(tx, _found(tx, user_id), admin.actor)
+        user_roles.sign_out_everywhere(tx, _found(tx, user_id), admin)
 
     return await _changed(request, service, admin, user_id, change)
 
@@ -146,12 +146,6 @@ async def _changed(request: Request, service: Service, admin: Person, user_id: s
     except (Invalid, NotPossible) as error:
         return _one(request, service, admin, user_id, error)
     return RedirectResponse(f"/users/{user_id}", status_code=303)
-
-
-def _invite(service: Service, tx: Transaction, admin: Person, name: str, roles: str) -> str:
-    users.check_free(tx, name)
-    users.check_roles(roles)
-    return sign_in_links.make(tx, admin.actor, "invite", name=name, roles=roles)
 
 
 def _list(

@@ -6,6 +6,7 @@ import pytest
 
 from approvals.protocol.canonical import encode, redacted
 from approvals.service.identity import servers
+from approvals.service.identity.admins import Operator
 from approvals.service.requests import precedents, presence
 from approvals_web.pages.card import viewers
 from approvals_web.pages.card.confirmation import to_type
@@ -121,7 +122,7 @@ async def test_a_denied_attempt_at_something_else_is_no_warning(served, ann):
 
 async def test_another_agents_denied_attempt_is_not_held_against_this_one(served, ann):
     scenario = served.scenario
-    key = scenario.write(lambda tx: servers.add_agent(tx, "test", "rover"))
+    key = scenario.write(lambda tx: servers.add_agent(tx, Operator("test"), "rover"))
     theirs = scenario.file(scenario.filing({"order_id": 1, "amount_cents": 5}, assertion=scenario.assertion(key)))
     scenario.decide(theirs.request_id, "deny", comment="no")
     scenario.clock.forward(1)
