@@ -199,7 +199,7 @@ def test_p4_thousands_of_approvals_go_in_batches_and_none_is_claimed_meanwhile(s
 def test_messages_of_what_waits_are_brought_up_to_date_in_batches_and_of_what_a_freeze_concerns(scenario, monkeypatch):
     scenario.service.outbox.notifiers = {"slack": None}
     ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
-    scenario.decide(ids[0])
+    scenario.decide(ids[0], "deny", comment="no")
     scenario.run("UPDATE delivery SET done_at = created_at")
     few = freeze_tellings.Statement(freeze_tellings._CONCERNED.statement.limit(2), freeze_tellings._CONCERNED.row)
     monkeypatch.setattr(freeze_tellings, "_CONCERNED", few)
