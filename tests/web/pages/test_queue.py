@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
+from playwright.async_api import expect
 
 from approvals.service.history import search
+from approvals_web.pages.queue.entries import Entry, Run
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ async def test_what_one_run_asks_stands_together(served, ann):
     alone = filed(scenario, 3)
     scenario.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=alone)
     page = (await ann.http.get("/")).text
-    assert "2 requests from one scout run" in page
+    assert "One run: 2 refund_order · $" in page
     assert set(queue_of(page)) == {*run, alone}
 
 
@@ -217,3 +220,41 @@ async def test_the_record_is_verified_on_its_page_and_a_change_is_found(served, 
     assert "Verify the log" not in (await vic.http.get("/audit")).text
     scenario.tamper("UPDATE audit_event SET actor = 'user:mallory' WHERE kind = 'decision.approve'")
     assert "Log is not intact" in (await ann.http.post("/audit/verification", data={"head": head})).text
+
+
+def run_of(*amounts):
+    entries = [Entry(SimpleNamespace(tool="refund_order"), None, "scout", amount=amount) for amount in amounts]
+    return Run(tuple(entries))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "words"),
+    [
+        ([("usd", 1977), ("usd", 2223)], "$42.00"),
+        ([("usd", 100), ("eur", 100)], ""),
+        ([("usd", 100), None], ""),
+    ],
+)
+def test_a_run_is_summed_up_only_where_all_its_amounts_are_of_one_currency(amounts, words):
+    assert run_of(*amounts).sum == words
+
+
+@pytest.mark.slow
+async def test_a_run_stays_folded_and_a_selection_outlives_a_look_at_a_part_of_it(served, open_browser, file_at):
+    ids = [await file_at(served, arguments={"order_id": n, "amount_cents": 100}) for n in range(3)]
+    served.scenario.run("UPDATE request SET agent_session = 'run-1' WHERE id <> :id", id=ids[2])
+    tab = await (await open_browser(served, viewport={"width": 1280, "height": 800})).open("/")
+    for request_id in ids:
+        await tab.check(f'input[name=id][value="{request_id}"]', force=True)
+    await expect(tab.locator("#bulk-words")).to_have_text("3 selected")
+    await tab.click("#bulk-go")
+    await tab.go_back()
+    await expect(tab.locator("#bulk-words")).to_have_text("3 selected")
+    await tab.click("#bulk-clear")
+    await expect(tab.locator("#bulk")).to_be_hidden()
+    await tab.click("details.run > summary")
+    await tab.evaluate("document.activeElement.blur()")
+    await tab.mouse.move(900, 400)
+    await file_at(served, arguments={"order_id": 9, "amount_cents": 100})
+    await expect(tab.locator("#queue li.row")).to_have_count(4)
+    await expect(tab.locator("details.run")).not_to_have_attribute("open", "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 from approvals.service.storage.tables.rows import RequestRow, RequestRun
+from approvals.service.tools.summary import money
 
 RISKS = ("critical", "high", "medium", "low")
 SOON = 30 * 60
@@ -26,6 +27,8 @@ class Entry:
     waits: bool = False
     """Whether the agent waits for it now."""
     warning: str = ""
+    amount: tuple[str, int] | None = None
+    """What it is about in money, as its accepted title counts it: the format and the minor units."""
 
     @property
     def pending(self) -> bool:
@@ -61,6 +64,21 @@ class Run:
         """Those that one look can decide; none where they differ."""
         able = tuple(entry for entry in self.entries if entry.together)
         return able if len(able) > 1 and len({entry.kind for entry in able}) == 1 else ()
+
+    @property
+    def name(self) -> str:
+        """What all of them ask: one tool, or just requests."""
+        tools = {entry.row.tool for entry in self.entries}
+        return tools.pop() if len(tools) == 1 else "requests"
+
+    @property
+    def sum(self) -> str:
+        """What they are about together, where each says an amount in the same currency."""
+        amounts = [entry.amount for entry in self.entries]
+        known = [amount for amount in amounts if amount is not None]
+        if len(known) != len(amounts) or len({form for form, _ in known}) != 1:
+            return ""
+        return money(sum(minor for _, minor in known), known[0][0])
 
 
 @dataclass(frozen=True)

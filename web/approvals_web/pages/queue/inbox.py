@@ -1,10 +1,12 @@
 """The list of the desk: what waits for this person, what else is open, and what ended lately."""
 
+import json
 from dataclasses import dataclass
 
 from approvals.instant import SECOND
 from approvals.policy.eligibility import Act
 from approvals.protocol.states import OPEN, State
+from approvals.protocol.summaries import CURRENCIES
 from approvals.service import authority, grants
 from approvals.service.audit import notices
 from approvals.service.history import queries
@@ -13,9 +15,10 @@ from approvals.service.requests import presence, rate_limits
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row
-from approvals.service.storage.tables.rows import RequestRow
+from approvals.service.storage.tables.rows import RequestRow, RequestRun
+from approvals.service.tools.summary import formats
 from approvals_web import standing_grants
-from approvals_web.pages.card.warnings import tag
+from approvals_web.pages.card.warnings import LONGEST, tag
 from approvals_web.pages.queue import checklist
 from approvals_web.pages.queue.checklist import Step
 from approvals_web.pages.queue.entries import Entry, Group, grouped, key_of, ordered
@@ -128,10 +131,36 @@ def _entries(service: Service, reader: Reader, person: Person) -> list[Entry]:
     allowed = service.authority.allowed(reader, pending, person, Act.APPROVE)
     votes = authority.approvals_of_pending(reader, last)
     awaited = presence.waited_for(reader, last)
-    return [_entry(one, person, allowed, votes.get(one.row.id, set()), awaited) for one in listed]
+    amounts = {
+        one.row.id: _amount(service, reader, one.row) for one in listed if one.row.agent_session or one.row.trace_id
+    }
+    return [
+        _entry(one, person, allowed, votes.get(one.row.id, set()), awaited, amounts.get(one.row.id)) for one in listed
+    ]
 
 
-def _entry(one: Listed, person: Person, allowed: set[str], votes: set[str], awaited: set[str]) -> Entry:
+def _amount(service: Service, reader: Reader, row: RequestRun) -> tuple[str, int] | None:
+    """The one amount that the accepted title counts; None where it is not one, or too long to look for in a list."""
+    if not row.reviewed or row.erased_at or len(row.arguments) > LONGEST:
+        return None
+    known = formats(service.registry.definition(reader, row.server, row.tool_hash).summary or "")
+    if len(known) != 1:
+        return None
+    ((path, form),) = known.items()
+    value = json.loads(row.arguments)
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return (form, value) if isinstance(value, int) and not isinstance(value, bool) and form in CURRENCIES else None
+
+
+def _entry(
+    one: Listed,
+    person: Person,
+    allowed: set[str],
+    votes: set[str],
+    awaited: set[str],
+    amount: tuple[str, int] | None,
+) -> Entry:
     voted = person.id in votes
     return Entry(
         one.row,
@@ -142,6 +171,7 @@ def _entry(one: Listed, person: Person, allowed: set[str], votes: set[str], awai
         approvals=len(votes),
         waits=one.row.id in awaited,
         warning="" if one.row.erased_at else tag(one.row.arguments),
+        amount=amount,
     )
 
 

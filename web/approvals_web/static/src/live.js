@@ -47,7 +47,9 @@
   });
   document.addEventListener("htmx:after:swap", () => {
     details().forEach((one, i) => {
-      if (open.get(name(one, i)) && !one.open && !approvals.moved) one.open = true;
+      const was = open.get(name(one, i));
+      if (was && !one.open && !approvals.moved) one.open = true;
+      if (was === false && one.open && one.classList.contains("run")) one.open = false;
     });
     approvals.moved = false;
     const of = document.body.classList.contains("at-list") ? "#list" : "#card, #live";

@@ -75,9 +75,21 @@
   };
 
   // Several at once: alike they are reviewed together, others kind by kind; the selection stays.
+  const SELECTED = "selected"; // outlives a look at some of them
+  const selected = () => new Set(JSON.parse(sessionStorage.getItem(SELECTED) ?? "[]"));
+  const choose = () => {
+    const chosen = selected();
+    for (const box of queue()?.querySelectorAll("[name=id]") ?? []) box.checked = chosen.has(box.value);
+  };
+  const keep = () => {
+    const chosen = selected();
+    for (const box of queue().querySelectorAll("[name=id]")) chosen[box.checked ? "add" : "delete"](box.value);
+    sessionStorage.setItem(SELECTED, JSON.stringify([...chosen].slice(-200)));
+  };
   const selection = () => {
     const bar = document.getElementById("bulk");
     if (!bar) return;
+    choose();
     const chosen = [...queue().querySelectorAll("input:checked")];
     bar.hidden = !chosen.length;
     queue().classList.toggle("picking", chosen.length > 0);
@@ -94,7 +106,11 @@
       words.after(link);
     }
   };
-  document.addEventListener("change", (event) => event.target.closest("#queue") && selection());
+  document.addEventListener("change", (event) => {
+    if (!event.target.closest("#queue")) return;
+    keep();
+    selection();
+  });
 
   // The number that waits: in the tab's icon, and as a notification where a person asked for it.
   let before = null;
@@ -119,7 +135,7 @@
       approvals.refresh();
     }
     if (event.target.id === "bulk-clear") {
-      for (const box of queue().querySelectorAll("input:checked")) box.checked = false;
+      sessionStorage.removeItem(SELECTED);
       selection();
     }
     if (event.target.id === "notify") {
