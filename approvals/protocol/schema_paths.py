@@ -166,3 +166,16 @@ def _types(place: JsonObject) -> list[Any]:
 def _dict(place: JsonObject, name: str) -> JsonObject:
     found = place.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def property_names(schema: Any) -> frozenset[str]:
+    """Every name that a schema gives to a property, of its first MOST places."""
+    found, waiting = set[str](), [schema]
+    for _ in range(MOST):
+        if not waiting:
+            break
+        place = waiting.pop()
+        if isinstance(place, dict):
+            found.update(_dict(place, "properties"))
+        waiting.extend(place.values() if isinstance(place, dict) else place if isinstance(place, list) else ())
+    return frozenset(found)

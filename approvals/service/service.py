@@ -20,7 +20,7 @@ from approvals.errors import (
 from approvals.policy.model import DefaultPolicy, Policy
 from approvals.protocol.messages import Filing
 from approvals.protocol.registration import Registered, Registration
-from approvals.service.audit import chain
+from approvals.service.audit import address, chain
 from approvals.service.audit.log import SYSTEM, AuditLog
 from approvals.service.authority import Authority
 from approvals.service.dispatcher import Sender
@@ -248,7 +248,7 @@ class Service:
 
     def record_address(self, tx: Transaction) -> None:
         """For commands that run where the service's settings are not: they print links to it."""
-        facts.put(tx, facts.PUBLIC_URL, self.public_url)
+        address.record(tx, self.keyring.audit, self.public_url)
 
     def stop(self) -> None:
         """End streams, long-polls and timers."""

@@ -14,6 +14,7 @@ from approvals.policy.model import (
 from approvals.protocol import redaction
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
+from approvals.protocol.schema_paths import property_names
 from approvals.protocol.secret_paths import declared_at, steps_of
 from approvals.service.identity.servers import agent_named
 from approvals.service.storage.database import Reader
@@ -48,8 +49,9 @@ def attempt(
     encoded = encode(arguments)
     trials = []
     for facts in known[:MOST_PLACES]:
-        declared = Declared(declared_at(arguments, map(steps_of, facts.secret)))
-        kept, hidden = redaction.looks_secret(redaction.leaves(encoded, facts.secret, b""), b"", declared)
+        names = property_names(facts.input_schema)
+        declared = Declared(declared_at(arguments, map(steps_of, facts.secret)), names)
+        kept, hidden = redaction.looks_secret(redaction.leaves(encoded, facts.secret, b""), b"", declared, names)
         call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups)
         trials.append(explain(policy, call))
     return trials

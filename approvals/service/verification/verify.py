@@ -10,6 +10,7 @@ from typing import cast
 
 from sqlalchemy import bindparam, func, select
 
+from approvals.service.audit import address
 from approvals.service.audit import chain as links
 from approvals.service.audit.seals import SEALED
 from approvals.service.audit.unreadable import UNREADABLE
@@ -77,6 +78,7 @@ def _faults(reader: Reader, key: bytes, history: History) -> Iterator[str]:
                 yield from _readable(one.subject, played)
     yield from (f"{name} was inserted: no event tells of it" for name in held.of_nobody(reader))
     yield from texts.faults(reader)
+    yield from address.faults(reader, key)
 
 
 def _readable(subject: str, faults: Iterator[str]) -> Iterator[str]:

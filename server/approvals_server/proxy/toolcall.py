@@ -13,8 +13,10 @@ from approvals.gate.call import Answer, Call
 from approvals.gate.origin import Origin
 from approvals.gate.rounds import Round
 from approvals.gate.runner import Lost, NotStarted, current_request_id
+from approvals.gate.spellings import Spellings
 from approvals.protocol.canonical import canonical, encode
 from approvals.protocol.registration import ToolDefinition
+from approvals.protocol.schema_paths import property_names
 from approvals_server.proxy import frames, peer
 from approvals_server.proxy.arguments import SchemaArguments
 from approvals_server.proxy.desk import Desk
@@ -97,7 +99,12 @@ class ToolCall:
             origin=Origin.of(self._frame.meta, self._sender.headers),
             reason=self._words.get(extras.REASON),
             repeat_of=self._words[extras.REPEAT] or None,
+            spellings=self._names() if self._tool.secret else {},
         )
+
+    def _names(self) -> Spellings:
+        """What everybody reads in the schema is no secret, whatever a caller sends as one."""
+        return {name: frozenset({(name,)}) for name in property_names(self._tool.input_schema)}
 
     def _effective(self) -> SchemaArguments:
         return SchemaArguments(self._tool.input_schema, self._arguments, task="task" in self._frame.params)

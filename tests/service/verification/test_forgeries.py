@@ -274,6 +274,25 @@ def test_p8_the_command_names_what_was_forged_and_fails(scenario, monkeypatch, f
     assert said in done.output
 
 
+def test_p5_a_public_address_that_the_service_did_not_write_is_found_and_printed_to_nobody(scenario, monkeypatch):
+    monkeypatch.setenv("APPROVALS_SECRET_KEY", scenario.service.keyring._secret.decode())
+    monkeypatch.delenv("APPROVALS_PUBLIC_URL", raising=False)
+    added = ["server", "add", "till", "--database-url", scenario.url, "--label"]
+    scenario.write(scenario.service.record_address)
+    assert f"APPROVALS_URL={scenario.service.public_url}\n" in CliRunner().invoke(app, [*added, "one"]).output
+    own = scenario.rows("SELECT value FROM meta WHERE name = 'public_url'")[0][0]
+    for forged in ("https://evil.example", own.replace("http", "https")):
+        scenario.run("UPDATE meta SET value = :value WHERE name = 'public_url'", value=forged)
+        assert scenario.verify_record().faults == (
+            "the public address was changed: start the service, which writes it anew",
+        )
+    done = CliRunner().invoke(app, [*added, "two"])
+    assert done.exit_code == 0
+    assert "APPROVALS_URL=http://127.0.0.1:8700\n" in done.output
+    scenario.write(scenario.service.record_address)
+    scenario.check_record()
+
+
 def test_p8_honest_lives_raise_no_alarm_whatever_is_erased_rotated_or_restored(scenario):
     live(scenario)
     scenario.clock.forward(400 * 24 * 3600)

@@ -180,6 +180,8 @@ async def test_arguments_are_tried_as_they_would_be_filed(served, ann, load):
     credential = "AKIA" + "A" * 16
     _, said = await attempt(ann, tool="shop pay", arguments=f'{{"card": "{credential}"}}')
     assert "It would run." in said, "a declared secret is no surprise"
+    _, said = await attempt(ann, tool="shop pay", arguments='{"card": "note", "note": "hello"}')
+    assert "It would run." in said, "a name that everybody reads in the schema is no secret"
     _, said = await attempt(ann, tool="shop pay", arguments=f'{{"note": "{credential}"}}')
     assert "It would be held." in said
     assert "20 characters are hidden" in said

@@ -87,12 +87,14 @@ def reach(settings: Settings) -> Reach:
 def opened(settings: Settings) -> "Service":
     """The service's parts over a database that is there, without serving. Raises ApprovalsError when it is not, has
     another schema, or belongs to another key."""
+    from approvals.service.audit import address
     from approvals.service.service import Service
-    from approvals.service.storage import facts, schema_version
+    from approvals.service.storage import schema_version
 
     database = settings.database()
     schema_version.check(database)
-    known = database.read_now(lambda reader: facts.get(reader, facts.PUBLIC_URL))
-    service = Service(database, settings.keyring(), settings.public_url or known or settings.url())
+    keyring = settings.keyring()
+    known = database.read_now(lambda reader: address.recorded(reader, keyring.audit))
+    service = Service(database, keyring, settings.public_url or known or settings.url())
     database.read_now(service.compare_key)
     return service

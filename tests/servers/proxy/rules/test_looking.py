@@ -6,6 +6,7 @@ import json
 import anyio
 import pytest
 
+from approvals.protocol import redaction
 from approvals.protocol.previews import stored
 from approvals_server.proxy.rules.rule import Rules
 from support.answer_table import facts
@@ -104,3 +105,13 @@ async def test_an_owner_can_say_that_a_tool_writes_though_it_says_that_it_reads(
         task = asyncio.create_task(agent.call_tool("read_note", {"name": "a"}))
         await proxied.served.decide("approve", comment="ok")
         assert text(await task) == "read_note a"
+
+
+async def test_p2_a_secret_that_is_the_name_of_an_argument_hides_no_other_argument(proxied, monkeypatch):
+    monkeypatch.setattr(redaction, "_COINCIDENCE", 4)  # this upstream has no longer name
+    said = Rules.model_validate({"tools": {"write_note": {"secret": ["text"]}}})
+    async with proxied.client(rules=said) as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("write_note", {"name": "a", "text": "name"}))
+        row = await proxied.served.decide("deny", comment="no")
+        await call
+    assert json.loads(row.arguments)["name"] == "a"
