@@ -125,14 +125,16 @@ class EventStream:
         if kind == "lease":
             self._lease.renew(Registered.model_validate_json(data))
         elif kind == "request":
-            status = RequestStatus.model_validate_json(data)
-            self._news[status.id] = time.monotonic(), status
-            self._news.move_to_end(status.id)
-            for waiter in tuple(self._waiters.get(status.id, ())):
-                waiter.tell(status)
-
+            self.tell(RequestStatus.model_validate_json(data))
         elif kind == "look":
             self._look(LookAgain.model_validate_json(data).id)
+
+    def tell(self, status: RequestStatus) -> None:
+        """Tell every call that waits for this request; one whose filing is not answered yet, later."""
+        self._news[status.id] = time.monotonic(), status
+        self._news.move_to_end(status.id)
+        for waiter in tuple(self._waiters.get(status.id, ())):
+            waiter.tell(status)
 
     def _forget_old(self, before: float) -> None:
         while self._news and next(iter(self._news.values()))[0] < before:

@@ -80,13 +80,21 @@ class Lost(Exception):
 
 
 class Runner:
-    """Claims, runs and reports for one gate process."""
+    """Claims, runs and reports for one gate process. `tell` is called with what a request is after a report."""
 
-    def __init__(self, client: ServiceClient, seal: Seal, session: str, pepper: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        client: ServiceClient,
+        seal: Seal,
+        session: str,
+        pepper: Callable[[], bytes],
+        tell: Callable[[RequestStatus], None],
+    ) -> None:
         self._client = client
         self._seal = seal
         self._session = session
         self._pepper = pepper
+        self._tell = tell
         self._mine: set[str] = set()
         self._unreported: set[str] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -264,7 +272,7 @@ class Runner:
         """Report at once if the service answers; else in the background, while the agent has its result."""
         try:
             async with asyncio.timeout(REPORT_AT_ONCE):
-                await self._client.report(request_id, outcome)
+                self._tell(await self._client.report(request_id, outcome))
         except (ApprovalsError, TimeoutError):
             self._keep_reporting(request_id, outcome)
 
@@ -278,7 +286,7 @@ class Runner:
     async def _report_until_heard(self, request_id: str, outcome: Masked[Outcome]) -> None:
         for _ in range(REPORT_TRIES):
             try:
-                await self._client.report(request_id, outcome)
+                self._tell(await self._client.report(request_id, outcome))
             except NotFound:
                 return
             except ApprovalsError:

@@ -52,7 +52,7 @@ class Session:
         )
         self._stream = EventStream(self._client, self.id, self._lease, self._look_again)
         seal = Seal(gate.settings.server_key)
-        self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper)
+        self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper, self._stream.tell)
         self._verifier = Verifier(
             self._client,
             seal,

@@ -19,7 +19,7 @@ from approvals.gate.submission import Submissions, Submitted
 from approvals.gate.turns import Turn, Turns
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.registration import Verdict
-from approvals.protocol.states import State
+from approvals.protocol.states import OPEN, State
 
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
@@ -68,10 +68,14 @@ class Waits:
                 with contextlib.suppress(ApprovalsError):
                     await self.lease.register()
             with self.stream.waiting(status) as waiter, self.turns.turn(waiter.wake) as turn:
-                return await _Wait(self, call, waiter, turn, started).wait()
+                try:
+                    return await _Wait(self, call, waiter, turn, started).wait()
+                finally:
+                    status = waiter.status
         finally:
-            with anyio.move_on_after(1, shield=True), contextlib.suppress(ApprovalsError):
-                await self.submissions.leave(submitted)
+            if status.state in OPEN:  # for what has ended nobody waits
+                with anyio.move_on_after(1, shield=True), contextlib.suppress(ApprovalsError):
+                    await self.submissions.leave(submitted)
 
 
 class _Wait:

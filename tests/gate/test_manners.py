@@ -13,11 +13,12 @@ from mcp.shared.exceptions import MCPError
 
 from approvals import Budgets, GatedServer, ids
 from approvals.errors import Invalid, TooLarge, Unreachable
-from approvals.gate import answers, events
+from approvals.gate import answers, client, events
 from approvals.gate.events import Waiter
 from approvals.policy.loader import read
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
+from approvals.service.requests import presence
 from support import counting_server
 from support.answer_table import facts, told
 from support.over_http import http_client, http_server, listening
@@ -249,3 +250,34 @@ async def test_p3_over_sse_for_a_caller_that_gave_up_nothing_runs_unseen(served,
             over.set()
         async with over_sse() as client:
             assert text(await client.call_tool("async_write", CALL)) == "wrote 7"
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("approve", 0), ("deny", 0), (None, 1)])
+async def test_a_gate_says_that_its_caller_left_only_of_what_goes_on(served, log, monkeypatch, verdict, said):
+    original, left = client.ServiceClient.left, []
+
+    async def leave(self, *arguments):
+        left.append(arguments)
+        await original(self, *arguments)
+
+    monkeypatch.setattr(client.ServiceClient, "left", leave)
+    budgets = Budgets(plain=0.05) if verdict is None else Budgets()
+    mcp = counting_server.create(log, gate=served.gate(budgets=budgets))
+    async with Client(mcp, mode="legacy") as agent, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("async_write", CALL))
+        await (served.pending() if verdict is None else served.decide(verdict, comment="no"))
+        with anyio.fail_after(10):
+            await call
+    assert len(left) == said
+    served.scenario.clock.forward(presence.KEPT_SECONDS + 1)
+    served.scenario.write(presence.tidy)
+    assert served.scenario.rows("SELECT * FROM waiting_call") == []
+
+
+async def test_p7_a_call_whose_leaving_is_lost_is_told_that_it_waits(served, log, monkeypatch):
+    async def leave(self, *arguments):
+        raise Unreachable("lost on the way there")
+
+    monkeypatch.setattr(client.ServiceClient, "left", leave)
+    async with Client(counting_server.create(log, gate=served.gate(budgets=SHORT)), mode="legacy") as agent:
+        assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
