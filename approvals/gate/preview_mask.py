@@ -35,7 +35,7 @@ def _field(name: str, value: object, declared: Declared) -> tuple[Any, int]:
     if isinstance(value, dict):
         return _object(value, declared)
     if isinstance(value, list):
-        done = [_field(name, item, declared) for item in value]
+        done = [_field("words" if name == "value" else name, item, declared) for item in value]
         return [item for item, _ in done], sum(hidden for _, hidden in done)
     if isinstance(value, int | float) and len(str(value)) < _COINCIDENCE:
         return value, 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, field_validator
 
 from approvals.errors import ApprovalsError
 from approvals.instant import Instant
@@ -20,6 +20,7 @@ from approvals.policy.model import (
 )
 from approvals.policy.yaml_nodes import Node, Unreadable, parse
 from approvals.protocol.canonical import encode, redacted
+from approvals.protocol.previews import nested
 from approvals.protocol.registration import Annotations
 
 _STAND_IN = redacted(b"example", "", "")
@@ -36,14 +37,17 @@ class HintsGiven(Part):
     open_world: bool = True
 
 
+Given = dict[str, bool | int | float | str | list[str]]
+
+
 class CallGiven(Part):
     """A call. What is not given is as the known tool has it, else as MCP assumes."""
 
     server: Name
     tool: Name
     args: dict[str, Any] = Field(default_factory=dict)
-    facts: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    """Of its preview."""
+    facts: Given = Field(default_factory=dict)
+    """Of its preview, by name: `{rows: 3, sql.verb: delete, sql.tables: [public.orders]}`."""
     agent: Name | None = None
     agent_groups: list[Name] = Field(default_factory=list)
     hidden: Annotated[int, Field(ge=0)] = 0
@@ -52,6 +56,12 @@ class CallGiven(Part):
     assurance: Literal["enforced", "cooperative"] | None = None
     trusted: bool | None = None
     annotations: HintsGiven | None = None
+
+    @field_validator("facts")
+    @classmethod
+    def _is_one_tree(cls, facts: Given) -> Given:
+        nested(facts)
+        return facts
 
 
 class Expectation(Part):
@@ -169,7 +179,7 @@ def _call(given: CallGiven, tools: Sequence[ToolFacts], now: Instant) -> CallFac
     )
     at = now if given.now is None else _instant(given.now)
     groups = tuple(given.agent_groups)
-    return CallFacts(tool, _hide(encode(given.args)), given.agent, given.hidden, at, groups, given.facts)
+    return CallFacts(tool, _hide(encode(given.args)), given.agent, given.hidden, at, groups, nested(given.facts))
 
 
 def _instant(text: str) -> Instant:

@@ -65,4 +65,6 @@ def _is_short(value: object) -> bool:
             return abs(value) <= SAFE_INTEGER
         case str():
             return len(value) <= 200 and value.isprintable()
+        case [*words]:
+            return all(isinstance(word, str) and _is_short(word) for word in words) and len(words) <= 20
     return False

@@ -50,8 +50,8 @@ class CallFacts:
     """Characters that a pattern masked beyond the declared secrets: never allowed by rule or grant."""
     now: Instant
     agent_groups: tuple[str, ...] = ()
-    effect: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """The facts of its preview, by name; none where there is no preview."""
+    effect: JsonObject = field(default_factory=dict)
+    """The facts of its preview, by the steps of their names; none where there is no preview."""
 
 
 @dataclass(frozen=True)

@@ -74,13 +74,15 @@ def object_of(preview: Preview) -> str:
 
 def label_of(fact: Fact) -> str:
     """What a fact is called."""
-    return fact.label or fact.name.replace("_", " ").capitalize()
+    return fact.label or fact.name.replace("_", " ").replace(".", " ").capitalize()
 
 
 def said(fact: Fact) -> str:
     """A fact's value in words: money with its currency, numbers with their unit."""
     if isinstance(fact.value, bool):
         return "yes" if fact.value else "no"
+    if isinstance(fact.value, tuple):
+        return ", ".join(fact.value) or "none"
     if isinstance(fact.value, str):
         return fact.value
     if fact.currency is not None and isinstance(fact.value, int):

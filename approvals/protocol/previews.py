@@ -7,11 +7,12 @@ before the tool starts (`differs`). Its texts are data of agents and tools, neve
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
-from approvals.protocol.canonical import SAFE_INTEGER, canonical, decode, encode, hash_of
+from approvals.protocol.canonical import SAFE_INTEGER, JsonObject, canonical, decode, encode, hash_of
 from approvals.protocol.fields import Hash, Message
 
 MAX_FACTS = 8
@@ -23,19 +24,27 @@ _NUMBER = re.compile(r"\d(?:[\d.,'\u00a0\u2009\u202f]*\d)?")
 """As sentences write them, grouped or not."""
 
 Line = Annotated[str, Field(max_length=200)]
-Value = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=500)]
+Words = tuple[Annotated[StrictStr, Field(max_length=200)], ...]
+Value = (
+    StrictBool
+    | StrictInt
+    | StrictFloat
+    | Annotated[StrictStr, Field(max_length=500)]
+    | Annotated[Words, Field(max_length=20)]
+)
 Cell = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=200)] | None
 
 
 class Fact(Message):
     """One thing that a reviewer should know of the effect.
 
-    Policies read it as `facts.NAME`. Money is a whole number of the smallest unit (cents) with its `currency`.
-    A number may change by up to `tolerance` between approval and execution, and in the sentence with it; anything
-    else may not.
+    Policies read it as `facts.NAME`; a name may have dots in it (`facts.sql.verb`). A value of several words is a list
+    there (`"public.orders" in facts.sql.tables`). Money is a whole number of the smallest unit (cents) with its
+    `currency`. A number may change by up to `tolerance` between approval and execution, and in the sentence with it;
+    anything else may not.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    name: str = Field(max_length=40, pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")
     value: Value
     label: str = Field("", max_length=60)
     """For people; without one, the name."""
@@ -103,6 +112,7 @@ class Preview(Message):
         names = [fact.name for fact in self.facts]
         if len(names) != len(set(names)):
             raise ValueError("each fact has a name of its own")
+        nested(dict.fromkeys(names, 0))
         if len(dumped(self)) > MAX_PREVIEW:
             raise ValueError(f"a preview has up to {MAX_PREVIEW:,} bytes")
         return self
@@ -118,9 +128,23 @@ def preview_hash(preview: Preview | None) -> str | None:
     return None if preview is None else hash_of(dumped(preview))
 
 
-def known_facts(preview: Preview | None) -> dict[str, bool | int | float | str]:
+def known_facts(preview: Preview | None) -> JsonObject:
     """What policies may know of an effect, by name; nothing where a mask hides some of it."""
-    return {} if preview is None or preview.hidden else {fact.name: fact.value for fact in preview.facts}
+    return {} if preview is None or preview.hidden else nested({fact.name: fact.value for fact in preview.facts})
+
+
+def nested(facts: Mapping[str, Value | list[str]]) -> JsonObject:
+    """Facts by the steps of their names, as conditions reach for them. Raises ValueError for one inside another."""
+    found: JsonObject = {}
+    for name, value in sorted(facts.items()):  # "sql" before "sql.verb"
+        *above, last = name.split(".")
+        place = found
+        for step in above:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"the fact {name!r} is inside of another fact, which has a value already")
+        place[last] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def stored(text: str) -> Preview | None:
@@ -168,9 +192,9 @@ def _same(was: Fact, now: Fact) -> bool:
 
 
 def _is_near(was: Fact, now: Fact) -> bool:
-    if isinstance(was.value, str | bool) or isinstance(now.value, str | bool) or type(was.value) is not type(now.value):
+    if isinstance(was.value, str | bool | tuple) or isinstance(now.value, str | bool | tuple):
         return False
-    return abs(was.value - now.value) <= was.tolerance
+    return type(was.value) is type(now.value) and abs(was.value - now.value) <= was.tolerance
 
 
 def _exact(preview: Preview, moved: frozenset[str]) -> bytes:

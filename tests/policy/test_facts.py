@@ -121,3 +121,37 @@ def test_a_replay_judges_by_the_effect_that_was_filed(ruled):
     again = {one.row.id: one for one in found}
     assert (again[small].was.action, again[small].would_be.action) == (Action.ALLOW, Action.REQUIRE_APPROVAL)
     assert again[large].changed is False
+
+
+DOTTED = """
+version: 1
+rules:
+  - {id: notes, when: 'facts.sql.verb == "insert" && facts.sql.tables == ["public.note"]', action: allow}
+  - {id: orders, when: '"public.orders" in facts.sql.tables', action: deny, reason: The books need them.}
+"""
+
+
+def test_p1_rules_read_facts_whose_names_have_dots_and_lists_of_words(ruled):
+    scenario = ruled(DOTTED)
+    for number, verb, tables, state in (
+        (1, "insert", ("public.note",), "approved"),
+        (2, "insert", ("public.note", "public.orders"), "denied"),
+        (3, "delete", ("public.note",), "pending"),
+    ):
+        facts = (Fact(name="sql.verb", value=verb), Fact(name="sql.tables", value=tables))
+        filed = scenario.filing({"order_id": number, "amount_cents": 1}, preview=Preview(effect="x", facts=facts))
+        row = scenario.row(scenario.file(filed).request_id)
+        assert row.state == state
+        assert json.loads(row.facts).get("facts.sql.tables") == (None if state == "pending" else list(tables))
+
+
+def test_an_example_gives_facts_by_their_names(ruled):
+    policy = ruled(DOTTED).service.policy.present
+    facts = "{sql.verb: delete, sql.tables: [public.orders]}"
+    text = f"""
+examples:
+  - {{name: no, call: {{server: shop, tool: refund_order, facts: {facts}}}, expect: {{rule: orders}}}}
+"""
+    assert [result.differences for result in run(policy, read_examples(text), [], 0)] == [()]
+    with pytest.raises(PolicyRefused, match="inside of another fact"):
+        read_examples(text.replace("sql.verb", "sql"))

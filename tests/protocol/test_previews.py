@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from approvals.protocol.canonical import digest
 from approvals.protocol.messages import Filing
 from approvals.protocol.preview_words import differences, margin, said
-from approvals.protocol.previews import Fact, Preview, View, differs, dumped, preview_hash, stored
+from approvals.protocol.previews import Fact, Preview, View, differs, dumped, known_facts, preview_hash, stored
 from approvals.service.identity.admins import Operator
 
 REFUND = Preview(
@@ -166,6 +166,7 @@ def test_a_fact_that_nobody_could_read_right_is_refused(fields, words):
         ({"effect": ""}, "at least 1"),
         ({"facts": (Fact(name="n", value=1), Fact(name="n", value=2))}, "a name of its own"),
         ({"facts": tuple(Fact(name=f"n{i}", value=i) for i in range(9))}, "at most 8"),
+        ({"facts": (Fact(name="sql.verb", value="x"), Fact(name="sql", value=1))}, "inside of another fact"),
         ({"before": View(text="ü" * 16_000), "after": View(text="x" * 16_000)}, "32,768 bytes"),
     ],
 )
@@ -327,3 +328,23 @@ def test_a_filing_takes_a_preview_as_json_and_nothing_it_does_not_know():
     assert Filing.model_validate_json(filing.model_dump_json()) == filing
     with pytest.raises(ValidationError):
         Filing.model_validate(fields | {"preview": {"effect": "x", "html": "<b>"}})
+
+
+def test_p5_facts_with_dots_and_of_several_words_are_what_conditions_reach_for():
+    facts = (
+        Fact(name="sql.verb", value="delete"),
+        Fact(name="sql.tables", value=("public.a",)),
+        Fact(name="n", value=1),
+    )
+    preview = stored(dumped(Preview(effect="x", facts=facts)).decode())
+    assert known_facts(preview) == {"sql": {"verb": "delete", "tables": ["public.a"]}, "n": 1}
+    assert said(facts[1]) == "public.a"
+    assert differs(
+        preview, preview.model_copy(update={"facts": (facts[0], Fact(name="sql.tables", value=()), facts[2])})
+    )
+
+
+@pytest.mark.parametrize("name", ["sql.", ".sql", "sql..verb", "Sql", "sql.Verb", "a" * 41])
+def test_a_fact_has_a_name_that_conditions_can_write(name):
+    with pytest.raises(ValidationError):
+        Fact(name=name, value=1)
