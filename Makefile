@@ -47,7 +47,7 @@ format: .venv/installed-dev ## the code's form
 	$(BIN)/ruff format
 
 lock: .venv/installed-dev ## renew the locks: versions and hashes, no addresses
-	printf 'editables\nhatchling\n' | $(COMPILE) pyproject.toml - --extra web -o requirements.lock
+	printf 'editables\nhatchling\n' | $(COMPILE) pyproject.toml - --extra web --extra postgres -o requirements.lock
 	$(COMPILE) pyproject.toml -c requirements.lock --extra dev -o requirements-dev.lock
 	$(COMPILE) tests/clients/requirements.in -o tests/clients/requirements.lock
 	$(COMPILE) tests/upstreams/requirements.in -o tests/upstreams/requirements.lock

@@ -30,7 +30,7 @@ from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, REASON, REPEAT
 from approvals.gate.gate import Gate, gate_from_environment
 from approvals.gate.log_mask import install, mask_with
 from approvals.gate.masking import NO_SECRETS, Mask
-from approvals.gate.runner import current_request_id
+from approvals.gate.runner import Lost, current_request_id
 from approvals.gate.spellings import Spellings, spellings_of
 from approvals.gate.tools import (
     Approval,
@@ -153,7 +153,7 @@ class GatedServer(MCPServer[Any]):
             try:
                 result = await ready(tool).run(given, self._for_tool(context, beats, name, given), convert_result=True)
             except ToolError as error:
-                if current_request_id() is not None and isinstance(error.__cause__, Stale):
+                if current_request_id() is not None and isinstance(error.__cause__, Stale | Lost):
                     raise error.__cause__ from error
                 if current_request_id() is None or context._request_context is None:
                     raise

@@ -4,23 +4,20 @@ from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from approvals import Approval, GatedServer, Preview, Stale, current_preview, current_request_id
+from approvals import Approval, GatedServer, Preview, Stale, current_request_id
+from approvals_server.foreseen import approved_basis
+from approvals_server.hints import DESTROYS, READS
+from approvals_server.paging import NEXT, After, Limit
 from approvals_server.shop import previews
 from approvals_server.shop.data import Changed, Shop, ShopError
 
 T = TypeVar("T")
 
-READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-DESTROYS = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
-
 OrderId = Annotated[int, Field(ge=1, description="The order's number, e.g. 1042.")]
 CustomerId = Annotated[int, Field(ge=1, description="The customer's number.")]
 Cents = Annotated[int, Field(ge=1, le=100_000_000, description="Money in whole cents: 12000 is $120.00.")]
-Cursor = Annotated[int, Field(ge=0, description="next_cursor of the previous answer; 0 for the first page.")]
-Limit = Annotated[int, Field(ge=1, le=50, description="How many at most, 1 to 50.")]
 Status = Literal["paid", "shipped", "cancelled", "refunded"]
 
 
@@ -41,7 +38,7 @@ class Orders(BaseModel):
     """One page of orders."""
 
     orders: list[Order]
-    next_cursor: int | None = Field(description="Pass it as cursor for the next page; null on the last.")
+    next_cursor: int | None = Field(description=NEXT)
 
 
 class Customer(BaseModel):
@@ -58,7 +55,7 @@ class Customers(BaseModel):
     """One page of customers."""
 
     customers: list[Customer]
-    next_cursor: int | None = Field(description="Pass it as cursor for the next page; null on the last.")
+    next_cursor: int | None = Field(description=NEXT)
 
 
 class Refund(BaseModel):
@@ -86,7 +83,7 @@ def create_shop(shop: Shop, name: str = "shop") -> GatedServer:
         status: Status | None = None,
         customer_id: CustomerId | None = None,
         minimum_cents: Annotated[int, Field(ge=0, description="Only orders of at least this much.")] = 0,
-        cursor: Cursor = 0,
+        cursor: After = 0,
         limit: Limit = 20,
     ) -> Orders:
         """Find orders by status, customer or size, oldest first. Use it to learn an order's number before you look at
@@ -106,7 +103,7 @@ def create_shop(shop: Shop, name: str = "shop") -> GatedServer:
         query: Annotated[
             str, Field(max_length=100, description="Part of a name or e-mail address; empty for all.")
         ] = "",
-        cursor: Cursor = 0,
+        cursor: After = 0,
         limit: Limit = 20,
     ) -> Customers:
         """Find customers by a part of their name or e-mail address, with the number of their orders. Returns at most
@@ -126,7 +123,7 @@ def create_shop(shop: Shop, name: str = "shop") -> GatedServer:
         """Give a customer money back for an order, in whole or in part. Waits until a person approves, which may take a
         while; say why in approval_reason. Look at the order first: a refund beyond what is left, or of a cancelled
         order, fails and says what is left. Returns the order afterwards. The same approved call never refunds twice."""
-        order = Order(**_asked(lambda: shop.refund(order_id, amount_cents, current_request_id(), _basis())))
+        order = Order(**_asked(lambda: shop.refund(order_id, amount_cents, current_request_id(), approved_basis())))
         left = order.total_cents - order.refunded_cents
         return Refund(order=order, refunded_now_cents=amount_cents, left_cents=left)
 
@@ -140,15 +137,11 @@ def create_shop(shop: Shop, name: str = "shop") -> GatedServer:
         """Delete a customer and their cancelled orders for good; there is no way back. Waits until a person approves;
         say why in approval_reason. Fails while the customer has orders that the books need, and says how many. Returns
         the name of who is gone."""
-        return Deleted(customer_id=customer_id, name=_asked(lambda: shop.delete_customer(customer_id, _basis())))
+        return Deleted(
+            customer_id=customer_id, name=_asked(lambda: shop.delete_customer(customer_id, approved_basis()))
+        )
 
     return mcp
-
-
-def _basis() -> str | None:
-    """What the approved effect was computed from: the shop compares it in the transaction that brings it about."""
-    foreseen = current_preview()
-    return foreseen.basis if foreseen is not None else None
 
 
 def _asked(act: Callable[[], T]) -> T:

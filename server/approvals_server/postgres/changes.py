@@ -1,0 +1,97 @@
+"""What a transaction has changed so far, by the database's own count: triggers, cascades and functions included."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from approvals_server.postgres.marker import SCHEMA
+from approvals_server.postgres.role import Connection
+
+LONGEST = 200
+VERBS = ("delete", "merge", "update", "insert")
+"""The gravest first."""
+_DONE = {"delete": "Deletes", "merge": "Merges", "update": "Changes", "insert": "Adds"}
+_COUNTED: LiteralString = """
+SELECT schemaname || '.' || relname AS table, n_tup_ins AS inserted, n_tup_upd AS updated, n_tup_del AS deleted
+FROM pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname <> %s ORDER BY schemaname, relname
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Rows of one table that are inserted, updated, deleted or merged."""
+
+    verb: str
+    table: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Counted:
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+
+
+async def changed(connection: Connection) -> tuple[Change, ...]:
+    """What this transaction did, the markers apart."""
+    async with connection.cursor(row_factory=class_row(_Counted)) as cursor:
+        await cursor.execute(_COUNTED, [SCHEMA])
+        found = await cursor.fetchall()
+    each = (
+        (("delete", one.table, one.deleted), ("update", one.table, one.updated), ("insert", one.table, one.inserted))
+        for one in found
+    )
+    return tuple(Change(*change) for changes in each for change in changes if change[2])
+
+
+def total(changes: Iterable[Change]) -> int:
+    """Of rows."""
+    return sum(change.rows for change in changes)
+
+
+def tables(changes: Iterable[Change]) -> tuple[str, ...]:
+    """Their names, each once."""
+    return tuple(sorted({change.table for change in changes}))
+
+
+def gravest(changes: Iterable[Change]) -> str | None:
+    """The verb that rules should know of; None where nothing changes."""
+    verbs = {change.verb for change in changes}
+    return next((verb for verb in VERBS if verb in verbs), None)
+
+
+def sentence(changes: Sequence[Change]) -> str:
+    """ "Deletes 3 rows of public.orders, changes 1 row of public.customer"."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        rows[change.verb, change.table] += change.rows
+    return _joined(f"{_DONE[verb]} {_figure(count)} of {table}" for (verb, table), count in rows.items())
+
+
+def expectation(changes: Sequence[Change]) -> str:
+    """ "Deletes about 30 rows of public.orders". Of several tables it says one number, that of the fact: only with that
+    one may it move."""
+    if len(changes) == 1:
+        (change,) = changes
+        about = "about " if change.rows > 1 else ""
+        return f"{_DONE[change.verb]} {about}{_figure(change.rows)} of {change.table}"
+    parts = _joined(
+        f"{_DONE[verb]} rows of {table}" for verb, table in dict.fromkeys((c.verb, c.table) for c in changes)
+    )
+    return f"{parts}: about {total(changes):,} in all" if parts else ""
+
+
+def _joined(parts: Iterable[str]) -> str:
+    first, *more = [*parts] or [""]
+    words = ", ".join([first, *(part[0].lower() + part[1:] for part in more)])
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+
+
+def _figure(rows: int) -> str:
+    return f"{rows:,} row{'' if rows == 1 else 's'}"

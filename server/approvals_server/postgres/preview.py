@@ -1,0 +1,57 @@
+"""What a write would do, as its card shows it and rules read it."""
+
+from collections.abc import Sequence
+
+from approvals import Fact, Preview
+from approvals_server.postgres.changes import Change, expectation, gravest, sentence, tables, total
+from approvals_server.postgres.statement import Statement
+from approvals_server.postgres.words import Refused
+
+MOST_TABLES = 20
+ESTIMATED = "the planner's estimate, and the most that it may change"
+COUNTED = "counted when it was tried and rolled back"
+
+
+def expected(statement: Statement, changes: Sequence[Change]) -> Preview:
+    """By the planner's estimate. Whoever runs it rolls back what turns out to be more."""
+    rows = total(changes)
+    fact = Fact(name="rows", label="Rows, at most", value=rows, note=ESTIMATED, tolerance=rows // 5)
+    return _preview(statement, changes, f"{expectation(changes) or _none(statement)}{_all(statement, changes)}", fact)
+
+
+def counted(statement: Statement, changes: Sequence[Change]) -> Preview:
+    """By what was counted when more came of it than was approved."""
+    fact = Fact(name="rows", label="Rows, at most", value=total(changes), note=COUNTED)
+    return _preview(statement, changes, sentence(changes) or _none(statement), fact)
+
+
+def unplanned(statement: Statement) -> Preview:
+    """Of what has no plan, such as DDL: nobody knows how many rows."""
+    return _preview(statement, (), f"Runs a statement that cannot be tried: {statement.verb.upper()}")
+
+
+def _none(statement: Statement) -> str:
+    return f"Changes no row that the planner sees: {statement.verb.upper()}"
+
+
+def _all(statement: Statement, changes: Sequence[Change]) -> str:
+    grave = gravest(changes) in {"delete", "update"}
+    return "; it has no condition that looks at a row" if grave and not statement.has_where else ""
+
+
+def _preview(statement: Statement, changes: Sequence[Change], effect: str, *rows: Fact) -> Preview:
+    written = tables(changes) or statement.tables
+    if len(written) > MOST_TABLES:
+        raise Refused(f"It changes {len(written)} tables; a write may change {MOST_TABLES} at the most.")
+    verb = gravest(changes) or statement.verb
+    return Preview(
+        effect=effect,
+        object=", ".join(written)[:200],
+        facts=(
+            *rows,
+            Fact(name="sql.verb", label="Statement", value=verb),
+            Fact(name="sql.tables", label="Tables", value=written),
+            Fact(name="has_where", label="Has a condition", value=statement.has_where),
+        ),
+        reversible="by_hand" if verb == "insert" else "no",
+    )

@@ -1,0 +1,86 @@
+"""Rows in few words: what of them an agent gets to see, and what the rest is like."""
+
+import json
+import math
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+
+from approvals_server.paging import NEXT
+
+Cell = bool | int | float | str | None
+CELL = 400
+"""Characters of a text in a cell."""
+PAGE_BYTES = 48_000
+"""Of all rows in an answer, as JSON."""
+SAFE_INTEGER = 2**53 - 1
+
+
+class Column(BaseModel):
+    """A column, and its values in the rows looked at."""
+
+    name: str
+    type: str
+    nulls: int
+    distinct: int
+    minimum: Cell
+    maximum: Cell
+
+
+class Found(BaseModel):
+    """One page of a query's rows, and a summary of them and of those that follow."""
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+    rows_looked_at: int = Field(description="From this page's first row on; the columns' figures are about them.")
+    more_rows: bool = Field(description="Whether there are still more than were looked at; count(*) tells how many.")
+    next_cursor: str | None = Field(description=NEXT)
+
+
+def cell(value: object) -> Cell:
+    """A value that every client reads alike: long texts cut, numbers beyond 2**53 as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= SAFE_INTEGER else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return cut(str(value), CELL)
+
+
+def columns_of(names: Sequence[str], types: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Column]:
+    """What is in each column of these rows."""
+    return [_column(name, types[index], [row[index] for row in rows]) for index, name in enumerate(names)]
+
+
+def page_of(rows: Sequence[list[Cell]], limit: int) -> list[list[Cell]]:
+    """The first rows, as many as fit; at least one."""
+    page: list[list[Cell]] = []
+    size = 0
+    for row in rows[:limit]:
+        size += len(json.dumps(row))
+        if page and size > PAGE_BYTES:
+            break
+        page.append(row)
+    return page
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, which says when there was more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _column(name: str, kind: str, values: list[Cell]) -> Column:
+    there = [value for value in values if value is not None]
+    texts = any(isinstance(value, str) for value in there)  # a column of numbers may have one beyond 2**53 among them
+    comparable: list[str] | list[bool | int | float] = (
+        [str(value) for value in there] if texts else [value for value in there if not isinstance(value, str)]
+    )
+    return Column(
+        name=cut(name, CELL),
+        type=kind,
+        nulls=len(values) - len(there),
+        distinct=len(set(comparable)),
+        minimum=min(comparable, default=None),
+        maximum=max(comparable, default=None),
+    )

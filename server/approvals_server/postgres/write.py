@@ -1,0 +1,114 @@
+"""One approved statement: marked with its request, counted by the database, and committed only within what was
+approved."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+from pydantic import BaseModel, Field
+
+from approvals_server.postgres import marker
+from approvals_server.postgres.changes import Change, changed, sentence, total
+from approvals_server.postgres.role import Connection, Role, broke
+from approvals_server.postgres.statement import single
+from approvals_server.postgres.summary import Cell, cell, page_of
+from approvals_server.postgres.words import Refused
+
+RETURNED = 50
+_TRANSACTION: str = "SELECT pg_current_xact_id()::text"
+
+
+class Changed(BaseModel):
+    """Rows of one table."""
+
+    verb: str
+    table: str
+    rows: int
+
+
+class Written(BaseModel):
+    """What was done, and committed."""
+
+    command: str
+    rows: int = Field(description="That were inserted, updated or deleted, by triggers and cascades, too.")
+    changes: list[Changed]
+    columns: list[str] = Field(description="Of what RETURNING gave.")
+    returned: list[list[Cell]] = Field(description=f"What RETURNING gave, up to {RETURNED} rows.")
+
+
+class Unsure(Exception):
+    """The connection broke in the moment of the commit."""
+
+
+class TooMany(Exception):
+    """It would have changed more than was approved; it was rolled back."""
+
+    def __init__(self, changes: tuple[Change, ...], approved: int) -> None:
+        did = sentence(changes)
+        super().__init__(f"it changed {total(changes):,} rows, and {approved:,} were approved ({did}): rolled back")
+        self.changes = changes
+
+
+class Earlier(Exception):
+    """The request has left its mark before."""
+
+    def __init__(self, found: marker.Marker) -> None:
+        super().__init__("this request has run, or was settled as not run")
+        self.found = found
+
+
+async def write(writer: Role, sql: str, request_id: str, approved: int | None) -> Written:
+    """Run it once. Raises TooMany, Earlier, Unsure, Away, Refused; after all but Unsure nothing was changed."""
+    async with writer.writing() as connection:
+        if (found := await marker.mark(connection, request_id)) is not None:
+            raise Earlier(found)
+        before = await _transaction(connection)
+        cursor = await connection.execute(single(sql).encode(), prepare=True)
+        if await _transaction(connection) != before:
+            raise Refused("This controls the transaction, and a write is one transaction of its own.")
+        changes = await changed(connection)
+        if approved is not None and total(changes) > approved:
+            raise TooMany(changes, approved)
+        told = await _told(cursor, changes)
+        await marker.count(connection, request_id, total(changes))
+        with _committing():
+            await _commit(connection)
+    return told
+
+
+async def _commit(connection: Connection) -> None:
+    await connection.commit()
+
+
+async def _transaction(connection: Connection) -> str:
+    cursor = await connection.execute(_TRANSACTION)
+    row = await cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+async def _told(cursor: AsyncCursor[TupleRow], changes: tuple[Change, ...]) -> Written:
+    columns = [column.name for column in cursor.description or ()]
+    rows = [[cell(value) for value in row] for row in await cursor.fetchmany(RETURNED)] if columns else []
+    return Written(
+        command=cursor.statusmessage or "",
+        rows=total(changes),
+        changes=[Changed(verb=one.verb, table=one.table, rows=one.rows) for one in changes],
+        columns=columns,
+        returned=page_of(rows, RETURNED),
+    )
+
+
+@contextlib.contextmanager
+def _committing() -> Iterator[None]:
+    """An answer that the database gave says whether it is done; one that never came says nothing."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if broke(error) or error.sqlstate == "57014":  # stopped while it waited for a standby: it is done here
+            raise Unsure from error
+        raise
+    except (asyncio.CancelledError, TimeoutError) as error:
+        raise Unsure from error

@@ -1,0 +1,91 @@
+"""The gated write: what it would do, doing it, and finding out what came of it."""
+
+from collections import OrderedDict
+from uuid import uuid4
+
+from approvals import Preview, Stale, current_preview, current_request_id
+from approvals.gate.runner import Lost
+from approvals.protocol.canonical import JsonObject
+from approvals_server.attempts import Away
+from approvals_server.postgres import marker, preview
+from approvals_server.postgres.changes import Change
+from approvals_server.postgres.plan import planned
+from approvals_server.postgres.role import Role
+from approvals_server.postgres.statement import classified
+from approvals_server.postgres.words import Refused
+from approvals_server.postgres.write import Earlier, TooMany, Unsure, Written, write
+
+LOOK_SECONDS = 3.0
+REMEMBERED = 200
+
+
+class Writer:
+    """The write role's, in one process."""
+
+    def __init__(self, role: Role) -> None:
+        self._role = role
+        self._counted: OrderedDict[str, tuple[Change, ...]] = OrderedDict()
+        """What came of statements that were rolled back because it was more than approved."""
+
+    async def preview(self, sql: str) -> Preview:
+        """What it would do now. Raises Away, Refused."""
+        statement = classified(sql)
+        async with self._role.reading(LOOK_SECONDS) as connection:
+            plan = await planned(connection, sql)
+        if plan is None:
+            return preview.unplanned(statement)
+        if (known := self._counted.get(sql)) is not None:
+            return preview.counted(statement, known)
+        return preview.expected(statement, plan.changes)
+
+    async def write(self, sql: str) -> Written:
+        """Do it, within what was approved. Raises Stale, Lost, Away, Refused."""
+        request_id = current_request_id() or str(uuid4())
+        try:
+            done = await write(self._role, sql, request_id, _approved_rows())
+        except TooMany as error:
+            self._remember(sql, error.changes)
+            raise Stale(str(error)) from error
+        except Earlier as error:
+            return _earlier(error.found)
+        except Unsure as error:
+            return await self._looked_up(request_id, error)
+        self._counted.pop(sql, None)
+        return done
+
+    async def verify(self, request_id: str, arguments: JsonObject) -> tuple[str, str] | None:
+        """What came of a request whose process is gone."""
+        found = await marker.settled(self._role, request_id)
+        if found is None:
+            return None
+        if not found.ran:
+            return "not_executed", "it left no marker, and can leave none any more"
+        return "succeeded", f"{found.rows or 0:,} rows, committed at {found.at}"
+
+    async def _looked_up(self, request_id: str, error: Exception) -> Written:
+        """The connection broke at the commit: ask the marker."""
+        try:
+            found = await marker.settled(self._role, request_id)
+        except (Away, Refused):
+            found = None
+        if found is None:
+            raise Lost from error
+        return _earlier(found)
+
+    def _remember(self, sql: str, changes: tuple[Change, ...]) -> None:
+        self._counted[sql] = changes
+        while len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)
+
+
+def _approved_rows() -> int | None:
+    foreseen = current_preview()
+    rows = next((fact.value for fact in foreseen.facts if fact.name == "rows"), None) if foreseen else None
+    return rows if isinstance(rows, int) else None
+
+
+def _earlier(found: marker.Marker) -> Written:
+    """Of a write that has left its mark."""
+    if not found.ran:
+        raise Refused("This write was settled as not run, and does not run any more. Nothing was changed.")
+    return Written(command="committed", rows=found.rows or 0, changes=[], columns=[], returned=[])

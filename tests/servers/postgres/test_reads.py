@@ -1,0 +1,72 @@
+"""The reads of approvals-postgres, and what cannot be done through them, on a real PostgreSQL."""
+
+import pytest
+from mcp.server.mcpserver.exceptions import ToolError
+
+pytestmark = pytest.mark.databases("one")
+
+
+async def test_tables_are_listed_page_by_page_as_far_as_the_role_may_read(reading):
+    first = await reading("list_tables", limit=2)
+    assert [table.name for table in first.tables] == ["audit", "customer"]
+    second = await reading("list_tables", limit=2, cursor=first.next_cursor)
+    assert [(table.name, table.comment) for table in second.tables] == [("orders", "What was ordered.")]
+    assert second.next_cursor is None
+    assert (second.tables[0].estimated_rows, second.tables[0].kind) == (200, "table")
+    assert second.tables[0].bytes > 0
+
+
+async def test_a_table_has_columns_keys_and_indexes(reading):
+    table = await reading("get_table", table="orders")
+    assert [(column.name, column.type, column.nullable) for column in table.columns][:2] == [
+        ("id", "integer", False),
+        ("customer_id", "integer", False),
+    ]
+    assert [key.definition for key in table.keys if "FOREIGN" in key.definition] == [
+        "FOREIGN KEY (customer_id) REFERENCES customer(id) ON DELETE CASCADE"
+    ]
+    assert "CREATE UNIQUE INDEX" in table.indexes[0].definition
+    with pytest.raises(ToolError, match=r"no table public\.secret"):
+        await reading("get_table", table="secret")
+
+
+async def test_a_query_is_answered_in_pages_with_a_summary(reading):
+    sql = "SELECT id, status, cents, NULL AS nothing, 1 AS status FROM orders ORDER BY id;"
+    found = await reading("search_postgres", sql=sql, limit=3)
+    assert found.rows == [[1, "shipped", 100, None, 1], [2, "cancelled", 200, None, 1], [3, "paid", 300, None, 1]]
+    assert (found.rows_looked_at, found.more_rows) == (200, False)
+    number, status, _, nothing, _ = found.columns
+    assert (number.type, number.minimum, number.maximum, number.distinct) == ("integer", 1, 200, 200)
+    assert (status.type, status.distinct, nothing.nulls) == ("text", 3, 200)
+    following = await reading("search_postgres", sql=sql, limit=3, cursor=found.next_cursor)
+    assert [row[0] for row in following.rows] == [4, 5, 6]
+    last = await reading("search_postgres", sql="SELECT 1 AS one")
+    assert last.next_cursor is None
+    with pytest.raises(ToolError, match="another question"):
+        await reading("search_postgres", sql="SELECT 1", cursor=found.next_cursor)
+    with pytest.raises(ToolError, match="none of ours"):
+        await reading("search_postgres", sql="SELECT 1", cursor="bm9uc2Vuc2U=")
+
+
+async def test_values_of_every_kind_come_as_plain_cells(reading):
+    sql = """SELECT 9007199254740993::bigint, 1.50::numeric, 'NaN'::float8, true, '{"a": 1}'::jsonb, ARRAY[1, 2],
+        '\\x00ff'::bytea, repeat('x', 1000), '2026-01-01'::date, NULL::int"""
+    (row,) = (await reading("search_postgres", sql=sql)).rows
+    assert row[:7] == ["9007199254740993", "1.50", "nan", True, '{"a": 1}', "{1,2}", "\\x00ff"]
+    assert row[7] == "x" * 399 + "…"
+    assert row[8:] == ["2026-01-01", None]
+
+
+async def test_a_plan_says_how_tables_are_read_and_what_a_write_would_change(reading):
+    found = await reading("explain_query", sql="SELECT * FROM orders WHERE id = 5")
+    assert (found.scans[0].table, found.scans[0].estimated_rows) == ("public.orders", 1)
+    assert "orders" in found.plan
+    with pytest.raises(ToolError, match="permission denied"):
+        await reading("explain_query", sql="DELETE FROM orders")
+
+
+async def test_what_the_database_does_not_understand_is_said_in_its_words(reading):
+    with pytest.raises(ToolError, match="syntax error"):
+        await reading("search_postgres", sql="SELEKT 1")
+    with pytest.raises(ToolError, match='column "nmae" does not exist'):
+        await reading("search_postgres", sql="SELECT nmae FROM customer")

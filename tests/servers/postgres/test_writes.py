@@ -1,0 +1,211 @@
+"""A write from the call to the row: approved by what it would do, run once, within what was approved."""
+
+import asyncio
+
+import anyio
+import psycopg
+import pytest
+
+from approvals.protocol.previews import known_facts, stored
+from approvals_server.postgres import marker
+from approvals_server.postgres import write as write_module
+from approvals_server.postgres.write import Earlier, TooMany, write
+from approvals_server.postgres.writer import Writer
+
+pytestmark = pytest.mark.databases("one")
+
+SHIP = "UPDATE orders SET status = 'shipped' WHERE id IN (3, 6)"
+CANCEL = "DELETE FROM customer WHERE id = 7"
+
+
+def words(result):
+    return "\n".join(block.text for block in result.content)
+
+
+async def approved(served, agent, sql, meanwhile=lambda: None):
+    """The row as it was decided, and the answer."""
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("execute_write", {"sql": sql}))
+        pending = await served.pending()
+        meanwhile()
+        await served.decide()
+        with anyio.fail_after(20):
+            return pending, await call
+
+
+async def test_p2_a_write_waits_with_its_effect_and_runs_once_when_it_is_approved(served, agent, place):
+    pending, result = await approved(served, agent, SHIP)
+    preview = stored(pending.preview)
+    assert preview.effect == "Changes about 2 rows of public.orders"
+    assert known_facts(preview) == {
+        "rows": 2,
+        "sql": {"verb": "update", "tables": ["public.orders"]},
+        "has_where": True,
+    }
+    assert result.structured_content["changes"] == [{"verb": "update", "table": "public.orders", "rows": 2}]
+    assert place.run("SELECT count(*) FROM orders WHERE id IN (3, 6) AND status = 'shipped'") == [(2,)]
+    assert place.run("SELECT request_id, ran, rows FROM approvals.write_marker") == [(pending.id, True, 2)]
+    again = await agent.call_tool("execute_write", {"sql": SHIP})
+    assert "[replayed]" in words(again)
+    assert len(place.run("SELECT 1 FROM approvals.write_marker")) == 1
+
+
+async def test_what_returning_gives_comes_back(served, agent):
+    _, result = await approved(
+        served, agent, "INSERT INTO orders (customer_id, status) VALUES (1, 'paid') RETURNING id, status"
+    )
+    assert result.structured_content["columns"] == ["id", "status"]
+    assert result.structured_content["returned"] == [[1000, "paid"]]
+
+
+async def test_p2_more_rows_than_approved_are_rolled_back_and_asked_anew_with_the_true_number(served, agent, place):
+    """The planner knows nothing of cascades; the database counts them."""
+    before = place.run("SELECT * FROM orders ORDER BY id")
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("execute_write", {"sql": CANCEL}))
+        first = await served.pending()
+        assert stored(first.preview).effect == "Deletes 1 row of public.customer"
+        await served.decide()
+        with anyio.fail_after(20):
+            while served.scenario.status(first.id).state != "stale":
+                await anyio.lowlevel.checkpoint()
+        assert place.run("SELECT * FROM orders ORDER BY id") == before
+        second = await served.pending()
+        assert second.replaces == first.id
+        foreseen = stored(second.preview)
+        assert foreseen.effect == "Deletes 1 row of public.customer, deletes 10 rows of public.orders"
+        assert known_facts(foreseen)["rows"] == 11
+        assert known_facts(foreseen)["sql"]["tables"] == ["public.customer", "public.orders"]
+        await served.decide()
+        with anyio.fail_after(20):
+            result = await call
+    assert result.structured_content["rows"] == 11
+    assert place.run("SELECT count(*) FROM orders WHERE customer_id = 7") == [(0,)]
+
+
+async def test_p2_a_change_between_approval_and_execution_leaves_nothing_written(served, agent, place):
+    sql = "DELETE FROM orders WHERE status = 'paid' AND cents < 1000"
+    place.run("ANALYZE orders")
+
+    def meanwhile():
+        place.run("INSERT INTO orders (customer_id, status, cents) SELECT 1, 'paid', 1 FROM generate_series(1, 500)")
+
+    async with asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(agent.call_tool("execute_write", {"sql": sql}))
+        first = await served.pending()
+        meanwhile()
+        await served.decide()
+        second = await served.pending()
+        assert served.scenario.status(first.id).state == "stale"
+        assert place.run("SELECT count(*) FROM orders WHERE status = 'paid' AND cents < 1000") == [(503,)]
+        await served.decide("deny", comment="not now")
+        with anyio.fail_after(20):
+            await call
+    assert second.replaces == first.id
+    assert place.run("SELECT count(*) FROM orders WHERE status = 'paid' AND cents < 1000") == [(503,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE orders SET cents = 1 WHERE id = 1; DELETE FROM orders",
+        "COMMIT",
+        "ROLLBACK",
+        "COMMIT AND CHAIN",
+        "DO $$ BEGIN DELETE FROM orders; COMMIT; END $$",
+        "UPDATE orders SET status = 'stolen'",
+        "UPDATE secret SET word = ''",
+        "TRUNCATE orders",
+        "COPY orders FROM STDIN",
+        "COPY orders TO PROGRAM 'cat'",
+        "SET ROLE postgres",
+        "UPDATE orders SET cents = cents WHERE pg_sleep(0) IS NULL AND nonsense",
+        "DELETE FROM approvals.write_marker",
+        "nonsense",
+    ],
+)
+async def test_p3_what_is_no_single_permitted_statement_changes_nothing(place, sql):
+    before = {table: rows for table, rows in place.world().items() if table != "approvals.write_marker"}
+    with pytest.raises(Exception) as refused:
+        await write(place.writer, sql, "request-1", None)
+    assert type(refused.value).__name__ == "Refused", refused.value
+    assert {table: rows for table, rows in place.world().items() if table != "approvals.write_marker"} == before
+
+
+async def test_p3_a_request_that_left_its_mark_runs_no_more(place):
+    done = await write(place.writer, SHIP, "request-1", 2)
+    assert done.rows == 2
+    with pytest.raises(Earlier):
+        await write(place.writer, "UPDATE orders SET cents = 0 WHERE id = 1", "request-1", 1)
+    assert place.run("SELECT cents FROM orders WHERE id = 1") == [(100,)]
+
+
+async def test_p3_of_two_at_once_one_runs(place):
+    sql = "UPDATE orders SET cents = cents + 1 WHERE id = 1"
+    answers = await asyncio.gather(
+        *(write(place.writer, sql, "request-1", 1) for _ in range(2)), return_exceptions=True
+    )
+    assert [type(answer).__name__ for answer in sorted(answers, key=repr)] == ["Earlier", "Written"]
+    assert place.run("SELECT cents FROM orders WHERE id = 1") == [(101,)]
+
+
+async def test_p2_triggers_and_functions_count_as_what_they_do(place):
+    place.run("""
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO audit (said) VALUES (new.status), (old.status); RETURN new; END $$;
+        CREATE TRIGGER noted AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE FUNCTION clean() RETURNS int LANGUAGE sql AS 'DELETE FROM orders WHERE id < 4; SELECT 1';
+    """)
+    with pytest.raises(TooMany) as more:
+        await write(place.writer, SHIP, "request-1", 2)
+    assert "Adds 4 rows of public.audit" in str(more.value)
+    writer = Writer(place.writer)
+    foreseen = await writer.preview("SELECT clean()")
+    assert foreseen.effect == "Changes no row that the planner sees: SELECT"
+    with pytest.raises(TooMany):
+        await write(place.writer, "SELECT clean()", "request-2", known_facts(foreseen)["rows"])
+    assert place.run("SELECT count(*) FROM orders") == [(200,)]
+
+
+async def test_p3_a_crash_between_commit_and_report_is_settled_by_the_marker(place):
+    writer = Writer(place.writer)
+    await write(place.writer, SHIP, "request-1", 2)
+    outcome, note = await writer.verify("request-1", {"sql": SHIP})
+    assert outcome == "succeeded"
+    assert note.startswith("2 rows, committed at ")
+
+
+async def test_p3_what_left_no_marker_is_settled_and_never_runs_afterwards(place):
+    """A process that was suspended before its transaction, and goes on after it was settled, changes nothing."""
+    writer = Writer(place.writer)
+    assert (await writer.verify("request-1", {"sql": SHIP}))[0] == "not_executed"
+    with pytest.raises(Earlier) as late:
+        await write(place.writer, SHIP, "request-1", 2)
+    assert not late.value.found.ran
+    assert place.run("SELECT count(*) FROM orders WHERE id IN (3, 6) AND status = 'shipped'") == [(0,)]
+
+
+async def test_p3_what_is_still_at_it_is_not_settled(place):
+    async with place.writer.writing() as connection:
+        await marker.mark(connection, "request-1")
+        assert await Writer(place.writer).verify("request-1", {"sql": SHIP}) is None
+        await connection.commit()
+    assert (await Writer(place.writer).verify("request-1", {"sql": SHIP}))[0] == "succeeded"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_p3_a_connection_that_breaks_at_the_commit_is_settled_at_once(place, monkeypatch, arrives):
+    async def broken(connection):
+        if arrives:
+            await connection.pgconn_commit()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "pgconn_commit", psycopg.AsyncConnection.commit, raising=False)
+    monkeypatch.setattr(write_module, "_commit", broken)
+    writer = Writer(place.writer)
+    if arrives:
+        assert (await writer.write(SHIP)).rows == 2
+    else:
+        with pytest.raises(Exception, match="settled as not run"):
+            await writer.write(SHIP)
+    assert place.run("SELECT count(*) FROM orders WHERE id IN (3, 6) AND status = 'shipped'") == [(2 * arrives,)]
