@@ -18,6 +18,7 @@ from approvals.service.storage.tables.handles import requests
 
 MOST = 10_000
 HOUR = 3600
+DAY = 24 * HOUR
 QUICK_MS = 3000
 """Whoever decides sooner has hardly read it."""
 
@@ -30,10 +31,15 @@ _LATEST = Statement(
     .limit(bindparam("most"))
 )
 _LOOKED = Statement(
-    select(_decisions.c.request_id, _decisions.c.looked_ms, _decisions.c.verdict)
+    select(_decisions.c.request_id, _decisions.c.user_id, _decisions.c.looked_ms, _decisions.c.verdict)
     .where(_decisions.c.request_id >= bindparam("first"), _decisions.c.looked_ms.is_not(None))
     .limit(MOST * 2)
 )
+
+
+ENDS = ("approved", "denied", "expired", "open")
+_ENDS = {State.DENIED: "denied", State.EXPIRED: "expired", State.WITHDRAWN: "expired", State.PENDING: "open"}
+"""All others were approved, whatever came of it."""
 
 
 @dataclass
@@ -48,6 +54,12 @@ class Line:
     """Seconds from filing to the decision."""
     looks: list[int] = field(default_factory=list)
     """Milliseconds that a card was looked at before its form was sent."""
+    spans: Counter[int] = field(default_factory=Counter)
+    """How many were asked in each span of the time, the first being 0."""
+
+    @property
+    def approved(self) -> int:
+        return sum(number for state, number in self.states.items() if _end(state) == "approved")
 
     @property
     def p50(self) -> float | None:
@@ -72,6 +84,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Span:
+    """An hour or a day, from `start` on."""
+
+    start: Instant
+    ends: Counter[str]
+    """What became of what was asked in it, by ENDS."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """All, and line by line, the most asked first."""
 
@@ -81,6 +102,10 @@ class Figures:
     since: Instant
     whole: bool
     """Whether it is all of the time asked for; else only its latest MOST requests."""
+    spans: list[Span]
+    """Days, or the hours of one."""
+    by_person: dict[str, list[int]]
+    """The looks of each, by their user's id."""
 
 
 def of(reader: Reader, days: int) -> Figures:
@@ -91,27 +116,42 @@ def of(reader: Reader, days: int) -> Figures:
     if len(rows) == MOST:
         since = rows[-1].created_at
     asked = [row for row in rows if row.action == "require_approval"]
-    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST)
+    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST, step=HOUR if days == 1 else DAY)
 
 
-def figured(rows: Iterable[Row], looked: Iterable[Row], since: Instant, now: Instant, *, whole: bool) -> Figures:
-    """Pure."""
+def figured(
+    rows: Iterable[Row], looked: Iterable[Row], since: Instant, now: Instant, *, whole: bool, step: int = DAY
+) -> Figures:
+    """Pure. `step` is the length of a span in seconds; the last one ends now."""
+    number = max(1, -(-(now - since) // (step * SECOND)))
+    first = now - number * step * SECOND
+    ends = [Counter[str]() for _ in range(number)]
+    by_person = defaultdict[str, list[int]](list)
     everything, lines = Line(), defaultdict[tuple[str, str], Line](Line)
     of_request: dict[str, Line] = {}
     for row in rows:
         line = lines[row.rule, f"{row.server} / {row.tool}"]
         of_request[row.id] = line
+        at = min(max(0, (row.created_at - first) // (step * SECOND)), number - 1)
+        ends[at][_end(row.state)] += 1
         for one in (line, everything):
             one.asked += 1
             one.states[row.state] += 1
+            one.spans[at] += 1
             if row.decided_at is not None:
                 one.waits.append((row.decided_at - row.created_at) / SECOND)
     for look in looked:
         if look.request_id in of_request:
             for one in (of_request[look.request_id], everything):
                 one.looks.append(look.looked_ms)
+            by_person[look.user_id].append(look.looked_ms)
     for (rule, tool), line in lines.items():
         line.rule, line.tool = rule, tool
     hours = max(1.0, (now - since) / SECOND / HOUR)
     listed = sorted(lines.values(), key=lambda line: -line.asked)
-    return Figures(everything, listed, everything.asked / hours, since, whole)
+    spans = [Span(first + at * step * SECOND, counted) for at, counted in enumerate(ends)]
+    return Figures(everything, listed, everything.asked / hours, since, whole, spans, dict(by_person))
+
+
+def _end(state: str) -> str:
+    return _ENDS.get(State(state), "approved")

@@ -24,9 +24,9 @@ class ApiRouter(APIRouter):
 class PageRouter(APIRouter):
     """HTML. Nothing posts to it from elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_form: int = MAX_FORM) -> None:
         super().__init__(
-            dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=MAX_FORM, route_class=FormRoute
+            dependencies=[Depends(same_origin)], include_in_schema=False, max_body_size=max_form, route_class=FormRoute
         )
 
 

@@ -27,6 +27,8 @@ TONES = {
     "stale": "warn",
 }
 RISKS = {"critical": "Critical", "high": "High risk", "medium": "Medium risk", "low": "Low risk"}
+ACTIONS = {"allow": "runs without asking", "require_approval": "waits for a person", "deny": "is refused"}
+"""What a policy makes of a call."""
 DENY_REASONS = ("Wrong target", "Need more information", "Not now", "Use the staging copy first")
 """What one click fills in."""
 
