@@ -7,7 +7,7 @@ from approvals.service.identity import credentials
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.notifications import outbox
 from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, NotDelivered, Notice, Sent, Undeliverable
-from approvals.service.notifications.outbox import Outbox
+from approvals.service.notifications.outbox import BATCH, Outbox
 from approvals.service.realtime.wakeup import Bell
 from approvals.service.requests.status import Statuses
 from approvals.service.storage.database import Database, Reader, Transaction
@@ -22,26 +22,48 @@ LOOK_SECONDS = 5.0
 
 
 class Sender:
-    """One process's. Event loop only. `filled` rings when there may be something to send."""
+    """One process's. Event loop only. `filled` rings when there may be something to send. Each message takes its own
+    time: one that nobody answers keeps no other from being sent."""
 
     def __init__(self, database: Database, outbox: Outbox, statuses: Statuses, filled: Bell) -> None:
         self._database = database
         self._outbox = outbox
         self._statuses = statuses
         self._filled = filled
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def round(self) -> None:
-        """Send what is due, then wait until more may be."""
-        if not await self.send_due():
+        """Begin to send what is due, then wait until more may be."""
+        rows = await self._due() if len(self._sending) < BATCH else []
+        for row in rows:
+            task = asyncio.create_task(self._send(row))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+        if not rows:
             await self._filled.wait(LOOK_SECONDS)
 
     async def send_due(self) -> int:
         """Send what is due now, at most a batch; how many messages there were."""
-        if not await self._database.read(_any_due):
-            return 0
-        rows = await self._database.write(self._outbox.take)
+        rows = await self._due()
         await asyncio.gather(*map(self._send, rows))
         return len(rows)
+
+    async def finish(self) -> None:
+        """What was being sent is sent, or has failed."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    async def _due(self) -> list[Delivery]:
+        """Leased to this process."""
+        if not await self._database.read(_any_due):
+            return []
+        return await self._database.write(self._outbox.take)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        """What waited for it may go now."""
+        self._sending.discard(task)
+        self._filled.ring()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("what became of a message could not be written down", exc_info=error)
 
     def again(self, tx: Transaction, by: Admin, delivery_id: str) -> None:
         """Have a dead message sent once more. Raises Forbidden, or NotPossible when it is not dead."""

@@ -16,6 +16,7 @@ from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests import presence
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.modals import DENIAL, FREEZE
+from approvals_web import slack_socket
 from approvals_web.demo.slack import sending
 from approvals_web.demo.slack.limits import message_fault
 from support.fake_slack import CHANNEL, fake_slack
@@ -427,7 +428,7 @@ async def test_a_rules_own_channel_and_the_people_who_may_approve_are_told(scena
 async def test_a_freeze_shows_on_what_waits_and_goes_with_it(slack, scenario):
     other = scenario.file(scenario.filing({"order_id": 7, "amount_cents": 7}))
     said = await slack.file()
-    freezes, admin = scenario.service.freezes, scenario.person().actor
+    freezes, admin = scenario.service.freezes, scenario.person()
     scenario.write(lambda tx: freezes.make(tx, admin, "server", "shop", "refuse", ""))
     await slack.shows(said, "Frozen, nothing runs:* Writes to the server shop are frozen by Ann. It can be")
     assert said.button(APPROVE) is None and said.button(DENY) is not None
@@ -745,6 +746,50 @@ async def test_p6_socket_mode_decides_by_the_same_code(scenario):
             )
         ).status == 404
         assert "Nothing waits" not in (await slack.demo.command("UANN", "list")).body["text"]
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    monkeypatch.setattr(slack_socket, "FIRST_WAIT", 0.01)
+
+
+async def test_p4_no_press_falls_between_two_sockets(scenario, quickly):
+    async with fake_slack(scenario, signing_secret="", socket=True) as slack:
+        sockets = slack.state.sockets
+        await slack.state.until(lambda: sockets)
+        first, second = [await slack.file(scenario.filing({"order_id": n, "amount_cents": n})) for n in (1, 2)]
+        (old,) = sockets
+        await old.ask_for_another("refresh_requested")
+        await slack.state.until(lambda: len(sockets) > 1)
+        assert (await old.send("interactive", slack.payload(first))).ok, "an old socket is heard until it ends"
+        await old.close()
+        await slack.state.until(lambda: old not in sockets)
+        assert (await slack.approve(second)).ok
+        assert {scenario.status(request_of(said)).state for said in (first, second)} == {"approved"}
+
+
+@pytest.mark.parametrize("word", ["500", "internal_error", "ratelimited", "hang up"])
+async def test_a_socket_that_cannot_be_opened_is_tried_again_with_a_new_address_and_everybody_sees(
+    scenario, quickly, monkeypatch, word
+):
+    async with fake_slack(scenario, signing_secret="", socket=True) as slack:
+        await slack.state.until(lambda: slack.state.sockets)
+        trouble = lambda: slack.workspace.notifier.trouble  # noqa: E731
+        assert trouble() is None
+        if word == "hang up":
+            monkeypatch.setattr("approvals_web.demo.slack.server.TICKET_SECONDS", -1.0)
+        else:
+            slack.state.fail("apps.connections.open", word, times=10**6, retry_after=0)
+        await slack.state.sockets[0].close()
+        async with asyncio.timeout(10):
+            while not trouble():
+                await asyncio.sleep(0.01)
+        assert "presses do not arrive" in trouble() and "doctor" in trouble()
+        monkeypatch.undo()
+        slack.state.faults.clear()
+        await slack.state.until(lambda: slack.state.sockets)
+        assert (await slack.approve(await slack.file())).ok
+        assert trouble() is None
 
 
 async def test_an_unknown_kind_of_press_is_acknowledged_and_does_nothing(slack, scenario):

@@ -67,6 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         service.stop()
         await asyncio.gather(*timers, return_exceptions=True)
+        await service.sender.finish()
         await app.state.rehearsals.close()
         if app.state.slack is not None:
             await app.state.slack.close()

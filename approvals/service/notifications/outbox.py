@@ -17,7 +17,7 @@ from approvals import ids
 from approvals.errors import NotPossible
 from approvals.instant import SECOND, Instant
 from approvals.service.audit.kinds import Kind
-from approvals.service.notifications.notifier import ANNOUNCE, UPDATE, Notifier, Step
+from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, Notifier, Step
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Delivery, table_of
@@ -48,10 +48,23 @@ _first = ~(
     .exists()
 )
 """One at a time, the first one first; ids of one instant are in no order, so what is being sent counts as well."""
+_on_its_way = (
+    select(literal(1))
+    .where(
+        _earlier.c.request_id == _deliveries.c.request_id,
+        _earlier.c.notifier == _deliveries.c.notifier,
+        _earlier.c.verb == ANNOUNCE,
+        _earlier.c.done_at.is_(None),
+        _earlier.c.lease_until > bindparam("now"),
+    )
+    .exists()
+)
+_said_where_it_stands = (_deliveries.c.verb != REPLY) | (_deliveries.c.target != "") | ~_on_its_way
+"""A reminder waits for an announcement that is on its way: it would not find the message that it belongs to."""
 _free = (_deliveries.c.lease_until.is_(None)) | (_deliveries.c.lease_until <= bindparam("now"))
 _DUE = Statement(
     select(_deliveries)
-    .where(_waits, _deliveries.c.due_at <= bindparam("now"), _free, _first)
+    .where(_waits, _deliveries.c.due_at <= bindparam("now"), _free, _first, _said_where_it_stands)
     .order_by(_deliveries.c.due_at)
     .limit(BATCH),
     Delivery,

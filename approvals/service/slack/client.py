@@ -46,9 +46,9 @@ class Team:
     bot_user_id: str
 
 
-def session() -> aiohttp.ClientSession:
+def session(total: float | None = PATIENCE) -> aiohttp.ClientSession:
     """For everything that is sent to Slack: it carries tokens and cards, and goes where it was sent or nowhere."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE), middlewares=(_straight,))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=total), middlewares=(_straight,))
 
 
 async def _straight(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -70,6 +70,8 @@ class SlackApi:
         self._team: Team | None = None
         self.trouble: str | None = None
         """Why nothing can be sent; None while all is well."""
+        self.deaf: str | None = None
+        """Why presses do not arrive over the socket; None while they do."""
 
     async def call(self, method: str, *, patience: float = PATIENCE, **arguments: Any) -> dict[str, Any]:
         """One call. Raises NotDelivered (later, perhaps), Undeliverable (never), Refused (with Slack's word)."""

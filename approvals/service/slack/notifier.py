@@ -57,7 +57,7 @@ class SlackNotifier:
     def trouble(self) -> str | None:
         """What people should mend; None while all is well."""
         lost = "; ".join(f"{channel}: {why}" for channel, why in sorted(self._unreachable.items()))
-        said = self._api.trouble or (f"Channels that cannot be reached: {lost}." if lost else None)
+        said = self._api.trouble or self._api.deaf or (f"Channels that cannot be reached: {lost}." if lost else None)
         return said and f"{said} To see what to mend: approvals slack doctor."
 
     async def announce(self, notice: Notice) -> Sent:

@@ -1,5 +1,7 @@
 """The outbox: written with the change, sent after it, in order, at least once, and never in the way."""
 
+import asyncio
+
 import pytest
 
 from approvals.errors import NotPossible
@@ -86,6 +88,43 @@ async def test_p4_a_change_while_the_announcement_is_being_retried_is_still_told
         scenario.clock.forward(10)
         await send(scenario)
     assert recorder.told[-1] == ("update", request_id, "denied")
+
+
+async def test_p4_a_message_that_nobody_answers_keeps_no_other_from_being_sent(scenario, recorder):
+    """And what comes next for the same request waits for it."""
+    stuck, go_on, told = scenario.file().request_id, asyncio.Event(), asyncio.Event()
+    announce = recorder.announce
+
+    async def slowly(notice):
+        if notice.row.id == stuck:
+            await go_on.wait()
+        told.set()
+        return await announce(notice)
+
+    recorder.announce = slowly
+    rounds = asyncio.create_task(over_and_over(scenario.service.sender))
+    async with asyncio.timeout(10):
+        other = scenario.file(scenario.filing({"order_id": 2, "amount_cents": 5})).request_id
+        await told.wait()
+        assert recorder.told == [("announce", other, "pending")]
+        scenario.clock.forward(0.1)
+        scenario.decide(stuck)
+        scenario.decide(other)
+        while len(recorder.told) < 2:
+            await asyncio.sleep(0)
+        assert recorder.told[1:] == [("update", other, "approved")]
+        go_on.set()
+        while len(recorder.told) < 4:
+            await asyncio.sleep(0)
+        assert [verb for verb, of, _ in recorder.told if of == stuck] == ["announce", "update"]
+        rounds.cancel()
+        await scenario.service.sender.finish()
+    assert scenario.rows("SELECT 1 FROM delivery WHERE done_at IS NULL") == []
+
+
+async def over_and_over(sender):
+    while True:
+        await sender.round()
 
 
 async def test_of_what_no_notifier_heard_there_is_no_update(scenario, recorder):

@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         """Made, or explained; lifted where it stands."""
         service = self.scenario.service
         of = {"all": "", "server": "shop", "agent": self.scenario.read(lambda r: agent_named(r, "scout").id)}[scope]
-        admin = self.scenario.person("bob").actor
+        admin = self.scenario.person("bob")
         try:
             self.scenario.write(lambda tx: service.freezes.lift(tx, admin, scope, of))
         except NotFound:

@@ -153,6 +153,10 @@ class _Line:
             return Acknowledged(504, None, time.monotonic() - begun)
         return Acknowledged(200, body, time.monotonic() - begun)
 
+    async def ask_for_another(self, reason: str) -> None:
+        """As Slack does every few hours, before it hangs up."""
+        await self._websocket.send_text(json.dumps({"type": "disconnect", "reason": reason}))
+
     def heard(self, said: dict[str, Any]) -> None:
         waiting = self._waiting.get(said.get("envelope_id", ""))
         if waiting is not None and not waiting.done():
