@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.responses import StreamingResponse
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
 
 from approvals.errors import NotFound
 from approvals.protocol.messages import LookAgain, RequestStatus, Waiting
@@ -32,16 +33,17 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/requests/events", response_class=StreamingResponse, responses=problems(404, 426, 429) | _STREAM)
-async def follow(body: Waiting, gate: GateKey, service: TheService) -> StreamingResponse:
-    """Subscribe first, then send the present state of each request named."""
+async def follow(body: Waiting, gate: GateKey, service: TheService) -> EventSourceResponse:
+    """Subscribe first, then send the present state of each request named. The events are handed to the response, not
+    yielded here (so the route's `response_class` is not FastAPI's own): who is refused is told so by a status."""
     await _check_session(service, gate.installation, body.session)
     service.gate_places.check(gate.id)
     stream = GateStream(body.session, gate.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(service, gate, stream, body), media_type="text/event-stream", headers=headers)
+    return EventSourceResponse(_events(service, gate, stream, body), headers=headers)
 
 
-async def _events(service: Service, gate: Principal, stream: GateStream, body: Waiting) -> AsyncIterator[str]:
+async def _events(service: Service, gate: Principal, stream: GateStream, body: Waiting) -> AsyncIterator[bytes]:
     with service.gate_places.held(gate.id), service.gates.open(stream):
         awaited = await service.write(lambda tx: _opened(tx, stream))
         for request_id in {*body.waiting, *awaited}:
@@ -56,18 +58,18 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
             if news is None:
                 break  # revoked meanwhile: it learns nothing more
             for status in news:
-                yield f"event: request\ndata: {status.model_dump_json()}\n\n"
+                yield format_sse_event(event="request", data_str=status.model_dump_json())
                 if status.state not in OPEN:
                     service.gates.forget(stream, status.id)
             for request_id in stream.looks():
-                yield f"event: look\ndata: {LookAgain(id=request_id).model_dump_json()}\n\n"
+                yield format_sse_event(event="look", data_str=LookAgain(id=request_id).model_dump_json())
             await stream.wait(max(0.0, renew_at - now()))
             if (stream.renewal() or now() >= renew_at) and await service.read(
                 lambda r: credentials.still_counts(r, gate)
             ):
                 renew_at = now() + RENEW_SECONDS
                 yield await _lease(service, gate.installation, stream.session)
-    yield "event: bye\ndata: {}\n\n"
+    yield format_sse_event(event="bye", data_str="{}")
 
 
 def _opened(tx: Transaction, stream: GateStream) -> list[str]:
@@ -76,9 +78,9 @@ def _opened(tx: Transaction, stream: GateStream) -> list[str]:
     return presence.awaited(tx, stream.session)
 
 
-async def _lease(service: Service, installation: Installation, session: str) -> str:
+async def _lease(service: Service, installation: Installation, session: str) -> bytes:
     lease = await service.leased(installation, session)
-    return f"event: lease\ndata: {lease.model_dump_json()}\n\n"
+    return format_sse_event(event="lease", data_str=lease.model_dump_json())
 
 
 def _news(reader: Reader, service: Service, gate: Principal, changed: list[str]) -> list[RequestStatus] | None:

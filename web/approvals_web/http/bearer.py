@@ -6,14 +6,14 @@ from fastapi.security.utils import get_authorization_scheme_param
 from approvals.errors import Unauthenticated
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
-from approvals.service.service import Service
+from approvals_web.http.parts import the_service
 
 
 async def identify(request: Request) -> Principal:
     """The principal of the request's key, whatever its kind. Raises Unauthenticated unless it is a live one."""
     known: Principal | None = getattr(request.state, "bearer", None)
     if known is None:
-        service: Service = request.app.state.service
+        service = the_service(request)
         token = _token(request)
         try:
             known = await service.read(lambda reader: credentials.authenticate(reader, token))

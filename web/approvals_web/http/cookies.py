@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from approvals.service.identity.sessions import SESSION_LIFE
+from approvals_web.http.parts import the_service
 
 NAMES = {True: "__Host-approvals", False: "approvals"}
 
@@ -25,4 +26,4 @@ def clear_session(request: Request, response: Response) -> None:
 
 
 def is_secure(request: Request) -> bool:
-    return bool(request.app.state.service.public_url.startswith("https://"))
+    return the_service(request).public_url.startswith("https://")

@@ -16,13 +16,9 @@ from approvals.service.service import Service
 from approvals.service.storage import tables
 from approvals_web.http.bearer import identify
 from approvals_web.http.cookies import session_token
+from approvals_web.http.parts import service_of
 
 _bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
-
-
-async def service_of(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
 
 
 TheService = Annotated[Service, Depends(service_of)]
@@ -67,16 +63,20 @@ async def any_key(request: Request, bearer: _Bearer) -> Principal:
     return await _principal(request)
 
 
-async def signed_in(request: Request) -> Person:
+async def signed_in(request: Request, service: TheService) -> Person:
     """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
-    service: Service = request.app.state.service
     person = await visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")
-    if request.url.path != "/events":
-        request.state.freezes = await service.read(freezes.shown)
-    if request.url.path != "/events" and request.headers.get("hx-request") != "true":
-        service.sightings.browsing(person.session_id)  # what an open page does by itself keeps nobody signed in
+    return person
+
+
+async def at_a_page(request: Request, person: "Authenticated", service: TheService) -> Person:
+    """As `signed_in`, of somebody who opens or uses a page: it shows what is frozen, and keeps them signed in; but what
+    an open page does by itself keeps nobody signed in."""
+    request.state.freezes = await service.read(freezes.shown)
+    if request.headers.get("hx-request") != "true":
+        service.sightings.browsing(person.session_id)
     return person
 
 
@@ -87,14 +87,14 @@ async def visitor(request: Request, service: Service) -> Person | None:
     return await service.read(lambda reader: person_of(reader, service.keyring, token, address)) if token else None
 
 
-async def admin(person: Annotated[Person, Depends(signed_in)]) -> Person:
+async def admin(person: "SignedIn") -> Person:
     """A signed-in admin."""
     if "admin" not in person.roles:
         raise Forbidden("Only admins may do this.", hint="Ask an admin.")
     return person
 
 
-async def overseer(person: Annotated[Person, Depends(signed_in)]) -> Person:
+async def overseer(person: "SignedIn") -> Person:
     """A signed-in admin or auditor."""
     if not person.roles & {"admin", "auditor"}:
         raise Forbidden("Only admins and auditors may look at this.", hint="Ask an admin.")
@@ -115,6 +115,7 @@ Installation = Annotated[tables.Installation, Depends(installation)]
 Agent = Annotated[tables.Agent, Depends(agent)]
 UserToken = Annotated[Principal, Depends(user_token)]
 AnyKey = Annotated[Principal, Depends(any_key)]
-SignedIn = Annotated[Person, Depends(signed_in)]
+Authenticated = Annotated[Person, Depends(signed_in)]
+SignedIn = Annotated[Person, Depends(at_a_page)]
 Overseer = Annotated[Person, Depends(overseer)]
 Admin = Annotated[Person, Depends(admin)]

@@ -16,11 +16,11 @@ from markupsafe import Markup, escape
 
 from approvals.instant import Instant
 from approvals.service.controls.freezes import concerning
-from approvals.service.service import Service
 from approvals.service.text import visible
 from approvals_web.http import moments, words
 from approvals_web.http.assets import address
 from approvals_web.http.navigation import navigation
+from approvals_web.http.parts import the_service
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -73,7 +73,7 @@ def is_part(request: Request) -> bool:
 
 def _always(request: Request) -> dict[str, Any]:
     """What every page knows, and says to whoever is signed in."""
-    service: Service = request.app.state.service
+    service = the_service(request)
     return {
         "nonce": request.state.nonce,
         "person": None,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from approvals.errors import (
     ApprovalsError,
@@ -27,6 +28,7 @@ from approvals.service.storage.tables import User
 from approvals_web.auth import passwords
 from approvals_web.auth import sessions as browser_session
 from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.parts import provider_of, slack_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import by_password
@@ -56,7 +58,7 @@ async def password(
         known = await passwords.hashed(new)
         user = await service.write(lambda tx: _set(service, tx, person, known))
     except (Invalid, TooMany, Unauthenticated, NotPossible) as error:
-        return _account(request, service, person, error)
+        return await run_in_threadpool(_account, request, service, person, error)
     return await browser_session.begin(request, service, user, "password", "/account")
 
 
@@ -66,7 +68,7 @@ async def confirm(request: Request, person: SignedIn, service: TheService, prese
     try:
         user = await _prove(request, service, person, present)
     except (TooMany, Unauthenticated, NotPossible) as error:
-        return _account(request, service, person, error)
+        return await run_in_threadpool(_account, request, service, person, error)
     return await browser_session.begin(request, service, user, "password", "/account")
 
 
@@ -97,8 +99,8 @@ async def make_token(
     try:
         token = await service.write(lambda tx: tokens.make(tx, person, label, scopes, hours * HOUR))
     except (Invalid, Forbidden, TooMany) as error:
-        return _account(request, service, person, error)
-    return _account(request, service, person, token=token)
+        return await run_in_threadpool(_account, request, service, person, error)
+    return await run_in_threadpool(_account, request, service, person, token=token)
 
 
 @router.post("/account/tokens/{credential_id}/revocation")
@@ -114,8 +116,8 @@ async def slack_code(request: Request, person: SignedIn, service: TheService) ->
     try:
         code = await service.write(lambda tx: Links().code(tx, person))
     except Forbidden as error:
-        return _account(request, service, person, error)
-    return _account(request, service, person, code=code)
+        return await run_in_threadpool(_account, request, service, person, error)
+    return await run_in_threadpool(_account, request, service, person, code=code)
 
 
 @router.post("/account/slack/confirmation")
@@ -126,7 +128,7 @@ async def confirm_slack(
     try:
         await service.write(lambda tx: Links().confirm(tx, person, slack_user))
     except (NotPossible, Duplicate) as error:
-        return _account(request, service, person, error)
+        return await run_in_threadpool(_account, request, service, person, error)
     return RedirectResponse("/account", status_code=303)
 
 
@@ -166,13 +168,13 @@ def _account(
     code: str = "",
 ) -> Response:
     shown = service.read_now(lambda reader: _shown(reader, person))
-    provider = request.app.state.provider
+    provider = provider_of(request)
     given = {
         "person": person,
         "notice": f"{error.detail} {error.hint}".strip() if error else "",
         "token": token,
         "code": code,
-        "slack": request.app.state.slack is not None,
+        "slack": slack_of(request) is not None,
         "provider": provider.client.shown if provider else "",
     }
     return page(request, "account.html", shown | given, status=error.status if error else 200)

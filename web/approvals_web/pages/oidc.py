@@ -21,6 +21,7 @@ from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider
 from approvals_web.auth.oidc_state import PendingLogin
 from approvals_web.http.deps import TheService
+from approvals_web.http.parts import provider_of
 from approvals_web.http.redirects import local_path
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import form
@@ -91,7 +92,7 @@ async def _admitted(
 
 
 def _provider(request: Request) -> Provider:
-    provider: Provider | None = request.app.state.provider
+    provider = provider_of(request)
     if provider is None:
         raise NotFound("No identity provider is set up here.", hint="Set APPROVALS_OIDC_ISSUER.")
     return provider

@@ -21,6 +21,7 @@ from approvals_web.auth import known_browsers, passwords, sessions
 from approvals_web.auth.sessions import address_of
 from approvals_web.http.cookies import clear_session
 from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.parts import provider_of
 from approvals_web.http.redirects import local_path
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
@@ -105,7 +106,7 @@ async def by_password(request: Request, service: Service, name: str, password: s
 
 def form(request: Request, following: str, name: str = "", error: ApprovalsError | None = None) -> Response:
     """The sign-in page, with what went wrong."""
-    provider = request.app.state.provider
+    provider = provider_of(request)
     shown = {
         "next": local_path(following),
         "name": name,

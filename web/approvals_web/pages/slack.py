@@ -12,7 +12,7 @@ from approvals.errors import BadRequest, NotFound, Unauthenticated
 from approvals.instant import SECOND
 from approvals.service.service import Service
 from approvals.service.slack.interactions import COMMAND, EVENT, INTERACTIVE
-from approvals.service.slack.workspace import Workspace
+from approvals_web.http.parts import slack_of, the_service
 
 MAX_BODY = 1_048_576
 """Bytes: an interaction carries the message it is in."""
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, max_body_size=MAX_BODY)
 @router.post("/slack/actions")
 async def actions(request: Request) -> Response:
     """One of them. The answer is the acknowledgement, and comes after the commit."""
-    workspace: Workspace | None = request.app.state.slack
+    workspace = slack_of(request)
     if workspace is None or not workspace.installed.signing_secret:
         raise NotFound("Slack is not set up to send here.", hint="Set APPROVALS_SLACK_SIGNING_SECRET.")
     body = await request.body()
@@ -49,7 +49,7 @@ def _check_signature(request: Request, body: bytes, secret: str) -> None:
     """https://docs.slack.dev/authentication/verifying-requests-from-slack. Raises Unauthenticated."""
     at = request.headers.get("x-slack-request-timestamp", "")
     signature = request.headers.get("x-slack-signature", "")
-    verifier = SignatureVerifier(secret, _Clock(request.app.state.service))
+    verifier = SignatureVerifier(secret, _Clock(the_service(request)))
     readable = at.isascii() and at.isdigit() and len(at) < 15 and signature.isascii()
     try:
         valid = readable and verifier.is_valid(body, at, signature)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from approvals.errors import (
     ApprovalsError,
@@ -19,6 +20,7 @@ from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables import User
 from approvals_web.http.deps import Admin, Overseer, TheService
+from approvals_web.http.parts import provider_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.notices import named
@@ -50,8 +52,10 @@ async def invite(
     try:
         token = await service.write(lambda tx: sign_in_links.invite(tx, admin, name, " ".join(roles)))
     except (Invalid, Conflict) as error:
-        return _list(request, service, admin, "", error)
-    return _list(request, service, admin, "", link=f"{service.public_url}/setup?t={token}", invited=name)
+        return await run_in_threadpool(_list, request, service, admin, "", error)
+    return await run_in_threadpool(
+        _list, request, service, admin, "", link=f"{service.public_url}/setup?t={token}", invited=name
+    )
 
 
 @router.post("/users/invitations/revocation")
@@ -62,7 +66,7 @@ async def take_back(
     try:
         await service.write(lambda tx: sign_in_links.revoke(tx, admin, name))
     except NotFound as error:
-        return _list(request, service, admin, "", error)
+        return await run_in_threadpool(_list, request, service, admin, "", error)
     return RedirectResponse("/users", status_code=303)
 
 
@@ -144,7 +148,7 @@ async def _changed(request: Request, service: Service, admin: Person, user_id: s
     try:
         await service.write(change)
     except (Invalid, NotPossible) as error:
-        return _one(request, service, admin, user_id, error)
+        return await run_in_threadpool(_one, request, service, admin, user_id, error)
     return RedirectResponse(f"/users/{user_id}", status_code=303)
 
 
@@ -209,5 +213,5 @@ def _found(reader: Reader, user_id: str) -> User:
 
 def _gives_roles(request: Request) -> str | None:
     """The issuer whose claimed groups give people their roles, if one does."""
-    provider = request.app.state.provider
+    provider = provider_of(request)
     return provider.client.issuer if provider and provider.client.policy.roles else None

@@ -30,10 +30,10 @@ from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
 from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.parts import slack_of, viewers_of
 from approvals_web.http.rendering import is_part, page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import Card, check_typed, context, seen_token
-from approvals_web.pages.card.viewers import Onlookers
 from approvals_web.pages.queue.filter import QueueFilter
 from approvals_web.pages.queue.inbox import Inbox, inbox, next_of
 
@@ -249,12 +249,12 @@ async def _page(
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """The card, with the list beside it unless htmx asks for the card alone."""
-    onlookers: Onlookers = request.app.state.onlookers
+    onlookers = viewers_of(request)
     now = service.database.clock.now()
     shown = replace(shown, looking=onlookers.look(shown.row.id, person, now))
     beside = None
     if not is_part(request):
-        slack = request.app.state.slack is not None
+        slack = slack_of(request) is not None
         beside = await run_in_threadpool(
             service.read_now, lambda reader: inbox(service, reader, person, QueueFilter(), slack=slack)
         )

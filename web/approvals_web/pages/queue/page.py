@@ -7,8 +7,8 @@ from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.service.identity.users import Person
-from approvals_web.demo.test_requests import Rehearsals
 from approvals_web.http.deps import Admin, SignedIn, TheService
+from approvals_web.http.parts import slack_of, test_requests_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.queue.filter import QueueFilter
@@ -30,7 +30,7 @@ class QueuePage:
 @router.get("/")
 def queue(request: Request, person: SignedIn, service: TheService, asked: Annotated[QueueFilter, Query()]) -> Response:
     """What waits for this person, the highest risk and the earliest expiry first; then what ended lately."""
-    slack = request.app.state.slack is not None
+    slack = slack_of(request) is not None
     shown = service.read_now(lambda reader: inbox(service, reader, person, asked, slack=slack))
     return page(request, "queue.html", QueuePage(person, shown), block="list")
 
@@ -38,5 +38,5 @@ def queue(request: Request, person: SignedIn, service: TheService, asked: Annota
 @router.post("/test-requests")
 async def rehearse(request: Request, admin: Admin) -> Response:
     """File a request that does nothing, to see what happens."""
-    rehearsals: Rehearsals = request.app.state.rehearsals
+    rehearsals = test_requests_of(request)
     return RedirectResponse(f"/requests/{await rehearsals.begin(admin)}", status_code=303)
