@@ -93,7 +93,10 @@ def read(raw: bytes) -> Frame:
     members, spans = _members(text, _ENVELOPE)
     _check(members)
     if members.get("method") == "tools/call" and "params" in members:
-        _members(text[spans["params"]], _CALL, members.get("id"))
+        params = text[spans["params"]]
+        _, within = _members(params, _CALL, members.get("id"))
+        if "arguments" in within:
+            _check_names(params[within["arguments"]], members.get("id"))
     return Frame(text.encode(), members, spans.get("id"))
 
 
@@ -170,14 +173,33 @@ def _members(text: str, names: frozenset[str], of: RequestId | None = None) -> t
     for one of `names`."""
     members: dict[str, Any] = {}
     spans: dict[str, slice] = {}
-    for name, value, span in _walk(text):
-        whose = members["id"] if _is_id(members.get("id")) else of
+    for name, value, span in _walk(text, members, of):
+        whose = _whose(members, of)
         if name in members:
             raise Unreadable(INVALID_REQUEST, f"{name[:100]!r} stands there twice.", whose)
         if name not in names and _plain(name) in _FOLDED[names]:
             raise Unreadable(INVALID_REQUEST, f"{name[:100]!r} is written in other letters.", whose)
         members[name], spans[name] = value, span
     return members, spans
+
+
+def _whose(members: Mapping[str, Any], of: RequestId | None) -> RequestId | None:
+    return members["id"] if _is_id(members.get("id")) else of
+
+
+def _check_names(arguments: str, of: RequestId | None) -> None:
+    """Raises Unreadable for a name that stands twice in one object: one reader takes the first, another the last."""
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise Unreadable(INVALID_REQUEST, f"{twice[:100]!r} stands twice in the arguments.", of)
+
+    try:
+        json.loads(arguments, object_pairs_hook=once)
+    except RecursionError as error:
+        raise Unreadable(PARSE_ERROR, "This message is nested too deeply.", of) from error
 
 
 def _plain(name: str) -> str:
@@ -189,13 +211,14 @@ def _plain(name: str) -> str:
 _FOLDED = {names: frozenset(map(_plain, names)) for names in (_ENVELOPE, _CALL)}
 
 
-def _walk(text: str) -> list[tuple[str, Any, slice]]:
+def _walk(text: str, members: Mapping[str, Any], of: RequestId | None) -> Iterator[tuple[str, Any, slice]]:
+    """Step by step: who reads them into `members` knows the id before what comes after it cannot be read."""
     try:
-        return list(_steps(text))
+        yield from _steps(text)
     except RecursionError as error:
-        raise Unreadable(PARSE_ERROR, "This message is nested too deeply.") from error
+        raise Unreadable(PARSE_ERROR, "This message is nested too deeply.", _whose(members, of)) from error
     except ValueError as error:
-        raise Unreadable(PARSE_ERROR, f"This message is no JSON object: {error}") from error
+        raise Unreadable(PARSE_ERROR, f"This message is no JSON object: {error}", _whose(members, of)) from error
 
 
 def _steps(text: str) -> Iterator[tuple[str, Any, slice]]:

@@ -76,12 +76,22 @@ def test_p5_what_is_no_message_is_refused(raw):
         b'{"jsonrpc":"2.0","id":1,"method":"/tools//call","params":{"name":"write_note"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params\\u0000x":{"name":"write_note"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","name\\u0000":"write_note"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"n":1,"n":2}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":[{"n":1,"\\u006e":2}]}}}',
     ],
 )
 def test_p1_what_another_reader_may_take_for_another_call_is_refused_with_its_id(raw):
     with pytest.raises(frames.Unreadable) as refused:
         frames.read(raw)
     assert refused.value.of == 1
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", '{"a":' * 100_000, "1" * 5_000, "tru"])
+def test_p7_a_call_with_a_value_that_cannot_be_read_is_answered_by_its_id(value):
+    raw = f'{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"x","arguments":{{"n":{value}}}}}}}'
+    with pytest.raises(frames.Unreadable) as refused:
+        frames.read(raw.encode())
+    assert refused.value.of == 7
 
 
 def test_p1_a_message_leaves_on_one_line_whatever_its_white_space():
