@@ -141,13 +141,14 @@ def _unsayable(node: Node) -> str:
         return "an InitVar is gone once it was read, so nobody could see it; use a field"
     if node["type"] == "model" and node["cls"].__private_attributes__:
         return f"{node['cls'].__name__} has private attributes, which the tool sees and nobody else; use fields"
-    if node["type"] == "model" and len(set((names := names_of(node["cls"])).values())) < len(names):
+    plain = node["type"] == "dataclass" and not hasattr(node["cls"], "__pydantic_fields__")
+    of_fields = node["type"] in {"model", "dataclass"} and not plain
+    if of_fields and len(set((names := names_of(node["cls"])).values())) < len(names):
         return f"two fields of {node['cls'].__name__} have one alias; give each its own"
     if node["type"] == "typed-dict" and any(field["schema"]["type"] == "default" for _, field in _named(node)):
         return "a TypedDict with defaults does not tell what was dropped from it; use a model"
-    plain = node["type"] == "dataclass" and not hasattr(node["cls"], "__pydantic_fields__")
     fields = node["schema"] if plain else node if node["type"] in {"typed-dict", "named-tuple"} else {"fields": {}}
-    if node["type"] == "model" and not node["config"].get("validate_by_alias", True) and _is_renamed(node["cls"]):
+    if of_fields and not node.get("config", {}).get("validate_by_alias", True) and _is_renamed(node["cls"]):
         return f"{node['cls'].__name__} takes no aliases (validate_by_alias), and its schema names them; drop them"
     if any("validation_alias" in field for _, field in _named(fields)):
         return "a TypedDict, NamedTuple or plain dataclass forgets the aliases of its fields; use a model"

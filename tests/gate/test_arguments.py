@@ -32,6 +32,7 @@ from pydantic import (
     model_validator,
     validator,
 )
+from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import TypedDict
 
 from approvals import GatedServer
@@ -210,6 +211,17 @@ class Spoken(BaseModel):
     a: int = Field(1, alias="A")
 
 
+@checked_dataclass(config=ConfigDict(validate_by_alias=False, validate_by_name=True))
+class SpokenToo:
+    a: int = Field(1, alias="A")
+
+
+@checked_dataclass
+class TwiceToo:
+    one: int = Field(alias="v")
+    two: str = Field(alias="v")
+
+
 class Aliased(NamedTuple):
     a: Annotated[int, Field(alias="A")]
 
@@ -217,6 +229,8 @@ class Aliased(NamedTuple):
 UNSEEN = [
     (Filled, "defaults"),
     (list[Spoken], "takes no aliases"),
+    (SpokenToo, "takes no aliases"),
+    (TwiceToo, "one alias"),
     (Aliased, "forgets the aliases"),
     (Private, "private"),
     (list[Hooked], "private"),

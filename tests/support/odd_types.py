@@ -158,6 +158,74 @@ class Checked:
     weight: float = 1.0
 
 
+@checked_dataclass(config=ConfigDict(extra="allow"))
+class OpenParcel:
+    sku: str = Field("x", alias="SKU")
+
+
+@checked_dataclass(config=ConfigDict(extra="forbid", populate_by_name=True), frozen=True)
+class Label:
+    text: str = Field(alias="Text")
+    copies: int = Field(1, validation_alias=AliasChoices("copies", "n", AliasPath("print", "copies")))
+
+
+@dataclass(kw_only=True, slots=True)
+class Slotted:
+    sku: str
+    weight: float | None = None
+
+
+@dataclass
+class Posted:
+    cents: int
+    note: str = ""
+    twice: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.note = self.note or f"{self.cents} cents"
+        self.twice = 2 * self.cents
+
+
+@checked_dataclass
+class PostedToo:
+    cents: int
+    parts: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.parts = [*self.parts, self.cents][:2]
+
+
+class Initialized(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    cents: int = Field(alias="amountCents")
+    note: str = ""
+
+    def model_post_init(self, context: Any) -> None:
+        self.note = self.note or "none"
+
+
+class Typed(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, int]
+    name: str = "x"
+
+
+class Loose(TypedDict, total=False):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    a: int
+    parcel: OpenParcel
+
+
+class Leg(NamedTuple):
+    line: Line
+    parcel: OpenParcel | None = None
+    marks: frozenset[str] = frozenset({"b", "a"})
+
+
+class Legs(RootModel[dict[str, Leg]]):
+    pass
+
+
 class Window(TypedDict):
     since: date
     until: NotRequired[date]
@@ -201,6 +269,7 @@ DATES = _of("2026-01-31", "2026-01-31T00:00:00", 1_800_000_000, "31.1.2026")
 TIMES = _of("2026-01-31T10:00:00Z", "2026-01-31T10:00:00+00:00", "2026-01-31 12:00+02:00", 1_800_000_000, "soon")
 ANYTHING = _of(None, True, 1, 1.0, "x", "NULL", [], [1, "1", {"a": None}], {}, {"$x": [1.0]}, {"a": {"b": "[]"}})
 LINE = _object(sku=TEXTS, count=INTS, price=_of("1.50", 1.5, 2, None, "1e2"))
+OPEN = _of({"SKU": "a"}, {"SKU": "b", "more": [1.0, {"$x": None}]}, {}, {"sku": "a"}, {"SKU": None})
 PET = _of({"kind": "cat"}, {"kind": "cat", "lives": "7"}, {"kind": "dog", "bark": "NULL"}, {"kind": "cow"})
 
 TYPES: list[tuple[Any, Words]] = [
@@ -275,6 +344,21 @@ TYPES: list[tuple[Any, Words]] = [
     (Numbers, _of([1, "2"], "[3]", "x")),
     (Parcel, _of({"sku": "a"}, {"sku": "NULL", "marks": ["x"]}, {"marks": []})),
     (Checked, _of({"SKU": "a"}, {"SKU": "b", "weight": "2"}, {"sku": "a"})),
+    (OpenParcel, OPEN),
+    (list[OpenParcel] | OpenParcel, _of([{"SKU": "a", "more": 1}], {"more": [1.0]}, {"sku": "a"}, '{"SKU": "NULL"}')),
+    (dict[str, OpenParcel], _of({"a": {"SKU": "1", "x": {"$y": 1}}}, {"b": {}}, {"a": 1})),
+    (set[Label], _of([{"Text": "a"}, {"text": "a"}], [{"Text": "b", "n": "2"}], [{"Text": "b", "x": 1}])),
+    (Label, _of({"text": "a", "copies": 2}, {"Text": "b", "n": "3"}, {"Text": "c", "print": {"copies": 4}}, {})),
+    (Slotted, _of({"sku": "a"}, {"sku": "NULL", "weight": "2"}, {"weight": 1})),
+    (Posted, _of({"cents": 5}, {"cents": "5", "note": "n"}, {"cents": 5, "twice": 3}, {"note": "n"})),
+    (list[PostedToo], _of([{"cents": 5}], [{"cents": 1, "parts": ["7"]}, {"cents": 2, "parts": [1, 2]}])),
+    (Initialized, _of({"amountCents": 5}, {"cents": "5", "note": "n"}, {"amountCents": 1, "note": ""})),
+    (Typed, _of({"name": "a", "n": "5"}, {"n": 5}, {"n": "x"}, {})),
+    (Loose, _of({"a": "1", "b": 1.0}, {"parcel": {"SKU": "a", "q": None}}, {}, {"a": "x"})),
+    (Leg, _of([{"sku": "a"}], {"line": {"sku": "a"}, "parcel": {"z": 1}}, [{"sku": "a"}, None, ["c", "b"]], [1])),
+    (Legs, _of({"out": [{"sku": "a"}]}, {"out": {"line": {"sku": "NULL"}}, "back": [{"sku": "b", "count": "2"}]})),
+    (list[Json[OpenParcel]], _of(['{"SKU": "a", "x": 1}'], ["{}"], ["x"])),
+    (OpenParcel | Line, _of({"sku": "a"}, {"SKU": "a"}, {"sku": "a", "count": 2}, {"SKU": "b", "count": 2})),
     (Window, _of({"since": "2026-01-31"}, {"since": "2026-01-31", "until": 1_800_000_000}, {"since": "x"})),
     (Point, _of([1], [1, "2"], {"x": 1}, {"x": 1, "y": 5})),
     (Annotated[int, AfterValidator(lambda number: number + 1)], INTS),
@@ -324,7 +408,8 @@ def describe(value: Any) -> str:
         parts = vars(value) | (value.model_extra or {})
         return f"{kind}({describe(dict(parts))}, {sorted(value.model_fields_set)})"
     if dataclasses.is_dataclass(value):
-        return f"{kind}({describe(vars(value))})"
+        own = {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
+        return f"{kind}({describe(own | getattr(value, '__dict__', {}))})"
     if isinstance(value, dict):
         return f"{kind}{{{', '.join(sorted(f'{describe(key)}: {describe(item)}' for key, item in value.items()))}}}"
     if isinstance(value, set | frozenset):
