@@ -15,10 +15,15 @@ VERBS = ("delete", "merge", "update", "insert")
 """The gravest first."""
 _DONE = {"delete": "Deletes", "merge": "Merges", "update": "Changes", "insert": "Adds"}
 _COUNTED: LiteralString = """
-SELECT schemaname || '.' || relname AS table, n_tup_ins AS inserted, n_tup_upd AS updated, n_tup_del AS deleted
-FROM pg_stat_xact_user_tables
-WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname <> %s ORDER BY schemaname, relname
+SELECT n.nspname || '.' || c.relname AS table,
+    sum(s.n_tup_ins)::bigint AS inserted, sum(s.n_tup_upd)::bigint AS updated, sum(s.n_tup_del)::bigint AS deleted
+FROM pg_stat_xact_user_tables s
+JOIN pg_class c ON c.oid = COALESCE(pg_partition_root(s.relid), s.relid) JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 AND n.nspname <> %s GROUP BY 1 ORDER BY 1
 """
+
+Tally = Counter[tuple[str, str]]
+"""Rows by verb and table."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,27 @@ class _Counted:
     deleted: int
 
 
-async def changed(connection: Connection) -> tuple[Change, ...]:
-    """What this transaction did, the markers apart."""
+async def counted(connection: Connection) -> Tally:
+    """What the database has counted so far, the markers apart; behind a pooler that includes what was before."""
     async with connection.cursor(row_factory=class_row(_Counted)) as cursor:
         await cursor.execute(_COUNTED, [SCHEMA])
         found = await cursor.fetchall()
-    each = (
-        (("delete", one.table, one.deleted), ("update", one.table, one.updated), ("insert", one.table, one.inserted))
-        for one in found
+    return Tally(
+        {
+            key: rows
+            for one in found
+            for key, rows in (
+                (("delete", one.table), one.deleted),
+                (("update", one.table), one.updated),
+                (("insert", one.table), one.inserted),
+            )
+        }
     )
-    return tuple(Change(*change) for changes in each for change in changes if change[2])
+
+
+def since(before: Tally, now: Tally) -> tuple[Change, ...]:
+    """What came to be counted in between."""
+    return tuple(Change(verb, table, rows) for (verb, table), rows in (now - before).items())
 
 
 def total(changes: Iterable[Change]) -> int:

@@ -34,6 +34,9 @@ def _serve(words: list[str]) -> None:
 
     parser = serving.arguments("approvals-postgres", f"{__doc__} Settings: {READ} and, for writes, {WRITE}.")
     parser.add_argument("--name", default="postgres", help="the server's name at the approval service")
+    parser.add_argument(
+        "--exact", action="store_true", help="find what a write would change by doing it and rolling it back"
+    )
     asked = parser.parse_args(words)
     try:
         read, write = credential(READ), credential(WRITE)
@@ -44,7 +47,7 @@ def _serve(words: list[str]) -> None:
     reader, writer = Role(read), Role(write) if write else None
     if why := asyncio.run(refusals(reader, writer)):
         sys.exit("\n".join(f"approvals-postgres: {sentence}" for sentence in why))
-    serving.run(create_postgres(reader, writer, asked.name), asked)
+    serving.run(create_postgres(reader, writer, asked.name, exact=asked.exact), asked)
 
 
 def _init(words: list[str]) -> None:

@@ -27,9 +27,11 @@ Name = Annotated[str, Field(min_length=1, max_length=63)]
 PREVIEW_SECONDS = 4.0
 
 
-def create_postgres(reader: Role, writer: Role | None = None, name: str = "postgres") -> GatedServer:
-    """The server over a database; without a write role it has no tool that writes. The gate is configured by the
-    environment (see GatedServer)."""
+def create_postgres(
+    reader: Role, writer: Role | None = None, name: str = "postgres", *, exact: bool = False
+) -> GatedServer:
+    """The server over a database; without a write role it has no tool that writes. With `exact`, writes are tried and
+    rolled back for their preview. The gate is configured by the environment (see GatedServer)."""
     words = "A PostgreSQL database. Reads run at once and can change nothing."
     waits = " A write waits for a person." if writer is not None else " This server has no writes."
     mcp = GatedServer(name, instructions=words + waits, log_level="WARNING")
@@ -74,7 +76,7 @@ def create_postgres(reader: Role, writer: Role | None = None, name: str = "postg
         return await _read(lambda: explain.explain(reader, sql))
 
     if writer is not None:
-        _add_write(mcp, Writer(writer))
+        _add_write(mcp, Writer(writer, exact=exact))
     return mcp
 
 

@@ -1,13 +1,18 @@
 """What a write would do, as its card shows it and rules read it."""
 
+import contextlib
 from collections.abc import Sequence
 
 from approvals import Fact, Preview
+from approvals_server.postgres import pictures
 from approvals_server.postgres.changes import Change, expectation, gravest, sentence, tables, total
+from approvals_server.postgres.effect import Effect, basis_of
 from approvals_server.postgres.statement import Statement
 from approvals_server.postgres.words import Refused
 
 MOST_TABLES = 20
+SHOWN = (20, 5, 0)
+"""Rows of each side, the most that fit."""
 ESTIMATED = "the planner's estimate, and the most that it may change"
 COUNTED = "counted when it was tried and rolled back"
 
@@ -23,6 +28,19 @@ def counted(statement: Statement, changes: Sequence[Change]) -> Preview:
     """By what was counted when more came of it than was approved."""
     fact = Fact(name="rows", label="Rows, at most", value=total(changes), note=COUNTED)
     return _preview(statement, changes, sentence(changes) or _none(statement), fact)
+
+
+def exact(statement: Statement, effect: Effect) -> Preview:
+    """By trying it: how many rows, and which, as they are and as they would be."""
+    rows = total(effect.changes)
+    said = sentence(effect.changes) or f"Changes no row: {statement.verb.upper()}"
+    for shown in SHOWN:
+        fact = Fact(name="rows", label="Rows", value=rows, note=pictures.note(effect, shown))
+        before, after = pictures.view(effect, "before", shown), pictures.view(effect, "after", shown)
+        with contextlib.suppress(ValueError):  # more bytes than a preview may have
+            found = _preview(statement, effect.changes, said, fact)
+            return Preview(**dict(found) | {"before": before, "after": after, "basis": basis_of(effect)})
+    raise Refused("Its effect is too large to be shown.")
 
 
 def unplanned(statement: Statement) -> Preview:

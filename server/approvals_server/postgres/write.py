@@ -3,7 +3,7 @@ approved."""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import psycopg
 from psycopg import AsyncCursor
@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, Field
 
 from approvals_server.postgres import marker
-from approvals_server.postgres.changes import Change, changed, sentence, total
+from approvals_server.postgres.changes import Change, counted, sentence, since, total
 from approvals_server.postgres.role import Connection, Role, broke
 from approvals_server.postgres.statement import single
 from approvals_server.postgres.summary import Cell, cell, page_of
@@ -19,6 +19,9 @@ from approvals_server.postgres.words import Refused
 
 RETURNED = 50
 _TRANSACTION: str = "SELECT pg_current_xact_id()::text"
+
+
+Check = Callable[[Connection, tuple[Change, ...]], Awaitable[None]]
 
 
 class Changed(BaseModel):
@@ -60,18 +63,21 @@ class Earlier(Exception):
         self.found = found
 
 
-async def write(writer: Role, sql: str, request_id: str, approved: int | None) -> Written:
-    """Run it once. Raises TooMany, Earlier, Unsure, Away, Refused; after all but Unsure nothing was changed."""
+async def write(writer: Role, sql: str, request_id: str, approved: int | None, check: Check | None = None) -> Written:
+    """Run it once; `check` may look at what was done and refuse it. Raises TooMany, Earlier, Unsure, Away, Refused, and
+    what the check raises; after all but Unsure nothing was changed."""
     async with writer.writing() as connection:
         if (found := await marker.mark(connection, request_id)) is not None:
             raise Earlier(found)
-        before = await _transaction(connection)
+        before, transaction = await counted(connection), await _transaction(connection)
         cursor = await connection.execute(single(sql).encode(), prepare=True)
-        if await _transaction(connection) != before:
+        if await _transaction(connection) != transaction:
             raise Refused("This controls the transaction, and a write is one transaction of its own.")
-        changes = await changed(connection)
+        changes = since(before, await counted(connection))
         if approved is not None and total(changes) > approved:
             raise TooMany(changes, approved)
+        if check is not None:
+            await check(connection, changes)
         told = await _told(cursor, changes)
         await marker.count(connection, request_id, total(changes))
         with _committing():

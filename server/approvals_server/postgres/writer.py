@@ -1,29 +1,35 @@
 """The gated write: what it would do, doing it, and finding out what came of it."""
 
 from collections import OrderedDict
+from functools import partial
 from uuid import uuid4
 
 from approvals import Preview, Stale, current_preview, current_request_id
 from approvals.gate.runner import Lost
 from approvals.protocol.canonical import JsonObject
 from approvals_server.attempts import Away
+from approvals_server.foreseen import approved_basis
 from approvals_server.postgres import marker, preview
-from approvals_server.postgres.changes import Change
+from approvals_server.postgres.changes import Change, total
 from approvals_server.postgres.plan import planned
 from approvals_server.postgres.role import Role
 from approvals_server.postgres.statement import classified
+from approvals_server.postgres.trial import Trials
 from approvals_server.postgres.words import Refused
-from approvals_server.postgres.write import Earlier, TooMany, Unsure, Written, write
+from approvals_server.postgres.write import Check, Earlier, TooMany, Unsure, Written, write
 
 LOOK_SECONDS = 3.0
 REMEMBERED = 200
+MOST_TRIED = 10_000
+"""Rows that the planner expects of what is tried."""
 
 
 class Writer:
     """The write role's, in one process."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, *, exact: bool = False) -> None:
         self._role = role
+        self._trials = Trials(role) if exact else None
         self._counted: OrderedDict[str, tuple[Change, ...]] = OrderedDict()
         """What came of statements that were rolled back because it was more than approved."""
 
@@ -34,6 +40,8 @@ class Writer:
             plan = await planned(connection, sql)
         if plan is None:
             return preview.unplanned(statement)
+        if self._trials is not None and total(plan.changes) <= MOST_TRIED:
+            return preview.exact(statement, await self._trials.effect(sql))
         if (known := self._counted.get(sql)) is not None:
             return preview.counted(statement, known)
         return preview.expected(statement, plan.changes)
@@ -42,7 +50,7 @@ class Writer:
         """Do it, within what was approved. Raises Stale, Lost, Away, Refused."""
         request_id = current_request_id() or str(uuid4())
         try:
-            done = await write(self._role, sql, request_id, _approved_rows())
+            done = await write(self._role, sql, request_id, _approved_rows(), self._check())
         except TooMany as error:
             self._remember(sql, error.changes)
             raise Stale(str(error)) from error
@@ -71,6 +79,11 @@ class Writer:
         if found is None:
             raise Lost from error
         return _earlier(found)
+
+    def _check(self) -> Check | None:
+        """Of what was found by a trial."""
+        basis = approved_basis()
+        return partial(self._trials.check, basis) if self._trials is not None and basis else None
 
     def _remember(self, sql: str, changes: tuple[Change, ...]) -> None:
         self._counted[sql] = changes
