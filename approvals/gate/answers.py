@@ -23,6 +23,8 @@ from approvals.errors import (
     WireTooOld,
 )
 from approvals.protocol.canonical import JsonObject
+from approvals.protocol.edits import Edited
+from approvals.protocol.edits import words as words_of
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 
@@ -71,6 +73,13 @@ def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) 
     if status.state is State.DENIED:
         facts |= {"reason": status.comment or status.ended_because or "", "decided_by": status.decided_by}
         facts["ask_again_in_seconds"] = round(status.ask_again_in or 0)
+        if status.suggestion:
+            facts["suggestion"] = [
+                {"path": one.path, "asked": one.was, "suggested": one.now} for one in status.suggestion
+            ]
+    if status.edited is not None and status.state in _AS_EDITED:
+        words = f"{words} {edit_words(status.edited).replace('what ran is', 'what counts is')}"
+        facts["edited"] = edit_facts(status.edited)
     if held:
         facts["frozen"] = held
     if status.replaces:
@@ -89,6 +98,34 @@ def replayed(result: CallToolResult, status: RequestStatus) -> CallToolResult:
     facts: JsonObject = {"status": status.state.value, "executed": True, "request_id": status.id, "next": following}
     facts |= {"replayed": words, "ran_seconds_ago": ago}
     return _with(result.model_copy(update={"content": [block(words), *result.content]}), facts)
+
+
+def as_edited(result: CallToolResult, status: RequestStatus) -> CallToolResult:
+    """The result of a call that a person changed before it ran: the agent is told what, by whom, and why."""
+    edited, known = status.edited, facts_of(result) or {}
+    if edited is None or "edited" in known or known.get("executed") is False:
+        return result
+    ran = {"status": State.FAILED if result.is_error else State.SUCCEEDED, "executed": True, "request_id": status.id}
+    following = known.get("next", "Go on from what ran, not from what you asked; do not ask for the rest again.")
+    told = edit_words(edited)
+    facts: JsonObject = {**ran, **known, "next": following, "edited": edit_facts(edited), "edited_words": told}
+    result = result.model_copy(update={"content": [block(f"[edited] {told}"), *result.content]})
+    return _with(result, facts)
+
+
+def edit_words(edited: Edited) -> str:
+    """What a person changed of a call, for its agent."""
+    why = f" Their reason: {edited.reason}" if edited.reason else ""
+    return (
+        f"{edited.by or 'A reviewer'} changed this call before approving it, and what ran is the changed call: "
+        f"{words_of(edited.changes)}.{why}"
+    )
+
+
+def edit_facts(edited: Edited) -> JsonObject:
+    """The same as data."""
+    changes = [{"path": one.path, "asked": one.was, "approved": one.now} for one in edited.changes]
+    return {"by": edited.by, "reason": edited.reason, "changes": changes}
 
 
 def without_result(status: RequestStatus) -> CallToolResult:
@@ -211,7 +248,11 @@ def _denied(status: RequestStatus) -> tuple[str, bool | None, str]:
         following = f"Do not repeat it; the same call gets this answer for {round(status.ask_again_in)} more seconds."
     else:
         following = "The reviewer allows the same call to be asked again; heed the reason first."
-    return f"NOT EXECUTED: denied by {by} (request {status.id}). Reason: {reason}", False, following
+    words = f"NOT EXECUTED: denied by {by} (request {status.id}). Reason: {reason}"
+    if status.suggestion:
+        words = f"{words}\nThey suggest instead: {words_of(status.suggestion)}"
+        following = f"{following} You may call with what is suggested: a person decides on it anew."
+    return words, False, following
 
 
 def _ended(how: str) -> Callable[[RequestStatus], tuple[str, bool | None, str]]:
@@ -247,6 +288,10 @@ _TABLE: dict[State, Callable[[RequestStatus], tuple[str, bool | None, str]]] = {
     State.SUCCEEDED: _ran,
     State.FAILED: _ran,
 }
+
+
+_AS_EDITED = {State.APPROVED, State.EXECUTING, State.UNKNOWN, State.NOT_EXECUTED, State.LAPSED, State.REVOKED}
+"""States in which what a person changed has been approved, and is not told with a result."""
 
 
 def error(words: str, facts: JsonObject) -> CallToolResult:

@@ -76,6 +76,13 @@ class Effective:
             raise _restless()
         return self.values
 
+    def edited(self, wanted: JsonObject) -> "Effective":
+        """The arguments as a person changed them. Raises Invalid for what cannot be read so."""
+        changed = copy.copy(self)
+        changed.shown = changed.values = wanted
+        vars(changed).pop("said", None)
+        return changed
+
 
 @contextmanager
 def _honestly() -> Iterator[None]:
@@ -133,6 +140,26 @@ class ToolArguments(Effective):
             raise _restless()
         return made.values
 
+    @_honestly()
+    def edited(self, wanted: JsonObject) -> Effective:
+        """Read by the model as if they had come so; what is read is read as the same again, anywhere else, too."""
+        made = self._read_as(wanted)
+        again = self._read_as(made.shown)
+        if not _same(again.shown, made.shown) or classes(again.values) != classes(made.values):
+            raise _restless()
+        return made
+
+    def _read_as(self, wanted: JsonObject) -> "ToolArguments":
+        words = _merged(self._words, self.shown, wanted)
+        made = ToolArguments(self._model, words, self._key)
+        if self.makes and not _same(made.shown, wanted):  # what a call makes by itself stays what it was
+            words = _merged(words, made.shown, wanted)
+            made = ToolArguments(self._model, words, self._key)
+        dropped = list(undeclared(words, made.read))
+        if dropped:
+            raise _not_declared(dropped)
+        return made
+
     def _unchanged(self) -> JsonObject:
         """They may have waited for days beside code that holds them, too."""
         if not _same(self._without_key(_shown(self.read)), self.shown):
@@ -181,6 +208,8 @@ def _merged(words: Any, own: Any, approved: Any) -> Any:
     forms = (words, own, approved)
     if all(isinstance(form, dict) for form in forms):
         named = {name: _merged(*(_at(form, name) for form in forms)) for name in approved}
+        left_out = own.keys() - approved.keys()
+        words = {name: item for name, item in words.items() if name not in left_out}
         return words | {name: item for name, item in named.items() if item is not ABSENT}
     if all(isinstance(form, list) for form in forms) and len(words) == len(own) == len(approved):
         return [_merged(*(_at(form, i) for form in forms)) for i in range(len(words))]

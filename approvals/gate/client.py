@@ -22,6 +22,8 @@ from approvals.protocol.messages import (
     CallRecords,
     Claim,
     Claimed,
+    EditAnswer,
+    EditedCall,
     Filing,
     Lease,
     Leased,
@@ -93,6 +95,12 @@ class ServiceClient:
 
     async def verified(self, request_id: str, found: Masked[Verification]) -> RequestStatus:
         return await self._ask("PUT", f"/requests/{request_id}/verification", found, RequestStatus)
+
+    async def edit(self, request_id: str, edit_id: str) -> EditedCall:
+        return await self._ask("GET", f"/requests/{request_id}/edits/{edit_id}", None, EditedCall)
+
+    async def answer_edit(self, request_id: str, edit_id: str, answer: Masked[EditAnswer]) -> RequestStatus:
+        return await self._ask("PUT", f"/requests/{request_id}/edits/{edit_id}", answer, RequestStatus)
 
     async def left(self, request_id: str, session: str, call_id: str) -> None:
         await self._send("DELETE", f"/requests/{request_id}/callers/{call_id}?session={session}", None)

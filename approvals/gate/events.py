@@ -14,7 +14,7 @@ from approvals.clock import boot_clock
 from approvals.errors import ApprovalsError, Unreachable
 from approvals.gate.client import ServiceClient
 from approvals.gate.lease import VerdictLease
-from approvals.protocol.messages import LookAgain, RequestStatus, Waiting
+from approvals.protocol.messages import EditAsked, LookAgain, RequestStatus, Waiting
 from approvals.protocol.registration import Registered
 from approvals.protocol.states import State
 
@@ -61,11 +61,19 @@ class Waiter:
 class EventStream:
     """Follows the service, reconnecting for as long as it is open."""
 
-    def __init__(self, client: ServiceClient, session: str, lease: VerdictLease, look: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: ServiceClient,
+        session: str,
+        lease: VerdictLease,
+        look: Callable[[str], None],
+        edit: Callable[[str, str], None],
+    ) -> None:
         self._client = client
         self._session = session
         self._lease = lease
         self._look = look
+        self._edit = edit
         self._waiters: dict[str, set[Waiter]] = {}
         self._news: OrderedDict[str, tuple[float, RequestStatus]] = OrderedDict()
         """What was told last of each request, and when."""
@@ -128,6 +136,9 @@ class EventStream:
             self.tell(RequestStatus.model_validate_json(data))
         elif kind == "look":
             self._look(LookAgain.model_validate_json(data).id)
+        elif kind == "edit":
+            asked = EditAsked.model_validate_json(data)
+            self._edit(asked.id, asked.edit)
 
     def tell(self, status: RequestStatus) -> None:
         """Tell every call that waits for this request; one whose filing is not answered yet, later."""

@@ -11,18 +11,25 @@ from approvals.gate import answers
 from approvals.protocol.canonical import JsonObject
 
 REPLAYED = "approval_replayed"
-_ABOUT = "Only when nothing ran: the same call ran before, and this is its stored result. Says when, and what to do."
+EDITED = "approval_edited"
+_PLACES = {
+    REPLAYED: (
+        "Only when nothing ran: the same call ran before, and this is its stored result. Says when, and what to do."
+    ),
+    EDITED: "Only when a person changed the call before it ran: what they changed, and why.",
+}
 
-_PLACE = {"type": "string", "description": _ABOUT}
+_AS_LISTED = {name: {"type": "string", "description": about} for name, about in _PLACES.items()}
 _BY_NAME = frozenset({"type", "properties", "required", "additionalProperties"})
 _SAYS_NOTHING = frozenset({"$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "examples"})
 
 
 def listed(schema: JsonObject | None) -> JsonObject | None:
     """A tool's output schema as its clients see it: it has a place for the words of a replay."""
-    if schema is None or schema.get("type") != "object" or REPLAYED in schema.get("properties", {}):
+    if schema is None or schema.get("type") != "object":
         return schema
-    return schema | {"properties": schema.get("properties", {}) | {REPLAYED: _PLACE}}
+    own = schema.get("properties", {})
+    return schema | {"properties": own | {name: place for name, place in _AS_LISTED.items() if name not in own}}
 
 
 def shown(result: CallToolResult, schema: JsonObject | None) -> CallToolResult:
@@ -32,10 +39,11 @@ def shown(result: CallToolResult, schema: JsonObject | None) -> CallToolResult:
         return result
     if result.is_error and facts["next"] not in _text(result):  # a tool's own error: some hosts show no facts
         result = result.model_copy(update={"content": [*result.content, answers.block(facts["next"])]})
-    words = facts.get("replayed")
+    notes = {REPLAYED: facts.get("replayed"), EDITED: facts.get("edited_words")}
+    notes = {name: words for name, words in notes.items() if words}
     if result.structured_content is not None:
-        return _marked(result, words, listed(schema)) if words else result
-    if schema is not None or (words and not result.is_error):
+        return _marked(result, notes, listed(schema)) if notes else result
+    if schema is not None or (notes and not result.is_error):
         return result
     return result.model_copy(update={"structured_content": facts | {"message": _text(result)}})
 
@@ -44,12 +52,13 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
 
 
-def _marked(result: CallToolResult, words: str, schema: JsonObject | None) -> CallToolResult:
+def _marked(result: CallToolResult, notes: JsonObject, schema: JsonObject | None) -> CallToolResult:
     """Where the schema may have no place for them, the words stand in the text alone."""
     own = result.structured_content
-    if not isinstance(own, dict) or REPLAYED in own or (schema is not None and not _has_place(schema)):
+    full = isinstance(own, dict) and own.keys() & notes.keys()
+    if not isinstance(own, dict) or full or (schema is not None and not _has_place(schema)):
         return result
-    return result.model_copy(update={"structured_content": {REPLAYED: words} | own})
+    return result.model_copy(update={"structured_content": notes | own})
 
 
 def _has_place(schema: JsonObject) -> bool:
@@ -57,4 +66,5 @@ def _has_place(schema: JsonObject) -> bool:
     by evaluating it: an upstream's schema may cost any time."""
     if not schema.keys() <= _BY_NAME | _SAYS_NOTHING:
         return False
-    return bool(schema.get("properties", {}).get(REPLAYED) == _PLACE)
+    properties = schema.get("properties", {})
+    return all(properties.get(name) == place for name, place in _AS_LISTED.items())

@@ -115,10 +115,12 @@ class Runner:
         starts: Callable[[], None],
         *,
         other: str | None = None,
+        edited: Callable[[JsonObject], Call] | None = None,
     ) -> CallToolResult:
         """The tool's own result, or what it raises. `stopped` says at the last moment whether a freeze came; `starts`
-        is called then. With `other`, another call was approved that said this: what it made is what runs. Raises
-        NotPossible when there is nothing (more) to claim, or its effect is another by now."""
+        is called then. With `other`, another call was approved that said this: what it made is what runs; `edited`
+        reads what people made of it. Raises NotPossible when there is nothing (more) to claim, or its effect is another
+        by now."""
         with self._hold(status.id):
             before = boot_clock()
             claim = Claim(
@@ -132,6 +134,8 @@ class Runner:
             approved = call.read.shown if other is None else self._opened(claimed, other)
             call = replace(call, mask=replace(call.mask, forms=(*call.mask.forms, *filter(None, [approved]))))
             values, why = _values(call.read, approved)
+            if edited is not None:
+                call, values, why = _edited(call, approved, edited)
             changed, found = "", None
             if claimed.request.digest != status.digest or not _is_shown(claimed, status):
                 why = "what would run is not what was approved any more"
@@ -158,7 +162,7 @@ class Runner:
         if raw is None:
             return answers.without_result(status)
         result = CallToolResult.model_validate_json(raw)
-        return answers.replayed(result, status) if replayed else result
+        return answers.as_edited(answers.replayed(result, status) if replayed else result, status)
 
     async def _look_again(
         self, call: Call, values: JsonObject, approved: Preview, tolerant: bool
@@ -309,6 +313,19 @@ def _values(arguments: Effective, approved: JsonObject | None) -> tuple[JsonObje
         return arguments.as_approved(approved), ""
     except Invalid as error:
         return {}, error.detail
+
+
+def _edited(
+    call: Call, approved: JsonObject | None, edited: Callable[[JsonObject], Call]
+) -> tuple[Call, JsonObject, str]:
+    """The call as people changed it, and what runs then; or why it cannot run."""
+    if approved is None:
+        return call, {}, _values(call.read, None)[1]
+    try:
+        changed = edited(approved)
+    except Invalid as error:
+        return call, {}, error.detail
+    return changed, changed.read.values, ""
 
 
 def _is_shown(claimed: Claimed, status: RequestStatus) -> bool:

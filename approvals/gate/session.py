@@ -50,7 +50,7 @@ class Session:
         self._lease = VerdictLease(
             gate, self._client, self.id, self._agents, on_registered=self._registered, on_freezes=self._freezes_changed
         )
-        self._stream = EventStream(self._client, self.id, self._lease, self._look_again)
+        self._stream = EventStream(self._client, self.id, self._lease, self._look_again, self._edit)
         seal = Seal(gate.settings.server_key)
         self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper, self._stream.tell)
         self._verifier = Verifier(
@@ -214,6 +214,18 @@ class Session:
             await self._submissions.look_again(request_id)
         except ApprovalsError as error:
             logger.info("what request %s would do is not looked up again: %s", request_id, error.detail)
+
+    def _edit(self, request_id: str, edit_id: str) -> None:
+        """Beside the stream, as a look."""
+        task = asyncio.create_task(self._edited(request_id, edit_id))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _edited(self, request_id: str, edit_id: str) -> None:
+        try:
+            await self._submissions.edit(request_id, edit_id)
+        except ApprovalsError as error:
+            logger.info("what a person changed of request %s is not taken: %s", request_id, error.detail)
 
     def _registered(self) -> None:
         self._verifier.wake()

@@ -6,25 +6,34 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from mcp_types import CallToolResult
 from pydantic import ValidationError
 
-from approvals.errors import NotPossible, Stale, TooLarge, Unauthenticated, Unavailable, Unreachable
+from approvals.errors import (
+    ApprovalsError,
+    Invalid,
+    NotPossible,
+    Stale,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
 from approvals.gate.agents import KnownAgents
 from approvals.gate.call import Call, Caller
 from approvals.gate.client import ServiceClient
+from approvals.gate.kept_calls import KeptCalls
 from approvals.gate.lease import VerdictLease
-from approvals.gate.masking import Mask, Masked
+from approvals.gate.masking import NO_SECRETS, Mask, Masked
 from approvals.gate.seal import Seal
-from approvals.protocol.canonical import JsonObject, canonical, digest, encode, said_hash
-from approvals.protocol.limits import MAX_ARGUMENTS
-from approvals.protocol.messages import Filing, RequestStatus
+from approvals.protocol.canonical import JsonObject, canonical, decode, digest, encode, said_hash
+from approvals.protocol.edits import merged
+from approvals.protocol.limits import MAX_ARGUMENTS, MAX_REASON
+from approvals.protocol.messages import EditAnswer, EditedCall, Filing, RequestStatus
 from approvals.protocol.previews import preview_hash
 from approvals.protocol.registration import ToolVerdict
 from approvals.protocol.states import State
 
 REMEMBERED = 10_000
-REFRESHABLE = 500
 T = TypeVar("T")
 
 
@@ -52,8 +61,7 @@ class Submissions:
         self._agents = agents
         self._callers: OrderedDict[str, str] = OrderedDict()
         """The caller of each of the last REMEMBERED requests filed here."""
-        self._refreshable: OrderedDict[str, Call] = OrderedDict()
-        """The last calls with a preview, as far as looking again needs them."""
+        self._kept = KeptCalls()
 
     def masked(self, call: Call, *forms: JsonObject) -> Call:
         """The call behind a mask over what its tool declares secret as of now, in this form of its arguments, too."""
@@ -82,13 +90,36 @@ class Submissions:
 
     async def look_again(self, request_id: str) -> None:
         """What a call that was filed here would do now, for a person who asks. Raises ApprovalsError."""
-        call = self._refreshable.get(request_id)
+        call = self._kept.get(request_id)
         if call is None:
             return
         call = self.masked(await call.foreseen())
         verdict = await self._lease.verdict(call.tool)
         filing = await self._filing(call, verdict.tool_hash, *self.redacted(call), refreshes=request_id)
         await self._client.file(filing)
+
+    async def edit(self, request_id: str, edit_id: str) -> None:
+        """Say what a call that was filed here is as a person changed it. Raises ApprovalsError."""
+        asked = await self._client.edit(request_id, edit_id)
+        call = self._kept.get(request_id)
+        mask = NO_SECRETS if call is None else self.masked(call).mask
+        try:
+            if call is None:
+                raise NotPossible("This process of the server does not hold the call any more.")
+            answer = await self._edited(call, asked)
+        except ApprovalsError as error:
+            refused = f"{mask.of_error(error)} {error.hint}".strip()[:MAX_REASON]
+            answer = mask.message(EditAnswer, session=self._session, refused=refused)
+        await self._client.answer_edit(request_id, edit_id, answer)
+
+    def as_edited(self, call: Call, approved: JsonObject, status: RequestStatus) -> Call:
+        """The call as people changed and approved it. Raises Invalid unless it is read as the very content that they
+        approved."""
+        read = call.read.edited(approved)
+        edited = self.masked(replace(call, read=read), read.shown)
+        if canonical(encode(read.shown)) != canonical(encode(approved)) or not self.is_own(edited, status):
+            raise Invalid("What would run is not what was approved.")
+        return edited
 
     async def leave(self, submitted: Submitted) -> None:
         """Say that this caller waits no longer."""
@@ -98,6 +129,10 @@ class Submissions:
         """A name for what the caller said, where that is not what is shown."""
         return said_hash(self._lease.pepper, call.read.said) if call.read.says_more else None
 
+    def name(self, call: Call) -> str:
+        """A name for what the caller said, of any call."""
+        return said_hash(self._lease.pepper, call.read.said)
+
     def is_own(self, call: Call, status: RequestStatus) -> bool:
         """Whether what was approved is this very call, and not another one that said the same."""
         return status.digest == self._digest(call, self.redacted(call)[0], status.tool_hash, status.preview_hash)
@@ -106,6 +141,35 @@ class Submissions:
         """Whether this caller's call was filed as this request here."""
         return self._callers.get(request_id) == caller.identity
 
+    async def _edited(self, call: Call, asked: EditedCall) -> Masked[EditAnswer]:
+        """The changed call as its tool reads it, with what it would do now."""
+        shown, name = self.redacted(call)[0], self.name(call)
+        wanted = merged(asked.arguments, shown, encode(call.read.shown))
+        read = call.read.edited(decode(wanted))
+        read.settle()
+        await read.check()
+        verdict = await self._lease.verdict(call.tool)
+        call = await self.masked(replace(call, read=read), read.shown).foreseen()
+        arguments, hidden = self.redacted(call)
+        preview, more = None, 0
+        if call.looked.preview is not None:
+            preview, more = call.mask.preview(call.looked.preview, self._lease.pepper)
+        content = self._digest(call, arguments, verdict.tool_hash, preview_hash(preview))
+        exact = json.dumps({"shown": call.read.shown, "said": name}).encode()
+        sealed = self._seal.seal(exact, f"arguments {content}")
+        if sealed is None:
+            raise TooLarge("The changed call is too large to be kept until it runs.", hint="Send less.")
+        return call.mask.message(
+            EditAnswer,
+            session=self._session,
+            tool_hash=verdict.tool_hash,
+            arguments=arguments,
+            hidden=hidden + more,
+            sealed_arguments=sealed,
+            preview=preview,
+            no_preview=call.looked.why_not,
+        )
+
     async def _file(self, call: Call, verdict: ToolVerdict) -> Submitted:
         arguments, hidden = self.redacted(call)
         filing = await self._filing(call, verdict.tool_hash, arguments, hidden)
@@ -113,7 +177,8 @@ class Submissions:
         ended = status.state not in {State.PENDING, State.APPROVED}  # so it did as the tool was defined then
         tool_hash = status.tool_hash if ended else verdict.tool_hash
         expected = self._digest(call, arguments, tool_hash, status.preview_hash)
-        if status.tool != call.tool or (status.digest != expected and not call.read.makes):
+        other = status.edited is not None or call.read.makes  # then it is compared before it runs
+        if status.tool != call.tool or (status.digest != expected and not other):
             raise Unreachable("The service shows other content than this call.", hint="Nothing was run.")
         self._remember(status.id, call)
         return Submitted(call, status, filing.message.call_id)
@@ -163,13 +228,7 @@ class Submissions:
 
     def _remember(self, request_id: str, call: Call) -> None:
         _put(self._callers, request_id, call.caller.identity, REMEMBERED)
-        if call.look is not None:
-            _put(
-                self._refreshable,
-                request_id,
-                replace(call, round=None, run=_never, progress=None, is_there=None),
-                REFRESHABLE,
-            )
+        self._kept.put(request_id, call)
 
 
 def _put(kept: OrderedDict[str, T], name: str, value: T, most: int) -> None:
@@ -177,8 +236,3 @@ def _put(kept: OrderedDict[str, T], name: str, value: T, most: int) -> None:
     kept.move_to_end(name)
     if len(kept) > most:
         kept.popitem(last=False)
-
-
-async def _never(values: JsonObject) -> CallToolResult:
-    """Whoever looks again runs nothing."""
-    raise NotPossible("This call is only looked at.")

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 from mcp_types import CallToolResult
@@ -186,13 +187,17 @@ class _Wait:
 
     async def _run(self, status: RequestStatus) -> CallToolResult:
         call, submissions = self._call, self._by.submissions
-        return await self._by.runner.claim_and_run(
+        edited = partial(submissions.as_edited, call, status=status) if status.edited is not None else None
+        own = edited is None and submissions.is_own(call, status)
+        result = await self._by.runner.claim_and_run(
             status,
             call,
             lambda: self._by.lease.freeze(call.caller, "refuse", "hold") is not None,
             self._turn.end,
-            other=None if submissions.is_own(call, status) else submissions.said(call),
+            other=None if own else submissions.name(call) if edited is not None else submissions.said(call),
+            edited=edited,
         )
+        return answers.as_edited(result, status)
 
     async def _overtaken(self, error: NotPossible) -> CallToolResult | None:
         """The answer to a claim that came too late; None when the request's own state is the answer."""

@@ -138,6 +138,18 @@ class NotifyPart(Part):
     """Whom its message in the channel calls: people by their handle, and Slack's user groups by their id (`S…`)."""
 
 
+EditedPath = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class EditsPart(Part):
+    """What people may change of a call before they approve it."""
+
+    only: Annotated[list[EditedPath], Field(min_length=1, max_length=100)] | None = None
+    """Paths of arguments, with what is in them: `amount_cents`, `items[].price`."""
+    lower: bool = False
+    """Whether only numbers may be changed, and only downwards."""
+
+
 class RequirePart(Part):
     """What has to be there before anybody can approve."""
 
@@ -154,6 +166,8 @@ class TermsPart(Part):
     """A cooperative installation's call is denied."""
     require: RequirePart | None = None
     """With `preview`, nobody can approve a call whose effect is not known."""
+    edits: bool | EditsPart | None = None
+    """`false`: nobody changes what was asked; or how far they may."""
     ttl: Span | None = None
     execute_within: Span | None = None
     cool_down: SpanOrNone | None = None

@@ -27,6 +27,7 @@ def judgement_of(rule: Rule, call: CallFacts) -> Judgement:
         grants=terms.grants if waits and risk != "critical" else None,
         notify=terms.notify,
         needs_preview=terms.needs_preview and waits,
+        edits=terms.edits,
     )
 
 

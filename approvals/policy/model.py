@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from approvals.instant import Instant
+from approvals.policy.edits import EditLimits
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.canonical import JsonObject, canonical
 from approvals.protocol.registration import Annotations, Verdict
@@ -106,6 +107,8 @@ class Judgement:
     notify: Notify = field(default_factory=Notify)
     needs_preview: bool = False
     """Whether nobody can approve it without knowing its effect."""
+    edits: EditLimits = field(default_factory=EditLimits)
+    """What may be changed of it before it is approved."""
 
 
 class Policy(Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from approvals.policy.cel import Condition
+from approvals.policy.edits import EditLimits
 from approvals.policy.matching import Matcher
 from approvals.policy.model import Action, GrantLimits, Notify, Reminder, ToolFacts, usual_risk
 from approvals.policy.reviewers import Reviewers
@@ -32,6 +33,7 @@ class Terms:
     notify: Notify = field(default_factory=Notify)
     needs_preview: bool = False
     """Whether nobody can approve without knowing the effect."""
+    edits: EditLimits = field(default_factory=EditLimits)
 
 
 @dataclass(frozen=True)

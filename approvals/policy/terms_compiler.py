@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 from approvals.policy.diagnostics import Diagnostics, nearest
-from approvals.policy.document import Escalation, ReviewersPart, TermsPart
+from approvals.policy.document import EditsPart, Escalation, ReviewersPart, TermsPart
+from approvals.policy.edits import EditLimits
 from approvals.policy.model import GrantLimits, Notify, Reminder
 from approvals.policy.reviewers import DECIDE, Channels, Reviewers
 from approvals.policy.rules import Terms
@@ -47,6 +48,7 @@ class TermsCompiler:
             grants=limits,
             notify=Notify(notify.slack, notify.direct, _once(notify.mention)) if notify else Notify(),
             needs_preview=said("require") is not None,
+            edits=_edits(said("edits")),
         )
 
     def _reviewers(self, part: TermsPart, node: Node, defaults: TermsPart, risk: str | None) -> Reviewers:
@@ -104,6 +106,12 @@ class TermsCompiler:
                 self._diagnostics.wrong(place, "By then the request has expired (ttl).", "Escalate earlier.")
             found.append(Reminder(escalate.after, tuple(escalate.groups)))
         return tuple(sorted(found, key=lambda one: (one.after, one.groups)))
+
+
+def _edits(said: bool | EditsPart | None) -> EditLimits:
+    if isinstance(said, EditsPart):
+        return EditLimits(only=_once(said.only or ()), lower=said.lower)
+    return EditLimits(allowed=said is not False)
 
 
 def _or(value: T | None, other: T) -> T:

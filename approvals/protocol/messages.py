@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from approvals.protocol.edits import Change, Edited
 from approvals.protocol.fields import Handle, Hash, Identifier, Message, Seconds, Short, ToolName, TraceId
 from approvals.protocol.limits import MAX_DURATION, MAX_NUMBER, MAX_REASON, MAX_RESULT, MAX_SEALED, MAX_UNREPORTED
 from approvals.protocol.previews import MAX_FAILURE, Preview
@@ -77,6 +78,34 @@ class LookAgain(Message):
     id: str
 
 
+class EditAsked(Message):
+    """A gate's event `edit`: a person has changed a pending call, and its gate is to read it and look it up."""
+
+    id: str
+    edit: str
+
+
+class EditedCall(Message):
+    """`GET /requests/{id}/edits/{edit}`: what the person made of the call."""
+
+    arguments: dict[str, Any]
+    """Encoded; redacted leaves as the gate filed them."""
+
+
+class EditAnswer(Message):
+    """`PUT /requests/{id}/edits/{edit}`: the changed call as its tool's own model reads it, or why it cannot be."""
+
+    session: Identifier
+    tool_hash: Hash | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    hidden: int = Field(0, ge=0, le=MAX_NUMBER)
+    sealed_arguments: str | None = Field(None, max_length=MAX_SEALED)
+    preview: Preview | None = None
+    no_preview: str = Field("", max_length=MAX_FAILURE)
+    refused: str = Field("", max_length=MAX_REASON)
+    """Why nothing can be made of it, for the person; then the rest says nothing."""
+
+
 class RequestView(Message):
     """A request as its agent or a person's script sees it."""
 
@@ -95,6 +124,10 @@ class RequestView(Message):
     decided_by: str | None = None
     comment: str | None = None
     """The reviewer's words to the agent."""
+    edited: Edited | None = None
+    """How it differs from what the agent asked: a person changed it."""
+    suggestion: tuple[Change, ...] = ()
+    """What whoever denied it would rather have been asked."""
     ended_because: str | None = None
     ask_again_in: Seconds | None = None
     """After a denial: until the same call may be filed again."""
@@ -247,3 +280,16 @@ class Decision(Message):
     content_version: int
     digest: Hash
     may_ask_again: bool = False
+    suggestion: dict[str, Any] | None = None
+    """With a denial: arguments, by name, that this person would rather have been asked for. The agent reads them."""
+
+
+class EditWanted(Message):
+    """`POST /requests/{id}/edits`: what a person changes of a pending call, before anybody approves it."""
+
+    arguments: dict[str, Any]
+    """By name, each whole; those that are not named stay as they are."""
+    reason: str = Field(min_length=1, max_length=MAX_REASON)
+    """For the agent."""
+    content_version: int
+    digest: Hash

@@ -44,11 +44,13 @@ from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Decisions
+from approvals.service.requests.edits import Edits
 from approvals.service.requests.expiry import Expiry
 from approvals.service.requests.filing import Filed, Filings
 from approvals.service.requests.freeze_releases import Releases
 from approvals.service.requests.freezing import Freezes
 from approvals.service.requests.grant_revocations import GrantRevocations
+from approvals.service.requests.judged import StoredPolicies
 from approvals.service.requests.key_revocations import Orphans
 from approvals.service.requests.rate_limits import Allowance, Allowances
 from approvals.service.requests.reminders import Reminders
@@ -123,8 +125,12 @@ class Service:
         self.offers = Offers(self.registry)
         self.registrations = Registrations(self.offers)
         self.authority = Authority(self.policy)
-        self.filings = Filings(self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances)
-        self.decisions = Decisions(self.transitions, self.authority)
+        policies = StoredPolicies()
+        self.filings = Filings(
+            self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances, policies
+        )
+        self.edits = Edits(self.transitions, self.registry, self.policy, self.authority, policies)
+        self.decisions = Decisions(self.transitions, self.authority, self.registry)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)
         self.policy_watch = PolicyWatch(policy_file, database, self.registry.known_tools) if policy_file else None

@@ -512,14 +512,14 @@ async def test_a_read_that_runs_at_once_looks_up_nothing(served, account):
 
 def look_again(served, request_id, who="ann"):
     person, service = served.scenario.person(who), served.scenario.service
-    return service.write(lambda tx: refreshes.ask(tx, request_id, person))
+    return service.write(lambda tx: refreshes.ask(tx, refreshes.check(tx, request_id, person)))
 
 
 async def refreshed(served, request_id, until):
     before = served.scenario.row(request_id).changed_at
     served.scenario.clock.forward(20)
-    session = await look_again(served, request_id)
-    served.scenario.service.gates.look(session, request_id)
+    asked = await look_again(served, request_id)
+    served.scenario.service.gates.look(asked.session, request_id)
     await until(lambda: served.scenario.row(request_id).changed_at > before)
     return served.scenario.row(request_id)
 
@@ -572,7 +572,7 @@ async def test_without_a_gate_that_is_alive_nobody_looks_again_and_the_reviewer_
     with anyio.fail_after(10):
         while presence_of(served, second):
             await asyncio.sleep(0)
-    with pytest.raises(NotPossible, match="is not connected"):
+    with pytest.raises(NotPossible, match="is connected, so nobody"):
         await look_again(served, second.id)
 
 

@@ -84,7 +84,7 @@ def test_p7_what_came_in_while_a_call_was_filed_is_there_for_it_whatever_else_ca
     filed = scenario.file().request_id
     asked = scenario.status(filed)
     scenario.decide(filed, "deny", comment="not this one")
-    stream, denied = EventStream(None, scenario.session, None, None), scenario.status(filed)
+    stream, denied = EventStream(None, scenario.session, None, None, None), scenario.status(filed)
     stream._take("request", denied.model_dump_json())
     for number in range(5000):
         stream._take("request", denied.model_copy(update={"id": f"other-{number}"}).model_dump_json())

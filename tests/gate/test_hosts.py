@@ -146,12 +146,12 @@ async def test_p7_a_tools_own_structured_error_is_kept_and_has_the_facts_beside_
     assert again.structured_content == {hosts.REPLAYED: again.content[0].text, "code": 7}
 
 
-def test_what_is_listed_is_the_tools_schema_with_a_place_for_a_replays_words():
+def test_what_is_listed_is_the_tools_schema_with_places_for_the_words_of_a_replay_and_an_edit():
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     assert hosts.listed(None) is None
     assert hosts.listed({"type": "array"}) == {"type": "array"}
     more = hosts.listed(schema)
-    assert list(more["properties"]) == ["n", hosts.REPLAYED]
+    assert list(more["properties"]) == ["n", hosts.REPLAYED, hosts.EDITED]
     assert hosts.REPLAYED not in schema["properties"]
     assert hosts.listed(more) == more
 

@@ -165,7 +165,7 @@ def test_p7_what_is_left_of_a_requests_time_is_what_is_left_when_it_is_said(monk
 
 
 def test_p7_a_call_that_joins_late_is_not_told_what_was_left_when_others_were_told():
-    stream = events.EventStream(None, "s", None, lambda _: None)
+    stream = events.EventStream(None, "s", None, lambda _: None, lambda *_: None)
     stream._take("request", status(State.PENDING, expires_in=3600.0).model_dump_json())
     with stream.waiting(status(State.PENDING, expires_in=10.0)) as waiter:
         assert waiter.status.expires_in == 10.0

@@ -123,8 +123,8 @@ policy.yaml:29:5: 'id' is missing.
         ^ Add `id: …`.
 policy.yaml:30:5: Unknown key 'extra'.
         extra: {x: 1}
-        ^ Known are risk, reviewers, channels, assurance, require, ttl, execute_within, cool_down, replay_window, \
-reminders, escalate, grants, notify, deny_reasons, id, match, when, title, action, reason."""
+        ^ Known are risk, reviewers, channels, assurance, require, edits, ttl, execute_within, cool_down, \
+replay_window, reminders, escalate, grants, notify, deny_reasons, id, match, when, title, action."""
 
 
 def test_all_problems_come_at_once_each_with_a_caret_and_a_suggestion():

@@ -72,6 +72,13 @@ ROUTES: dict[str, Route] = {
     "POST /api/v1/requests/{request_id}/decisions": Route(
         frozenset({"deciding token"}), "where the rule allows the channel, never for high or critical risk"
     ),
+    "POST /api/v1/requests/{request_id}/edits": Route(
+        frozenset({"deciding token"}), "whoever could approve it there; its gate reads the change, nothing is decided"
+    ),
+    "GET /api/v1/requests/{request_id}/edits/{edit_id}": Route(frozenset({"gate"})),
+    "PUT /api/v1/requests/{request_id}/edits/{edit_id}": Route(
+        frozenset({"gate"}), "too late, it is put on record as refused"
+    ),
     "GET /": Route(SIGNED_IN),
     "GET /history": Route(SIGNED_IN),
     "GET /history/{form}": Route(SIGNED_IN),
@@ -87,6 +94,10 @@ ROUTES: dict[str, Route] = {
         frozenset({"reviewer", "admin"}), "whoever the rule names; an owner of the agent may deny, not approve"
     ),
     "POST /requests/{request_id}/preview": Route(REVIEWERS, "asks its gate to look again; decides nothing"),
+    "GET /requests/{request_id}/edit": Route(REVIEWERS, "whoever could approve or deny it"),
+    "POST /requests/{request_id}/edits": Route(
+        frozenset({"reviewer", "admin"}), "whoever could approve it; an owner of the agent may suggest with a denial"
+    ),
     "POST /requests/{request_id}/settlement": Route(REVIEWERS),
     "POST /requests/{request_id}/withdrawal": Route(ADMIN),
     "POST /requests/{request_id}/revocation": Route(REVIEWERS),
@@ -174,6 +185,8 @@ ROUTES: dict[str, Route] = {
 ACTS: dict[str, frozenset[str]] = {
     "POST /requests/{request_id}/decisions": frozenset({"pending"}),
     "POST /api/v1/requests/{request_id}/decisions": frozenset({"pending"}),
+    "POST /requests/{request_id}/edits": frozenset({"pending"}),
+    "POST /api/v1/requests/{request_id}/edits": frozenset({"pending"}),
     "POST /requests/{request_id}/withdrawal": frozenset({"pending", "approved"}),
     "POST /api/v1/requests/{request_id}/withdrawal": frozenset({"pending", "approved"}),
     "POST /requests/{request_id}/revocation": frozenset({"approved"}),

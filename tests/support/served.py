@@ -1,6 +1,7 @@
 """The service of a scenario behind a real HTTP port."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx2
 from fastapi import FastAPI
 
 from approvals import Gate, GateSettings
+from approvals.protocol.canonical import encode
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
@@ -17,8 +19,11 @@ from approvals.protocol.messages import (
 )
 from approvals.service.history import queries
 from approvals.service.realtime.bus import EVERYTHING
+from approvals.service.requests import edits
 from approvals.service.requests.decisions import Seen
+from approvals.service.requests.edits import Wanted
 from approvals.service.storage.statements import Row
+from approvals.service.storage.tables import Edit
 from support.scenario import Scenario
 
 
@@ -58,6 +63,19 @@ class Served:
         return await self.scenario.service.write(
             lambda tx: self.scenario.service.decisions.decide(tx, row.id, person, decision, Seen())
         )
+
+    async def edit(self, *, who: str = "ann", reason: str = "less is enough", **changed: Any) -> Edit:
+        """Change arguments of the pending request, as the pages do; the edit, once its gate has answered."""
+        row, person, service = await self.pending(), self.scenario.person(who), self.scenario.service
+        wanted = Wanted(json.loads(row.arguments) | encode(changed), reason, row.content_version, row.digest)
+        asked = await service.write(lambda tx: service.edits.ask(tx, row.id, person, wanted))
+        service.gates.edit(asked.session, row.id, asked.edit_id)
+        with anyio.fail_after(10):
+            while True:
+                edit = self.scenario.read(lambda reader: edits.find(reader, asked.edit_id))
+                if edit is not None and edit.answered_at is not None:
+                    return edit
+                await self._filed()
 
     async def _filed(self) -> None:
         """Until any request changes."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import httpx2
 
+from approvals import ids
 from approvals.instant import SECOND
 from approvals.policy.grant_terms import Anything, Between, GrantTerms
 from approvals.policy.model import DefaultPolicy
@@ -14,8 +15,9 @@ from approvals.service.controls import rollouts
 from approvals.service.identity import credentials, servers, sessions
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
+from approvals.service.requests import presence
 from approvals.service.requests.decisions import Seen
-from approvals.service.storage.tables import SlackLink
+from approvals.service.storage.tables import Edit, SlackLink
 from approvals_web.http.assets import address
 
 TO: dict[str, tuple[str, ...]] = {
@@ -52,6 +54,7 @@ class World:
     def __init__(self, served) -> None:
         self.served, self.scenario = served, served.scenario
         self._numbers = itertools.count(1)
+        self.edit_id = ""
         self._untouched: dict[str, tuple[str, int]] = {}
         """Requests by state that nobody has changed."""
 
@@ -165,6 +168,7 @@ class World:
         name, cookie = self._names.get(principal, "ann"), self.cookies.get(principal, "")
         return {
             "call_id": "call-0001",
+            "edit_id": self.edit_id,
             "delivery_id": "d1",
             "form": "csv",
             "team_id": "T1",
@@ -178,6 +182,19 @@ class World:
             "session_id": self.scenario.service.keyring.session(cookie),
             "user_id": self.scenario.person("vic").id,
         }
+
+    def edit(self, request_id: str) -> None:
+        """Somebody has wanted something changed of it, and its gate is there to read that."""
+        scenario, row, person = self.scenario, self.scenario.row(request_id), self.scenario.person("rev")
+        self.edit_id = ids.new(scenario.clock.now())
+        of = {"request_id": row.id, "content_version": row.content_version, "digest": row.digest}
+        by = {"user_id": person.id, "channel": "web", "auth_method": "password", "auth_at": 1, "asked_at": 1}
+
+        def ask(tx):
+            presence.stream_opened(tx, scenario.session, "stream")
+            tx.insert(Edit, id=self.edit_id, arguments=row.arguments, reason="less", **of, **by)
+
+        scenario.write(ask)
 
     def _slack_user(self, name: str) -> str:
         """A Slack user linked to this person."""

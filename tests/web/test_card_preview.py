@@ -139,7 +139,7 @@ async def test_the_button_says_when_no_gate_can_look_again(served, ann):
     assert f'action="/requests/{request_id}/preview"' in await card(ann, request_id)
     answer = await ann.http.post(f"/requests/{request_id}/preview")
     assert answer.status_code == 409
-    assert "is not connected, so nobody can look again now" in answer.text
+    assert "is connected, so nobody can look again now" in answer.text
 
 
 async def test_the_button_shows_what_the_gate_found(served, ann):

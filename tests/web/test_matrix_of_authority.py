@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from approvals.protocol.states import State
+from approvals.service import gate_answers
 from approvals.service.identity.sessions import person_of
 from approvals_web.app import create_app
 from approvals_web.pages.card.view import seen_token
@@ -50,6 +51,15 @@ def bodies(world: World, request_id: str, number: int) -> dict[str, dict]:
         "POST /api/v1/requests/events": {"json": {"session": scenario.session, "waiting": []}},
         "POST /api/v1/calls": {"json": {"session": scenario.session, "calls": [], "high_water": 0}},
         "POST /api/v1/agents/verify": {"json": {"key": scenario.keys["agent"]}},
+        f"POST {api}/edits": {"json": {"arguments": {"amount_cents": 4}, "reason": "less", **content}},
+        f"PUT {api}/edits/{{edit_id}}": {
+            "json": {
+                "session": scenario.session,
+                "tool_hash": row.tool_hash,
+                "arguments": {"order_id": number, "amount_cents": 4},
+            }
+        },
+        "POST /requests/{request_id}/edits": {"data": {"v1": "4", "reason": "less", "act": "edit", **content}},
         f"POST {api}/withdrawal": {"json": {"comment": "no longer needed"}},
         f"POST {api}/decisions": {"json": {"verdict": "approve", "comment": "", **content}},
         "POST /requests/{request_id}/settlement": {"data": {"truth": "succeeded", "note": "looked it up"}},
@@ -105,7 +115,8 @@ def test_the_table_in_the_docs_is_the_one_that_is_tested():
 
 
 @pytest.fixture
-async def world(served):
+async def world(served, monkeypatch):
+    monkeypatch.setattr(gate_answers, "EDIT_SECONDS", 0.0)  # no gate answers here
     world = World(served)
     await world.build()
     return world
@@ -137,6 +148,8 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
     """The answer, whether anything changed, and the state of the request afterwards."""
     method, path = route.split(" ", 1)
     request_id = world.request(state)
+    if "edits" in route:
+        world.edit(request_id)
     name = world.scenario.service.policy.hash if "/policy/" in route else NAMES.get(route, "scout")
     where = path.format(request_id=request_id, name=name, **world.ids(principal))
     async with world.client(principal) as http:

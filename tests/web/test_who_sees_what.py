@@ -16,8 +16,8 @@ pytestmark = pytest.mark.databases("one")
 PEOPLE = ("anonymous", "viewer", "auditor", "reviewer", "owner", "admin")
 STATES = ("pending", "approved", "denied", "unknown", "succeeded", "contradicted")
 EVERYWHERE = {"POST /logout"}
-DENIALS = {"owner": {"POST /requests/{request_id}/decisions"}}
-"""An owner of the agent may deny, not approve; the form's own tests tell these apart."""
+DENIALS = {"owner": {"POST /requests/{request_id}/decisions", "POST /requests/{request_id}/edits"}}
+"""An owner of the agent may deny, and suggest with it, not approve; the form's own tests tell these apart."""
 BY_HAND = {
     "/requests/{request_id}/arguments": "linked from the arguments that are too long for a card",
     "/login/oidc": "where an identity provider is set",

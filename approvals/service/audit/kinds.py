@@ -75,6 +75,9 @@ class Kind(StrEnum):
 
     REQUEST_FILED = "request.filed"
     REQUEST_REVISED = "request.revised"
+    REQUEST_EDIT_ASKED = "request.edit_asked"
+    REQUEST_EDIT_REFUSED = "request.edit_refused"
+    REQUEST_EDITED = "request.edited"
     REQUEST_PREVIEWED = "request.previewed"
     REQUEST_REMINDED = "request.reminded"
     REQUEST_ESCALATED = "request.escalated"

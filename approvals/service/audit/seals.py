@@ -21,6 +21,7 @@ from approvals.service.storage.tables import (
     AgentOwner,
     Credential,
     DecisionRow,
+    Edit,
     Execution,
     Freeze,
     Handle,
@@ -105,6 +106,7 @@ SEALED: Mapping[str, Sealed] = dict(
     (
         _sealed(Request, "id", "remind_at"),
         _sealed(DecisionRow, "request_id"),
+        _sealed(Edit, "request_id"),
         _sealed(Permission, "request_id"),
         _sealed(
             Execution,

@@ -24,6 +24,7 @@ class GateStream:
         """Told to end: its process opened newer ones."""
         self._changed: dict[str, None] = {}
         self._looks: dict[str, None] = {}
+        self._edits: dict[tuple[str, str], None] = {}
         self._renewal = False
         self._bell = Bell()
 
@@ -46,6 +47,16 @@ class GateStream:
         """What is to be looked up again since last asked."""
         looks, self._looks = list(self._looks), {}
         return looks
+
+    def edit(self, request_id: str, edit_id: str) -> None:
+        """Have the gate read what a person made of this request."""
+        self._edits[request_id, edit_id] = None
+        self._bell.ring()
+
+    def edits(self) -> list[tuple[str, str]]:
+        """The requests, and the edits of them, that are to be read since last asked."""
+        edits, self._edits = list(self._edits), {}
+        return edits
 
     def renew(self) -> None:
         """Its verdicts may have changed: a lease is due at once."""
@@ -114,6 +125,11 @@ class GateStreams:
         """This session's newest stream asks its gate to look up a request's effect again."""
         for stream in list(self._streams.get(session, ()))[-1:]:
             stream.look(request_id)
+
+    def edit(self, session: str, request_id: str, edit_id: str) -> None:
+        """This session's newest stream has its gate read what a person made of a request."""
+        for stream in list(self._streams.get(session, ()))[-1:]:
+            stream.edit(request_id, edit_id)
 
     def forget(self, stream: GateStream, request_id: str) -> None:
         """This stream has told how the request ended. Nobody else may say so for it: what ends a request can be read

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, tuple_
 from approvals.instant import SECOND, Instant
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStreams
-from approvals.service.storage.channels import CONTROLS_CHANGED, FOLLOW, LOOK, TAKEN_BACK, WAKE
+from approvals.service.storage.channels import CONTROLS_CHANGED, EDIT, FOLLOW, LOOK, TAKEN_BACK, WAKE
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import WaitingCall, table_of
@@ -51,6 +51,7 @@ class Replicas:
             (WAKE, 1): bus.wake,
             (FOLLOW, 2): self._follow,
             (LOOK, 2): gates.look,
+            (EDIT, 3): gates.edit,
             (CONTROLS_CHANGED, 0): controls_changed,
             (TAKEN_BACK, 0): taken_back,
         }

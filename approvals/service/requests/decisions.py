@@ -1,5 +1,6 @@
 """A person's deliberate act: the same code for every channel."""
 
+import json
 from dataclasses import dataclass
 
 from approvals import ids
@@ -11,6 +12,8 @@ from approvals.errors import (
 )
 from approvals.instant import SECOND
 from approvals.policy.eligibility import Act
+from approvals.protocol.canonical import JsonObject, canonical
+from approvals.protocol.edits import changes
 from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.messages import Decision
 from approvals.protocol.states import Move, State
@@ -20,12 +23,15 @@ from approvals.service.authority import Authority, on_content
 from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import REPLY
+from approvals.service.requests import edits
 from approvals.service.requests.filing import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
 from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.rows import RequestRow
+from approvals.service.tools import forms
+from approvals.service.tools.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,24 @@ class Seen:
 class Decisions:
     """Takes verdicts."""
 
-    def __init__(self, transitions: Transitions, authority: Authority) -> None:
+    def __init__(self, transitions: Transitions, authority: Authority, registry: Registry) -> None:
         self._transitions = transitions
         self._authority = authority
+        self._registry = registry
 
     def decide(
-        self, tx: Transaction, request_id: str, person: Person, decision: Decision, seen: Seen, grant: str = ""
+        self,
+        tx: Transaction,
+        request_id: str,
+        person: Person,
+        decision: Decision,
+        seen: Seen,
+        grant: str = "",
+        suggested: JsonObject | None = None,
     ) -> RequestRow:
         """Record a verdict and make the move it leads to; the request's row afterwards. With the verdict to approve may
-        come the terms of a standing grant (`approvals.policy.grant_terms`), which a quorum has to agree on.
+        come the terms of a standing grant (`approvals.policy.grant_terms`), which a quorum has to agree on; with a
+        denial the encoded arguments that this person would rather have been asked for.
 
         Raises Forbidden (may not decide this), Invalid (no reason given), NotPossible (not pending any more), Stale
         (the content is not what the person saw), Conflict (this person has voted on this content), Frozen (to approve).
@@ -55,18 +70,21 @@ class Decisions:
         state.lock_shared(tx)
         row = self._transitions.lock(tx, request_id)
         self._check(tx, row, person, decision)
+        suggestion = self._suggestion(tx, row, decision, suggested)
         if grant:
             grants.check(tx, row, person, decision.verdict, grant, on_content(tx, row))
-        self._write(tx, row, person, decision, seen, grant)
+        self._write(tx, row, person, decision, seen, grant, suggestion)
         if decision.verdict == "deny":
-            return self._deny(tx, row, person, decision)
+            return self._deny(tx, row, person, decision, suggestion)
         if self._authority.enough(tx, row):
             return self._approve(tx, row, person, decision, grant)
         tx.tell(REPLY, row.id)
         tx.wake(row.id)
         return row
 
-    def _deny(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision) -> RequestRow:
+    def _deny(
+        self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, suggestion: str
+    ) -> RequestRow:
         """One denial denies."""
         return self._transitions.move(
             tx,
@@ -78,7 +96,23 @@ class Decisions:
             decided_at=tx.now,
             decided_by=person.name,
             may_ask_again=decision.may_ask_again,
+            suggestion=suggestion,
         )
+
+    def _suggestion(self, tx: Transaction, row: RequestRow, decision: Decision, suggested: JsonObject | None) -> str:
+        """What is kept of a suggestion. Raises Invalid for one that does not fit the tool's schema, changes nothing, or
+        comes with an approval."""
+        if suggested is None:
+            return ""
+        if decision.verdict != "deny":
+            raise Invalid("A suggestion comes with a denial.", hint="To approve something else, change the request.")
+        proposed = json.loads(row.proposed or row.arguments)
+        if canonical(suggested) == canonical(proposed):
+            raise Invalid("The suggestion is what was asked.", hint="Change an argument, or deny without one.")
+        if fault := edits.unfit(proposed, suggested):
+            raise Invalid(fault)
+        forms.check(self._registry.definition(tx, row.server, row.tool_hash).input_schema, suggested)
+        return canonical([change.model_dump() for change in changes(proposed, suggested)]).decode()
 
     def _check(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision) -> None:
         self._authority.check_may_decide(tx, row, person, Act(decision.verdict))
@@ -101,7 +135,14 @@ class Decisions:
             freezes.check(tx, state.load(tx, row.server), row.agent_id)
 
     def _write(
-        self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, seen: Seen, grant: str
+        self,
+        tx: Transaction,
+        row: RequestRow,
+        person: Person,
+        decision: Decision,
+        seen: Seen,
+        grant: str,
+        suggestion: str,
     ) -> None:
         written = tx.insert(
             DecisionRow,
@@ -114,6 +155,7 @@ class Decisions:
             comment=decision.comment,
             may_ask_again=decision.may_ask_again,
             grant_terms=grant,
+            suggestion=suggestion,
             channel=person.channel,
             auth_method=person.method,
             auth_at=person.authenticated_at,
@@ -136,6 +178,7 @@ class Decisions:
             address=person.address,
             card=seen.card_hash,
             **({"grant": grants.name_of(grant)} if grant else {}),
+            **({"suggestion": suggestion} if suggestion else {}),
         )
 
     def _approve(self, tx: Transaction, row: RequestRow, person: Person, decision: Decision, grant: str) -> RequestRow:

@@ -1,27 +1,24 @@
 """A call that needs a permission becomes a request, or joins the one that its twin has."""
 
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
 from approvals import ids
 from approvals.errors import Invalid, NotPossible, Stale
-from approvals.instant import SECOND, Instant
+from approvals.instant import SECOND
 from approvals.policy.model import (
     Action,
     CallFacts,
-    GrantLimits,
     Judgement,
     Policy,
     is_trusted_read,
-    policy_hash,
 )
 from approvals.protocol import scopes, secret_paths
 from approvals.protocol.canonical import canonical
 from approvals.protocol.messages import Filing
-from approvals.protocol.previews import differs, dumped, known_facts, stored
+from approvals.protocol.previews import known_facts
 from approvals.protocol.states import OPEN, Move, State
 from approvals.service import grants
 from approvals.service.audit.kinds import Kind
@@ -30,11 +27,12 @@ from approvals.service.authority import Authority
 from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.keyring import Keyring
 from approvals.service.notifications.notifier import ANNOUNCE
-from approvals.service.policies import snapshot, versions
+from approvals.service.policies import snapshot
 from approvals.service.policies.current import PolicyInForce
-from approvals.service.requests import presence, reminders, revisions
+from approvals.service.requests import presence, revisions
 from approvals.service.requests.callers import Caller, caller_of
 from approvals.service.requests.contents import Content
+from approvals.service.requests.judged import StoredPolicies, asked_of, previewed, shows_another, summary_of
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
@@ -45,8 +43,6 @@ from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Installation, Permission, Request
 from approvals.service.storage.tables.handles import REQUEST, SESSION, executions, requests
 from approvals.service.storage.tables.rows import RequestRow
-from approvals.service.tools import summary
-from approvals.service.tools.layout import Layout
 from approvals.service.tools.registry import Registry, Standing, facts_of
 
 _joined = select(requests, executions.c.lease_until).join_from(
@@ -112,6 +108,7 @@ class Filings:
         policy: PolicyInForce,
         authority: Authority,
         allowances: Allowances,
+        policies: StoredPolicies,
     ) -> None:
         self._authority = authority
         self._allowances = allowances
@@ -119,8 +116,7 @@ class Filings:
         self._registry = registry
         self._keyring = keyring
         self._policy = policy
-        self._kept = ""
-        """The hash of a policy that is known to be on record."""
+        self._policies = policies
 
     def file(self, tx: Transaction, installation: Installation, content: Content) -> Filed:
         """File a call, or attach it. Raises Invalid, Unauthenticated (assertion), OutOfScope, NotInAudience,
@@ -196,8 +192,12 @@ class Filings:
         row = self._transitions.apply_due(tx, self._transitions.lock(tx, row.id))
         if row.state != State.PENDING:
             raise NotPossible(f"The request is already {row.state}.", state=row.state)
+        if row.edit_id is not None:
+            raise NotPossible(
+                "A person has changed it: what was asked at first is not asked any more.", state=row.state
+            )
         filing, actor = call.filing, f"installation:{call.installation.id}"
-        if call.tool.changed_since(row) or _shows_another(row, filing):
+        if call.tool.changed_since(row) or shows_another(row, filing.preview):
             self._join(tx, row, call)
             return Filed(row.id, created=False)
         revisions.check(tx, row)
@@ -217,8 +217,9 @@ class Filings:
     def _join(self, tx: Transaction, row: RequestRow, call: _Call) -> Filed | None:
         changed = call.tool.changed_since(row)
         if row.state == State.PENDING and changed:
-            self._revise(tx, row, call, _in_a_sentence(changed))
-        elif row.state == State.PENDING and _shows_another(row, call.filing):
+            void = ", so what a person had changed of it is void" if row.edit_id is not None else ""
+            self._revise(tx, row, call, f"{_in_a_sentence(changed)}{void}")
+        elif row.state == State.PENDING and row.edit_id is None and shows_another(row, call.filing.preview):
             self._revise(tx, row, call, "its effect is another by now")
         elif row.state == State.APPROVED and changed:
             because = f"{_in_a_sentence(changed)} after it was approved"
@@ -229,7 +230,7 @@ class Filings:
     def _revise(self, tx: Transaction, row: RequestRow, call: _Call, because: str) -> None:
         """The content changed while it waited: earlier votes are void. Raises TooMany."""
         revisions.check(tx, row)
-        words, reviewed = self._summary(call)
+        words, reviewed = summary_of(call.installation.server, call.tool, call.filing.arguments)
         self._transitions.change(
             tx,
             row,
@@ -244,15 +245,19 @@ class Filings:
             hidden=call.filing.hidden,
             session_id=call.filing.session,
             sealed_arguments=call.filing.sealed_arguments,
-            **_previewed(call.filing, tx.now),
+            **previewed(call.filing.preview, call.filing.no_preview, tx.now),
             summary=words,
             reviewed=reviewed,
             action=call.judgement.action.value,
             rule=call.judgement.rule,
             snapshot=snapshot.dump(call.known),
             facts=canonical(call.judgement.facts).decode(),
-            policy_hash=self._store_policy(tx, call.policy),
-            **_asked_of(call.judgement, row.created_at),
+            policy_hash=self._policies.store(tx, call.policy),
+            edits=call.judgement.edits.dump(),
+            proposed="",
+            edit_id=None,
+            edited="",
+            **asked_of(call.judgement, row.created_at),
         )
         if call.judgement.action is Action.DENY and not call.source:  # nobody is asked about what would not run
             self._decide_by_policy(tx, row.id, call.judgement, "")
@@ -265,7 +270,7 @@ class Filings:
         held = holding is not None and bool(source)
         waits = held or (judgement.action is Action.REQUIRE_APPROVAL and not source)
         self._allowances.check(tx, call.caller, call.installation, waits=waits)
-        words, reviewed = self._summary(call)
+        words, reviewed = summary_of(call.installation.server, call.tool, call.filing.arguments)
         ended_otherwise = before is not None and before.state not in {State.SUCCEEDED, State.FAILED, State.DENIED}
         filed = tx.insert(
             Request,
@@ -285,7 +290,7 @@ class Filings:
             arguments=call.content.arguments.decode(),
             hidden=filing.hidden,
             sealed_arguments=filing.sealed_arguments,
-            **_previewed(filing, tx.now),
+            **previewed(filing.preview, filing.no_preview, tx.now),
             digest=call.digest,
             state=State.PENDING.value,
             summary=words,
@@ -296,8 +301,9 @@ class Filings:
             rule=judgement.rule,
             snapshot=snapshot.dump(call.known),
             facts=canonical(judgement.facts).decode(),
-            policy_hash=self._store_policy(tx, call.policy),
-            **_asked_of(judgement, tx.now),
+            policy_hash=self._policies.store(tx, call.policy),
+            edits=judgement.edits.dump(),
+            **asked_of(judgement, tx.now),
             rollout=call.rollout,
             held=held,
             on_behalf_of=filing.on_behalf_of,
@@ -362,22 +368,6 @@ class Filings:
             because = judgement.reason or "the policy refuses it"
             self._transitions.move(tx, row, Move.DENY, SYSTEM, because=because, comment=because, **by)
 
-    def _summary(self, call: _Call) -> tuple[str, bool]:
-        """The effect sentence, and whether it comes from an accepted template."""
-        template, arguments = call.tool.definition.summary, call.filing.arguments
-        if template is not None and call.tool.accepted:
-            return summary.render(template, arguments), True
-        shown = Layout(call.tool.definition.input_schema).arranged(arguments)
-        return summary.plain(call.installation.server, call.filing.tool, shown), False
-
-    def _store_policy(self, tx: Transaction, policy: Policy) -> str:
-        """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
-        name = policy_hash(policy)
-        if name != self._kept:
-            versions.store(tx, policy)
-            tx.after_commit.append(partial(setattr, self, "_kept", name))
-        return name
-
 
 def _known(tx: Transaction, installation: Installation, caller: Caller, tool: Standing, filing: Filing) -> CallFacts:
     """What the policy may know of the call."""
@@ -413,40 +403,6 @@ def _repeat(tx: Transaction, row: RequestRow | None, call: _Call) -> Filed | Non
 
 def _in_a_sentence(words: str) -> str:
     return words[:1].lower() + words[1:]
-
-
-def _asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
-    """Who is asked, as the rule says: the columns of a request that hang on its content's judgement."""
-    return {
-        "risk": judgement.risk,
-        "preview_required": judgement.needs_preview,
-        "quorum": judgement.reviewers.quorum,
-        "reviewers": judgement.reviewers.dump(),
-        "grants": _dumped(judgement.grants),
-        "notify": judgement.notify.dump(),
-        "reminders": reminders.dump(judgement.reminders),
-        "remind_at": reminders.next_at(judgement.reminders, filed_at),
-    }
-
-
-def _previewed(filing: Filing, now: Instant) -> dict[str, Any]:
-    """What it would do, or why that is not known: columns of a request."""
-    known = filing.preview is not None
-    return {
-        "preview": dumped(filing.preview).decode() if filing.preview is not None else "",
-        "previewed_at": now if known else None,
-        "no_preview": "" if known else filing.no_preview,
-    }
-
-
-def _shows_another(row: RequestRow, filing: Filing) -> bool:
-    """Whether the same call, made again, would do something else; what cannot be looked up says nothing of that."""
-    shown = stored(row.preview)
-    return filing.preview is not None and (shown is None or differs(shown, filing.preview))
-
-
-def _dumped(limits: GrantLimits | None) -> str:
-    return canonical({} if limits is None else asdict(limits)).decode()
 
 
 def grant_permission(tx: Transaction, row: RequestRow, source: str, *, grant_id: str | None = None) -> Touched:

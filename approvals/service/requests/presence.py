@@ -74,6 +74,19 @@ _PRESENT = Statement(
         _sessions.c.last_seen_at > bindparam("since"),
     )
 )
+_WAITING_SESSIONS = Statement(
+    select(_callers.c.session_id)
+    .join(_sessions, _sessions.c.id == _callers.c.session_id)
+    .where(
+        _callers.c.request_id == bindparam("request_id"),
+        _sessions.c.stream_id != "",
+        _sessions.c.closed_at.is_(None),
+        _sessions.c.gone_at.is_(None),
+        _sessions.c.last_seen_at > bindparam("since"),
+    )
+    .order_by(_callers.c.arrived_at.desc(), _callers.c.session_id)
+    .limit(1)
+)
 _HERE = Statement(
     update(_sessions)
     .where(_sessions.c.id == bindparam("of"))
@@ -126,6 +139,16 @@ def callers(reader: Reader) -> int:
 def is_here(reader: Reader, session: str) -> bool:
     """Whether a gate process follows the service, as far as is known."""
     return reader.one(_PRESENT, id=session, since=reader.now - round(FORGOTTEN_SECONDS * SECOND)) is not None
+
+
+def asked_of(reader: Reader, request_id: str, filed_by: str) -> str | None:
+    """The gate process that can say something of a pending request now: the one whose caller came last, else the one
+    that filed it, if it is there."""
+    since = reader.now - round(FORGOTTEN_SECONDS * SECOND)
+    row = reader.one(_WAITING_SESSIONS, request_id=request_id, since=since)
+    if row is not None:
+        return str(row.session_id)
+    return filed_by if is_here(reader, filed_by) else None
 
 
 def awaited(reader: Reader, session: str) -> list[str]:

@@ -4,15 +4,16 @@ from approvals.errors import Forbidden, NotFound, NotPossible, TooMany
 from approvals.protocol.states import State
 from approvals.service.identity.users import Person
 from approvals.service.requests import presence, revisions
+from approvals.service.requests.edits import Asked
 from approvals.service.requests.transitions import seen_state
 from approvals.service.storage.channels import LOOK
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables.handles import REQUEST
+from approvals.service.storage.tables.rows import RequestRow
 
 
-def ask(tx: Transaction, request_id: str, person: Person) -> str:
-    """Ask; the gate process that is asked. Raises NotFound, Forbidden, and NotPossible when there is nothing to look
-    up, or nobody who could."""
+def check(tx: Transaction, request_id: str, person: Person) -> RequestRow:
+    """The request, if there is something to look up. Raises NotFound, Forbidden, NotPossible."""
     row = tx.one(REQUEST, id=request_id)
     if row is None:
         raise NotFound("There is no such request.", hint="Check the id.")
@@ -27,11 +28,17 @@ def ask(tx: Transaction, request_id: str, person: Person) -> str:
         revisions.check(tx, row)
     except TooMany as most:
         raise NotPossible(most.detail, hint=most.hint, state=state) from most
-    if not presence.is_here(tx, row.session_id):
+    return row
+
+
+def ask(tx: Transaction, row: RequestRow) -> Asked:
+    """Ask; the gate process that is asked. Raises NotPossible when there is nobody who could."""
+    session = presence.asked_of(tx, row.id, row.session_id)
+    if session is None:
         raise NotPossible(
-            f"The process of {row.server} that asked this is not connected, so nobody can look again now.",
+            f"No process of {row.server} that waits for this is connected, so nobody can look again now.",
             hint="It is looked up again when the agent calls again, and before it runs.",
-            state=state,
+            state=row.state,
         )
-    tx.notify(f"{LOOK} {row.session_id} {row.id}")
-    return row.session_id
+    tx.notify(f"{LOOK} {session} {row.id}")
+    return Asked("", session)

@@ -14,13 +14,11 @@ MOST = 100
 """Each is an event for good, and people could never decide on what goes on changing."""
 
 _events = table_of(AuditEvent)
+_KINDS = (Kind.REQUEST_REVISED, Kind.REQUEST_PREVIEWED, Kind.REQUEST_EDIT_ASKED)
 _COUNT = Statement(
     select(func.count().label("n"))
     .select_from(_events)
-    .where(
-        _events.c.subject == bindparam("id"),
-        or_(_events.c.kind == Kind.REQUEST_REVISED.value, _events.c.kind == Kind.REQUEST_PREVIEWED.value),
-    )
+    .where(_events.c.subject == bindparam("id"), or_(*(_events.c.kind == kind.value for kind in _KINDS)))
 )
 
 

@@ -1,10 +1,12 @@
 """A request as those who wait for it see it."""
 
+from pydantic import TypeAdapter
 from sqlalchemy import bindparam
 
 from approvals.errors import NotFound
 from approvals.instant import SECOND, seconds_until
 from approvals.protocol.canonical import hash_of
+from approvals.protocol.edits import Change, Edited
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State, due
 from approvals.service.requests.transitions import BECAUSE, deadlines, seen_state
@@ -15,6 +17,8 @@ from approvals.service.storage.tables.handles import WITH_EXECUTION, requests
 from approvals.service.storage.tables.rows import RequestRun
 
 _ROW = Statement(WITH_EXECUTION.where(requests.c.id == bindparam("id")), RequestRun)
+
+_CHANGES = TypeAdapter(tuple[Change, ...])
 
 
 class Statuses:
@@ -61,6 +65,8 @@ class Statuses:
             expires_in=None if runs_out is None else seconds_until(runs_out, now),
             decided_by=row.decided_by,
             comment=row.comment,
+            edited=Edited.model_validate_json(row.edited) if row.edited else None,
+            suggestion=_CHANGES.validate_json(row.suggestion) if row.suggestion else (),
             ended_because=row.ended_because if move is None else BECAUSE[move],
             ask_again_in=ask_again_in(row, now),
             finished_ago=None if row.ended_at is None else max(0, now - row.ended_at) / SECOND,

@@ -56,6 +56,11 @@ _CHANGEABLE = (
     "remind_at",
     "action",
     "snapshot",
+    "proposed",
+    "edit_id",
+    "edited",
+    "edits",
+    "suggestion",
 )
 _UPDATE = Statement(
     update(requests)

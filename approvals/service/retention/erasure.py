@@ -25,6 +25,7 @@ from approvals.service.storage.tables import (
     AuditPayload,
     DecisionRow,
     Delivery,
+    Edit,
     Execution,
     Meta,
     Request,
@@ -39,12 +40,13 @@ BATCH = 25
 """Requests, or records of calls, a transaction: others want to write too."""
 WALK = 500
 """Events that one look for old records of calls walks over."""
-WORDS = ("comment", "because", "note")
+WORDS = ("comment", "because", "note", "suggestion")
 """What an audit payload about a request says in somebody's own words."""
 
 _events = table_of(AuditEvent)
 _payloads = table_of(AuditPayload)
 _decisions = table_of(DecisionRow)
+_edits = table_of(Edit)
 _meta = table_of(Meta)
 _sessions = table_of(WebSession)
 _links = table_of(SignInLink)
@@ -70,7 +72,8 @@ _OLD = Statement(
     Request,
 )
 _EMPTY = (
-    {"arguments": "{}", "facts": "{}", "preview": "", "no_preview": ""}
+    {"arguments": "{}", "facts": "{}"}
+    | dict.fromkeys(("preview", "no_preview", "proposed", "edited", "suggestion"), "")
     | {name: null() for name in ("reason", "comment", "ended_because")}
     | dict.fromkeys(("on_behalf_of", "agent_session", "trace_id"), "")
 )
@@ -84,7 +87,12 @@ _ERASE_EXECUTION = Statement(
     update(executions).where(executions.c.request_id == bindparam("of")).values(checked_note=null(), **_NOTHING)
 )
 _ERASE_DECISIONS = Statement(
-    update(_decisions).where(_decisions.c.request_id == bindparam("of")).values(comment="", grant_terms="")
+    update(_decisions)
+    .where(_decisions.c.request_id == bindparam("of"))
+    .values(comment="", grant_terms="", suggestion="")
+)
+_ERASE_EDITS = Statement(
+    update(_edits).where(_edits.c.request_id == bindparam("of")).values(arguments="{}", reason="", refused=null())
 )
 _ERASE_TERMS = Statement(update(_grants).where(_grants.c.request_id == bindparam("of")).values(terms="{}"))
 _with_payload = select(_events.c.id, _events.c.at, _events.c.kind, _events.c.payload_hash, _payloads.c.body).join_from(
@@ -167,11 +175,12 @@ class Erasures:
     def _erase(self, tx: Transaction, row: Request, actor: str, because: str) -> bool:
         words = f"{row.server}.{row.tool} (contents erased)"
         watches = [Watch(tx, Request, id=row.id)]
-        watches += [Watch(tx, model, request_id=row.id) for model in (Execution, DecisionRow, StandingGrant)]
+        watches += [Watch(tx, model, request_id=row.id) for model in (Execution, DecisionRow, Edit, StandingGrant)]
         if tx.update(_ERASE_REQUEST, of=row.id, at=tx.now, words=words) != 1:
             return False
         tx.execute(_ERASE_EXECUTION, of=row.id)
         tx.execute(_ERASE_DECISIONS, of=row.id)
+        tx.execute(_ERASE_EDITS, of=row.id)
         tx.execute(_ERASE_TERMS, of=row.id)
         fulltext.forget(tx, row.id)
         for event in tx.all(_ABOUT, subject=row.id):

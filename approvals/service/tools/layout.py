@@ -35,6 +35,16 @@ class Layout:
         self._made: dict[int, Layout] = {} if within is None else within._made
         self._parts = list(_parts(schema, self._root))
 
+    @property
+    def parts(self) -> list[Mapping[str, Any]]:
+        """All that the place is put together of, itself first."""
+        return self._parts
+
+    @property
+    def names(self) -> list[str]:
+        """Of the properties that may stand here."""
+        return list(self._properties)
+
     @cached_property
     def title(self) -> str:
         """As its author named it, if at all."""

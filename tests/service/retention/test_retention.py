@@ -16,7 +16,7 @@ from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
 from approvals.service.storage.postgres import DIALECT
 from approvals.service.storage.sqlite import DIALECT as SQLITE
-from approvals.service.storage.tables import Execution, Request, table_of
+from approvals.service.storage.tables import DecisionRow, Edit, Execution, Request, table_of
 from approvals_web.serve import serve
 from approvals_web.settings import Settings
 
@@ -281,7 +281,7 @@ def test_a_sweep_finds_what_is_due_by_an_index(scenario, statement):
 
 
 def test_erasing_touches_every_text_column_that_holds_words():
-    of_the_rule = {"snapshot", "grants", "notify", "reminders", "reviewers"}
+    of_the_rule = {"snapshot", "grants", "notify", "reminders", "reviewers", "edits"}
     known = {
         "arguments",
         "sealed_arguments",
@@ -293,7 +293,11 @@ def test_erasing_touches_every_text_column_that_holds_words():
         "facts",
         "comment",
     }
-    known |= {"ended_because"}
+    known |= {"ended_because", "proposed", "edited", "suggestion"}
     assert {column.name for column in table_of(Request).columns if str(column.type) == "TEXT"} == known | of_the_rule
     known = {"settled_note", "contradiction", "checked_note", "result", "error", "sealed_result"}
     assert {column.name for column in table_of(Execution).columns if str(column.type) == "TEXT"} == known
+    known = {"arguments", "reason", "refused"}
+    assert {column.name for column in table_of(Edit).columns if str(column.type) == "TEXT"} == known
+    known = {"comment", "grant_terms", "suggestion"}
+    assert {column.name for column in table_of(DecisionRow).columns if str(column.type) == "TEXT"} == known

@@ -79,6 +79,7 @@ def _about(world: World, state: str) -> dict[str, Any]:
         "claim_id": f"claim-{world.number:04}",
         "session": scenario.session,
         "call_id": "call-0001",
+        "edit_id": "edit-0001",
         "assertion": scenario.assertion(),
         "key": scenario.keys["agent"],
         "name": "shop",

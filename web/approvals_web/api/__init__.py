@@ -6,6 +6,7 @@ from approvals_web.api import (
     agents,
     calls,
     decisions,
+    edits,
     events,
     executions,
     gates,
@@ -16,7 +17,7 @@ from approvals_web.api import (
 )
 from approvals_web.http import routers
 
-PARTS = (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions)
+PARTS = (verifications, requests, executions, events, calls, gates, agents, servers, withdrawals, decisions, edits)
 
 
 def mount(app: FastAPI) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from approvals.errors import NotFound
-from approvals.protocol.messages import LookAgain, RequestStatus, Waiting
+from approvals.protocol.messages import EditAsked, LookAgain, RequestStatus, Waiting
 from approvals.protocol.states import OPEN
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
@@ -28,7 +28,7 @@ RENEW_SECONDS = 5.0
 router = ApiRouter("requests")
 
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events `request`, `lease`, `look` and `bye`", "content": {"text/event-stream": {}}}
+    200: {"description": "Events `request`, `lease`, `look`, `edit` and `bye`", "content": {"text/event-stream": {}}}
 }
 
 
@@ -63,6 +63,9 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
                     service.gates.forget(stream, status.id)
             for request_id in stream.looks():
                 yield format_sse_event(event="look", data_str=LookAgain(id=request_id).model_dump_json())
+            for request_id, edit_id in stream.edits():
+                asked = EditAsked(id=request_id, edit=edit_id)
+                yield format_sse_event(event="edit", data_str=asked.model_dump_json())
             await stream.wait(max(0.0, renew_at - now()))
             if (stream.renewal() or now() >= renew_at) and await service.read(
                 lambda r: credentials.still_counts(r, gate)

@@ -121,12 +121,18 @@ def _ago(context: Context, at: Instant | None) -> Markup:
     return moments.ago(at, context["now"])
 
 
+def _plain_value(value: Any) -> str:
+    """A value of a changed argument in words."""
+    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 _environment.filters |= {
     "ago": _ago,
     "as_json": _as_json,
     "at": moments.at,
     "exactly": _exactly,
     "headline": words.headline,
+    "plain_value": _plain_value,
     "span": moments.span,
     "visible": _shown,
     "when": moments.exact,

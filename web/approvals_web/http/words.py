@@ -84,6 +84,9 @@ def headline(row: Named, short: bool = False) -> str:
 KINDS = {
     "request.filed": "Requested",
     "request.revised": "Changed",
+    "request.edit_asked": "Change entered",
+    "request.edit_refused": "Change refused by the tool",
+    "request.edited": "Changed by a reviewer",
     "request.previewed": "Effect looked up again",
     "request.escalated": "More people asked",
     "request.reminded": "Reviewers reminded",

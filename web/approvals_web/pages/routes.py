@@ -27,11 +27,12 @@ from approvals_web.pages import (
     slack,
     users,
 )
-from approvals_web.pages.card import page
+from approvals_web.pages.card import edit, page
 from approvals_web.pages.queue import page as queue
 
 PARTS = (
     page,
+    edit,
     grants,
     queue,
     history,

@@ -33,6 +33,7 @@ from approvals.service.storage.tables.identity import (
 from approvals.service.storage.tables.requests import (
     DecisionRow,
     Delivery,
+    Edit,
     Execution,
     Permission,
     Request,
@@ -59,6 +60,7 @@ __all__ = [
     "Credential",
     "DecisionRow",
     "Delivery",
+    "Edit",
     "Execution",
     "Freeze",
     "FreezeConfirmation",

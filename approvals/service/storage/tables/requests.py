@@ -71,6 +71,16 @@ class Request(SQLModel, table=True):
     """Whether its rule lets nobody approve it without one."""
     no_preview: str = long_text(default="")
     """Why its tool's preview could not be had."""
+    proposed: str = long_text(default="")
+    """The arguments as the agent asked, where a person has changed them; else empty."""
+    edit_id: str | None = None
+    """The edit that its arguments come from."""
+    edited: str = long_text(default="")
+    """What was changed, by whom, and why (`approvals.protocol.edits.Edited`); empty where nothing is."""
+    edits: str = long_text(default="{}")
+    """What people may change of it (`approvals.policy.edits.EditLimits`), by the rule for what the agent asked."""
+    suggestion: str = long_text(default="")
+    """What its denial suggests instead (`approvals.protocol.edits.Change`); mostly empty."""
     digest: str
     content_version: int = 1
     state: str
@@ -145,6 +155,31 @@ class WaitingCall(SQLModel, table=True):
     arrived_at: int = instant()
 
 
+class Edit(SQLModel, table=True):
+    """What a person wanted changed of a pending call, and what its gate made of that."""
+
+    __tablename__: ClassVar[str] = "edit"
+    __table_args__ = (Index("edit_by_request", "request_id", "id"), one_of("channel", "web", "slack", "api"))
+    id: str = Field(primary_key=True)
+    request_id: str = Field(foreign_key="request.id")
+    content_version: int
+    """Of what they changed, with its digest."""
+    digest: str
+    user_id: str = Field(foreign_key="user_account.id")
+    arguments: str = long_text()
+    """All of them, encoded, as this person wants them."""
+    reason: str = long_text()
+    channel: str
+    auth_method: str
+    auth_at: int = instant()
+    session_id: str = ""
+    address: str = ""
+    asked_at: int = instant()
+    answered_at: int | None = instant(default=None)
+    refused: str | None = long_text(default=None)
+    """Why nothing came of it."""
+
+
 class DecisionRow(SQLModel, table=True):
     """A person's verdict on one content of a request, with its evidence."""
 
@@ -164,6 +199,8 @@ class DecisionRow(SQLModel, table=True):
     may_ask_again: bool = False
     grant_terms: str = long_text(default="")
     """The standing grant that this person approved as well."""
+    suggestion: str = long_text(default="")
+    """What a denial suggests instead."""
     channel: str
     auth_method: str
     auth_at: int = instant()

@@ -16,15 +16,13 @@ from approvals.errors import (
     ApprovalsError,
     Conflict,
     Invalid,
-    NotPossible,
     Stale,
 )
 from approvals.protocol.fields import Identifier
 from approvals.protocol.messages import Decision, RequestStatus
+from approvals.service import gate_answers
 from approvals.service.authority import on_content
 from approvals.service.identity.users import Person
-from approvals.service.realtime.wakeup import Bell
-from approvals.service.requests import refreshes
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
@@ -36,9 +34,6 @@ from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import Card, check_typed, context, seen_token
 from approvals_web.pages.queue.filter import QueueFilter
 from approvals_web.pages.queue.inbox import Inbox, inbox, next_of
-
-LOOK_SECONDS = 5.0
-"""For an answer of the gate's: a look takes up to four."""
 
 router = PageRouter()
 
@@ -138,21 +133,10 @@ async def decide(
 @router.post("/requests/{request_id}/preview")
 async def look_again(request_id: Identifier, person: SignedIn, service: TheService, request: Request) -> Response:
     """Have the gate look up again what a pending request would do; the card as it is then."""
-    bell = Bell()
-
-    def listener(_: str) -> None:
-        bell.ring()
-
-    service.bus.subscribe(listener, [request_id])
     try:
-        session = await service.write(lambda tx: refreshes.ask(tx, request_id, person))
-        service.gates.look(session, request_id)
-        if not await bell.wait(LOOK_SECONDS):
-            raise NotPossible("The server has not answered yet.", hint="The card changes by itself when it does.")
+        await gate_answers.look_again(service, request_id, person)
     except Conflict as error:
         return await _again(request, service, request_id, person, error, "")
-    finally:
-        service.bus.unsubscribe(listener, [request_id])
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 

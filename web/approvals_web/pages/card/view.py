@@ -13,6 +13,7 @@ from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
 from approvals.policy.model import DefaultPolicy
 from approvals.policy.wording import Wording, wordings
+from approvals.protocol.edits import Edited
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.previews import stored
 from approvals.protocol.states import State
@@ -62,6 +63,8 @@ class What:
     """What it would do, as its server says."""
     formats: Mapping[str, str] = field(default_factory=dict)
     """Of amounts, by path."""
+    edited: Edited | None = None
+    """What a person changed of what the agent asked."""
     of: str = ""
     """A suffix of its ids, where several are on one page."""
 
@@ -176,7 +179,9 @@ def what(service: Service, reader: Reader, row: RequestRow, of: str = "") -> Wha
     known = formats(definition.summary or "") if row.reviewed else {}
     found, more_views = views(arguments, known)
     shown, more = lines(arguments, {path for view in found for path in view.covers}, layout)
-    return What(row, found, more_views, shown, more, foreseen=foreseen(reader, row), formats=known, of=of)
+    edited = Edited.model_validate_json(row.edited) if row.edited else None
+    seen = foreseen(reader, row)
+    return What(row, found, more_views, shown, more, foreseen=seen, formats=known, edited=edited, of=of)
 
 
 def name_to_type(service: Service, reader: Reader, row: RequestRow) -> str:

@@ -1,0 +1,59 @@
+"""What a person may change of a call before approving it, as its rule says. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from approvals.policy.grant_terms import number_type
+from approvals.protocol.canonical import canonical, decode
+from approvals.protocol.edits import changed_paths
+
+_PLACE = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True)
+class EditLimits:
+    """The most that may be changed."""
+
+    allowed: bool = True
+    only: tuple[str, ...] = ()
+    """Paths of arguments (`amount_cents`, `items[].price`), with what is in them; empty for all."""
+    lower: bool = False
+    """Whether only numbers may be changed, and only downwards."""
+
+    def dump(self) -> str:
+        """The JSON that is kept with a request."""
+        return canonical(asdict(self)).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> "EditLimits":
+        """The limits that `dump` wrote; of nothing, none at all."""
+        kept = json.loads(text or "{}")
+        return cls(**kept | ({"only": tuple(kept["only"])} if "only" in kept else {}))
+
+    def lets(self, path: str) -> bool:
+        """Whether what stands at a path may be changed at all."""
+        plain = _PLACE.sub("[]", path)
+        within = any(plain == one or plain.startswith((f"{one}.", f"{one}[")) for one in self.only)
+        return self.allowed and (not self.only or within)
+
+    def faults(self, was: Any, now: Any) -> Iterator[str]:
+        """What of a change of encoded arguments is not within them, in words."""
+        if not self.allowed:
+            yield "its rule lets nobody change what was asked"
+            return
+        for path, one, other in changed_paths(was, now):
+            if not self.lets(path):
+                yield f"its rule lets {path} be changed by nobody, only {', '.join(self.only)}"
+            elif self.lower and not _is_lower(one, other):
+                yield f"its rule lets {path} only be lowered"
+
+
+def _is_lower(was: Any, now: Any) -> bool:
+    """A number of any type, to a lower one that is not below zero where it was not."""
+    if number_type(was) is None or number_type(now) is None:
+        return False
+    before, after = decode(was), decode(now)
+    return bool(after < before and (after >= 0 or before < 0))

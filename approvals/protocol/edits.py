@@ -1,0 +1,132 @@
+"""What people change of a call before they approve it, or would rather see: as data, and in words. Pure.
+
+Arguments are encoded (`approvals.protocol.canonical`). A redacted leaf is never changed: its stand-in stays where it
+is, and the gate puts its own value back in its place.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from approvals.errors import Invalid
+from approvals.protocol.canonical import JsonObject, canonical, decode, is_object, is_redacted
+from approvals.protocol.fields import Message
+from approvals.protocol.limits import MAX_REASON
+
+MOST = 50
+"""Changes that are told one by one."""
+LONGEST = 500
+"""Characters of a value that is told."""
+_SHORT = 80
+_ABSENT = object()
+
+
+class Change(Message):
+    """One argument, or a part of one, that is not as the agent said it. A value is JSON as the tool takes it (text is
+    cut); null also where there is or was none."""
+
+    path: str
+    was: Any = None
+    now: Any = None
+
+
+class Edited(Message):
+    """How what was approved differs from what the agent asked, who changed it, and why."""
+
+    by: str
+    reason: str = Field("", max_length=MAX_REASON)
+    changes: tuple[Change, ...] = ()
+
+
+def changes(was: Any, now: Any) -> tuple[Change, ...]:
+    """In what arguments differ, leaf by leaf where their shapes are alike."""
+    found = list(_changes(was, now, ""))
+    told = [Change(path=path, was=_told(one), now=_told(other)) for path, one, other in found[:MOST]]
+    return (*told, *([Change(path=f"… and {len(found) - MOST} more")] if len(found) > MOST else []))
+
+
+def changed_paths(was: Any, now: Any) -> list[tuple[str, Any, Any]]:
+    """Where arguments differ, with both encoded values; None where there is none."""
+    return [(path, _present(one), _present(other)) for path, one, other in _changes(was, now, "")]
+
+
+def words(told: Sequence[Change]) -> str:
+    """Changes in a sentence."""
+    return "; ".join(f"{change.path}: {_short(change.was)} → {_short(change.now)}" for change in told)
+
+
+def redacted_leaves(arguments: Any, path: str = "") -> dict[str, JsonObject]:
+    """The stand-ins in arguments, by their places."""
+    if is_redacted(arguments):
+        return {path: arguments}
+    below = (redacted_leaves(item, place) for place, item in _inside(arguments, path))
+    return {where: leaf for found in below for where, leaf in found.items()}
+
+
+def merged(edited: Any, shown: Any, exact: Any) -> Any:
+    """Edited arguments with this gate's own values in the place of the stand-ins, of which it has made the same ones in
+    `shown`. Raises Invalid for one that stands elsewhere, or for another value."""
+    if is_redacted(edited):
+        if not is_redacted(shown) or canonical(edited) != canonical(shown):
+            raise Invalid("A hidden argument was moved or changed.", hint="Hidden arguments stay as they are.")
+        return exact
+    if isinstance(edited, dict) and is_object(edited):
+        return {key: merged(item, _at(shown, key), _at(exact, key)) for key, item in edited.items()}
+    if isinstance(edited, list):
+        return [merged(item, _at(shown, i), _at(exact, i)) for i, item in enumerate(edited)]
+    return edited
+
+
+def _changes(was: Any, now: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if was is not _ABSENT and now is not _ABSENT and canonical(was) == canonical(now):
+        return
+    if _is_nest(was) and _is_nest(now):
+        for key in dict.fromkeys([*was, *now]):
+            yield from _changes(was.get(key, _ABSENT), now.get(key, _ABSENT), _below(path, key))
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for i, (one, other) in enumerate(zip(was, now, strict=True)):
+            yield from _changes(one, other, f"{path}[{i}]")
+    else:
+        yield path, was, now
+
+
+def _is_nest(value: Any) -> bool:
+    return isinstance(value, dict) and is_object(value) and not is_redacted(value)
+
+
+def _inside(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, list):
+        return [(f"{path}[{i}]", item) for i, item in enumerate(value)]
+    return [(_below(path, key), item) for key, item in value.items()] if _is_nest(value) else []
+
+
+def _below(path: str, key: str) -> str:
+    name = key[1:] if key.startswith("$$") else key
+    return f"{path}.{name}" if path else name
+
+
+def _at(value: Any, place: str | int) -> Any:
+    try:
+        return value[place]
+    except (TypeError, KeyError, IndexError):
+        return None
+
+
+def _present(value: Any) -> Any:
+    return None if value is _ABSENT else value
+
+
+def _told(value: Any) -> Any:
+    if value is _ABSENT:
+        return None
+    plain = decode(value, lambda leaf: f"[{leaf['length']} characters hidden]")
+    if isinstance(plain, str):
+        return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}… ({len(plain):,} characters)"
+    written = canonical(value).decode() if isinstance(plain, dict | list) else ""
+    return plain if len(written) <= LONGEST else f"{written[:LONGEST]}… ({len(written):,} characters)"
+
+
+def _short(value: Any) -> str:
+    said = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return said if len(said) <= _SHORT else f"{said[:_SHORT]}…"
