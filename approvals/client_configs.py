@@ -101,6 +101,14 @@ def _json(root: str, local: dict[str, object], remote: dict[str, object]) -> Cal
     return write
 
 
+def _claude_desktop(target: Target) -> str:
+    """Its file knows commands only: an address is called by one."""
+    if isinstance(target, Remote):
+        bridge = ("npx", "-y", "mcp-remote", target.url, "--header", "Authorization:${AUTHORIZATION}")
+        target = Launch(target.name, bridge, {"AUTHORIZATION": target.authorization})
+    return _json("mcpServers", {}, {})(target)
+
+
 def _codex(target: Target) -> str:
     table = f"mcp_servers.{alias(target.name)}"
     if isinstance(target, Remote):
@@ -125,6 +133,7 @@ def _plain(target: Target) -> str:
 
 CLIENTS = {
     "claude-code": Client("Claude Code", "in a shell", _claude_code),
+    "claude-desktop": Client("Claude Desktop", "claude_desktop_config.json", _claude_desktop),
     "cursor": Client("Cursor", ".cursor/mcp.json", _json("mcpServers", {}, {})),
     "vscode": Client("VS Code", ".vscode/mcp.json", _json("servers", {"type": "stdio"}, {"type": "http"})),
     "codex": Client("Codex", "~/.codex/config.toml", _codex),

@@ -40,6 +40,15 @@ def test_each_json_client_is_told_the_transport_by_the_word_it_knows():
     ]
 
 
+def test_claude_desktop_calls_an_address_by_a_command():
+    local = json.loads(configuration("claude-desktop", LOCAL).text)["mcpServers"]["pg-main"]
+    assert (local["command"], *local["args"]) == COMMAND
+    remote = json.loads(configuration("claude-desktop", REMOTE).text)["mcpServers"]["pg-main"]
+    assert REMOTE.url in remote["args"]
+    assert remote["env"] == {"AUTHORIZATION": "Bearer mcpa_1_secret"}
+    assert "mcpa_1_secret" not in " ".join(remote["args"])
+
+
 def test_codex_reads_its_toml():
     local = tomllib.loads(configuration("codex", LOCAL).text)["mcp_servers"]["pg-main"]
     assert (local["command"], *local["args"]) == COMMAND

