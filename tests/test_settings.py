@@ -14,7 +14,7 @@ from approvals.gate.settings import GateSettings
 from approvals.secret_reference import resolve
 from approvals.service.keyring import Keyring, keep_beside, kept_beside
 from approvals.service.slack.workspace import Installed
-from approvals_web.auth.oidc import Client
+from approvals_web.auth.oidc_client import Client
 from approvals_web.settings import Settings
 
 GOOD = {"APPROVALS_URL": "http://127.0.0.1:8700/", "APPROVALS_SERVER_KEY": "mcps_a_b"}

@@ -12,7 +12,7 @@ import pytest
 from approvals.errors import NotPossible, Unavailable
 from approvals.protocol.states import Move
 from approvals.service.requests.contents import content_of
-from approvals.service.storage import postgres as product
+from approvals.service.storage import postgres_transaction as product
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from approvals.service.notifications.notifier import NotDelivered
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.doctor import examine
 from approvals.service.slack.workspace import Installed
-from approvals_web.auth.oidc import Client, Provider
+from approvals_web.auth.oidc import Provider
+from approvals_web.auth.oidc_client import Client
 
 
 class Places:

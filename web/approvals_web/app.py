@@ -13,7 +13,8 @@ from approvals.service.slack.workspace import Workspace
 from approvals.service.tasks import Tasks
 from approvals_web import api, health
 from approvals_web.api.documented import DocumentedApp
-from approvals_web.auth.oidc import Client, Provider
+from approvals_web.auth.oidc import Provider
+from approvals_web.auth.oidc_client import Client
 from approvals_web.demo.test_requests import Rehearsals
 from approvals_web.http import problems
 from approvals_web.http.headers import Headers

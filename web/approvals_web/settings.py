@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # a command to a running service needs none of these, and imp
     from approvals.service.retention.schedule import Retention
     from approvals.service.slack.workspace import Installed
     from approvals.service.storage.database import Database
-    from approvals_web.auth.oidc import Client
+    from approvals_web.auth.oidc_client import Client
 
 Unshown = Annotated[str, Field(repr=False)]
 """Carries a secret, so no `repr` shows it: logs and tracebacks are read by many."""
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         if not self.oidc_issuer:
             return None
         from approvals.service.identity.sso import SsoPolicy
-        from approvals_web.auth.oidc import Client
+        from approvals_web.auth.oidc_client import Client
 
         return Client(
             issuer=self.oidc_issuer,

@@ -1,8 +1,7 @@
 """PostgreSQL through psycopg 3: any number of serving processes.
 
-Transactions are READ COMMITTED and run in a few threads. Statements are pipelined, so what need not be read (and the
-commit) shares round trips. What must not happen twice is held by a row lock or a constraint; a transaction that meets
-one at the wrong moment is run again. `now` is the database's (`clock_timestamp()`), read again after every wait.
+Transactions (`postgres_transaction.py`) are READ COMMITTED and run in a few threads; one that meets a lock or a
+constraint at the wrong moment is run again.
 """
 
 import asyncio
@@ -14,164 +13,35 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, Connection, Cursor, Pipeline
+from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from approvals.errors import Unavailable
-from approvals.instant import Clock, DatabaseClock, Instant
-from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work
-from approvals.service.storage.statements import Row, Statement
+from approvals.instant import Clock, DatabaseClock
+from approvals.service.storage.database import HIGHEST, Database, Reader, Work
+from approvals.service.storage.postgres_errors import CROSSED, is_broken, unavailable, words
+from approvals.service.storage.postgres_transaction import (
+    CHANNEL,
+    NOW,
+    PATIENCE,
+    Connected,
+    PostgresReader,
+    PostgresTransaction,
+)
 
 logger = logging.getLogger("approvals")
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is handled here: transactions run again
-R = TypeVar("R")
 T = TypeVar("T")
-Connected = Connection[tuple[Any, ...]]
 
-DIALECT = dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
-CHANNEL = "approvals"
 THREADS = 8
 TRIES = 6
 LISTEN_PAUSE = 5.0
 """Seconds between two attempts to listen again, at most; and how long a listener may hear nothing before it asks."""
-PATIENCE = "10s"
-"""A process that stops in the middle of a transaction holds its locks no longer than this."""
 
-_NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
-_BEGIN = (
-    f"SELECT {_NOW}, set_config('lock_timeout', '{PATIENCE}', true),"
-    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
-    f" set_config('statement_timeout', '{PATIENCE}', true),"
-    f" set_config('idle_in_transaction_session_timeout', '{PATIENCE}', true)"
-)
-_BEGIN_17 = f"{_BEGIN}, set_config('transaction_timeout', '{PATIENCE}', true)"
-"""From PostgreSQL 17 on: also between a write and the COMMIT that follows it, where no other timer runs."""
-_ANNOUNCE = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, word) FROM unnest(%s::text[]) AS word"
 _SCHEMA = "SELECT version_num FROM alembic_version"
-_CROSSED = {"23505", "40001", "40P01"}
-"""Somebody else was at the same thing: unique violation, serialization failure, deadlock. Another look decides."""
-
-
-class PostgresReader(Reader):
-    """Queries on one connection."""
-
-    def __init__(self, connection: Connected, now: Instant) -> None:
-        self._connection = connection
-        self.now = now
-
-    def all(self, statement: Statement[R], **parameters: Any) -> list[R]:
-        cursor = self._send(statement, parameters)
-        values = self._fetched(cursor)
-        names = statement.compiled(DIALECT).names(cursor.description)
-        return cast(list[R], [Row(zip(names, row, strict=True)) for row in values])
-
-    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
-        rows = self.all(statement, **parameters)
-        return rows[0] if rows else None
-
-    def _send(self, statement: Statement[Any], parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
-        compiled = statement.compiled(DIALECT)
-        values = _without_nul(compiled.bind(parameters))
-        return self._connection.execute(compiled.sql.encode(), values, prepare=False if statement.varies else None)
-
-    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return cursor.fetchall()
-
-
-class PostgresTransaction(PostgresReader, Transaction):
-    """A transaction in a pipeline: statements are sent together until something has to be read.
-
-    Each read ends with a Sync: only then is the server waiting for the next statement, so that PATIENCE runs. After a
-    mere Flush it would wait for the rest of the pipeline, with the locks held, for as long as the connection lasts.
-    """
-
-    def __init__(self, connection: Connected, pipeline: Pipeline, clock: Clock, effects: Effects | None) -> None:
-        self.after_commit = []
-        self.effects = effects
-        self._pipeline = pipeline
-        self._clock = clock
-        self._held = False
-        self._earliest: Instant = 0
-        self._announced: dict[str, None] = {}
-        self._connection = connection
-        self._clock_says: Cursor[tuple[Any, ...]] | None = None
-        self._asked = self._now = 0
-        connection.execute("BEGIN")
-        self._ask(_begin(connection.info.server_version))
-
-    @property
-    def now(self) -> Instant:
-        """Read when it is first asked for, mostly in one round trip with something else."""
-        if self._clock_says is not None:
-            if self._clock_says.pgresult is None:
-                self._pipeline.sync()
-            row = self._clock_says.fetchone()
-            assert row is not None  # noqa: S101 — a SELECT without FROM has a row
-            self._clock_says = None
-            self._now = max(self._earliest, self._clock.told(row[0], self._asked))
-        return self._now
-
-    @now.setter
-    def now(self, instant: Instant) -> None:
-        """As far as another process was, by what it recorded: this one's clock goes on from there, too."""
-        self._clock_says, self._now, self._earliest = None, instant, instant
-        self._clock.not_below(instant)
-
-    def _ask(self, query: LiteralString) -> None:
-        self._asked = self._clock.asked()
-        self._clock_says = self._connection.execute(query)
-
-    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
-        self._send(statement, parameters)
-
-    def update(self, statement: Statement[Any], **parameters: Any) -> int:
-        cursor = self._send(statement, parameters)
-        self._pipeline.sync()
-        return cursor.rowcount
-
-    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
-        self._send(statement, parameters)
-        self._held = True
-
-    def try_lock(self, task: str) -> bool:
-        cursor = self._connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{CHANNEL} {task}",))
-        self._pipeline.sync()
-        got = cursor.fetchone()
-        return bool(got and got[0])
-
-    def notify(self, message: str) -> None:
-        self._announced[message] = None
-
-    def commit(self, origin: str) -> None:
-        """Raises psycopg.Error for anything that went wrong since the last read.
-
-        What is announced follows the COMMIT in the same round trip, and waits for no disk: NOTIFY inside of the
-        transaction would let no other one commit until this one is on the disk. A word that is lost costs a poll.
-        """
-        done = self._connection.execute("COMMIT")
-        if self._announced:
-            words = [f"{origin} {message}" for message in self._announced]
-            self._connection.execute(_ANNOUNCE, (CHANNEL, words))
-        try:
-            self._pipeline.sync()
-        except psycopg.Error as error:
-            if done.statusmessage != "COMMIT":
-                raise
-            logger.warning("other processes could not be told of a change: %s", _words(error))
-        if done.statusmessage != "COMMIT":
-            raise psycopg.OperationalError("the transaction was rolled back")
-
-    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        if self._held:
-            self._held = False
-            self._ask(f"SELECT {_NOW}")  # in the same round trip, after the wait
-        self._pipeline.sync()
-        return cursor.fetchall()
 
 
 class Postgres(Database):
@@ -230,7 +100,7 @@ class Postgres(Database):
                 connection.execute("SET LOCAL statement_timeout = 0")
                 return work(PostgresReader(connection, self.clock.now()))
         except psycopg.OperationalError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def _look(self, work: Callable[[Reader], T]) -> T:
         return self._try(lambda connection: work(PostgresReader(connection, self.clock.now())))
@@ -241,7 +111,7 @@ class Postgres(Database):
         except psycopg.errors.UndefinedTable:
             return None
         except psycopg.Error as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return None if found is None else str(found[0])
 
     async def listen(self, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
@@ -254,7 +124,7 @@ class Postgres(Database):
                     pause = 0.1
                     await self._hear(connection, hear)
             except (psycopg.Error, OSError) as error:
-                logger.warning("the database cannot be listened to: %s", _words(error))
+                logger.warning("the database cannot be listened to: %s", words(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
             pause = min(LISTEN_PAUSE, pause * 2)
 
@@ -263,7 +133,7 @@ class Postgres(Database):
         connection = Connection.connect(self.url, **self._options())
         try:
             asked = self.clock.asked()
-            now = connection.execute(f"SELECT {_NOW}").fetchone()
+            now = connection.execute(f"SELECT {NOW}").fetchone()
             self.clock.told(now[0] if now else 0, asked)
             if self._prepare_after is not None:  # a pooler would hand the setting to somebody else
                 connection.execute(f"SET statement_timeout = '{PATIENCE}'")  # transactions have their own
@@ -306,7 +176,7 @@ class Postgres(Database):
                 committing = True
                 transaction.commit(self._origin)
         except psycopg.OperationalError as error:
-            if committing and (connection.closed or _is_broken(error)):
+            if committing and (connection.closed or is_broken(error)):
                 raise Unavailable(
                     "The database went away at the moment of writing.", hint="Look whether it was done; try again."
                 ) from error
@@ -322,12 +192,12 @@ class Postgres(Database):
                 with self._connection() as connection:
                     return act(connection)
             except psycopg.Error as error:
-                crossed = error.sqlstate in _CROSSED
-                broken = _is_broken(error)
+                crossed = error.sqlstate in CROSSED
+                broken = is_broken(error)
                 if not crossed and not broken and not isinstance(error, psycopg.OperationalError):
                     raise
                 if attempt == TRIES or not (crossed or broken):
-                    raise _unavailable(error) from error
+                    raise unavailable(error) from error
                 self.on_retry()
         raise AssertionError("the last attempt returns or raises")
 
@@ -339,11 +209,11 @@ class Postgres(Database):
             try:
                 connection = self.connect()
             except psycopg.OperationalError as error:
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
         try:
             yield connection
         except psycopg.Error as error:
-            if _is_broken(error):
+            if is_broken(error):
                 connection.close()
             raise
         finally:
@@ -374,10 +244,6 @@ def _name(url: str) -> str:
     return f"{known.get('dbname') or 'postgres'} at {known.get('host') or 'localhost'}"
 
 
-def _begin(version: int) -> LiteralString:
-    return _BEGIN_17 if version >= 170_000 else _BEGIN
-
-
 def _run_hooks(future: "asyncio.Future[tuple[Any, list[Callable[[], None]]]]") -> None:
     if not future.cancelled() and future.exception() is None:
         for hook in future.result()[1]:
@@ -391,31 +257,6 @@ def _roll_back(connection: Connected) -> None:
             connection.rollback()
     except psycopg.Error:
         connection.close()
-
-
-def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL's text cannot hold U+0000: its picture stands for it. What digests cover is escaped JSON already."""
-    return {
-        name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) and "\0" in value else value
-        for name, value in parameters.items()
-    }
-
-
-def _is_broken(error: psycopg.Error) -> bool:
-    """Whether the connection, rather than the statement, failed: it ended, the server is going down, or is by now a
-    copy that only reads (25006)."""
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate in {"25P03", "25P04", "25006"}
-
-
-def _unavailable(error: psycopg.Error) -> Unavailable:
-    return Unavailable(f"The database cannot be used: {_words(error)}.", hint="Try again when it is back.")
-
-
-def _words(error: BaseException) -> str:
-    """What happened, without where: connection errors name hosts and users."""
-    return f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
 
 
 def _check_durable(connection: Connected) -> None:

@@ -14,7 +14,7 @@ from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
 from approvals.service.retention import erasure
 from approvals.service.retention.schedule import DAY, KINDS, Retention
-from approvals.service.storage.postgres import DIALECT
+from approvals.service.storage.postgres_transaction import DIALECT
 from approvals.service.storage.sqlite import DIALECT as SQLITE
 from approvals.service.storage.tables import DecisionRow, Edit, Execution, Request, table_of
 from approvals_web.serve import serve

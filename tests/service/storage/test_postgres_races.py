@@ -20,8 +20,9 @@ from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
 from approvals.service.service import Service
 from approvals.service.storage import postgres as postgres_module
+from approvals.service.storage import postgres_transaction
 from approvals.service.storage.database import database_at
-from approvals.service.storage.postgres import PostgresTransaction
+from approvals.service.storage.postgres_transaction import PostgresTransaction
 from approvals.service.storage.statements import Statement
 from approvals.service.tasks import watch_gates
 from approvals_web.api import events
@@ -422,8 +423,8 @@ def test_p3_a_transaction_that_was_committed_as_the_server_stopped_is_not_run_ag
 
 
 def test_p5_a_process_that_stopped_too_long_in_a_transaction_hears_unavailable(scenario, monkeypatch):
-    quick = postgres_module._BEGIN.replace("'10s'", "'100ms'")
-    monkeypatch.setattr(postgres_module, "_begin", lambda version: quick)
+    quick = postgres_transaction._BEGIN.replace("'10s'", "'100ms'")
+    monkeypatch.setattr(postgres_transaction, "_begin", lambda version: quick)
     filed = scenario.file()
 
     def slow(tx):

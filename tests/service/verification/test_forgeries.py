@@ -18,7 +18,7 @@ from approvals.service.identity.admins import Operator
 from approvals.service.identity.sessions import person_of
 from approvals.service.identity.users import require_user
 from approvals.service.requests.decisions import Seen
-from approvals.service.storage.postgres import PostgresReader
+from approvals.service.storage.postgres_transaction import PostgresReader
 from approvals.service.storage.sqlite import AS_STORED, SqliteReader
 from approvals.service.storage.tables import SignInLink, WebSession
 from approvals.service.verification import verify

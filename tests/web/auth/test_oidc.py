@@ -16,7 +16,9 @@ from approvals.service.identity import roles, users
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.sso import SsoPolicy
 from approvals.service.identity.users import by_handle
-from approvals_web.auth.oidc import Client, Provider
+from approvals_web.auth.claims import identity as identity_of
+from approvals_web.auth.oidc import Provider
+from approvals_web.auth.oidc_client import Client
 from approvals_web.settings import Settings
 from support import identity_provider
 from support.identity_provider import now, query
@@ -260,7 +262,7 @@ async def test_p1_an_address_that_is_verified_in_words_is_verified(served, visit
 )
 async def test_groups_are_read_from_nested_claims_lists_in_words_and_with_blanks(served, idp, claim, said, groups):
     connect(served, idp, groups_claim=claim)
-    identity = served.app.state.provider.identity({"sub": "carol-1", **said})
+    identity = identity_of(served.app.state.provider.client, {"sub": "carol-1", **said})
     assert list(identity.groups) == groups
 
 

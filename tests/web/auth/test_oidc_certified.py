@@ -12,7 +12,8 @@ import pytest
 
 from approvals.instant import SECOND, Clock
 from approvals.service.identity.users import by_handle
-from approvals_web.auth.oidc import Client, Provider
+from approvals_web.auth.oidc import Provider
+from approvals_web.auth.oidc_client import Client
 from support import typescript
 from support.processes import clean_environment
 

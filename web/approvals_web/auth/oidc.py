@@ -6,28 +6,25 @@ Every call has limits in time and size, follows no redirect, and goes over https
 import asyncio
 import base64
 import hashlib
-import ipaddress
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import httpx2
 from joserfc.jwk import Key
 
 from approvals.errors import (
     Forbidden,
-    Invalid,
     Unauthenticated,
     Unavailable,
 )
 from approvals.instant import SECOND, Clock
-from approvals.service.identity.roles import MAX_CLAIMED, MAX_GROUPS, is_claimed_group
-from approvals.service.identity.sso import Identity, SsoPolicy
-from approvals.service.identity.users import ROLES, is_handle
-from approvals.service.text import visible
+from approvals.service.identity.sso import Identity
+from approvals_web.auth.claims import claim, identity, says
 from approvals_web.auth.id_token import Expected, usable, validate
+from approvals_web.auth.oidc_client import Client, is_loopback, is_safe
 from approvals_web.auth.oidc_state import PendingLogin
 
 logger = logging.getLogger("approvals.oidc")
@@ -38,48 +35,6 @@ KEPT = 3600 * SECOND
 """How long the provider's addresses and keys are believed."""
 LOOK_AGAIN = 60 * SECOND
 """A token with an unknown key makes us look for new ones, so often at most."""
-MAX_NAME = 100
-
-
-@dataclass(frozen=True)
-class Client:
-    """How this service is known to the provider, and what it makes of its claims."""
-
-    issuer: str
-    client_id: str
-    client_secret: str = field(default="", repr=False)
-    scopes: str = "openid profile email"
-    groups_claim: str = "groups"
-    required: dict[str, str] = field(default_factory=dict)
-    """Claims that everybody has to have, with their values."""
-    policy: SsoPolicy = field(default_factory=SsoPolicy)
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not _is_safe(self.issuer, self.issuer):
-            raise Invalid(
-                f"APPROVALS_OIDC_ISSUER is {self.issuer!r}.", hint="It begins with https:// (http:// on loopback only)."
-            )
-        if not self.client_id:
-            raise Invalid("APPROVALS_OIDC_CLIENT_ID is not set.", hint="The provider gave it to you.")
-        if not self.groups_claim.strip():
-            raise Invalid("APPROVALS_OIDC_GROUPS_CLAIM is empty.", hint="For example: groups, or realm_access.roles")
-        for group in self.policy.roles:
-            if not is_claimed_group(group):
-                raise Invalid(
-                    f"APPROVALS_OIDC_ROLES has the group {group!r:.200}, which can never be claimed.",
-                    hint=f"A group's name has 1 to {MAX_CLAIMED} printable characters.",
-                )
-        for roles in self.policy.roles.values():
-            if not set(roles.split()) <= set(ROLES):
-                raise Invalid(f"APPROVALS_OIDC_ROLES has {roles!r}.", hint=f"Roles: {', '.join(ROLES)}.")
-        if "openid" not in self.scopes.split():
-            raise Invalid("APPROVALS_OIDC_SCOPES lacks openid.", hint="For example: openid profile email")
-
-    @property
-    def shown(self) -> str:
-        """What people call it."""
-        return self.name or str(urlsplit(self.issuer).hostname)
 
 
 @dataclass(frozen=True)
@@ -133,31 +88,10 @@ class Provider:
         claims = await self._validated(metadata, tokens.get("id_token"), pending)
         claims = await self._completed(metadata, claims, tokens.get("access_token"))
         for name, value in self.client.required.items():
-            if not _says(_said(claims, name), value):
+            if not says(claim(claims, name), value):
                 raise Forbidden("This account may not sign in here.", hint="Use the account of your organization.")
         at = claims.get("auth_time")
-        return self.identity(claims), None if at is None else min(int(at * SECOND), self._clock.now())
-
-    def identity(self, claims: dict[str, Any]) -> Identity:
-        """What counts of the claims."""
-        email = claims.get("email")
-        verified = isinstance(email, str) and _is_true(claims.get("email_verified"))
-        names = (claims.get(name) for name in ("name", "preferred_username", "email", "sub"))
-        name = next(name for name in names if isinstance(name, str) and name.strip())
-        return Identity(
-            issuer=self.client.issuer,
-            subject=claims["sub"],
-            name=visible(name.strip())[:MAX_NAME],
-            email=str(email).lower() if verified and is_handle(str(email).lower()) else "",
-            groups=self._groups(claims),
-        )
-
-    def _groups(self, claims: dict[str, Any]) -> tuple[str, ...]:
-        listed = _listed(_said(claims, self.client.groups_claim))
-        names = sorted({name for name in listed if isinstance(name, str) and is_claimed_group(name)})
-        if len(names) > MAX_GROUPS or len(names) < len(set(map(str, listed))):
-            logger.warning("not all groups that %s claims count: too many, or no names", self.client.shown)
-        return tuple(names[:MAX_GROUPS])
+        return identity(self.client, claims), None if at is None else min(int(at * SECOND), self._clock.now())
 
     async def _validated(self, metadata: Metadata, token: Any, pending: PendingLogin) -> dict[str, Any]:
         if not isinstance(token, str):
@@ -179,7 +113,7 @@ class Provider:
         """Some providers tell the e-mail address and the groups at another address only."""
         wanted = ["email", *([self.client.groups_claim] if self.client.policy.roles else [])]
         if (
-            all(_said(claims, name) is not None for name in wanted)
+            all(claim(claims, name) is not None for name in wanted)
             or not metadata.userinfo_endpoint
             or not isinstance(access, str)
         ):
@@ -219,7 +153,7 @@ class Provider:
         found: dict[str, Any] = {name: said.get(name) for name in wanted}
         optional = said.get("userinfo_endpoint") or ""
         for address in (*found.values(), *([optional] if optional else [])):
-            if not isinstance(address, str) or not _is_safe(address, self.client.issuer):
+            if not isinstance(address, str) or not is_safe(address, self.client.issuer):
                 raise self._unusable("its addresses are missing, or no https addresses")
         methods = said.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         return Metadata(
@@ -242,7 +176,7 @@ class Provider:
             async with (
                 asyncio.timeout(PATIENCE),
                 httpx2.AsyncClient(
-                    timeout=PATIENCE, follow_redirects=False, trust_env=not _is_loopback(address)
+                    timeout=PATIENCE, follow_redirects=False, trust_env=not is_loopback(address)
                 ) as http,
                 http.stream(method, address, **given) as answer,
             ):
@@ -270,48 +204,5 @@ class Provider:
         )
 
 
-def _said(claims: dict[str, Any], name: str) -> Any:
-    """A claim by its name, which may have dots itself, or by its path: `realm_access.roles`."""
-    found: Any = claims
-    for part in [name] if name in claims else name.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
-
-
-def _listed(groups: Any) -> list[Any]:
-    """A list as it is; text with commas (in brackets or not) by its commas, other text by its blanks."""
-    if not isinstance(groups, str):
-        return groups if isinstance(groups, list) else []
-    text = groups.strip().removeprefix("[").removesuffix("]")
-    return [part.strip() for part in (text.split(",") if "," in text else text.split()) if part.strip()]
-
-
-def _is_true(claim: Any) -> bool:
-    """Some providers (Amazon Cognito) write it as text."""
-    return claim is True or (isinstance(claim, str) and claim.lower() == "true")
-
-
-def _says(claim: Any, value: str) -> bool:
-    if isinstance(claim, list):
-        return value in claim
-    return claim == value or (isinstance(claim, bool) and str(claim).lower() == value)
-
-
 def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-
-
-def _is_safe(address: str, issuer: str) -> bool:
-    """Whether an address is https; plain http stays on loopback, and only when the issuer is there, too."""
-    parts = urlsplit(address)
-    if parts.scheme == "https":
-        return bool(parts.hostname)
-    return parts.scheme == "http" and _is_loopback(address) and _is_loopback(issuer)
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
