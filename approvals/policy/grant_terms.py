@@ -145,7 +145,7 @@ def parse(text: str) -> GrantTerms:
     return terms
 
 
-def fits(terms: GrantTerms, arguments: Any) -> bool:
+def fits(terms: GrantTerms, arguments: object) -> bool:
     """Whether a call's encoded arguments are within the terms."""
     if not isinstance(arguments, dict) or arguments.keys() != terms.arguments.keys() or has_redacted(arguments):
         return False

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 import rfc8785
@@ -101,7 +101,7 @@ def hash_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def digest(*, server: str, tool: str, tool_hash: str, arguments: Any, preview: str | None = None) -> str:
+def digest(*, server: str, tool: str, tool_hash: str, arguments: object, preview: str | None = None) -> str:
     """The digest that a decision binds; `arguments` are encoded, `preview` is the hash of the effect that was shown."""
     content = {"v": DIGEST_VERSION, "server": server, "tool": tool, "tool_hash": tool_hash, "args": arguments}
     return _hash_of(content if preview is None else content | {"preview": preview})
@@ -234,7 +234,7 @@ def _check(value: object, path: Place, depth: int) -> None:
             raise Invalid(f"{_named(path)} holds {value!r:.40}, which a gate writes differently.")
 
 
-def _is_special(value: dict[str, Any]) -> bool:
+def _is_special(value: Mapping[str, object]) -> bool:
     match value:
         case {"$int": str(text), **rest} if not rest:
             return _is_integer(text) and abs(int(text)) > SAFE_INTEGER

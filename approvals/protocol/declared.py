@@ -10,7 +10,6 @@ import html
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 RUN = 12
@@ -30,7 +29,7 @@ class Declared:
     """The declared secrets of one call: plain JSON values, of which every text, number and key counts; but for the keys
     that are the tool's own `names`."""
 
-    def __init__(self, values: Iterable[Any] = (), names: frozenset[str] = frozenset()) -> None:
+    def __init__(self, values: Iterable[object] = (), names: frozenset[str] = frozenset()) -> None:
         self._texts = frozenset(text for value in values for text in _texts(value, names))
 
     def __bool__(self) -> bool:

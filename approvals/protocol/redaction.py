@@ -22,7 +22,7 @@ shape has that may hold one of _BETWEEN."""
 Looks = Callable[[str], bool]
 
 
-def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
+def leaves(arguments: object, secret: tuple[str, ...], pepper: bytes) -> Any:
     """A copy of encoded arguments whose declared secret leaves are stand-ins."""
     return kept_back(
         arguments, secret, lambda where, value: value if is_redacted(value) else redacted(pepper, where, value)
@@ -30,7 +30,7 @@ def leaves(arguments: Any, secret: tuple[str, ...], pepper: bytes) -> Any:
 
 
 def looks_secret(
-    arguments: Any, pepper: bytes, declared: Declared = _NONE, names: frozenset[str] = frozenset()
+    arguments: object, pepper: bytes, declared: Declared = _NONE, names: frozenset[str] = frozenset()
 ) -> tuple[Any, int]:
     """A copy of encoded arguments whose leaves that contain a credential, or the text of a declared one, are stand-ins,
     and how many characters that hid. An object with such a key is one stand-in; the tool's own `names` are no secret,

@@ -2,7 +2,7 @@
 graph it is."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from approvals.protocol.canonical import JsonObject
@@ -19,7 +19,7 @@ class TooIntricate(Exception):
 class SchemaPaths:
     """Follows paths through one schema."""
 
-    def __init__(self, schema: Any) -> None:
+    def __init__(self, schema: object) -> None:
         self._root = schema if isinstance(schema, dict) else {}
         self._looked = 0
 
@@ -45,18 +45,18 @@ class SchemaPaths:
             at, rest = self.step(at, rest[0]), rest[1:]
         yield from self._values(at, rest)
 
-    def _values(self, at: list[Any], rest: Steps) -> Iterator[Any]:
+    def _values(self, at: Sequence[object], rest: Steps) -> Iterator[Any]:
         for place in self.places(at):
             many = [place.get(name) for name in ("examples", "enum")]
             listed = [value for values in many if isinstance(values, list) for value in values]
             for value in (place.get("default"), place.get("const"), place.get("example"), *listed):
                 yield from declared_at(value, [rest]) if rest else [value]
 
-    def step(self, at: list[Any], step: str) -> list[Any]:
+    def step(self, at: Sequence[object], step: str) -> list[Any]:
         """Where one step leads from these schemas."""
         return [schema for place in self.places(at) for schema in _taken(place, step)]
 
-    def _meant(self, at: list[Any], name: str) -> str:
+    def _meant(self, at: Sequence[object], name: str) -> str:
         """The way to what has this name below the values of an object, where it would be taken for one of its own
         names."""
         seen: dict[int, JsonObject] = {}
@@ -73,7 +73,7 @@ class SchemaPaths:
                 waiting += [(below, way + sign)] if below else []
         return ""
 
-    def places(self, at: list[Any]) -> Iterator[JsonObject]:
+    def places(self, at: Sequence[object]) -> Iterator[JsonObject]:
         """The schemas that may hold at a place, each once: behind references, and every alternative."""
         waiting, seen = list(at), set[int]()
         while waiting:
@@ -89,12 +89,12 @@ class SchemaPaths:
             for name in ("anyOf", "oneOf", "allOf"):
                 waiting.extend(place[name] if isinstance(place.get(name), list) else ())
 
-    def _behind(self, reference: Any) -> Any:
+    def _behind(self, reference: object) -> Any:
         within, _, name = str(reference).partition("#/$defs/")
         definitions = self._root.get("$defs")
         return definitions.get(name) if not within and isinstance(definitions, dict) else None
 
-    def _words(self, at: list[Any], step: str, where: str) -> str:
+    def _words(self, at: Sequence[object], step: str, where: str) -> str:
         places = list(self.places(at))
         here = f"{where!r}" if where else "the tool"
         if step == "[]":
@@ -168,7 +168,7 @@ def _dict(place: JsonObject, name: str) -> JsonObject:
     return found if isinstance(found, dict) else {}
 
 
-def property_names(schema: Any) -> frozenset[str]:
+def property_names(schema: object) -> frozenset[str]:
     """Every name that a schema gives to a property, of its first MOST places."""
     found, waiting = set[str](), [schema]
     for _ in range(MOST):

@@ -54,19 +54,19 @@ def tree(paths: tuple[Steps, ...]) -> Branch:
     return root
 
 
-def kept_back(arguments: Any, paths: tuple[str, ...], stand_in: StandIn) -> Any:
+def kept_back(arguments: object, paths: tuple[str, ...], stand_in: StandIn) -> Any:
     """A copy of encoded arguments with stand-ins for what the paths name."""
     return _Walk(stand_in, encoded=True).through(arguments, [tree(tuple(map(steps_of, paths)))], "")
 
 
-def shown(arguments: Any, paths: tuple[str, ...]) -> Iterator[str]:
+def shown(arguments: object, paths: tuple[str, ...]) -> Iterator[str]:
     """The places at which encoded arguments hold something unredacted that should have been kept back."""
     found: list[tuple[str, Any]] = []
     kept_back(arguments, paths, lambda where, value: found.append((where, value)))
     yield from (where for where, value in found if not is_redacted(value))
 
 
-def declared_at(arguments: Any, paths: Iterable[Steps]) -> Iterator[Any]:
+def declared_at(arguments: object, paths: Iterable[Steps]) -> Iterator[Any]:
     """The values at the paths in plain arguments of any shape."""
     found: list[Any] = []
     _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, [tree(tuple(paths))], "")

@@ -5,7 +5,6 @@ import hmac
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import bindparam, delete
 
@@ -38,7 +37,7 @@ class AuditLog:
         self._key_id = key_id
 
     def append(
-        self, tx: Transaction, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **payload: Any
+        self, tx: Transaction, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **payload: object
     ) -> None:
         """Record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`. Payloads
         hold facts, never secrets."""
@@ -64,7 +63,7 @@ class AuditLog:
         notices.notify(tx, kind, actor, subject, payload)
 
 
-def erase_payload(tx: Transaction, event: Row, actor: str, kept: Mapping[str, Any]) -> None:
+def erase_payload(tx: Transaction, event: Row, actor: str, kept: Mapping[str, object]) -> None:
     """Erase an event's payload. The event and its place in the chain stay; an event of its own says so, and keeps those
     facts of the payload that may stay."""
     if tx.update(_ERASE, of=event.payload_hash) == 1:
@@ -76,7 +75,7 @@ def event_name(event_id: int) -> str:
     return f"event:{event_id}"
 
 
-def event_mac(key: bytes, event: Mapping[str, Any]) -> str:
+def event_mac(key: bytes, event: Mapping[str, object]) -> str:
     """HMAC-SHA256 over everything an event says."""
     names = ("at", "kind", "actor", "subject", "payload_hash", "key_id", "algorithm")
     return hmac.new(key, canonical({name: event[name] for name in names}), hashlib.sha256).hexdigest()

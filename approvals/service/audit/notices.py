@@ -46,14 +46,14 @@ class _Facts(dict[str, Any]):
         return "none"
 
 
-def notify(tx: Transaction, kind: StrEnum, actor: str, subject: str, facts: Mapping[str, Any]) -> None:
+def notify(tx: Transaction, kind: StrEnum, actor: str, subject: str, facts: Mapping[str, object]) -> None:
     """Tell the admins of an event, if it is of a kind that they are told of."""
     if isinstance(kind, Kind) and kind.words:
         tx.lock(_IN_ORDER)
         tx.insert(AdminNotice, at=tx.now, kind=str(kind), actor=actor, subject=subject, words=words(kind, facts))
 
 
-def words(kind: Kind, facts: Mapping[str, Any]) -> str:
+def words(kind: Kind, facts: Mapping[str, object]) -> str:
     """What a notice says. Pure."""
     return kind.words.format_map(_Facts({name: value for name, value in facts.items() if value != ""}))[:MAX_WORDS]
 

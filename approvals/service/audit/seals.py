@@ -64,7 +64,7 @@ class Sealed:
         object.__setattr__(self, "columns", tuple(under))
         object.__setattr__(self, "key", tuple(column.name for column in self.table.primary_key.columns))
 
-    def name(self, row: Mapping[str, Any]) -> str:
+    def name(self, row: Mapping[str, object]) -> str:
         """What a row is called in an event's payload."""
         return f"{self.table.name} {'/'.join(str(row[column]) for column in self.key)}"
 

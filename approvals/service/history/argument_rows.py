@@ -41,14 +41,14 @@ class Line:
     """Whether a view above shows it whole, so that it is not repeated."""
 
 
-def lines(arguments: Any, above: Collection[str] = (), layout: Layout = _NONE) -> tuple[list[Line], int]:
+def lines(arguments: object, above: Collection[str] = (), layout: Layout = _NONE) -> tuple[list[Line], int]:
     """The first MAX_ROWS leaves of encoded arguments, in the layout's order and with its titles, and how many more
     there are; a value whose path is in `above` is named only."""
     shown = list(islice(_leaves(layout.arranged(arguments), "", above, layout), MAX_ROWS))
     return shown, _rows(arguments, "", above) - MAX_ROWS if len(shown) == MAX_ROWS else 0
 
 
-def values(arguments: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def values(arguments: object, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every encoded leaf under its path."""
     if not _is_nest(arguments):
         yield path or "(all)", arguments
@@ -57,7 +57,7 @@ def values(arguments: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from values(item, step(path, key))
 
 
-def odd(arguments: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def odd(arguments: object, path: str = "") -> Iterator[tuple[str, str]]:
     """Whatever is odd about names and texts, by path. Most have nothing odd and cost no more than a look."""
     if isinstance(arguments, str):
         yield from ((path or "(all)", what) for what in oddities(_quoted(arguments)))
@@ -76,7 +76,7 @@ def step(path: str, key: str | int) -> str:
     return f"{path}.{_name(key)}" if path else _name(key)
 
 
-def leaf(value: Any, path: str = "") -> Line:
+def leaf(value: object, path: str = "") -> Line:
     """One encoded leaf: different values never look the same, unless cut."""
     if is_redacted(value):
         return Line(path, f"•••• secret, {value['length']} characters", secret=True, stand_in=value["$redacted"])
@@ -85,7 +85,7 @@ def leaf(value: Any, path: str = "") -> Line:
     return Line(path, visible(text, keep="\n\t"), odd=oddities(text))
 
 
-def _leaves(value: Any, path: str, above: Collection[str], layout: Layout) -> Iterator[Line]:
+def _leaves(value: object, path: str, above: Collection[str], layout: Layout) -> Iterator[Line]:
     if path in above and path:
         yield Line(path, "above", _title(layout, path), above=True)
     elif _is_nest(value):
@@ -112,7 +112,7 @@ def _rows(value: Any, path: str, above: Collection[str]) -> int:
     return names + len(value) - len(nests) + sum(_rows(item, "", ()) for item in nests)
 
 
-def _is_nest(value: Any) -> bool:
+def _is_nest(value: object) -> bool:
     """Whether there are leaves below, and it is not one itself: a number or a secret in an object's clothes."""
     if isinstance(value, dict):
         return bool(value) and not is_redacted(value) and not value.keys() <= {"$int", "$float"}
@@ -133,7 +133,7 @@ def _title(layout: Layout, path: str) -> str:
     return "" if _NO_LETTER.sub("", title).casefold() == _NO_LETTER.sub("", name).casefold() else title
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from approvals.instant import to_datetime
@@ -37,7 +38,7 @@ def facts(row: Any, status: RequestStatus, agent: str) -> dict[str, Any]:
     }
 
 
-def as_csv(lines: list[dict[str, Any]], *, head: bool) -> str:
+def as_csv(lines: Sequence[Mapping[str, object]], *, head: bool) -> str:
     """RFC 4180. A spreadsheet takes no cell for a formula: what begins like one gets an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
@@ -47,11 +48,11 @@ def as_csv(lines: list[dict[str, Any]], *, head: bool) -> str:
     return text.getvalue()
 
 
-def as_jsonl(lines: list[dict[str, Any]], *, head: bool) -> str:
+def as_jsonl(lines: Sequence[Mapping[str, object]], *, head: bool) -> str:
     """A JSON object a line, the same fields."""
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -114,7 +114,7 @@ def _plain(arguments: str) -> Any:
     return decode(json.loads(arguments), lambda leaf: None)
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _leaves(value: object) -> Iterator[str]:
     """Names and values of plain arguments."""
     if isinstance(value, dict):
         for name, item in value.items():

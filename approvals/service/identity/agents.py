@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, select, update
 
@@ -140,7 +139,7 @@ def _hold(tx: Transaction, agent: Agent) -> None:
         raise Conflict(f"{agent.name} was revoked; nothing of it can be changed.", hint="Add another agent.")
 
 
-def _append(tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch, **facts: Any) -> None:
+def _append(tx: Transaction, kind: Kind, actor: str, agent: Agent, watch: Watch, **facts: object) -> None:
     tx.record(kind, actor, f"agent:{agent.id}", watch, name=agent.name, **facts)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from approvals.policy.model import CallFacts, ToolFacts
 from approvals.protocol.canonical import canonical
@@ -30,7 +29,7 @@ def dump(call: CallFacts) -> str:
     ).decode()
 
 
-def load(row: Row | RequestRun, input_schema: Mapping[str, Any]) -> CallFacts:
+def load(row: Row | RequestRun, input_schema: Mapping[str, object]) -> CallFacts:
     """The call of a stored request, as it was judged. Raises KeyError for a request without snapshot."""
     kept = json.loads(row.snapshot)
     tool = ToolFacts(

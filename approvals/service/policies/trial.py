@@ -1,7 +1,6 @@
 """Trying a call: what the policy in force would say of it. Nothing is filed."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from approvals.errors import Invalid
 from approvals.policy.engine import RulePolicy, Step
@@ -34,7 +33,7 @@ class Trial:
 
 
 def attempt(
-    reader: Reader, registry: Registry, policy: Policy, server: str, tool: str, agent: str, arguments: Any
+    reader: Reader, registry: Registry, policy: Policy, server: str, tool: str, agent: str, arguments: object
 ) -> list[Trial]:
     """Judge a call as if it were filed now, at each kind of installation that serves the tool. `arguments` are plain
     JSON; those that the tool declares secret are stood in for, as in a real call. An empty agent is an unidentified

@@ -231,7 +231,7 @@ class Claims:
         tx.wake(row.id)
 
 
-def _changed(tx: Transaction, statement: Statement[Row], execution: Execution, **changes: Any) -> Touched:
+def _changed(tx: Transaction, statement: Statement[Row], execution: Execution, **changes: object) -> Touched:
     tx.execute(statement, of=execution.id, **changes)
     return Touched(Execution, execution, changed(execution, **changes))
 

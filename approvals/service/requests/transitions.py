@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -114,7 +113,7 @@ class Transitions:
         actor: str,
         *touched: Touched,
         because: str = "",
-        **changes: Any,
+        **changes: object,
     ) -> RequestRow:
         """Make one move, and put on record what else it `touched`; the row as it is afterwards. Raises NotPossible when
         the state has no such move, or the row has changed under us."""
@@ -135,7 +134,7 @@ class Transitions:
         actor: str,
         *touched: Touched,
         because: str = "",
-        **changes: Any,
+        **changes: object,
     ) -> RequestRow:
         """Change a request's own columns under compare-and-swap, with its audit event."""
         after = changed(row, **changes, changed_at=tx.now)

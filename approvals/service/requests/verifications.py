@@ -4,8 +4,6 @@ A gate process that is still there speaks for itself: only it may say what came 
 another process finds out once it is gone.
 """
 
-from typing import Any
-
 from sqlalchemy import bindparam, or_, select, update
 
 from approvals.errors import NotFound, NotPossible
@@ -109,7 +107,7 @@ class Verifications:
         tx.wake(row.id)
 
 
-def _checked(tx: Transaction, execution: Execution, found: Verification, **ended: Any) -> Touched:
+def _checked(tx: Transaction, execution: Execution, found: Verification, **ended: object) -> Touched:
     said = {"checked": found.outcome, "checked_at": tx.now, "checked_note": found.note} | ended
     tx.execute(_CHECKED, of=execution.id, **said)
     return Touched(Execution, execution, changed(execution, **said))

@@ -25,7 +25,7 @@ class Touched:
 class Watch:
     """Rows of a table before a change, locked from now on; `touched` are those that are different by then."""
 
-    def __init__(self, tx: "Transaction", model: type[SQLModel], **where: Any) -> None:
+    def __init__(self, tx: "Transaction", model: type[SQLModel], **where: object) -> None:
         self._tx, self._model, self._where = tx, model, where
         self._key = [column.name for column in table_of(model).primary_key.columns]
         lock, self._find = _statements(model, tuple(where))

@@ -33,10 +33,10 @@ class Reader(ABC):
     now: Instant
 
     @abstractmethod
-    def all(self, statement: Statement[R], **parameters: Any) -> list[R]: ...
+    def all(self, statement: Statement[R], **parameters: object) -> list[R]: ...
 
     @abstractmethod
-    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
+    def one(self, statement: Statement[R], **parameters: object) -> R | None:
         """The first row, or None."""
 
     def as_stored(self) -> AbstractContextManager[None]:
@@ -48,7 +48,7 @@ class Log(Protocol):
     """The record (`approvals.service.audit.log.AuditLog`)."""
 
     def append(
-        self, tx: "Transaction", kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: Any
+        self, tx: "Transaction", kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: object
     ) -> None: ...
 
 
@@ -70,7 +70,7 @@ class Transaction(Reader):
     effects: Effects | None
     """None of a database without a service: nothing can be recorded there."""
 
-    def record(self, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: Any) -> None:
+    def record(self, kind: StrEnum, actor: str, subject: str, /, *touched: Touched | Watch, **facts: object) -> None:
         """Put on record that `actor` did `kind` to `subject`, and the state in which that left what it `touched`."""
         self._effects().log.append(self, kind, actor, subject, *touched, **facts)
 
@@ -93,15 +93,15 @@ class Transaction(Reader):
         return self.effects
 
     @abstractmethod
-    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: object) -> None:
         """Run a statement whose count of rows does not matter."""
 
     @abstractmethod
-    def update(self, statement: Statement[Any], **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: object) -> int:
         """Run an UPDATE or DELETE; the number of rows it met."""
 
     @abstractmethod
-    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: object) -> None:
         """Lock what this statement names until the transaction ends; `now` is read again afterwards. SQLite has one
         writer, so nothing is left to lock."""
 
@@ -113,7 +113,7 @@ class Transaction(Reader):
     def notify(self, message: str) -> None:
         """Tell the other processes over this database, once it is durable."""
 
-    def insert(self, table: type[M], **values: Any) -> M:
+    def insert(self, table: type[M], **values: object) -> M:
         """Insert one row, model defaults filled in; as it is then, but for a number that the database gave it."""
         statement, defaults = _insert(table, frozenset(values))
         row = Row(defaults | values)

@@ -5,6 +5,7 @@ again after every wait.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
@@ -45,13 +46,13 @@ class PostgresReader(Reader):
         self._connection = connection
         self.now = now
 
-    def all(self, statement: Statement[R], **parameters: Any) -> list[R]:
+    def all(self, statement: Statement[R], **parameters: object) -> list[R]:
         cursor = self._send(statement, parameters)
         values = self._fetched(cursor)
         names = statement.compiled(DIALECT).names(cursor.description)
         return cast(list[R], [Row(zip(names, row, strict=True)) for row in values])
 
-    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
+    def one(self, statement: Statement[R], **parameters: object) -> R | None:
         rows = self.all(statement, **parameters)
         return rows[0] if rows else None
 
@@ -107,15 +108,15 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._asked = self._clock.asked()
         self._clock_says = self._connection.execute(query)
 
-    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: object) -> None:
         self._send(statement, parameters)
 
-    def update(self, statement: Statement[Any], **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: object) -> int:
         cursor = self._send(statement, parameters)
         self._pipeline.sync()
         return cursor.rowcount
 
-    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: object) -> None:
         self._send(statement, parameters)
         self._held = True
 
@@ -159,7 +160,7 @@ def _begin(version: int) -> LiteralString:
     return _BEGIN_17 if version >= 170_000 else _BEGIN
 
 
-def _without_nul(parameters: dict[str, Any]) -> dict[str, Any]:
+def _without_nul(parameters: Mapping[str, object]) -> dict[str, Any]:
     """PostgreSQL's text cannot hold U+0000: its picture stands for it. What digests cover is escaped JSON already."""
     return {
         name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) and "\0" in value else value

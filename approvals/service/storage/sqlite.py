@@ -38,13 +38,13 @@ class SqliteReader(Reader):
         self._connection = connection
         self.now = now
 
-    def all(self, statement: Statement[R], **parameters: Any) -> list[R]:
+    def all(self, statement: Statement[R], **parameters: object) -> list[R]:
         compiled = statement.compiled(DIALECT)
         cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
         names = compiled.names(cursor.description)
         return cast(list[R], [Row(zip(names, values, strict=True)) for values in cursor])
 
-    def one(self, statement: Statement[R], **parameters: Any) -> R | None:
+    def one(self, statement: Statement[R], **parameters: object) -> R | None:
         compiled = statement.compiled(DIALECT)
         cursor = self._connection.execute(compiled.sql, compiled.bind(parameters))
         values = cursor.fetchone()
@@ -67,14 +67,14 @@ class SqliteTransaction(SqliteReader, Transaction):
         self.after_commit = []
         self.effects = effects
 
-    def execute(self, statement: Statement[Any], **parameters: Any) -> None:
+    def execute(self, statement: Statement[Any], **parameters: object) -> None:
         self.update(statement, **parameters)
 
-    def update(self, statement: Statement[Any], **parameters: Any) -> int:
+    def update(self, statement: Statement[Any], **parameters: object) -> int:
         compiled = statement.compiled(DIALECT)
         return self._connection.execute(compiled.sql, compiled.bind(parameters)).rowcount
 
-    def lock(self, statement: Statement[Any], **parameters: Any) -> None:
+    def lock(self, statement: Statement[Any], **parameters: object) -> None:
         return
 
     def try_lock(self, task: str) -> bool:

@@ -3,7 +3,7 @@
 A schema is a graph, and somebody else's: what a node is put together of is followed for MOST_PARTS steps at most.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,7 +83,7 @@ class Layout:
         """Of what stands under a name."""
         return self._below(self._properties.get(name) or self._first("additionalProperties"))
 
-    def arranged(self, value: Any) -> Any:
+    def arranged(self, value: object) -> Any:
         """Encoded arguments in the schema's order; what it does not name follows as it came."""
         if isinstance(value, list):
             below = self.of_item()
@@ -106,7 +106,7 @@ class Layout:
     def _first(self, keyword: str) -> Any:
         return next((part[keyword] for part in self._parts if isinstance(part.get(keyword), dict)), _NOTHING)
 
-    def _below(self, schema: Any) -> "Layout":
+    def _below(self, schema: object) -> "Layout":
         if id(schema) not in self._made:
             self._made[id(schema)] = Layout(schema, self)
         return self._made[id(schema)]
@@ -117,11 +117,11 @@ def plain_name(key: str) -> str:
     return key[1:] if key.startswith("$$") else key
 
 
-def _some(values: list[Any]) -> str:
+def _some(values: Sequence[object]) -> str:
     return ", ".join(str(value)[:20] for value in values[:5]) + ("…" if len(values) > 5 else "")
 
 
-def _parts(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _parts(schema: object, root: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
     """A node and all that it is put together of, itself first."""
     waiting, seen = [schema], set[int]()
     while waiting and len(seen) < MOST_PARTS:
@@ -135,7 +135,7 @@ def _parts(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 waiting.append(_named(part["$ref"], root))
 
 
-def _named(reference: str, root: Mapping[str, Any]) -> Any:
+def _named(reference: str, root: Mapping[str, object]) -> Any:
     """What a reference within the schema names; nothing for any other."""
     place: Any = root if reference.startswith("#") else None
     for step in reference.split("/")[1:]:

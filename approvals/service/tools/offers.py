@@ -174,7 +174,7 @@ class Offers:
         accepted = {"accepted_hash": tool_hash, "accepted_at": tx.now, "accepted_by": actor}
         return self._set(tx, row, **accepted, **_NO_OFFER)
 
-    def _set(self, tx: Transaction, row: Tool, **values: Any) -> Tool:
+    def _set(self, tx: Transaction, row: Tool, **values: object) -> Tool:
         tx.execute(_SET_TOOL, of_server=row.server, of_installation=row.installation_id, of_name=row.name, **values)
         return changed(row, **values)
 

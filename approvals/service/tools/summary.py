@@ -16,7 +16,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r])[ \t]*")
 """A sentence has one line: the arguments beside it show every other."""
 
 
-def render(template: str, arguments: Any) -> str:
+def render(template: str, arguments: object) -> str:
     """The template over encoded arguments; a value that is missing or secret shows as such."""
     return FIELD.sub(lambda field: _value(field[1], field[2], arguments), template)
 
@@ -44,7 +44,7 @@ def money(minor: int, form: str) -> str:
     return f"{'-' if minor < 0 else ''}{CURRENCIES[form]}{abs(minor) // 100:,}.{abs(minor) % 100:02}"
 
 
-def _value(path: str, form: str | None, arguments: Any) -> str:
+def _value(path: str, form: str | None, arguments: object) -> str:
     value = arguments
     for step in path.split("."):
         if not is_object(value) or step not in value:
@@ -55,7 +55,7 @@ def _value(path: str, form: str | None, arguments: Any) -> str:
     return _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     plain = decode(value, _secret)
     words = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     text = visible(_LINE_END.sub(" ↵ ", words[: MAX_VALUE + 1]))

@@ -1,6 +1,7 @@
 """What counts of an identity provider's claims, however it writes them. Pure."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from approvals.service.identity.roles import MAX_GROUPS, is_claimed_group
@@ -29,7 +30,7 @@ def identity(client: Client, claims: dict[str, Any]) -> Identity:
     )
 
 
-def _groups(client: Client, claims: dict[str, Any]) -> tuple[str, ...]:
+def _groups(client: Client, claims: Mapping[str, object]) -> tuple[str, ...]:
     listed = _listed(claim(claims, client.groups_claim))
     names = sorted({name for name in listed if isinstance(name, str) and is_claimed_group(name)})
     if len(names) > MAX_GROUPS or len(names) < len(set(map(str, listed))):
@@ -37,7 +38,7 @@ def _groups(client: Client, claims: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names[:MAX_GROUPS])
 
 
-def claim(claims: dict[str, Any], name: str) -> Any:
+def claim(claims: Mapping[str, object], name: str) -> Any:
     """A claim by its name, which may have dots itself, or by its path: `realm_access.roles`."""
     found: Any = claims
     for part in [name] if name in claims else name.split("."):
@@ -45,7 +46,7 @@ def claim(claims: dict[str, Any], name: str) -> Any:
     return found
 
 
-def _listed(groups: Any) -> list[Any]:
+def _listed(groups: object) -> list[Any]:
     """A list as it is; text with commas (in brackets or not) by its commas, other text by its blanks."""
     if not isinstance(groups, str):
         return groups if isinstance(groups, list) else []
@@ -53,12 +54,12 @@ def _listed(groups: Any) -> list[Any]:
     return [part.strip() for part in (text.split(",") if "," in text else text.split()) if part.strip()]
 
 
-def _is_true(claim: Any) -> bool:
+def _is_true(claim: object) -> bool:
     """Some providers (Amazon Cognito) write it as text."""
     return claim is True or (isinstance(claim, str) and claim.lower() == "true")
 
 
-def says(claim: Any, value: str) -> bool:
+def says(claim: object, value: str) -> bool:
     if isinstance(claim, list):
         return value in claim
     return claim == value or (isinstance(claim, bool) and str(claim).lower() == value)

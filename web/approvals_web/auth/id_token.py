@@ -82,7 +82,7 @@ def validate(token: str, keys: list[Key], expected: Expected, now: float) -> dic
     return claims
 
 
-def usable(document: Any) -> list[Key]:
+def usable(document: object) -> list[Key]:
     """The keys of a JWK set that may sign ID tokens."""
     listed = document.get("keys") if isinstance(document, dict) else None
     found: list[Key] = []
@@ -125,7 +125,7 @@ def _check_freshness(at: Any, after: int | None, now: float) -> None:
         raise _bad("the provider does not say that you authenticated just now")
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -93,7 +93,7 @@ class Provider:
         at = claims.get("auth_time")
         return identity(self.client, claims), None if at is None else min(int(at * SECOND), self._clock.now())
 
-    async def _validated(self, metadata: Metadata, token: Any, pending: PendingLogin) -> dict[str, Any]:
+    async def _validated(self, metadata: Metadata, token: object, pending: PendingLogin) -> dict[str, Any]:
         if not isinstance(token, str):
             raise Unauthenticated("The identity provider gave no ID token.", hint="Sign in again.")
         after = pending.began_at // SECOND if pending.fresh else None

@@ -33,7 +33,7 @@ def _shown(text: str) -> str:
     return visible(text, keep="\n\t")
 
 
-def _readable(value: Any) -> Any:
+def _readable(value: object) -> Any:
     """What every expression of a template goes through."""
     return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -101,7 +101,7 @@ def _compressed(request: Request, made: Response) -> Response:
     return made
 
 
-def fragment(name: str, **context: Any) -> str:
+def fragment(name: str, **context: object) -> str:
     """A partial as text, for hashing what a person was shown."""
     return _environment.get_template(name).render(context)
 
@@ -111,7 +111,7 @@ def _exactly(value: object) -> Markup:
     return escape(value)
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     """A value of the record's as JSON, which reads the same to everybody."""
     return json.dumps(value, ensure_ascii=False)
 

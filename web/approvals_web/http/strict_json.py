@@ -96,7 +96,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: object, depth: int) -> None:
     if depth > MAX_NESTING:
         raise _too_deep()
     if isinstance(value, str):

@@ -1,7 +1,6 @@
 """The name that a person types before they approve what is critical: proof that they read which object it is about."""
 
 import re
-from typing import Any
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import decode, is_redacted
@@ -13,7 +12,7 @@ _PLAIN_FIELD = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 """A field of a summary without a format: those with one are amounts."""
 
 
-def to_type(risk: str, template: str | None, tool: str, arguments: Any, preview: Preview | None = None) -> str:
+def to_type(risk: str, template: str | None, tool: str, arguments: object, preview: Preview | None = None) -> str:
     """What must be typed; nothing below critical. It is the preview's object, else the first argument that the accepted
     template names plainly, if it can be typed (a whole number, or one line of at most LONGEST ordinary characters);
     else the tool's name."""
@@ -31,7 +30,7 @@ def check(expected: str, typed: str) -> None:
         raise Invalid(f"That doesn't match. Type {expected} to approve.", hint="Look which object it is about.")
 
 
-def _value(path: str, arguments: Any) -> str:
+def _value(path: str, arguments: object) -> str:
     value = arguments
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) and not is_redacted(value) else None

@@ -1,11 +1,10 @@
 """What deserves a second look before a decision. Words for people; nothing is decided by them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 from approvals.protocol.canonical import is_redacted
 from approvals.protocol.states import State
@@ -70,7 +69,7 @@ _SHORT = (
 )
 
 
-def of_arguments(arguments: Any, views: list[View]) -> Iterator[Warning]:
+def of_arguments(arguments: object, views: list[View]) -> Iterator[Warning]:
     """By what the arguments hold: SQL that takes whole tables, characters that deceive, words without an end."""
     yield from _capped(
         [f"{view.path}: {words}" for view in views if isinstance(view, sql.Sql) for words in view.warnings]
@@ -82,7 +81,7 @@ def of_arguments(arguments: Any, views: list[View]) -> Iterator[Warning]:
     yield from _capped([f"{path}: one word has {size:,} characters." for path, size in _long_words(arguments)])
 
 
-def _long_words(arguments: Any) -> Iterator[tuple[str, int]]:
+def _long_words(arguments: object) -> Iterator[tuple[str, int]]:
     for place in places(arguments):
         if isinstance(place.value, str) and len(place.value) > LONGEST_WORD:
             longest = max(map(len, place.value.split()), default=0)
@@ -90,7 +89,7 @@ def _long_words(arguments: Any) -> Iterator[tuple[str, int]]:
                 yield place.path or "(all)", longest
 
 
-def differing(now: Any, then: Any) -> list[str]:
+def differing(now: object, then: object) -> list[str]:
     """The first MOST paths at which two calls' encoded arguments differ, and how; the rest is counted."""
     mine, theirs = dict(values(now)), dict(values(then))
     paths = [path for path in dict.fromkeys([*mine, *theirs]) if _differ(path, mine, theirs)]
@@ -109,7 +108,7 @@ def of_refusal(row: RequestRow, denied: Request) -> Iterator[Warning]:
     yield Warning(f"A request of this agent with this tool was denied{by}{said}{changed}", denied.id)
 
 
-def _differ(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
+def _differ(path: str, mine: Mapping[str, object], theirs: Mapping[str, object]) -> bool:
     """Python takes 1 for true, and 1 is not true."""
     if (path in mine) != (path in theirs):
         return True
@@ -117,13 +116,13 @@ def _differ(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return type(one) is not type(other) or one != other
 
 
-def _difference(path: str, mine: dict[str, Any], theirs: dict[str, Any]) -> str:
+def _difference(path: str, mine: Mapping[str, object], theirs: Mapping[str, object]) -> str:
     if is_redacted(mine.get(path)) and is_redacted(theirs.get(path)):
         return f"{path} (another secret)"
     return f"{path} ({_short(path, theirs)} then, {_short(path, mine)} now)"
 
 
-def _short(path: str, values_of: dict[str, Any]) -> str:
+def _short(path: str, values_of: Mapping[str, object]) -> str:
     if path not in values_of:
         return "nothing"
     value = leaf(values_of[path]).value

@@ -1,7 +1,7 @@
 """The form that makes the terms of a standing grant."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,12 @@ class Field:
     text: str
 
 
-def fields(arguments: Mapping[str, Any], given: Mapping[str, str]) -> list[Field]:
+def fields(arguments: Mapping[str, object], given: Mapping[str, str]) -> list[Field]:
     """The form's fields, with what was filled in before. Everything is exact until somebody chooses otherwise."""
     return [_field(number, name, arguments[name], given) for number, name in enumerate(arguments)]
 
 
-def terms_of(arguments: Mapping[str, Any], given: Mapping[str, str]) -> GrantTerms:
+def terms_of(arguments: Mapping[str, object], given: Mapping[str, str]) -> GrantTerms:
     """What a filled-in form says. Raises Invalid."""
     chosen = {
         name: _constraint(
@@ -56,7 +56,7 @@ def terms_of(arguments: Mapping[str, Any], given: Mapping[str, str]) -> GrantTer
     return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen)
 
 
-def _field(number: int, name: str, value: Any, given: Mapping[str, str]) -> Field:
+def _field(number: int, name: str, value: object, given: Mapping[str, str]) -> Field:
     kind, plain = number_type(value), decode(value)
     choices, typed, text = {"equal": EXACTLY}, "", ""
     if kind is not None:
@@ -78,7 +78,7 @@ def _field(number: int, name: str, value: Any, given: Mapping[str, str]) -> Fiel
     )
 
 
-def _constraint(name: str, value: Any, how: str, text: str) -> Constraint:
+def _constraint(name: str, value: object, how: str, text: str) -> Constraint:
     kind = number_type(value)
     if how == "equal":
         return Equal(value)
@@ -114,7 +114,7 @@ def _number(name: str, kind: str, text: str) -> Any:
     return encode(number)
 
 
-def _one_of(name: str, values: list[Any]) -> OneOf:
+def _one_of(name: str, values: Sequence[object]) -> OneOf:
     """Each value once, in the order typed."""
     distinct = tuple({value_words(value): value for value in values}.values())
     if not 0 < len(distinct) <= MAX_CHOICES:

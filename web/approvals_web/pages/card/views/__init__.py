@@ -7,7 +7,6 @@ A view helps to read. All that is approved is in the tree or in the raw view bel
 import itertools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from approvals_web.pages.card.views import change, money, sql, table
 from approvals_web.pages.card.views.places import places
@@ -18,7 +17,7 @@ View = money.Money | sql.Sql | change.Change | table.Table
 _KINDS = (table.found, sql.found, change.found)
 
 
-def views(arguments: Any, formats: Mapping[str, str] = MappingProxyType({})) -> tuple[list[View], bool]:
+def views(arguments: object, formats: Mapping[str, str] = MappingProxyType({})) -> tuple[list[View], bool]:
     """The first MAX_VIEWS views of encoded arguments, in reading order, and whether there would be more. Each costs
     time, so no more are made than are shown. `formats` are those of the accepted summary."""
     everywhere = list(places(arguments))

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from approvals.service.tools.summary import money
 from approvals_web.pages.card.views.places import Place
@@ -57,7 +56,7 @@ def _amounts(place: Place, formats: Mapping[str, str]) -> Iterator[Money]:
             yield _money(place.below(key), key, value, amount, currency)
 
 
-def _money(path: str, key: str, value: Any, amount: Decimal, currency: str) -> Money:
+def _money(path: str, key: str, value: object, amount: Decimal, currency: str) -> Money:
     code = currency or "(no currency given)"
     if _MINOR.search(key.lower()) and currency not in _WHOLE:
         return Money(path, f"{amount / 100:,.2f} {code}")
@@ -66,7 +65,7 @@ def _money(path: str, key: str, value: Any, amount: Decimal, currency: str) -> M
     return Money(path, f"{amount:,} {code}")
 
 
-def _amount(value: Any) -> Decimal | None:
+def _amount(value: object) -> Decimal | None:
     """A plain decimal number; no exponent, no infinity, nothing absurdly long."""
     if isinstance(value, dict) and len(value) == 1:
         value = next(iter(value.values())) if value.keys() <= {"$int", "$float"} else None
@@ -76,7 +75,7 @@ def _amount(value: Any) -> Decimal | None:
     return Decimal(text) if re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?", text) else None
 
 
-def _currency(siblings: dict[str, Any]) -> str:
+def _currency(siblings: Mapping[str, object]) -> str:
     for key, value in siblings.items():
         if key.lower() in {"currency", "currency_code"} and isinstance(value, str) and value.upper() in _CURRENCIES:
             return value.upper() if value.isascii() else ""

@@ -25,7 +25,7 @@ class Place:
         return step(self.path, key)
 
 
-def places(arguments: Any, path: str = "", listed: bool = False) -> Iterator[Place]:
+def places(arguments: object, path: str = "", listed: bool = False) -> Iterator[Place]:
     """Every object and list that holds something, and every text that can be a view, outermost first; secrets are left
     out."""
     if is_redacted(arguments):
@@ -45,5 +45,5 @@ def places(arguments: Any, path: str = "", listed: bool = False) -> Iterator[Pla
         yield Place(path, arguments, listed)
 
 
-def _has_place(value: Any) -> bool:
+def _has_place(value: object) -> bool:
     return len(value) >= SHORTEST if isinstance(value, str) else bool(value) and isinstance(value, dict | list)

@@ -1,8 +1,7 @@
 """A list of flat objects, as rows and columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from approvals.protocol.canonical import is_redacted
 from approvals.service.history.argument_rows import leaf
@@ -41,7 +40,7 @@ def found(everywhere: list[Place]) -> Iterator[Table]:
                 yield _table(place.path, columns, plain)
 
 
-def _table(path: str, columns: tuple[str, ...], plain: list[dict[str, Any]]) -> Table:
+def _table(path: str, columns: tuple[str, ...], plain: Sequence[Mapping[str, object]]) -> Table:
     shown = [tuple(_cell(row[key]) if key in row else None for key in columns) for row in plain[:MAX_ROWS]]
     cut = len(plain) > MAX_ROWS or any(cell is not None and len(cell) > MAX_CELL for row in shown for cell in row)
     rows = tuple(tuple(_short(cell) for cell in row) for row in shown)
@@ -49,16 +48,16 @@ def _table(path: str, columns: tuple[str, ...], plain: list[dict[str, Any]]) -> 
     return Table(path, names, rows, len(plain[MAX_ROWS:]), len(plain), cut)
 
 
-def _is_flat(value: Any) -> bool:
+def _is_flat(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and not is_redacted(value) and all(map(_is_scalar, value.values()))
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     encoded = isinstance(value, dict) and (is_redacted(value) or value.keys() in ({"$int"}, {"$float"}))
     return encoded or not isinstance(value, dict | list)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return leaf(value).value
 
 
