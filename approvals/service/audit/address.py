@@ -14,15 +14,20 @@ def record(tx: Transaction, key: bytes, url: str) -> None:
     facts.put(tx, facts.PUBLIC_URL, f"{_mac(key, url)} {url}")
 
 
-def recorded(reader: Reader, key: bytes) -> str | None:
-    """As a service with this key left it; None when none did."""
-    mac, _, url = (facts.get(reader, facts.PUBLIC_URL) or "").partition(" ")
+def kept(reader: Reader) -> str | None:
+    """What stands there, whoever wrote it; for `known`."""
+    return facts.get(reader, facts.PUBLIC_URL)
+
+
+def known(kept: str | None, key: bytes) -> str | None:
+    """The address, if a service with this key left it there."""
+    mac, _, url = (kept or "").partition(" ")
     return url if hmac.compare_digest(mac.encode(errors="replace"), _mac(key, url).encode()) else None
 
 
 def faults(reader: Reader, key: bytes) -> Iterator[str]:
     """Whether somebody else set it."""
-    if facts.get(reader, facts.PUBLIC_URL) is not None and recorded(reader, key) is None:
+    if (there := kept(reader)) is not None and known(there, key) is None:
         yield "the public address was changed: start the service, which writes it anew"
 
 

@@ -93,8 +93,9 @@ def opened(settings: Settings) -> "Service":
 
     database = settings.database()
     schema_version.check(database)
+    kept = database.read_now(address.kept)
     keyring = settings.keyring()
-    known = database.read_now(lambda reader: address.recorded(reader, keyring.audit))
+    known = address.known(kept, keyring.audit)
     service = Service(database, keyring, settings.public_url or known or settings.url())
     database.read_now(service.compare_key)
     return service
