@@ -96,7 +96,7 @@ async def test_an_agents_write_waits_a_person_decides_in_the_browser_and_the_too
                 cooperative.call_tool("refund_order", {"order_id": 1043, "amount_cents": 100, "approval_reason": "why"})
             )
             await page.click("a:has-text('Queue')")
-            await page.click("a:has-text('order_id=1043')")
+            await page.click("a:has-text('1043')")
             assert "Bypassable gate" in await page.inner_text("#card .head")
             assert await page.inner_text(".asked blockquote") == "why"
             await page.click("#deny-open > summary")

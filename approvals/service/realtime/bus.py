@@ -4,6 +4,7 @@ A waiter subscribes first and then reads the row, so no wake-up is lost.
 """
 
 import contextlib
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -15,7 +16,14 @@ class Bus:
     """Listeners by request id; `EVERYTHING` hears of all."""
 
     def __init__(self) -> None:
+        self._name = secrets.token_hex(4)
+        self._woken = 0
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
+
+    @property
+    def mark(self) -> str:
+        """Differs from one taken before if anybody was woken since, or this is another process."""
+        return f"{self._name}-{self._woken}"
 
     def subscribe(self, listener: Listener, request_ids: Iterable[str]) -> None:
         for request_id in request_ids:
@@ -40,6 +48,7 @@ class Bus:
 
     def wake(self, request_id: str) -> None:
         """Tell every listener of this request; the waiting gate first, the pages after."""
+        self._woken += 1
         for key in (request_id, EVERYTHING):
             for listener in tuple(self._listeners.get(key, ())):
                 listener(request_id)

@@ -48,7 +48,7 @@ class Connection:
     sessions: Sequence[GateSession]
     """Its last processes, the one heard last first."""
     tools: int
-    """That the one heard last serves."""
+    """That the one heard last serves; those behind a proxy come with the first call."""
     first: Row | None
     """The first request ever filed through it."""
     now: Instant
@@ -63,14 +63,9 @@ class Connection:
         return self.sessions[0].last_seen_at if self.sessions else None
 
     @property
-    def calls(self) -> int:
-        """Calls on record that needed nobody."""
-        return sum(session.recorded for session in self.sessions)
-
-    @property
-    def works(self) -> bool:
-        """Whether a call has come through."""
-        return self.first is not None or self.calls > 0
+    def talked(self) -> bool:
+        """Whether a client has said anything through it: asked for its tools, or called one."""
+        return self.first is not None or any(session.recorded for session in self.sessions)
 
 
 def connection(reader: Reader, installation_id: str) -> Connection:

@@ -110,3 +110,33 @@ async def test_a_card_is_read_and_decided_without_any_script(served, open_browse
     await tab.click("form#deny button.bad")
     await expect(tab.locator("#card .state")).to_have_text("Denied")
     assert served.scenario.row(request_id).comment == "not this one"
+
+
+async def test_a_page_is_fetched_again_once_something_changed_and_not_right_after_it_came(
+    served, open_browser, file_at
+):
+    browser = await open_browser(served)
+    tab = await browser.blank()
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url) if "hx-request" in request.headers else None)
+    async with tab.expect_request("**/events"):
+        await tab.goto("/grants")
+    await tab.goto("/?show=all")
+    await tab.wait_for_function("() => window.htmx !== undefined")
+    first = [url for url in asked if "show=all" in url]
+    one = await file_at(served)
+    await expect(tab.locator(f'#queue [data-id="{one}"]')).to_be_visible()
+    assert (first, len([url for url in asked if "show=all" in url])) == ([], 1)
+
+
+async def test_p4_what_changed_between_a_page_and_its_stream_is_fetched(served, open_browser, file_at):
+    browser = await open_browser(served)
+    tab = await browser.blank()
+
+    async def late(route):
+        await file_at(served)
+        await route.continue_()
+
+    await tab.route("**/events", late)
+    await tab.goto("/?show=all")
+    await expect(tab.locator("#queue li.row")).to_have_count(1)

@@ -440,6 +440,8 @@ async def test_older_requests_are_a_page_further(served, ann):
 async def test_the_queue_pokes_open_pages_when_something_changes(served, ann):
     async with ann.http.stream("GET", "/events") as stream:
         lines = stream.aiter_lines()
+        assert await anext(lines) == "event: hello"
+        assert (await anext(lines)).startswith("data: ")
         assert await anext(lines) == "retry: 1000"
         served.scenario.service.bus.wake("anything")
         async for line in lines:

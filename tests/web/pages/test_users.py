@@ -274,7 +274,9 @@ async def test_ones_own_sessions_are_listed_and_ended_and_nobody_elses(served, v
 async def test_an_event_stream_ends_with_its_session(served, visitors, carl):
     async with carl.http.stream("GET", "/events") as stream:
         lines = stream.aiter_lines()
-        assert (await anext(lines)) == "retry: 1000"
+        assert await anext(lines) == "event: hello"
+        assert (await anext(lines)).startswith("data: ")
+        assert await anext(lines) == "retry: 1000"
         user = user_of(served.scenario, "carl")
         await served.scenario.service.write(lambda tx: roles.sign_out_everywhere(tx, user, Operator("test")))
         served.scenario.service.bus.wake("anything")

@@ -65,6 +65,7 @@ async def any_key(request: Request, bearer: _Bearer) -> Principal:
 
 async def signed_in(request: Request, service: TheService) -> Person:
     """The person behind the session cookie. Raises Unauthenticated, which pages turn into the sign-in page."""
+    request.state.mark = service.bus.mark  # before anything is read: what changes from now on is not on the page
     person = await visitor(request, service)
     if person is None:
         raise Unauthenticated("Sign in first.", hint="Your session may have run out.")

@@ -79,6 +79,7 @@ def _always(request: Request) -> dict[str, Any]:
         "person": None,
         "here": request.url.path,
         "now": service.database.clock.now(),
+        "mark": getattr(request.state, "mark", ""),
         "freezes": getattr(request.state, "freezes", []),
         "policy_trouble": service.policy.trouble,
         "notifier_trouble": service.trouble(),

@@ -80,14 +80,11 @@ class Progress:
 def progress(server: str, installation_id: str, found: Connection, since: Instant, url: str) -> Progress:
     """From what the service knows; `since` is when the key was made."""
     long = found.now - since > PATIENCE_SECONDS * SECOND
+    later = _NO_CALL if found.online else _GONE
     steps = (
         Step("The gate reports in", bool(found.sessions), _SILENT.format(url=url) if long else ""),
-        Step(
-            f"It brings {_tools(found.tools)}" if found.tools else "It brings its tools",
-            found.tools > 0 or found.works,
-            _NO_TOOLS if long else "",
-        ),
-        Step("An agent calls a tool", found.works, (_NO_CALL if found.online else _GONE) if long else ""),
+        Step("A client asks it for tools", found.talked, (_NO_CLIENT if found.online else _GONE) if long else ""),
+        Step("A call waits for a person", found.first is not None, later if long else ""),
     )
     if found.first is None:
         return Progress(server, installation_id, steps)
@@ -95,17 +92,16 @@ def progress(server: str, installation_id: str, found: Connection, since: Instan
     return Progress(server, installation_id, steps, first.id, first.summary, nobody)
 
 
-def _tools(number: int) -> str:
-    return "one tool" if number == 1 else f"{number} tools"
-
-
 _SILENT = (
     "Nothing has come from this server yet. Is its process running? Does it have APPROVALS_SERVER_KEY, whole? "
     "Can it reach {url}? Its log says which of these failed."
 )
-_NO_TOOLS = "The gate is here, but its server lists no tools. Look at the server's log: it may have failed to start."
+_NO_CLIENT = (
+    "The gate is here, and no client has asked for its tools. Restart the agent's client, and see that the server is "
+    "switched on there. If it is, look at the server's log: it may have failed to start."
+)
 _NO_CALL = (
-    "The tools are listed, and no agent has called one. Restart the agent's client, see that the server is switched on "
-    "there, and ask the agent for something that needs one of the tools."
+    "A client is connected, and no call has needed a person. Ask the agent for something that changes something; "
+    "below, each tool says whether it waits."
 )
 _GONE = "The gate was here and has stopped. Start the server again, and look at its log."

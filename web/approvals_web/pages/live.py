@@ -18,7 +18,8 @@ router = PageRouter()
 
 @router.get("/events")
 async def events(request: Request, person: Authenticated, service: TheService) -> EventSourceResponse:
-    """One stream per browser. It ends with the session, and with the service. Raises TooMany."""
+    """One stream per browser, until its session or the service ends. It begins with a mark, by which a page knows
+    whether it is still true. Raises TooMany."""
     service.browsers.check(person.session_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventSourceResponse(_pokes(request, service, person.session_id), headers=headers)
@@ -31,7 +32,7 @@ async def _pokes(request: Request, service: Service, session_id: str) -> AsyncIt
         bell.ring()
 
     with service.browsers.held(session_id), service.bus.listening(listener, [EVERYTHING]):
-        yield format_sse_event(retry=1000)
+        yield format_sse_event(event="hello", data_str=service.bus.mark, retry=1000)
         while not service.stopping.is_set():
             rung = await bell.wait(PING_SECONDS)
             if await visitor(request, service) is None:

@@ -47,7 +47,7 @@ class Place:
     keys: list[Credential]
     connection: Connection
     progress: Progress | None
-    """Until a call came through it."""
+    """Until a call waited for a person."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _installation(reader: Reader, server: str, installation_id: str) -> Installa
 
 def _place(service: Service, reader: Reader, row: Installation) -> Place:
     found = connections.connection(reader, row.id)
-    waits = row.disabled_at is None and not found.works
+    waits = row.disabled_at is None and found.first is None
     keys = credentials.live(reader, "installation", row.id)
     return Place(row, keys, found, _progress(service, reader, row) if waits else None)
 

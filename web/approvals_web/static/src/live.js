@@ -8,6 +8,7 @@
   };
   approvals.refresh = changed;
   const channel = new BroadcastChannel("approvals");
+  const mark = document.documentElement.dataset.mark;
   let lost = 0;
   const heard = () => {
     if (!lost) return;
@@ -27,9 +28,9 @@
   const follow = () => {
     const stream = new EventSource("/events");
     stream.addEventListener("poke", () => tell("poke"));
-    stream.addEventListener("open", () => {
-      tell("open");
-      tell("poke"); // what changed between the page and its stream
+    stream.addEventListener("open", () => tell("open"));
+    stream.addEventListener("hello", ({ data }) => {
+      if (data !== mark) tell("poke"); // something changed between the page, or the stream before, and this one
     });
     stream.addEventListener("error", () => {
       tell("error");
