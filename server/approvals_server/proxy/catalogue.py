@@ -5,6 +5,7 @@ from typing import Any
 
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals_server.proxy.rules.rule import Rules, ToolRule
+from approvals_server.proxy.rules.secrets import UNFINDABLE, secrets_of
 
 _HINTS = {
     "read_only": "readOnlyHint",
@@ -64,8 +65,16 @@ def _ruled(tool: ToolDefinition, rule: ToolRule) -> ToolDefinition:
     hints = tool.annotations
     if rule.read_only is not None:
         hints = hints.model_copy(update={"read_only": rule.read_only})
-    said = {"annotations": hints, "summary": rule.summary, "secret": rule.secret}
+    said = {"annotations": hints, "summary": rule.summary, "secret": _secrets(tool, rule)}
     return tool.model_copy(update=said)
+
+
+def _secrets(tool: ToolDefinition, rule: ToolRule) -> tuple[str, ...]:
+    """The owner's and the schema's own."""
+    try:
+        return tuple(dict.fromkeys((*rule.secret, *secrets_of(tool.input_schema))))
+    except RecursionError:
+        return (UNFINDABLE,)
 
 
 def _definition(tool: Any) -> ToolDefinition | None:

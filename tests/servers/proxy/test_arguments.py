@@ -29,7 +29,7 @@ async def test_what_fits_goes_on_and_what_does_not_is_named():
         (of(multipleOf=0), 1),
         (of(multipleOf=0.01), 10**400),
         (of(minimum="5"), 1),
-        (of(pattern="(?<x"), "x"),
+        ({"type": "object", "patternProperties": {"(?<x>": {}}}, 1),
         (of(**{"$ref": "#/$defs/Missing"}), 1),
         (of(**{"$ref": "http://127.0.0.1:9/x"}), 1),
         ({"$ref": "#"}, 1),
@@ -39,6 +39,18 @@ async def test_p7_a_schema_that_cannot_be_evaluated_is_an_honest_refusal(schema,
     with pytest.raises(Invalid, match="cannot be evaluated") as caught:
         await SchemaArguments(schema, {"a": value}).check()
     assert "author" in caught.value.hint
+
+
+@pytest.mark.parametrize("pattern", ["(?<year>[0-9]{4})", "\\p{L}+", "[[a-z]&&[b]]\\p{N}"])
+async def test_a_pattern_of_javascripts_is_left_to_the_upstream(pattern):
+    await SchemaArguments(of(type="string", pattern=pattern), {"a": "x"}).check()
+    with pytest.raises(Invalid, match="not of type"):
+        await SchemaArguments(of(type="string", pattern=pattern), {"a": 5}).check()
+
+
+async def test_a_pattern_that_is_one_here_too_is_checked():
+    with pytest.raises(Invalid, match="does not match"):
+        await SchemaArguments(of(type="string", pattern="^[0-9]+$"), {"a": "x"}).check()
 
 
 async def test_p8_a_call_that_its_schema_breaks_is_answered_and_on_record(proxied):
