@@ -64,7 +64,6 @@ def _preview(statement: Statement, changes: Sequence[Change], effect: str, *rows
     verb = gravest(changes) or statement.verb
     return Preview(
         effect=effect,
-        object=", ".join(written)[:200],
         facts=(
             *rows,
             Fact(name="sql.verb", label="Statement", value=verb),
