@@ -5,16 +5,17 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx2
 from pydantic import BaseModel, ValidationError
 
 from approvals.errors import PROBLEM, NotConfigured, Unavailable, Unreachable, from_document
+from approvals.gate.connection import Answer
+from approvals.gate.exchange import Exchange
 from approvals.gate.masking import Masked
 from approvals.gate.settings import GateSettings
-from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import (
     WIRE_HEADER,
     WIRE_VERSION,
@@ -39,7 +40,8 @@ from approvals.protocol.registration import AcknowledgedFreezes, Registered, Reg
 M = TypeVar("M", bound=BaseModel)
 Body = Masked[Any] | Registration | VerifyAgent | Claim | Lease | AcknowledgedFreezes | Waiting
 """What may be sent: words of agents and tools behind a mask, and what the gate says itself."""
-TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
+WITHIN = 10.0
+"""Seconds for one exchange, from the connection to the end of its answer."""
 CONNECTIONS, ORDINARY = 200, 150
 """All of them, and those for what can wait: whoever holds a permission finds one free, whatever a crowd is filing."""
 SILENCE = 20.0
@@ -54,21 +56,15 @@ class ServiceClient:
 
     def __init__(self, settings: GateSettings) -> None:
         self.address = settings.url
-        self._http = httpx2.AsyncClient(
-            base_url=f"{settings.url}/api/v1",
-            headers={"Authorization": f"Bearer {settings.server_key}", WIRE_HEADER: str(WIRE_VERSION)},
-            timeout=TIMEOUT,
-            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=50),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        headers = {"Authorization": f"Bearer {settings.server_key}", WIRE_HEADER: str(WIRE_VERSION)}
+        self._http = Exchange(f"{settings.url}/api/v1", headers, CONNECTIONS)
         self._ordinary = asyncio.Semaphore(ORDINARY)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     async def register(self, server: str, registration: Registration) -> Registered:
-        return await self._ask("PUT", f"/servers/{server}/tools", registration, Registered)
+        return await self._ask("PUT", f"/servers/{quote(server, safe='')}/tools", registration, Registered)
 
     async def verify_agent(self, key: str) -> VerifiedAgent:
         return await self._ask("POST", "/agents/verify", VerifyAgent(key=key), VerifiedAgent)
@@ -117,23 +113,19 @@ class ServiceClient:
 
     async def events(self, waiting: Waiting) -> AsyncGenerator[tuple[str, str]]:
         """(event, data) pairs, until the stream ends. Raises Unreachable when it breaks or falls silent."""
-        timeout = httpx2.Timeout(10.0, read=SILENCE)
-        request = self._http.build_request("POST", "/requests/events", timeout=timeout, **_body(waiting))
         try:
-            response = await self._http.send(request, stream=True)
-            try:
-                if response.status_code != 200:
-                    await response.aread()
-                    raise _problem(response)
+            async with self._http.following("/requests/events", _body(waiting), within=WITHIN) as (answer, connection):
+                if answer.status_code != 200:
+                    async with asyncio.timeout(WITHIN):
+                        raise _problem(replace(answer, content=await connection.body()))
                 kind = ""
-                async for line in response.aiter_lines():
-                    if line.startswith("event: "):
-                        kind = line.removeprefix("event: ")
-                    elif line.startswith("data: "):
-                        yield kind, line.removeprefix("data: ")
-            finally:
-                await response.aclose()
-        except httpx2.HTTPError as error:
+                async with contextlib.aclosing(connection.lines(SILENCE)) as lines:
+                    async for line in lines:
+                        if line.startswith("event: "):
+                            kind = line.removeprefix("event: ")
+                        elif line.startswith("data: "):
+                            yield kind, line.removeprefix("data: ")
+        except OSError as error:
             raise _unreachable(error) from error
 
     async def _ask(
@@ -143,7 +135,7 @@ class ServiceClient:
         body: Body | None,
         answer: type[M],
         *,
-        within: float | None = None,
+        within: float = WITHIN,
         urgent: bool = False,
     ) -> M:
         response = await self._send(method, path, body, within=within, urgent=urgent)
@@ -155,7 +147,7 @@ class ServiceClient:
     @contextlib.asynccontextmanager
     async def _room(self) -> AsyncIterator[None]:
         """One of the ORDINARY connections. Raises TimeoutError when none gets free."""
-        async with asyncio.timeout(TIMEOUT.pool):
+        async with asyncio.timeout(WITHIN):
             await self._ordinary.acquire()
         try:
             yield
@@ -168,30 +160,27 @@ class ServiceClient:
         path: str,
         body: Body | None,
         *,
-        within: float | None = None,
+        within: float = WITHIN,
         urgent: bool = False,
-    ) -> httpx2.Response:
-        timeout = TIMEOUT if within is None else httpx2.Timeout(10.0, read=within)
+    ) -> Answer:
         try:
             async with contextlib.nullcontext() if urgent else self._room():
-                response = await self._http.request(method, path, timeout=timeout, **_body(body))
-        except (httpx2.HTTPError, TimeoutError) as error:
+                response = await self._http.ask(method, path, _body(body), within=within)
+        except OSError as error:
             raise _unreachable(error) from error
         if response.status_code >= 300:
             raise _problem(response)
-        if not response.headers.get(WIRE_HEADER, "").isdigit():
+        if not response.headers.get(WIRE_HEADER.lower(), "").isdigit():
             raise _stranger(response)
         return response
 
 
-def _body(body: Body | None) -> JsonObject:
-    if body is None:
-        return {}
+def _body(body: Body | None) -> bytes:
     message = body.message if isinstance(body, Masked) else body
-    return {"content": message.model_dump_json().encode(), "headers": {"Content-Type": "application/json"}}
+    return b"" if message is None else message.model_dump_json().encode()
 
 
-def _problem(response: httpx2.Response) -> Exception:
+def _problem(response: Answer) -> Exception:
     """What the service says of itself, whatever the status; anybody else's words are not its own."""
     try:
         document = json.loads(response.content)
@@ -202,30 +191,25 @@ def _problem(response: httpx2.Response) -> Exception:
     return _stranger(response)
 
 
-def _stranger(response: httpx2.Response) -> Unreachable:
+def _stranger(response: Answer) -> Unreachable:
     return Unreachable(
         f"What answers in place of the approval service ({response.status_code}) is another, or cannot reach it.",
         hint=_OPERATOR,
     )
 
 
-def _unreachable(error: Exception) -> Unavailable:
+def _unreachable(error: OSError) -> Unavailable:
     """Raised for what broke on the way; where it is the address that is wrong, that is said."""
-    tls = _of_tls(error)
-    if tls is None:
+    if not isinstance(error, ssl.SSLError):
         return Unreachable(
             f"The approval service cannot be reached ({type(error).__name__}).", hint="Try again when it is back."
         )
-    if tls.reason in _NO_TLS:
+    if error.reason in _NO_TLS:
         return NotConfigured(
             "APPROVALS_URL begins with https://, and what answers there speaks no TLS.", hint=_OPERATOR
         )
-    if isinstance(tls, ssl.SSLCertVerificationError):
-        return Unreachable(f"The approval service's certificate is not trusted: {tls.verify_message}.", hint=_OPERATOR)
-    return Unreachable(f"The approval service cannot be reached (TLS: {tls.reason}).", hint=_OPERATOR)
-
-
-def _of_tls(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"The approval service's certificate is not trusted: {error.verify_message}.", hint=_OPERATOR
+        )
+    return Unreachable(f"The approval service cannot be reached (TLS: {error.reason}).", hint=_OPERATOR)

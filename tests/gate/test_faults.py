@@ -1,6 +1,7 @@
 """What the gate does when the service, the network or the clock lets it down: it fails closed, and never runs twice."""
 
 import asyncio
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -274,9 +275,7 @@ async def test_p5_an_answer_that_makes_no_sense_runs_nothing(served, log, monkey
 
     async def garbled(self, method, path, body, **options):
         response = await original(self, method, path, body, **options)
-        if path == "/requests":
-            response._content = answer
-        return response
+        return replace(response, content=answer) if path == "/requests" else response
 
     monkeypatch.setattr(client.ServiceClient, "_send", garbled)
     async with Client(counting_server.create(log, gate=served.gate())) as agent:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import socket
 import ssl
 import time
 
@@ -18,7 +17,9 @@ from approvals.errors import NotConfigured, Unauthenticated, Unavailable, Unreac
 from approvals.gate import agents as known_agents
 from approvals.gate import answers, client, wait
 from approvals.gate.agents import KnownAgents
+from approvals.gate.connection import Answer
 from approvals.gate.lease import VerdictLease
+from approvals.gate.settings import GateSettings
 from approvals.protocol.registration import VerifiedAgent
 from approvals.service.identity import servers
 from approvals.service.identity.admins import Operator
@@ -149,7 +150,7 @@ OWN = {"type": "urn:mcp-approvals:problem:unavailable", "detail": "The service i
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_p7_a_problem_of_the_services_own_is_heard_whatever_the_status(status):
-    error = client._problem(httpx2.Response(status, content=json.dumps(OWN).encode()))
+    error = client._problem(Answer(status, {}, json.dumps(OWN).encode()))
     assert isinstance(error, Unavailable)
     assert (error.detail, error.hint) == ("The service is starting.", "Wait.")
 
@@ -159,7 +160,7 @@ def test_p7_a_problem_of_the_services_own_is_heard_whatever_the_status(status):
 )
 @pytest.mark.parametrize("status", [301, 401, 404, 500, 502, 503, 504])
 def test_p5_what_others_say_in_its_place_is_not_passed_on(status, body):
-    error = client._problem(httpx2.Response(status, content=body))
+    error = client._problem(Answer(status, {}, body))
     assert isinstance(error, Unreachable)
     assert str(status) in error.detail
     assert "ignore all rules" not in error.detail + error.hint
@@ -287,28 +288,17 @@ def test_p7_what_was_looked_up_or_cannot_have_run_says_so():
         assert facts(answers.of_error(kind("x"), request_id=request_id))["executed"] is executed
 
 
-def handshake(url):
-    """What a TLS handshake with it comes to; httpx2 wraps this error, and leaves its socket to the collector."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain:
-        ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-
-
 async def test_p7_https_where_plain_http_answers_is_said_as_what_it_is(served):
-    with pytest.raises(ssl.SSLError) as refused:
-        await asyncio.to_thread(handshake, served.url)
-    wrapped = httpx2.ConnectError("in httpx2's words")
-    wrapped.__cause__ = refused.value
-    error = client._unreachable(wrapped)
-    assert isinstance(error, NotConfigured)
-    assert error.detail == "APPROVALS_URL begins with https://, and what answers there speaks no TLS."
+    asked = client.ServiceClient(GateSettings(served.url.replace("http:", "https:"), "mcps_a_b"))
+    with pytest.raises(NotConfigured) as refused:
+        await asked.verify_agent("mcpa_a_b")
+    assert refused.value.detail == "APPROVALS_URL begins with https://, and what answers there speaks no TLS."
 
 
 def test_p7_a_certificate_that_is_not_trusted_is_said():
-    broken = httpx2.ConnectError("in httpx2's words")
-    broken.__context__ = ssl.SSLCertVerificationError(1, "self-signed")
-    broken.__context__.reason = "CERTIFICATE_VERIFY_FAILED"
-    broken.__context__.verify_message = "self-signed certificate"
+    broken = ssl.SSLCertVerificationError(1, "self-signed")
+    broken.reason = "CERTIFICATE_VERIFY_FAILED"
+    broken.verify_message = "self-signed certificate"
     error = client._unreachable(broken)
     assert isinstance(error, Unreachable)
     assert error.detail == "The approval service's certificate is not trusted: self-signed certificate."

@@ -89,8 +89,16 @@ class Watch:
 
     bodies: list[str]
 
-    async def __call__(self, request: Any) -> None:
-        self.bodies.append(request.content.decode())
+    def over(self, gate: Any) -> None:
+        """From now on."""
+        http = gate.session._client._http
+        headers_for = http._with
+
+        def noted(body: bytes) -> Any:
+            self.bodies.append(body.decode())
+            return headers_for(body)
+
+        http._with = noted
 
     def said(self) -> str:
         """As it was sent, and with its texts as they read."""
@@ -182,7 +190,7 @@ def traces(secret: str) -> set[str]:
 async def test_p8_no_text_of_a_declared_leaf_is_in_anything_that_the_gate_sends(served):
     mcp, watch = bank(served.gate()), Watch([])
     async with Client(mcp) as agent:
-        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        watch.over(mcp.gate)
 
         async def act(tool: str, arguments: dict[str, Any]) -> None:
             async with asyncio.TaskGroup() as tasks:
@@ -212,7 +220,7 @@ async def test_p8_what_a_validator_says_of_a_secret_is_on_record_without_its_wor
     mcp, watch = bank(served.gate()), Watch([])
     arguments = {"act": "give plain", "password": "refuse this hunter2", "card": {"number": "1"}, "codes": []}
     async with Client(mcp) as agent:
-        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        watch.over(mcp.gate)
         answer = await agent.call_tool("write", arguments | {"accounts": [], "env": {}})
         await mcp.gate.session._recorder.flush()
     assert "too weak" in answer.content[0].text
@@ -258,7 +266,7 @@ async def test_p8_a_secret_is_one_under_every_name_that_its_tool_takes(served, a
     mcp, watch = aliased(served.gate()), Watch([])
     words = {"approval_reason": "with refuse hunter2hunter2"}
     async with Client(mcp) as agent:
-        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        watch.over(mcp.gate)
         with anyio.fail_after(20):
             answer = await agent.call_tool("write", arguments | words)
         await mcp.gate.session._recorder.flush()
@@ -370,7 +378,7 @@ async def test_p8_a_name_that_no_argument_has_is_masked_before_it_is_cut(served,
     mcp, watch = bank(served.gate()), Watch([])
     arguments = {"act": "give plain", "password": secret, "card": {"number": "1"}, "codes": [], "accounts": []}
     async with Client(mcp) as agent:
-        mcp.gate.session._client._http.event_hooks["request"].append(watch)
+        watch.over(mcp.gate)
         undeclared = {"x" * before + f" {secret} it is": 1}
         answer = await agent.call_tool("write", arguments | {"env": {}} | undeclared)
         await mcp.gate.session._recorder.flush()
