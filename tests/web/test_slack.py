@@ -557,6 +557,40 @@ async def test_a_second_press_says_what_counts_and_who_is_missing(slack, scenari
     await slack.told("UANN", "You have approved this already. It takes 2 people: somebody else has to approve.")
 
 
+async def test_p3_a_dialog_sent_twice_and_five_presses_at_once_are_one_decision_each(slack, scenario):
+    denied, approved = [await slack.file(scenario.filing({"order_id": n, "amount_cents": n})) for n in (1, 2)]
+    assert (await slack.demo.press("UANN", denied, DENY)).ok
+    sent = sending.submitted(slack.state, "UANN", {"reason": {"reason": {"value": "Ask first"}}})
+    answers = [(await slack.send(sent)).body for _ in range(2)]
+    assert answers[0] is None and "You have denied this already" in answers[1]["errors"]["reason"]
+    scenario.need(request_of(approved), quorum=2)
+    presses = [slack.payload(approved) for _ in range(5)]
+    assert all(answer.ok for answer in await asyncio.gather(*map(slack.send, presses)))
+    assert scenario.rows("SELECT verdict, count(*) FROM decision GROUP BY verdict ORDER BY verdict") == [
+        ("approve", 1),
+        ("deny", 1),
+    ]
+    assert scenario.status(request_of(approved)).state == "pending"
+    await slack.state.until(lambda: sum("approved this already" in said for said in slack.state.whispers("UANN")) == 4)
+
+
+async def test_a_channel_with_another_name_keeps_its_messages_true_and_the_next_one_says_what_is_wrong(slack, scenario):
+    said = await slack.file()
+    slack.state.channels[CHANNEL].name = "decisions"
+    scenario.decide(request_of(said))
+    await slack.shows(said, "Approved")
+    other = scenario.file(scenario.filing({"order_id": 7, "amount_cents": 7}))
+    async with asyncio.timeout(10):
+        while not slack.workspace.notifier.trouble:
+            await asyncio.sleep(0.01)
+    assert "#approvals: channel_not_found" in slack.workspace.notifier.trouble
+    slack.state.channels[CHANNEL].name = "approvals"
+    scenario.clock.forward(61)
+    await slack.drained()
+    await slack.announced(other.request_id)
+    assert slack.workspace.notifier.trouble is None
+
+
 async def test_a_copy_that_nobody_wrote_down_is_brought_up_to_date_once_it_is_pressed(slack, scenario):
     """Slack took a post and its answer was lost: there is one more copy than anybody knows."""
     slack.state.fail("chat.postMessage", "lost")

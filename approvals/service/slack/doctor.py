@@ -107,7 +107,8 @@ async def _try(what: str, client: AsyncWebClient, method: str, **arguments: Any)
     except SlackApiError as error:
         data = getattr(error.response, "data", error.response)
         word = str(data.get("error", "")) if isinstance(data, dict) else "an answer that cannot be read"
-        return Finding(what, ok=False, said=word, mend=_MEND.get(word, "")), None
+        unknown = f"Slack says what that means: https://docs.slack.dev/reference/methods/{method}"
+        return Finding(what, ok=False, said=word, mend=_MEND.get(word, unknown)), None
     except Exception as error:
         mend = f"Can this machine reach {client.base_url}?"
         return Finding(what, ok=False, said=type(error).__name__, mend=mend), None

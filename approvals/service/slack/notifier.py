@@ -83,22 +83,16 @@ class SlackNotifier:
         return Sent(then=lambda _: [Step(UPDATE, _name(copy)) for copy in copies])
 
     async def reply(self, notice: Notice) -> Sent:
-        """In the thread of every copy but of those who have approved; who may decide may have become more."""
+        """In the thread of every copy; who may decide may have become more."""
         request_id = notice.row.id
         if notice.target:
             return await self._thread(request_id, *notice.target.split(" "))
         if notice.status.state is not State.PENDING:
             return NOTHING
-        team_id = (await self._api.team()).team_id
-
-        def gather(reader: Reader) -> list[Step]:
-            wanted = channels.places(self._service, reader, self._service.statuses.row(reader, request_id), "", team_id)
-            copies = _standing(reader, request_id)
-            asked = [copy for copy in copies if not copy.asked.startswith("@") or copy.asked in wanted]
-            return [*(Step(UPDATE, _name(copy)) for copy in copies), *(Step(REPLY, _name(copy)) for copy in asked)]
-
-        steps = [*await self._unannounced(request_id), *await self._service.read(gather)]
-        return Sent(then=lambda _: steps)
+        unannounced = await self._unannounced(request_id)
+        copies = await self._service.read(lambda reader: _standing(reader, request_id))
+        steps = [Step(verb, _name(copy)) for verb in (UPDATE, REPLY) for copy in copies]
+        return Sent(then=lambda _: [*unannounced, *steps])
 
     async def _unannounced(self, request_id: str) -> list[Step]:
         team_id = (await self._api.team()).team_id
@@ -229,13 +223,15 @@ class SlackNotifier:
         return Sent(then=write)
 
     async def _thread(self, request_id: str, channel: str, ts: str) -> Sent:
-        """How it ran, or that it still waits; nothing where neither is so."""
+        """How it ran, or that it still waits; nothing where neither is so, and nothing to people who have approved."""
         copies = await self._service.read(lambda reader: message_log.shown_at(reader, channel, ts))
         mine = next((copy for copy in copies if copy.request_id == request_id), None)
         if mine is None:
             return NOTHING
-        view = await self._service.read(lambda reader: self._view(reader, request_id))
+        view, asked = await self._still_asked(mine)
         state = view.status.state
+        if view.pending and not asked:
+            return NOTHING
         if not view.pending and (state not in RAN or mine.told == state or mine.digest):
             return NOTHING
         try:
@@ -243,6 +239,17 @@ class SlackNotifier:
         except Refused as error:
             return self._lost(copies, error)
         return NOTHING if view.pending else Sent(then=partial(_told, mine, state))
+
+    async def _still_asked(self, copy: SlackMessage) -> tuple[RequestView, bool]:
+        """The request, and whether whoever a copy is with may still approve it."""
+        team_id = (await self._api.team()).team_id
+
+        def look(reader: Reader) -> tuple[RequestView, bool]:
+            view = self._view(reader, copy.request_id)
+            people = copy.asked.startswith("@")
+            return view, not people or copy.asked in channels.places(self._service, reader, view.row, "", team_id)
+
+        return await self._service.read(look)
 
     async def _remind(self, copy: SlackMessage, view: RequestView) -> None:
         """In the channel as well when it is the last reminder, or others have approved, and to people always: nobody

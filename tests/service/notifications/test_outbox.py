@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from approvals.errors import NotPossible
+from approvals.service.dispatcher import Sender
 from approvals.service.notifications import outbox
 from approvals.service.notifications.notifier import NOTHING, REPLY, NotDelivered, Sent, Step, Undeliverable
+from approvals.service.realtime.wakeup import Bell
 
 DAY = 86_400
 
@@ -125,6 +127,21 @@ async def test_p4_a_message_that_nobody_answers_keeps_no_other_from_being_sent(s
 async def over_and_over(sender):
     while True:
         await sender.round()
+
+
+async def test_p4_two_that_send_at_once_send_each_message_once_and_in_order(scenario, recorder):
+    service = scenario.service
+    other = Sender(service.database, service.outbox, service.statuses, Bell())
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 5})).request_id for n in range(20)]
+    scenario.clock.forward(0.1)
+    for request_id in ids[::2]:
+        scenario.decide(request_id)
+    async with asyncio.timeout(30):
+        while any(await asyncio.gather(service.sender.send_due(), other.send_due())):
+            pass
+    told = [(verb, request_id) for verb, request_id, _ in recorder.told]
+    assert len(told) == len(set(told)) == 30
+    assert all(told.index(("announce", one)) < told.index(("update", one)) for one in ids[::2])
 
 
 async def test_of_what_no_notifier_heard_there_is_no_update(scenario, recorder):

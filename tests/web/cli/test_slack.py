@@ -13,7 +13,6 @@ from approvals_web.demo.slack.server import DemoSlack
 @pytest.fixture
 async def demo():
     made = DemoSlack()
-    made.state.add_user("U0BOT", "approvals", is_bot=True)
     made.state.add_user("UANN", "ann")
     made.state.add_channel("C1", "approvals")
     async with made.running():
@@ -57,6 +56,9 @@ async def test_a_channel_without_the_app_a_missing_scope_and_a_wrong_clock_are_f
     assert "/invite" in (await findings(installed(demo)))["post"].mend
     demo.state.fail("users.info", "missing_scope")
     assert "manifest" in (await findings(installed(demo)))["people"].mend
+    demo.state.channels["C1"].member = True
+    demo.state.fail("chat.update", "fatal_error")
+    assert "reference/methods/chat.update" in (await findings(installed(demo)))["update"].mend
 
 
 async def test_the_channels_of_rules_and_direct_messages_are_tried(demo):

@@ -7,6 +7,7 @@ from typing import Any
 from approvals_web.demo.slack.limits import message_fault, view_fault
 from approvals_web.demo.slack.state import Channel, Said, State
 
+BOT = "U0BOT"
 SCOPES = "chat:write,commands,im:write,users:read,users:read.email,channels:read"
 _JSON = ("blocks", "view", "metadata")
 
@@ -37,7 +38,7 @@ def answer(state: State, method: str, token: str, given: Given) -> Given:
 
 
 def _who(state: State, _: Given) -> Given:
-    return {"team": "Demo", "team_id": state.team_id, "user": "approvals", "user_id": "U0BOT", "bot_id": "B0BOT"}
+    return {"team": "Demo", "team_id": state.team_id, "user": "approvals", "user_id": BOT, "bot_id": "B0BOT"}
 
 
 def _post(state: State, given: Given) -> Given:
@@ -101,6 +102,8 @@ def _users(state: State, _: Given) -> Given:
 
 
 def _user(state: State, given: Given) -> Given:
+    if given.get("user") == BOT:
+        return {"user": {"id": BOT, "name": "approvals", "is_bot": True, "team_id": state.team_id}}
     if given.get("user") not in state.users:
         raise ValueError("user_not_found")
     return {"user": state.users[given["user"]]}
