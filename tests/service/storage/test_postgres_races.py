@@ -14,7 +14,7 @@ from approvals.errors import Duplicate, Unauthenticated, Unavailable
 from approvals.protocol.messages import CallRecord, CallRecords, Filing, Outcome
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.service.audit import chain
-from approvals.service.identity import credentials, roles, servers, sign_in_links, users
+from approvals.service.identity import credentials, roles, servers, sessions, sign_in_links, users
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.realtime.bus import EVERYTHING
@@ -461,7 +461,7 @@ async def test_replicas_write_down_what_they_saw_in_one_order(scenario, monkeypa
     """Each has seen much the same, and each would hold what the other one needs."""
     written = []
     monkeypatch.setattr(credentials, "used", lambda tx, credential: written.append(credential))
-    monkeypatch.setattr(users, "touch", lambda tx, session: written.append(session))
+    monkeypatch.setattr(sessions, "touch", lambda tx, session: written.append(session))
     for number in range(50):
         scenario.service.sightings.used(f"key-{number}")
         scenario.service.sightings.browsing(f"session-{number}")
