@@ -8,7 +8,7 @@ from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.notifications import outbox
 from approvals.service.notifications.notifier import ANNOUNCE, REPLY, UPDATE, NotDelivered, Notice, Sent, Undeliverable
 from approvals.service.notifications.outbox import BATCH, Outbox
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests.status import Statuses
 from approvals.service.storage.database import Database, Reader, Transaction
 from approvals.service.storage.tables import Delivery
@@ -25,7 +25,7 @@ class Sender:
     """One process's. Event loop only. `filled` rings when there may be something to send. Each message takes its own
     time: one that nobody answers keeps no other from being sent."""
 
-    def __init__(self, database: Database, outbox: Outbox, statuses: Statuses, filled: Bell) -> None:
+    def __init__(self, database: Database, outbox: Outbox, statuses: Statuses, filled: Wakeup) -> None:
         self._database = database
         self._outbox = outbox
         self._statuses = statuses
@@ -61,7 +61,7 @@ class Sender:
     def _sent(self, task: asyncio.Task[None]) -> None:
         """What waited for it may go now."""
         self._sending.discard(task)
-        self._filled.ring()
+        self._filled.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("what became of a message could not be written down", exc_info=error)
 

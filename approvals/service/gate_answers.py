@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from approvals.errors import Invalid, NotPossible
 from approvals.service.identity.users import Person
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests import edits, refreshes
 from approvals.service.requests.edits import Asked, Wanted
 from approvals.service.service import Service
@@ -22,20 +22,20 @@ _LATER = "The card changes by itself when it does."
 async def look_again(service: Service, request_id: str, person: Person) -> None:
     """Have it look up again what the call would do. Raises NotPossible when nobody answers in time, and as
     `refreshes.ask`."""
-    with _hearing(service, request_id) as bell:
+    with _hearing(service, request_id) as wakeup:
         asked = await service.write(lambda tx: _ask_again(service, tx, request_id, person))
         if asked.edit_id:
             service.gates.edit(asked.session, request_id, asked.edit_id)
         else:
             service.gates.look(asked.session, request_id)
-        if not await bell.wait(LOOK_SECONDS):
+        if not await wakeup.wait(LOOK_SECONDS):
             raise NotPossible("The server has not answered yet.", hint=_LATER)
 
 
 async def edit(service: Service, request_id: str, person: Person, wanted: Wanted) -> None:
     """Have it read what a person made of the call: afterwards that is what everybody votes on. Raises Invalid with the
     tool's own words for what it does not take, NotPossible when nobody answers in time, and as `Edits.ask`."""
-    with _hearing(service, request_id) as bell:
+    with _hearing(service, request_id) as wakeup:
         asked = await service.write(lambda tx: service.edits.ask(tx, request_id, person, wanted))
         service.gates.edit(asked.session, request_id, asked.edit_id)
         now = asyncio.get_running_loop().time
@@ -44,7 +44,7 @@ async def edit(service: Service, request_id: str, person: Person, wanted: Wanted
             answered = await service.read(lambda reader: edits.find(reader, asked.edit_id))
             if answered is not None and answered.answered_at is not None:
                 break
-            if not await bell.wait(max(0.0, deadline - now())):
+            if not await wakeup.wait(max(0.0, deadline - now())):
                 raise NotPossible("The server has not answered yet.", hint=_LATER)
     if answered.refused:
         raise Invalid(answered.refused)
@@ -56,15 +56,15 @@ def _ask_again(service: Service, tx: Transaction, request_id: str, person: Perso
 
 
 @contextlib.contextmanager
-def _hearing(service: Service, request_id: str) -> Iterator[Bell]:
-    """A bell that rings whenever the request changes."""
-    bell = Bell()
+def _hearing(service: Service, request_id: str) -> Iterator[Wakeup]:
+    """A wakeup that is set whenever the request changes."""
+    wakeup = Wakeup()
 
     def listener(_: str) -> None:
-        bell.ring()
+        wakeup.set()
 
     service.bus.subscribe(listener, [request_id])
     try:
-        yield bell
+        yield wakeup
     finally:
         service.bus.unsubscribe(listener, [request_id])

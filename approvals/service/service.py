@@ -33,12 +33,12 @@ from approvals.service.policies import versions
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.policies.file import PolicyFile
 from approvals.service.policies.watcher import PolicyWatch
-from approvals.service.realtime.activity import Sightings
+from approvals.service.realtime.activity import ActivityBuffer
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import Replicas
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests import freeze_releases, freeze_tellings, freezing, presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
@@ -51,7 +51,6 @@ from approvals.service.requests.freeze_releases import Releases
 from approvals.service.requests.freezing import Freezes
 from approvals.service.requests.grant_revocations import GrantRevocations
 from approvals.service.requests.judged import StoredPolicies
-from approvals.service.requests.key_revocations import Orphans
 from approvals.service.requests.rate_limits import Allowance, Allowances
 from approvals.service.requests.reminders import Reminders
 from approvals.service.requests.settlements import Settlements
@@ -100,7 +99,7 @@ class Service:
         self.public_url = public_url.rstrip("/")
         self.metrics = Metrics(database)
         self.bus = Bus()
-        self.sightings = Sightings()
+        self.activity = ActivityBuffer()
         self.browsers = Places(20, "pages open in this browser that listen for changes")
         self.gate_places = Places(1000, "event streams of this installation")
         self.poll_places = {
@@ -109,15 +108,15 @@ class Service:
             "user": Places(100, "long-polls of this person"),
         }
         self.gates = GateStreams(self.bus, self._stream_ended)
-        self.taken_back = asyncio.Event()
+        self.keys_revoked = asyncio.Event()
         """Set when keys or agents may have been revoked."""
-        self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self.taken_back.set)
-        self._partings: set[asyncio.Task[None]] = set()
+        self.replicas = Replicas(self.bus, self.gates, self._controls_changed, self.keys_revoked.set)
+        self._disconnects: set[asyncio.Task[None]] = set()
         self.log = AuditLog(keyring.audit, keyring.audit_id)
         self.allowances = Allowances(allowance or Allowance())
         self.statuses = Statuses(self.public_url)
-        self._filled = Bell()
-        self.outbox = Outbox({notifier.name: notifier for notifier in notifiers}, self._filled.ring)
+        self._filled = Wakeup()
+        self.outbox = Outbox({notifier.name: notifier for notifier in notifiers}, self._filled.set)
         self.sender = Sender(database, self.outbox, self.statuses, self._filled)
         database.effects = Effects(self.log, self.replicas.hear, self.outbox.tell)
         self.transitions = Transitions(self._moved)
@@ -141,7 +140,6 @@ class Service:
         self.grant_revocations = GrantRevocations(self.transitions, self.authority)
         self.expiry = Expiry(self.transitions)
         self.reminders = Reminders(self.transitions)
-        self.orphans = Orphans(self.transitions)
         self.restorations = Restorations(self.transitions)
         self.calls = Calls()
         self.erasures = Erasures(self.transitions, retention or Retention())
@@ -260,14 +258,14 @@ class Service:
         """End streams, long-polls and timers."""
         self.stopping.set()
         self.look.set()
-        self.taken_back.set()
-        self._filled.ring()
+        self.keys_revoked.set()
+        self._filled.set()
         self.gates.stop()
         self.bus.wake_all()
 
     async def finish(self) -> None:
         """The last words, once nobody asks any more."""
-        await asyncio.gather(*self._partings, return_exceptions=True)
+        await asyncio.gather(*self._disconnects, return_exceptions=True)
         await self.link_events()
 
     async def apply_controls(self) -> None:
@@ -308,11 +306,11 @@ class Service:
     def _stream_ended(self, stream: GateStream) -> None:
         if self.stopping.is_set():
             return  # the gate is about to follow another process, or this one again
-        task = asyncio.create_task(self._part(stream))
-        self._partings.add(task)
-        task.add_done_callback(self._partings.discard)
+        task = asyncio.create_task(self._disconnected(stream))
+        self._disconnects.add(task)
+        task.add_done_callback(self._disconnects.discard)
 
-    async def _part(self, stream: GateStream) -> None:
+    async def _disconnected(self, stream: GateStream) -> None:
         """The callers of a gate process that is gone no longer wait."""
 
         def gone(tx: Transaction) -> None:

@@ -18,7 +18,7 @@ from approvals.service.storage.database import Transaction
 logger = logging.getLogger("approvals")
 
 SWEEP_SECONDS = 60.0
-ORPHAN_SECONDS = 5.0
+KEY_REVOCATION_SECONDS = 5.0
 """How soon the requests of a key that ran out end; those of one that was revoked end at once."""
 
 
@@ -53,7 +53,9 @@ async def link_events(service: Service) -> bool:
 
 async def end_revoked(service: Service) -> bool:
     """End the requests of agents and keys that no longer count."""
-    return await service.read(key_revocations.left) and bool(await service.write(service.orphans.sweep))
+    return await service.read(key_revocations.left) and bool(
+        await service.write(lambda tx: key_revocations.sweep(tx, service.transitions))
+    )
 
 
 async def send_messages(service: Service) -> bool:
@@ -82,9 +84,9 @@ async def erase_old(service: Service) -> bool:
 
 async def watch_gates(service: Service) -> None:
     """Note which gates, keys and browsers were heard of, and lose the gates that have been silent for too long."""
-    if not service.sightings.due(service.database.clock.now()):
+    if not service.activity.due(service.database.clock.now()):
         return
-    seen = service.gates.sessions(), *service.sightings.take()
+    seen = service.gates.sessions(), *service.activity.take()
     streaming, used, browsing = map(sorted, seen)  # every replica in one order: none holds what another needs
 
     def watch(tx: Transaction) -> None:
@@ -103,7 +105,7 @@ TIMER = Task("the timer", 1.0, move_due)
 SEQUENCER = Task("the audit sequencer", 0.5, link_events)
 RETENTION = Task("the retention sweep", SWEEP_SECONDS, erase_old)
 REVOCATIONS = Task(
-    "the end of revoked agents' requests", ORPHAN_SECONDS, end_revoked, lambda service: service.taken_back
+    "the end of revoked agents' requests", KEY_REVOCATION_SECONDS, end_revoked, lambda service: service.keys_revoked
 )
 POLICY = Task("the look at the policy file", LOOK_SECONDS, look_at_policy)
 OUTBOX = Task("the outbox", 1.0, send_messages)

@@ -19,7 +19,7 @@ from approvals_web.demo.test_requests import Rehearsals
 from approvals_web.http import problems
 from approvals_web.http.headers import Headers
 from approvals_web.pages import routes
-from approvals_web.pages.card.viewers import Onlookers
+from approvals_web.pages.card.viewers import Viewers
 from approvals_web.slack_socket import keep_listening
 
 PACKAGE = Path(__file__).parent
@@ -40,7 +40,7 @@ def create_app(
         lifespan=_lifespan,
     )
     app.state.service = service
-    app.state.onlookers = Onlookers()
+    app.state.viewers = Viewers()
     app.state.rehearsals = Rehearsals(service)
     app.state.provider = Provider(oidc, service.database.clock) if oidc else None
     app.state.slack = slack

@@ -21,7 +21,7 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.changes import Touched, Watch
-from approvals.service.storage.channels import TAKEN_BACK
+from approvals.service.storage.channels import KEYS_REVOKED
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
@@ -179,7 +179,7 @@ def revoke(
 
 def _tell(tx: Transaction) -> None:
     """Calls that wait by a revoked key hear of it as soon as this is durable."""
-    tx.signal(TAKEN_BACK)
+    tx.signal(KEYS_REVOKED)
 
 
 def installations(reader: Reader) -> list[Installation]:

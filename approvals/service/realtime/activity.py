@@ -5,7 +5,7 @@ from approvals.instant import SECOND, Instant
 REPORT_SECONDS = 20.0
 
 
-class Sightings:
+class ActivityBuffer:
     """Event loop only, but for `used` and `browsing`."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from approvals.service.realtime.bus import Bus
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 
 MOST = 4
 """Streams of one gate process."""
@@ -26,12 +26,12 @@ class GateStream:
         self._looks: dict[str, None] = {}
         self._edits: dict[tuple[str, str], None] = {}
         self._renewal = False
-        self._bell = Bell()
+        self._wakeup = Wakeup()
 
     def poke(self, request_id: str) -> None:
         """This request changed."""
         self._changed[request_id] = None
-        self._bell.ring()
+        self._wakeup.set()
 
     def changed(self) -> list[str]:
         """What changed since last asked, in order."""
@@ -41,7 +41,7 @@ class GateStream:
     def look(self, request_id: str) -> None:
         """Have the gate look up again what this request would do."""
         self._looks[request_id] = None
-        self._bell.ring()
+        self._wakeup.set()
 
     def looks(self) -> list[str]:
         """What is to be looked up again since last asked."""
@@ -51,7 +51,7 @@ class GateStream:
     def edit(self, request_id: str, edit_id: str) -> None:
         """Have the gate read what a person made of this request."""
         self._edits[request_id, edit_id] = None
-        self._bell.ring()
+        self._wakeup.set()
 
     def edits(self) -> list[tuple[str, str]]:
         """The requests, and the edits of them, that are to be read since last asked."""
@@ -61,7 +61,7 @@ class GateStream:
     def renew(self) -> None:
         """Its verdicts may have changed: a lease is due at once."""
         self._renewal = True
-        self._bell.ring()
+        self._wakeup.set()
 
     def renewal(self) -> bool:
         """Whether a lease became due since last asked."""
@@ -70,16 +70,16 @@ class GateStream:
 
     async def wait(self, seconds: float) -> bool:
         """Whether something happened within `seconds`; the end of the service counts."""
-        return await self._bell.wait(seconds)
+        return await self._wakeup.wait(seconds)
 
     def end(self) -> None:
         """Wake it, so that it ends."""
         self.ended = True
-        self._bell.ring()
+        self._wakeup.set()
 
     def stop(self) -> None:
         """Wake it, so that it sees the service stopping."""
-        self._bell.ring()
+        self._wakeup.set()
 
 
 class GateStreams:

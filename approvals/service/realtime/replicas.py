@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, tuple_
 from approvals.instant import SECOND, Instant
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStreams
-from approvals.service.storage.channels import CONTROLS_CHANGED, EDIT, FOLLOW, LOOK, TAKEN_BACK, WAKE
+from approvals.service.storage.channels import CONTROLS_CHANGED, EDIT, FOLLOW, KEYS_REVOKED, LOOK, WAKE
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import WaitingCall, table_of
@@ -40,7 +40,7 @@ class Replicas:
     """Event loop only, but for `changes`."""
 
     def __init__(
-        self, bus: Bus, gates: GateStreams, controls_changed: Callable[[], None], taken_back: Callable[[], None]
+        self, bus: Bus, gates: GateStreams, controls_changed: Callable[[], None], keys_revoked: Callable[[], None]
     ) -> None:
         self._bus = bus
         self._gates = gates
@@ -53,7 +53,7 @@ class Replicas:
             (LOOK, 2): gates.look,
             (EDIT, 3): gates.edit,
             (CONTROLS_CHANGED, 0): controls_changed,
-            (TAKEN_BACK, 0): taken_back,
+            (KEYS_REVOKED, 0): keys_revoked,
         }
         """By the deed and the number of its words."""
 

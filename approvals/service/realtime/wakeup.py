@@ -3,20 +3,20 @@
 import asyncio
 
 
-class Bell:
-    """Rung while nobody waits, it ends the next wait at once. Event loop only."""
+class Wakeup:
+    """One that is set while nobody waits ends the next wait at once. Event loop only."""
 
     def __init__(self) -> None:
-        self._rung = False
+        self._is_set = False
         self._waiter: asyncio.Future[None] | None = None
 
-    def ring(self) -> None:
-        self._rung = True
+    def set(self) -> None:
+        self._is_set = True
         self._end(self._waiter)
 
     async def wait(self, seconds: float) -> bool:
-        """Whether it was rung, before or within `seconds`; it is silent again afterwards."""
-        if not self._rung:
+        """Wait for it, `seconds` at most; whether it was set, before or meanwhile. It is not set afterwards."""
+        if not self._is_set:
             loop = asyncio.get_running_loop()
             self._waiter = waiter = loop.create_future()
             timer = loop.call_later(seconds, self._end, waiter)
@@ -25,8 +25,8 @@ class Bell:
             finally:
                 timer.cancel()
                 self._waiter = None
-        rung, self._rung = self._rung, False
-        return rung
+        was_set, self._is_set = self._is_set, False
+        return was_set
 
     @staticmethod
     def _end(waiter: "asyncio.Future[None] | None") -> None:

@@ -37,22 +37,16 @@ _FOUND = Statement(
 )
 
 
-class Orphans:
-    """Ends them."""
-
-    def __init__(self, transitions: Transitions) -> None:
-        self._transitions = transitions
-
-    def sweep(self, tx: Transaction) -> int:
-        """End up to BATCH of them; how many there were."""
-        if not tx.try_lock("orphans"):
-            return 0
-        found = tx.all(_FOUND, now=tx.now, limit=BATCH)
-        for orphan in found:
-            row = self._transitions.apply_due(tx, self._transitions.lock(tx, orphan.id))
-            if row.state in _WAITING:  # a claim may have come first: what runs, runs
-                self._transitions.move(tx, row, Move.WITHDRAW, SYSTEM, because=_because(orphan))
-        return len(found)
+def sweep(tx: Transaction, transitions: Transitions) -> int:
+    """End up to BATCH of them; how many there were."""
+    if not tx.try_lock("key revocations"):
+        return 0
+    found = tx.all(_FOUND, now=tx.now, limit=BATCH)
+    for left_over in found:
+        row = transitions.apply_due(tx, transitions.lock(tx, left_over.id))
+        if row.state in _WAITING:  # a claim may have come first: what runs, runs
+            transitions.move(tx, row, Move.WITHDRAW, SYSTEM, because=_because(left_over))
+    return len(found)
 
 
 def left(reader: Reader) -> bool:
@@ -60,7 +54,7 @@ def left(reader: Reader) -> bool:
     return bool(reader.all(_FOUND, now=reader.now, limit=1))
 
 
-def _because(orphan: Row) -> str:
-    if orphan.disabled_at is not None:
+def _because(left_over: Row) -> str:
+    if left_over.disabled_at is not None:
         return "the agent was revoked"
-    return "the agent's key was revoked" if orphan.revoked_at is not None else "the agent's key ran out"
+    return "the agent's key was revoked" if left_over.revoked_at is not None else "the agent's key ran out"

@@ -27,7 +27,7 @@ from approvals.service.identity.servers import agent_named
 from approvals.service.requests import key_revocations, rate_limits
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.rate_limits import Allowance
-from approvals.service.storage.channels import TAKEN_BACK
+from approvals.service.storage.channels import KEYS_REVOKED
 from approvals.service.tasks import REVOCATIONS
 from support import counting_server
 from support.answer_table import told
@@ -66,7 +66,7 @@ def rotate(scenario, **given):
 
 
 def sweep(scenario):
-    return scenario.write(scenario.service.orphans.sweep)
+    return scenario.write(lambda tx: key_revocations.sweep(tx, scenario.service.transitions))
 
 
 def limit(scenario, pending=None, minute=None):
@@ -198,7 +198,7 @@ async def test_p7_a_key_revoked_by_another_replica_or_a_command_ends_its_calls_a
     def elsewhere():
         revoke_key(other, keys(other)[0].id)
         if not served.scenario.service.database.shared:
-            served.scenario.service.replicas.hear(TAKEN_BACK)  # one process serves a file: its own socket tells it
+            served.scenario.service.replicas.hear(KEYS_REVOKED)  # one process serves a file: its own socket tells it
 
     _, result = await while_waiting(served, log, elsewhere)
     other.service.database.stop()

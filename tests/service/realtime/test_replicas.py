@@ -203,7 +203,7 @@ async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_ol
                 await anext(old.aiter_lines())
                 second = await newer.enter_async_context(b.stream("POST", "/requests/events", json=body, timeout=30))
                 await anext(second.aiter_lines())
-            await until(lambda: not three.services[0].gates.sessions() and not three.services[0]._partings)
+            await until(lambda: not three.services[0].gates.sessions() and not three.services[0]._disconnects)
             assert scenario.waiting(request_id) == 1
         await until(lambda: scenario.waiting(request_id) == 0)
 

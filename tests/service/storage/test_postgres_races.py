@@ -463,8 +463,8 @@ async def test_replicas_write_down_what_they_saw_in_one_order(scenario, monkeypa
     monkeypatch.setattr(credentials, "used", lambda tx, credential: written.append(credential))
     monkeypatch.setattr(sessions, "touch", lambda tx, session: written.append(session))
     for number in range(50):
-        scenario.service.sightings.used(f"key-{number}")
-        scenario.service.sightings.browsing(f"session-{number}")
+        scenario.service.activity.used(f"key-{number}")
+        scenario.service.activity.browsing(f"session-{number}")
     scenario.service.database.start()
     await watch_gates(scenario.service)
     assert written == [*sorted(written[:50]), *sorted(written[50:])]

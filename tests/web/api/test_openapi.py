@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from approvals.protocol.messages import WIRE_HEADER, WIRE_VERSION
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from support.authority import ACTS, ROUTES
 from support.world import World
 
@@ -107,8 +107,8 @@ async def test_every_answer_is_one_that_the_document_describes(served, world, do
     method, path = route.split(" ")
     operation = openapi.from_dict(document)[path][method]
     there = real(world, STATES) + 3 * real(world, ACTS.get(route, frozenset()))
-    wait = Bell.wait
-    monkeypatch.setattr(Bell, "wait", lambda bell, seconds: wait(bell, min(seconds, 0.01)))  # else up to 30 s
+    wait = Wakeup.wait
+    monkeypatch.setattr(Wakeup, "wait", lambda wakeup, seconds: wait(wakeup, min(seconds, 0.01)))  # else up to 30 s
     if route == EVENTS:
         served.scenario.service.stop()  # else a stream does not end; so it says what it has to say, and good-bye
     for who in WHO:

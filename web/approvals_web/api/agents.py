@@ -13,5 +13,5 @@ router = ApiRouter("agents")
 async def verify_agent(body: VerifyAgent, installation: Installation, service: TheService) -> VerifiedAgent:
     """A short-lived assertion that this agent calls through this installation; 401 unless the key is a live agent's."""
     verified = await service.read(lambda reader: assert_agent(reader, service.keyring, installation, body.key))
-    service.sightings.used(body.key.split("_")[1])
+    service.activity.used(body.key.split("_")[1])
     return verified

@@ -12,7 +12,7 @@ from approvals.protocol.states import OPEN, State
 from approvals.service.history import queries
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests import presence
 from approvals.service.service import Service
 from approvals.service.storage import tables
@@ -89,10 +89,10 @@ async def read_request(
     seen: State = State.PENDING,
 ) -> RequestStatus | RequestView:
     """One request. With `wait`, answers once its state is not `seen`, or the seconds are up."""
-    bell = Bell()
+    wakeup = Wakeup()
 
     def listener(_: str) -> None:
-        bell.ring()
+        wakeup.set()
 
     service.bus.subscribe(listener, [request_id])
     try:
@@ -102,7 +102,7 @@ async def read_request(
             places = service.poll_places[principal.kind]
             places.check(principal.id)
             with service.metrics.polls.track_inprogress(), places.held(principal.id):
-                await bell.wait(wait)
+                await wakeup.wait(wait)
             if not await service.read(lambda reader: credentials.still_counts(reader, principal)):
                 raise Unauthenticated("This key was revoked meanwhile.", hint="Ask for a new one.")
             status = await _own(service, principal, request_id)

@@ -11,7 +11,7 @@ from approvals.protocol.registration import Annotations, Assurance, Registration
 from approvals.protocol.states import OPEN, State
 from approvals.service.identity import servers
 from approvals.service.identity.users import Person
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import Installation
@@ -68,8 +68,8 @@ class Rehearsals:
 
     async def _see_through(self, at: Installation, session: str, request_id: str) -> None:
         """Wait as a gate does, claim what is approved, greet, and report."""
-        service, bell = self._service, Bell()
-        listener = lambda _: bell.ring()  # noqa: E731 — the same object is taken off again
+        service, wakeup = self._service, Wakeup()
+        listener = lambda _: wakeup.set()  # noqa: E731 — the same object is taken off again
         service.bus.subscribe(listener, [request_id])
         try:
             while not service.stopping.is_set():
@@ -79,7 +79,7 @@ class Rehearsals:
                     break
                 if status.state not in OPEN:
                     break
-                await bell.wait(LOOK_SECONDS)
+                await wakeup.wait(LOOK_SECONDS)
                 await service.write(lambda tx: service.expiry.heard(tx, [session]))
         except ApprovalsError:
             pass  # the card says what became of it

@@ -20,7 +20,7 @@ async def identify(request: Request) -> Principal:
         except Unauthenticated as error:  # of the sender's own key, not of one that it asks about
             raise Unauthenticated(error.detail, hint=error.hint, whose="sender") from error
         request.state.bearer = known
-        service.sightings.used(known.credential.id)
+        service.activity.used(known.credential.id)
     return known
 
 

@@ -77,7 +77,7 @@ async def at_a_page(request: Request, person: "Authenticated", service: TheServi
     an open page does by itself keeps nobody signed in."""
     request.state.freezes = await service.read(freezes.shown)
     if request.headers.get("hx-request") != "true":
-        service.sightings.browsing(person.session_id)
+        service.activity.browsing(person.session_id)
     return person
 
 

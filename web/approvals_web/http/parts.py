@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # they stand on the routes' own modules
     from approvals.service.slack.workspace import Workspace
     from approvals_web.auth.oidc import Provider
     from approvals_web.demo.test_requests import Rehearsals
-    from approvals_web.pages.card.viewers import Onlookers
+    from approvals_web.pages.card.viewers import Viewers
 
 
 async def service_of(request: Request) -> Service:
@@ -36,9 +36,9 @@ def slack_of(request: Request) -> "Workspace | None":
     return workspace
 
 
-def viewers_of(request: Request) -> "Onlookers":
+def viewers_of(request: Request) -> "Viewers":
     """Who looks at which card."""
-    viewers: Onlookers = request.app.state.onlookers
+    viewers: Viewers = request.app.state.viewers
     return viewers
 
 

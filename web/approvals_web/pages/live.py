@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from approvals.service.realtime.bus import EVERYTHING
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.service import Service
 from approvals_web.http.deps import Authenticated, TheService, visitor
 from approvals_web.http.routers import PageRouter
@@ -26,15 +26,15 @@ async def events(request: Request, person: Authenticated, service: TheService) -
 
 
 async def _pokes(request: Request, service: Service, session_id: str) -> AsyncIterator[bytes]:
-    bell = Bell()
+    wakeup = Wakeup()
 
     def listener(_: str) -> None:
-        bell.ring()
+        wakeup.set()
 
     with service.browsers.held(session_id), service.bus.listening(listener, [EVERYTHING]):
         yield format_sse_event(event="hello", data_str=service.bus.mark, retry=1000)
         while not service.stopping.is_set():
-            rung = await bell.wait(PING_SECONDS)
+            rung = await wakeup.wait(PING_SECONDS)
             if await visitor(request, service) is None:
                 return
             yield format_sse_event(event="poke", data_str="{}") if rung else format_sse_event(comment="still here")

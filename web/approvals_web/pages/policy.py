@@ -115,11 +115,11 @@ def _shown(reader: Reader, service: Service, first: int, before: int) -> dict[st
         "loads": versions.loads(reader, before, LOADS),
         "page_of_loads": LOADS,
         "tools": sorted(names),
-        "misfits": _misfits(reader, service),
+        "mismatches": _mismatches(reader, service),
     }
 
 
-def _misfits(reader: Reader, service: Service) -> list[tuple[str, str, str]]:
+def _mismatches(reader: Reader, service: Service) -> list[tuple[str, str, str]]:
     """Conditions that do not fit a tool that was registered since: its calls are held."""
     present = service.policy.present
     if not isinstance(present, RulePolicy):

@@ -10,7 +10,7 @@ from approvals.service.identity.admins import Operator
 from approvals.service.requests import precedents, presence
 from approvals_web.pages.card import viewers
 from approvals_web.pages.card.confirmation import to_type
-from approvals_web.pages.card.viewers import Onlookers
+from approvals_web.pages.card.viewers import Viewers
 
 
 async def card(visitor, request_id):
@@ -157,11 +157,11 @@ async def test_it_says_who_else_looks_right_now_until_they_leave(served, ann, vi
 
 def test_no_number_of_onlookers_fills_the_memory(scenario, monkeypatch):
     monkeypatch.setattr(viewers, "MOST", 3)
-    onlookers, ann, bob = Onlookers(), scenario.person("ann"), scenario.person("bob")
+    people, ann, bob = Viewers(), scenario.person("ann"), scenario.person("bob")
     for card_id in "abcde":
-        onlookers.look(card_id, ann, 1)
-    assert onlookers.look("d", bob, 1) == ["Ann"]
-    assert onlookers.look("a", bob, 1) == []
+        people.look(card_id, ann, 1)
+    assert people.look("d", bob, 1) == ["Ann"]
+    assert people.look("a", bob, 1) == []
 
 
 async def test_quorum_and_the_tools_definition_are_told(served, ann):

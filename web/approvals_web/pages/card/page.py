@@ -233,9 +233,9 @@ async def _page(
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """The card, with the list beside it unless htmx asks for the card alone."""
-    onlookers = viewers_of(request)
+    viewers = viewers_of(request)
     now = service.database.clock.now()
-    shown = replace(shown, looking=onlookers.look(shown.row.id, person, now))
+    shown = replace(shown, looking=viewers.look(shown.row.id, person, now))
     beside = None
     if not is_part(request):
         slack = slack_of(request) is not None

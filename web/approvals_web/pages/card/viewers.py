@@ -11,7 +11,7 @@ MOST = 5000
 """People at cards that are remembered; the longest silent are forgotten first."""
 
 
-class Onlookers:
+class Viewers:
     """Event loop only."""
 
     def __init__(self) -> None:
