@@ -27,6 +27,7 @@ from approvals.service.storage.database import Reader
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools import forms
 from approvals_web.http.deps import SignedIn, TheService
+from approvals_web.http.parts import slack_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import What, seen_token, what
@@ -139,7 +140,7 @@ def _form(
         content,
         seen_token(service, person, row.id, row.content_version, row.digest, content.card_hash),
         made,
-        inbox(service, reader, person, QueueFilter(), slack=request.app.state.slack is not None),
+        inbox(service, reader, person, QueueFilter(), slack=slack_of(request) is not None),
         fixed=_why_fixed(service, reader, row, person),
         denies=service.authority.fault(reader, row, person, Act.DENY) is None,
         before=earlier.by if earlier is not None and not given and arguments != earlier.arguments else "",
