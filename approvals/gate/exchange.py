@@ -8,6 +8,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx2
 
@@ -19,7 +20,8 @@ KEPT = 50
 KEPT_SECONDS = 5.0
 """How long: shorter than services and balancers keep theirs."""
 _EYEBALLS = 0.25
-"""Seconds after which the next address of a name is tried beside the first."""
+"""Seconds after which the next address of a name is tried beside the first, where the event loop can (uvloop's tries
+them in turn)."""
 
 
 class Exchange:
@@ -85,14 +87,11 @@ class Exchange:
         return None
 
     async def _connected(self) -> Connection:
+        loop, name = asyncio.get_running_loop(), self._host if self._tls is not None else None
+        beside: dict[str, Any] = {"happy_eyeballs_delay": _EYEBALLS} if isinstance(loop, asyncio.BaseEventLoop) else {}
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                Connection,
-                self._host,
-                self._port,
-                ssl=self._tls,
-                server_hostname=self._host if self._tls is not None else None,
-                happy_eyeballs_delay=_EYEBALLS,
+            _, connection = await loop.create_connection(
+                Connection, self._host, self._port, ssl=self._tls, server_hostname=name, **beside
             )
         return connection
 

@@ -18,6 +18,12 @@ from approvals.gate.exchange import Exchange
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nApprovals-Wire: 3\r\n\r\nok"
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request):
+    """Over stdio a gate runs on the one, over HTTP on the other."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
 class Peer:
     """Answers each request with the next of its scripts: bytes to send, and None to hang up."""
 
