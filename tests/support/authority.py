@@ -134,6 +134,7 @@ ROUTES: dict[str, Route] = {
     "POST /freeze/lift": Route(ADMIN),
     "POST /servers": Route(ADMIN),
     "GET /agents": Route(SIGNED_IN),
+    "GET /agents/{name}/first": Route(SIGNED_IN),
     "POST /agents": Route(ADMIN),
     "POST /agents/{name}/keys": Route(ADMIN),
     "POST /agents/{name}/keys/{key}/scopes": Route(ADMIN),

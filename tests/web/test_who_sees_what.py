@@ -24,6 +24,7 @@ BY_HAND = {
     "/login/oidc/callback": "where an identity provider is set",
     "/setup": "by a link that an admin hands out",
     "/selection": "by the queue's form, once something is selected",
+    "/agents/{name}/first": "asked by the page of an agent that has just got its key",
     "/servers/{server}/connection": "asked by the page of a server that is being connected",
     "/servers/{server}/tools": "linked from a place that has more tools than the page of all has room for",
 }

@@ -59,7 +59,7 @@ class Line:
 
     @property
     def approved(self) -> int:
-        return sum(number for state, number in self.states.items() if _end(state) == "approved")
+        return sum(number for state, number in self.states.items() if end_of(state) == "approved")
 
     @property
     def p50(self) -> float | None:
@@ -133,7 +133,7 @@ def figured(
         line = lines[row.rule, f"{row.server} / {row.tool}"]
         of_request[row.id] = line
         at = min(max(0, (row.created_at - first) // (step * SECOND)), number - 1)
-        ends[at][_end(row.state)] += 1
+        ends[at][end_of(row.state)] += 1
         for one in (line, everything):
             one.asked += 1
             one.states[row.state] += 1
@@ -153,5 +153,6 @@ def figured(
     return Figures(everything, listed, everything.asked / hours, since, whole, spans, dict(by_person))
 
 
-def _end(state: str) -> str:
+def end_of(state: str) -> str:
+    """What became of a request, by ENDS."""
     return _ENDS.get(State(state), "approved")

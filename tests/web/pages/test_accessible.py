@@ -11,11 +11,14 @@ PAGES = [
     "/history",
     "/history?q=nothing-like-it",
     "/figures",
+    "/figures?days=30",
     "/grants",
     "/agents",
     "/servers",
+    "/servers/shop",
     "/freeze",
     "/policy",
+    "/policy/draft",
     "/rollout",
     "/users",
     "/audit",
@@ -46,7 +49,7 @@ async def furnish(scenario):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("width", [1100, 390, 320])
+@pytest.mark.parametrize("width", [1280, 1100, 390, 320])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.slow
 async def test_axe_finds_nothing(served, visitors, browser, scheme, width):

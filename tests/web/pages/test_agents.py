@@ -27,7 +27,7 @@ async def test_an_admin_adds_an_agent_and_sees_its_key_once(served, ann):
     answer = await ann.http.post("/agents", data=form)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    (key,) = KEY.findall(answer.text)
+    (key,) = set(KEY.findall(answer.text))
     assert served.scenario.assertion(key)
     page = (await ann.http.get("/agents")).text
     assert not KEY.findall(page)
@@ -48,7 +48,7 @@ async def test_an_admin_changes_everything_of_an_agent_and_each_change_is_on_rec
     row = agent(served)
     assert (row.groups, row.pending_limit, row.minute_limit) == ("builders nightly", 3, None)
     rotated = await ann.http.post("/agents/scout/keys", data={"expires": "1d"})
-    assert len(KEY.findall(rotated.text)) == 1
+    assert len(set(KEY.findall(rotated.text))) == 1
     assert [one.scopes for one in keys(served)] == ["shop/*", "shop/*"]
     assert (await ann.http.post(f"/agents/scout/keys/{key}/revocation")).status_code == 303
     assert len(keys(served)) == 1

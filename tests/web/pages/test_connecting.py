@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from approvals.client_configs import CLIENTS
 from approvals.service.tools.connections import Connection
 from approvals_web.pages import connecting
 from approvals_web.pages.connecting import AGENT_KEY, progress
@@ -94,3 +95,21 @@ async def test_no_progress_is_shown_of_another_servers_installation(served, ann)
     at = served.scenario.installation("shop")
     await ann.http.post("/servers", data={"name": "pg", "assurance": "enforced"})
     assert (await ann.http.get(f"/servers/pg/connection?at={at.id}")).status_code == 404
+
+
+async def test_a_new_agent_is_followed_until_it_asks_and_its_key_has_a_place_in_each_client(served, ann):
+    scenario = served.scenario
+    made = (await ann.http.post("/agents", data={"name": "helper"})).text
+    key = re.search(r'<pre id="new-key"[^>]*>(mcpa_[\w-]+)</pre>', made)[1]
+    assert made.count(key) == 1 + len(CLIENTS)
+    address = "/agents/helper/first"
+    assert f'hx-get="{address}"' in made
+    seen = [(await ann.http.get(address, headers={"HX-Request": "true"})).text]
+    filing = scenario.filing(assertion=scenario.assertion(key))
+    filed = scenario.file(filing)
+    seen.append((await ann.http.get(address, headers={"HX-Request": "true"})).text)
+    assert [page.count('class="done"') for page in seen] == [0, 2]
+    assert f'href="/requests/{filed.request_id}"' in seen[1]
+    scenario.decide(filed.request_id, "deny", comment="no")
+    page = re.sub(r"<[^>]*>", "", (await ann.http.get("/agents")).text)
+    assert re.search(r"1 request:\s+0 approved, 1 denied, 0 expired", page)

@@ -1,12 +1,13 @@
 """Agents: who owns them, what their keys cover, how much they may ask; admins change it here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from approvals.client_configs import Configuration
 from approvals.errors import (
     ApprovalsError,
     Conflict,
@@ -15,16 +16,20 @@ from approvals.errors import (
 )
 from approvals.instant import Instant
 from approvals.protocol.fields import Identifier, ServerName
-from approvals.service.identity import agents, key_lifetimes, servers
+from approvals.service.history import agent_statistics
+from approvals.service.history.agent_statistics import Recent
+from approvals.service.identity import agents, credentials, key_lifetimes, servers
 from approvals.service.identity.agents import AgentEntry
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person
 from approvals.service.requests import rate_limits
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.tables import Agent
 from approvals_web.http.deps import Admin, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
+from approvals_web.pages.connecting import Progress, of_agent, of_key
 
 PAGE = 50
 _REFUSED = (Conflict, Invalid, NotFound)
@@ -43,6 +48,8 @@ class AgentsPage:
     agents: list[AgentEntry]
     limits: dict[str, tuple[int | None, int | None]]
     """By an agent's id: how many of its requests may wait, and how many it may file a minute; None for any number."""
+    recent: dict[str, Recent]
+    """By an agent's id."""
     older: str
     """The last name, where there are more."""
     flooding: list[str]
@@ -51,6 +58,10 @@ class AgentsPage:
     key: str = ""
     """One that was just made: this answer is the only place where it is whole."""
     key_of: str = ""
+    configurations: list[Configuration] = field(default_factory=list)
+    """Where to put it."""
+    progress: Progress | None = None
+    """How far the agent has come that has just got it."""
 
 
 @router.get("/agents")
@@ -59,6 +70,14 @@ def listed(
 ) -> Response:
     """Agents by name, with their owners, keys and limits."""
     return page(request, "agents.html", service.read_now(lambda reader: _shown(reader, service, person, after)))
+
+
+@router.get("/agents/{name}/first")
+def first(request: Request, person: SignedIn, service: TheService, name: ServerName) -> Response:
+    """How far an agent has come; asked again while its page waits."""
+    found = service.read_now(lambda reader: _progress(reader, agent_named(reader, name)))
+    shown = {"person": person, "progress": found, "name": name, "back": f"/agents#{name}"}
+    return page(request, "connection.html", shown)
 
 
 @router.post("/agents")
@@ -190,7 +209,16 @@ async def _again(request: Request, service: Service, admin: Person, error: Appro
 
 async def _with_key(request: Request, service: Service, admin: Person, name: str, key: str) -> Response:
     shown = await service.read(lambda reader: _shown(reader, service, admin, ""))
-    return page(request, "agents.html", replace(shown, key=key, key_of=name))
+    found = await service.read(lambda reader: _progress(reader, agent_named(reader, name)))
+    told = replace(shown, key=key, key_of=name, configurations=of_key(key), progress=None if found.works else found)
+    return page(request, "agents.html", told)
+
+
+def _progress(reader: Reader, agent: Agent) -> Progress:
+    keys = credentials.live(reader, "agent", agent.id)
+    used = any(key.last_used_at for key in keys)
+    since = keys[-1].created_at if keys else agent.created_at
+    return of_agent(agent.id, agent.name, agent_statistics.recent(reader, agent.id), used, since, reader.now)
 
 
 def _shown(reader: Reader, service: Service, person: Person, after: str) -> AgentsPage:
@@ -199,6 +227,7 @@ def _shown(reader: Reader, service: Service, person: Person, after: str) -> Agen
         person=person,
         agents=found,
         limits={agent.row.id: service.allowances.limits(agent.row) for agent in found},
+        recent={agent.row.id: agent_statistics.recent(reader, agent.row.id) for agent in found},
         older=found[-1].row.name if len(found) == PAGE else "",
         flooding=rate_limits.flooding(reader, person.id, everybody="admin" in person.roles),
         now=reader.now,

@@ -1,9 +1,11 @@
 """Connecting a server: its key, what to put where, and how far its gate has come. What is decided here is pure."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from approvals.client_configs import Configuration, Launch, Remote, configurations, environment
 from approvals.instant import SECOND, Instant
+from approvals.service.history.agent_statistics import Recent
 from approvals.service.tools.connections import Connection
 
 COMMAND = "YOUR-SERVER-COMMAND"
@@ -56,10 +58,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a gate has come, as its server's page shows it until a call came through."""
+    """How far a gate or an agent has come, as its page shows it until a first request came."""
 
-    server: str
-    installation_id: str
+    id: str
+    address: str
+    """Where it is asked again."""
     steps: tuple[Step, ...]
     first: str = ""
     """The first request, if it was one."""
@@ -79,6 +82,7 @@ class Progress:
 
 def progress(server: str, installation_id: str, found: Connection, since: Instant, url: str) -> Progress:
     """From what the service knows; `since` is when the key was made."""
+    address = f"/servers/{server}/connection?{urlencode({'at': installation_id})}"
     long = found.now - since > PATIENCE_SECONDS * SECOND
     later = _NO_CALL if found.online else _GONE
     steps = (
@@ -87,14 +91,33 @@ def progress(server: str, installation_id: str, found: Connection, since: Instan
         Step("A call waits for a person", found.first is not None, later if long else ""),
     )
     if found.first is None:
-        return Progress(server, installation_id, steps)
+        return Progress(installation_id, address, steps)
     first, nobody = found.first, found.first.agent_id is None
-    return Progress(server, installation_id, steps, first.id, first.summary, nobody)
+    return Progress(installation_id, address, steps, first.id, first.summary, nobody)
+
+
+def of_agent(agent_id: str, name: str, found: Recent, used: bool, since: Instant, now: Instant) -> Progress:
+    """As `progress`, of an agent whose key was made at `since`."""
+    long = now - since > PATIENCE_SECONDS * SECOND
+    steps = (
+        Step("Its key is used", used or found.asked > 0, _UNUSED if long else ""),
+        Step("It asks for something", found.asked > 0, _NO_CALL if long else ""),
+    )
+    return Progress(agent_id, f"/agents/{name}/first", steps, found.request_id, found.summary)
+
+
+def of_key(key: str) -> list[Configuration]:
+    """What to put where for an agent's key: how its client finds a server that somebody else starts."""
+    return configurations(Remote("SERVER", ADDRESS, key))
 
 
 _SILENT = (
     "Nothing has come from this server yet. Is its process running? Does it have APPROVALS_SERVER_KEY, whole? "
     "Can it reach {url}? Its log says which of these failed."
+)
+_UNUSED = (
+    "No server has shown this key yet. Is it in the client's configuration, whole? A server that the client starts "
+    "takes it as APPROVALS_AGENT_KEY, one at an address as the bearer token. Restart the client after a change."
 )
 _NO_CLIENT = (
     "The gate is here, and no client has asked for its tools. Restart the agent's client, and see that the server is "

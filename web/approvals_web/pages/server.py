@@ -108,7 +108,9 @@ def connection(
 ) -> Response:
     """How far one installation has come; asked again while its page waits."""
     found = service.read_now(lambda reader: _progress(service, reader, _installation(reader, server, at)))
-    return page(request, "connection.html", {"person": person, "progress": found})
+    return page(
+        request, "connection.html", {"person": person, "progress": found, "name": server, "back": f"/servers/{server}"}
+    )
 
 
 @router.post("/servers/{server}/keys")
