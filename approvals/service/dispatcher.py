@@ -3,6 +3,8 @@
 import asyncio
 import logging
 
+from approvals.service.authority import Authority
+from approvals.service.history import details
 from approvals.service.identity import credentials
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.notifications import outbox
@@ -25,10 +27,13 @@ class Sender:
     """One process's. Event loop only. `filled` rings when there may be something to send. Each message takes its own
     time: one that nobody answers keeps no other from being sent."""
 
-    def __init__(self, database: Database, outbox: Outbox, statuses: Statuses, filled: Wakeup) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, statuses: Statuses, authority: Authority, filled: Wakeup
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._statuses = statuses
+        self._authority = authority
         self._filled = filled
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -97,7 +102,9 @@ class Sender:
         agent = credentials.agent(reader, request.agent_id) if request.agent_id else None
         status = self._statuses.of(request, reader.now)
         name = agent.name if agent else None
-        return Notice(row.id, request, status, name, reader.now, row.target, outbox.last_said(reader, row))
+        told = details.details(self._authority, reader, request, status)
+        said = outbox.last_said(reader, row)
+        return Notice(row.id, request, status, name, reader.now, row.target, details=told, said=said)
 
     async def _failed(self, row: Delivery, why: str, *, after: float = 0.0, dead: bool = False) -> None:
         logger.warning("%s did not take message %s: %s", row.notifier, row.id, why)

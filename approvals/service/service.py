@@ -117,13 +117,13 @@ class Service:
         self.statuses = Statuses(self.public_url)
         self._filled = Wakeup()
         self.outbox = Outbox({notifier.name: notifier for notifier in notifiers}, self._filled.set)
-        self.sender = Sender(database, self.outbox, self.statuses, self._filled)
+        self.authority = Authority(self.policy)
+        self.sender = Sender(database, self.outbox, self.statuses, self.authority, self._filled)
         database.effects = Effects(self.log, self.replicas.hear, self.outbox.tell)
         self.transitions = Transitions(self._moved)
         self.registry = Registry(self.policy, self.public_url)
         self.offers = Offers(self.registry)
         self.registrations = Registrations(self.offers)
-        self.authority = Authority(self.policy)
         policies = StoredPolicies()
         self.filings = Filings(
             self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances, policies

@@ -86,7 +86,9 @@ async def test_p2_an_amount_changed_on_the_form_is_looked_up_shown_approved_and_
         answer = await edit(ann, row.id, v0="80")
         assert answer.headers["location"] == f"/requests/{row.id}"
         words = plain((await ann.http.get(f"/requests/{row.id}")).text)
-        assert "Ann changed what the agent asked: amount : 100 80 “less is enough”" in words
+        assert (
+            "Ann changed what the agent asked ; earlier votes do not count: amount : 100 80 “less is enough”" in words
+        )
         assert "Takes 80 cents" in words
         assert "Changed by a reviewer" in words
         assert (await ann.decide(row.id)).status_code == 303
@@ -283,7 +285,8 @@ async def test_p2_an_amount_edited_in_a_browser_runs_as_edited_and_the_agent_rea
         await tab.wait_for_selector(".notice.edited")
         said = " ".join((await tab.locator(".notice.edited").inner_text()).split())
         assert said == (
-            "Ann changed what the agent asked: amount_cents: 12000 8000 “The shipping fee is not refunded.”"
+            "Ann changed what the agent asked; earlier votes do not count: "
+            "amount_cents: 12000 ($120.00) 8000 ($80.00) “The shipping fee is not refunded.”"
         )
         assert "Refunds $80.00" in await tab.locator(".foreseen").inner_text()
         await tab.click("#card button.good")

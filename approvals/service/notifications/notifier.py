@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from approvals.instant import Instant
+from approvals.protocol.details import RequestDetails
 from approvals.protocol.messages import RequestStatus
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables.rows import RequestRun
@@ -30,6 +31,8 @@ class Notice:
     at: Instant
     target: str = ""
     """Which of the notifier's copies it is about, as a step of the notifier called it; empty for all of them."""
+    details: RequestDetails | None = None
+    """What people are told of it."""
     said: str = ""
     """What the last message of this request through this notifier said, as `Sent` named it."""
 

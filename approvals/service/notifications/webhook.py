@@ -86,6 +86,10 @@ class Webhook:
 def content(notice: Notice) -> dict[str, Any]:
     """What a receiver learns of a request."""
     row, status = notice.row, notice.status
+    more = {} if notice.details is None else notice.details.model_dump(mode="json", include=_DETAILS)
+    more["votes"] = [
+        {name: of[name] for name in ("by", "verdict", "channel", "counts")} for of in more.get("votes", ())
+    ]
     return {
         "id": row.id,
         "state": status.state,
@@ -106,7 +110,15 @@ def content(notice: Notice) -> dict[str, Any]:
         "comment": _said(row.comment),
         "ended_because": status.ended_because,
         "review_url": status.review_url,
+        **more,
     }
+
+
+_DETAILS = {
+    *("assurance", "edited", "hidden", "no_preview", "preview", "proposed", "suggestion", "tool_hash", "votes"),
+    *("warnings", "who_may_approve"),
+}
+"""What a card says beside the rest, but for ages: they would make each message another one."""
 
 
 def _said(words: str | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from approvals.service.history.argument_rows import odd
 from approvals.service.slack import blocks
 from approvals.service.slack.blocks import Block
+from approvals.service.slack.circumstances import edited
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import inline
 
@@ -41,7 +42,9 @@ def _cautions(view: RequestView) -> Iterator[str]:
         yield f"⚠️ *The same call ran before:* {blocks.when(view.ran_at)}. Approved, it runs once more."
     elif row.replaces is not None:
         yield "⚠️ The same call was asked for before, and ended without running."
-    if row.content_version > 1:
+    if view.status.edited is not None:
+        yield f"✏️ {edited(view.status.edited)} Earlier votes do not count."
+    elif row.content_version > 1:
         yield "⚠️ What would run has changed since it was first asked; earlier votes do not count."
     if not row.reviewed:
         yield "⚠️ Nobody has reviewed how this tool describes itself: go by its name and arguments alone."

@@ -4,6 +4,8 @@ A line that has nothing to say says so: what is missing without a word reads as 
 """
 
 from approvals.instant import SECOND
+from approvals.protocol.edits import Edited
+from approvals.protocol.edits import words as changes_in_words
 from approvals.protocol.preview_words import REVERSIBLE
 from approvals.protocol.states import State
 from approvals.service.authority import required
@@ -53,7 +55,14 @@ def afterwards(view: RequestView) -> list[str]:
         f"*Undo:* {_undo(view)}",
         *_agents_words(view),
         f"*Why it waited:* {_rule(view)}",
+        *([edited(view.status.edited)] if view.status.edited is not None else []),
     ]
+
+
+def edited(edit: Edited) -> str:
+    """What a person changed of what the agent asked, and why."""
+    said, why = inline(changes_in_words(edit.changes), QUOTED), inline(edit.reason, QUOTED)
+    return f"*Edited:* {inline(edit.by, NAMED)} changed what the agent asked: {said}. “{why}”"
 
 
 def risk(view: RequestView) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from approvals.errors import Invalid
+from approvals.protocol.previews import Fact, Preview
 from approvals.service.notifications.webhook import Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -71,6 +72,17 @@ async def test_a_receiver_hears_what_is_asked_and_what_became_of_it_signed(scena
     assert (first["type"], second["type"]) == ("request.pending", "request.denied")
     assert first["data"]["id"] == request_id and first["data"]["arguments"] == {"order_id": 1042, "amount_cents": 12000}
     assert second["data"]["comment"] == "no" and first["data"]["agent"] == "scout"
+    assert [vote["verdict"] for vote in second["data"]["votes"]] == ["deny"]
+
+
+async def test_p6_a_receiver_reads_what_a_card_says(scenario, receiver):
+    preview = Preview(effect="Refunds $120.00", facts=(Fact(name="left", value=0, currency="USD"),))
+    scenario.file(scenario.filing(preview=preview))
+    await scenario.service.sender.send_due()
+    told = verified(receiver.came[0])["data"]
+    assert told["preview"]["effect"] == "Refunds $120.00"
+    assert (told["who_may_approve"], told["assurance"], told["votes"]) == ("any reviewer", "enforced", [])
+    assert told["edited"] is None
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from approvals.protocol.edits import Change, Edited
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.states import State
 from approvals.service.slack import modals, replies
@@ -347,3 +349,13 @@ if __name__ == "__main__":
     SNAPSHOTS.mkdir(exist_ok=True)
     for each in SHOWN:
         (SNAPSHOTS / f"{each}.txt").write_text(rendered(each), encoding="utf-8")
+
+
+def test_an_edited_call_says_what_was_changed_by_whom_and_why():
+    """In the words of whoever changed it, which are no markup."""
+    edit = Edited(by="Ann", reason="no <!here> fee", changes=(Change(path="amount_cents", was=12000, now=8000),))
+    shown = view()
+    message = request_message(replace(shown, status=shown.status.model_copy(update={"edited": edit})))
+    words = json.dumps(message.blocks, ensure_ascii=False).replace("\u200b", "")
+    assert "*Edited:* Ann changed what the agent asked: amount_cents: 12000 → 8000." in words
+    assert "<!here>" not in words

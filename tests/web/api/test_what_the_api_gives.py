@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from approvals.service.identity import tokens
+from approvals.protocol.previews import Fact, Preview
+from approvals.service.identity import credentials, tokens
+from approvals.service.identity.users import require_user
 from support.authority import GATES, ROUTES
 
 API = "/api/v1"
@@ -89,3 +91,26 @@ async def test_p1_an_agent_that_withdraws_and_a_person_who_decides_are_shown_no_
         answer = await agent.post(f"/requests/{filed.request_id}/withdrawal", json={"comment": ""})
     assert answer.json()["state"] == "withdrawn"
     assert "sealed_result" not in answer.json()
+
+
+async def test_p6_a_person_reads_through_the_api_all_that_a_card_says_and_an_agent_does_not(served):
+    scenario = served.scenario
+    preview = Preview(effect="Refunds $120.00", facts=(Fact(name="left", value=0, currency="USD"),))
+    filing = scenario.filing({"order_id": 1042, "amount_cents": 12000, "x": "a\u202eb"}, preview=preview, hidden=3)
+    request_id = scenario.file(filing.model_copy(update={"on_behalf_of": "mia"})).request_id
+    scenario.need(request_id, quorum=2)
+    scenario.decide(request_id)
+    ann = scenario.read(lambda reader: require_user(reader, "ann"))
+    scenario.keys["token"] = scenario.write(lambda tx: credentials.mint(tx, "user", ann.id, scopes="read"))
+    async with served.client("token") as person, served.client("agent") as agent:
+        told = (await person.get(f"/requests/{request_id}")).json()
+        own = (await agent.get(f"/requests/{request_id}")).json()
+    assert told["arguments"]["amount_cents"] == 12000
+    assert (told["agent"], told["on_behalf_of_unverified"], told["risk"]) == ("scout", "mia", "high")
+    assert (told["quorum"], told["reason_unverified"]) == (2, "the parcel is lost")
+    assert [(vote["by"], vote["verdict"], vote["counts"]) for vote in told["votes"]] == [("Ann", "approve", True)]
+    assert told["preview"]["effect"] == "Refunds $120.00"
+    assert any("3 characters are hidden" in words for words in told["warnings"])
+    assert any(words.startswith("x:") for words in told["warnings"])
+    assert "arguments" not in own
+    assert "votes" not in own

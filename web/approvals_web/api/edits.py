@@ -6,13 +6,15 @@ from fastapi import Request
 
 from approvals.errors import TooLarge
 from approvals.protocol.canonical import canonical, check_encoded
+from approvals.protocol.details import RequestDetails
 from approvals.protocol.fields import Identifier
 from approvals.protocol.limits import MAX_ARGUMENTS
-from approvals.protocol.messages import EditAnswer, EditedCall, EditWanted, RequestStatus, RequestView
+from approvals.protocol.messages import EditAnswer, EditedCall, EditWanted, RequestStatus
 from approvals.service import gate_answers
 from approvals.service.requests.edits import Wanted, replaced
 from approvals_web.api.decisions import person_of
 from approvals_web.api.documented import problems
+from approvals_web.api.requests import detailed
 from approvals_web.http.deps import Installation, TheService, UserToken
 from approvals_web.http.routers import ApiRouter
 
@@ -22,14 +24,14 @@ router = ApiRouter("edits")
 @router.post("/requests/{request_id}/edits", responses=problems(404, 409))
 async def edit(
     request_id: Identifier, body: EditWanted, user: UserToken, request: Request, service: TheService
-) -> RequestView:
+) -> RequestDetails:
     """Change a pending call, as a person who could approve it: its gate reads the change and looks up what it would do.
     The answer has the content_version and the digest of what is to be decided from now on; earlier votes are void."""
     person = person_of(user, request)
     row = await service.read(lambda reader: service.transitions.get(reader, request_id))
     wanted = Wanted(replaced(row, body.arguments), body.reason, body.content_version, body.digest)
     await gate_answers.edit(service, request_id, person, wanted)
-    return (await service.read(lambda reader: service.statuses.read(reader, request_id))).view()
+    return await service.read(lambda reader: detailed(service, reader, request_id))
 
 
 @router.get("/requests/{request_id}/edits/{edit_id}", responses=problems(404, 426))

@@ -6,17 +6,18 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from approvals.errors import NotFound, Unauthenticated
+from approvals.protocol.details import RequestDetails
 from approvals.protocol.fields import Identifier
 from approvals.protocol.messages import Filing, RequestStatus, RequestView
 from approvals.protocol.states import OPEN, State
-from approvals.service.history import queries
+from approvals.service.history import details, queries
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
 from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests import presence
 from approvals.service.service import Service
 from approvals.service.storage import tables
-from approvals.service.storage.database import Transaction
+from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables.rows import RequestRow
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import (
@@ -87,8 +88,9 @@ async def read_request(
     service: TheService,
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0,
     seen: State = State.PENDING,
-) -> RequestStatus | RequestView:
-    """One request. With `wait`, answers once its state is not `seen`, or the seconds are up."""
+) -> RequestStatus | RequestDetails | RequestView:
+    """One request; a person reads all that the card says of it. With `wait`, answers once its state is not `seen`, or
+    the seconds are up."""
     wakeup = Wakeup()
 
     def listener(_: str) -> None:
@@ -125,14 +127,22 @@ async def caller_left(
     await service.write(leave)
 
 
-async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus | RequestView:
+async def _own(service: Service, principal: Principal, request_id: str) -> RequestStatus | RequestDetails | RequestView:
     row = await service.read(lambda reader: service.transitions.get(reader, request_id))
     if principal.kind == "installation":
         _check_filed_by(row, principal.installation)
     elif principal.kind == "agent" and row.agent_id != principal.id:
         raise NotFound("There is no such request.", hint="Check the id.")
+    if principal.kind == "user":
+        return await service.read(lambda reader: detailed(service, reader, request_id))
     status = await service.read(lambda reader: service.statuses.read(reader, request_id))
     return status if principal.kind == "installation" else status.view()
+
+
+def detailed(service: Service, reader: Reader, request_id: str) -> RequestDetails:
+    """A request as a person reads it."""
+    row = service.statuses.row(reader, request_id)
+    return details.details(service.authority, reader, row, service.statuses.of(row, reader.now))
 
 
 def _check_filed_by(row: RequestRow, installation: tables.Installation) -> None:

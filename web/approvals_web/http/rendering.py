@@ -122,7 +122,7 @@ def _ago(context: Context, at: Instant | None) -> Markup:
     return moments.ago(at, context["now"])
 
 
-def _plain_value(value: Any) -> str:
+def plain_value(value: Any) -> str:
     """A value of a changed argument in words."""
     return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -133,7 +133,7 @@ _environment.filters |= {
     "at": moments.at,
     "exactly": _exactly,
     "headline": words.headline,
-    "plain_value": _plain_value,
+    "plain_value": plain_value,
     "span": moments.span,
     "visible": _shown,
     "when": moments.exact,

@@ -15,6 +15,7 @@ from approvals.policy.model import DefaultPolicy
 from approvals.policy.wording import Wording, wordings
 from approvals.protocol.edits import Edited
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.preview_words import money
 from approvals.protocol.previews import stored
 from approvals.protocol.states import State
 from approvals.service import grants
@@ -35,7 +36,7 @@ from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
 from approvals_web.http import words
 from approvals_web.http.moments import relative
-from approvals_web.http.rendering import fragment
+from approvals_web.http.rendering import fragment, plain_value
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
 from approvals_web.pages.card.because import Because, because
 from approvals_web.pages.card.confirmation import to_type
@@ -45,8 +46,18 @@ from approvals_web.pages.card.views import View, views
 
 SIMILAR = 5
 """Past decisions on the card."""
+CURRENCIES = {"USD", "EUR", "GBP"}
 MAX_RAW = 12_000
 """Characters of raw arguments on the card itself; beyond, they have a page of their own."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An argument before and after an edit, in words."""
+
+    path: str
+    was: str
+    now: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,19 @@ class What:
     """What a person changed of what the agent asked."""
     of: str = ""
     """A suffix of its ids, where several are on one page."""
+
+    @property
+    def changed(self) -> list[Difference]:
+        """What a person changed, in words; amounts as such, too."""
+        said = self.edited.changes if self.edited is not None else ()
+        return [Difference(one.path, self._said(one.path, one.was), self._said(one.path, one.now)) for one in said]
+
+    def _said(self, path: str, value: object) -> str:
+        words = plain_value(value)
+        currency = self.formats.get(path, "").upper()
+        if isinstance(value, int) and not isinstance(value, bool) and currency in CURRENCIES:
+            return f"{words} ({money(value, currency)})"
+        return words
 
     @property
     def cut(self) -> bool:

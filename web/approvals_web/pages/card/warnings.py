@@ -39,7 +39,7 @@ def of_request(row: RequestRow, state: State, execution: Execution | None) -> It
         yield Warning("A late report contradicts this outcome. See Execution under Details.")
     if row.hidden > 0:
         yield Warning(f"{row.hidden} characters are hidden: they look like a credential, or repeat a secret argument.")
-    if row.content_version > 1:
+    if row.content_version > 1 and row.edit_id is None:
         yield Warning("The content changed since it was first asked. Earlier votes do not count.")
     if row.replaces is not None:
         yield Warning("The same call was requested before and ended without running.", row.replaces)
