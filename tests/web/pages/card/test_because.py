@@ -100,3 +100,11 @@ async def test_on_a_phone_the_bar_takes_a_sixth_until_a_note_is_opened(served, o
     await tab.reload()
     await expect(tab.locator("#note")).to_have_value("soon")
     await expect(tab.locator("#note")).to_be_visible()
+
+
+async def test_the_bar_says_for_which_group_a_person_counts(served, ann):
+    policy = served.scenario.service.policy
+    rule = "{id: a, action: require_approval, reviewers: {groups: [finance, dba]}}"
+    policy.present = read(f"version: 1\ngroups: {{finance: [ann], dba: [bob]}}\nrules: [{rule}]\n")
+    page = (await ann.http.get(f"/requests/{served.scenario.file().request_id}")).text
+    assert "Your approval is enough (for finance)" in page

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from approvals.policy.eligibility import Act
 from approvals.policy.reviewers import Reviewers
-from approvals.service.authority import Vote, required
+from approvals.service.authority import Vote, groups_of, required
+from approvals.service.identity import users
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader
@@ -22,6 +23,8 @@ class Deciding:
     tend: str | None
     """Taking an approval back, settling an outcome."""
     voted: bool = False
+    counts_for: tuple[str, ...] = ()
+    """The groups asked for that this person is in."""
 
     @property
     def counted(self) -> list[Vote]:
@@ -49,12 +52,13 @@ class Deciding:
             return f"You approved this. Waiting for {more}"
         if self.approve:
             return f"You cannot {'decide' if self.deny else 'approve'} this. {self.approve}"
+        person = f" (for {' or '.join(self.counts_for)})" if self.counts_for else ""
         if self.reviewers.quorum == 1:
-            return "Your approval is enough"
+            return f"Your approval is enough{person}"
         so_far, after = f"{len(self.counted)} of {self.reviewers.quorum}", self.missing - 1
         if after == 0:
-            return f"{so_far}: you would be the last, then it may run"
-        return f"{so_far}: after you, {after} more must approve"
+            return f"{so_far}: you would be the last{person}, then it may run"
+        return f"{so_far}: after you{person}, {after} more must approve"
 
     @property
     def label(self) -> str:
@@ -71,4 +75,7 @@ def deciding(service: Service, reader: Reader, row: Request, person: Person) -> 
     voted = any(vote.user.id == person.id for vote in votes)
     if voted:
         faults |= dict.fromkeys((Act.APPROVE, Act.DENY), "You approved this already.")
-    return Deciding(required(row), votes, faults[Act.APPROVE], faults[Act.DENY], faults[Act.TEND], voted)
+    wanted, user = required(row), users.find(reader, person.id)
+    mine = groups_of(user, service.policy.groups) if user is not None else frozenset()
+    counts_for = tuple(group for group in wanted.groups if group in mine)
+    return Deciding(wanted, votes, faults[Act.APPROVE], faults[Act.DENY], faults[Act.TEND], voted, counts_for)
