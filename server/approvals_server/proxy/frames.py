@@ -158,7 +158,7 @@ def _check(members: Mapping[str, Any]) -> None:
             raise Unreadable(INVALID_REQUEST, f"There is no method {method!r}.", whose)
         if "id" in members and whose is None:
             raise Unreadable(INVALID_REQUEST, "The id of a request is a string or a number.")
-    elif len(members.keys() & {"result", "error"}) != 1 or "id" not in members:
+    elif len(members.keys() & {"result", "error"}) != 1 or not (whose is not None or members.get("id", "") is None):
         raise Unreadable(INVALID_REQUEST, "This is no request, notification or response.", whose)
     if not isinstance(members.get("params", {}), dict):
         raise Unreadable(INVALID_REQUEST, "The params of a message are an object.", whose)

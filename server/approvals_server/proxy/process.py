@@ -84,6 +84,10 @@ class UpstreamProcess:
         except ValueError:
             words = f"The upstream MCP server said more than {frames.MAX_MESSAGE:,} bytes at once, and was ended"
             self._signal(signal.SIGKILL)
+        except Exception:  # whatever it said: whoever waits for its answers must hear that there are none
+            logger.exception("What the upstream said could not be taken.")
+            words = "The upstream MCP server said what cannot be taken, and was ended"
+            self._signal(signal.SIGKILL)
         await self._gone(UpstreamLost(f"{words}, before it answered."), None)
 
     async def _take(self, line: bytes) -> None:

@@ -40,6 +40,8 @@ def test_a_message_is_passed_on_as_it_came(raw):
         b'{"jsonrpc":"2.0","id":null,"method":"ping"}',
         b'{"jsonrpc":"2.0","id":true,"method":"ping"}',
         b'{"jsonrpc":"2.0","id":{},"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":{"a":1},"result":{}}',
+        b'{"jsonrpc":"2.0","id":[],"error":{}}',
         b'{"jsonrpc":"2.0","id":1,"method":7}',
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}',
         b'{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}',
