@@ -8,7 +8,7 @@ from approvals.secret_reference import resolve
 
 
 def credential(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The secret that a variable holds or names (`file:PATH`, `exec:COMMAND`); None where it is not set. Raises
+    """The secret that a variable holds or names (`file:PATH`, `exec:COMMAND`); None where there is none. Raises
     NotConfigured, never showing what was read."""
     value = environment.get(name, "").strip()
     if not value:
@@ -17,6 +17,4 @@ def credential(name: str, environment: Mapping[str, str] = os.environ) -> str | 
         secret = resolve(value)
     except NotConfigured as error:
         raise NotConfigured(f"{name}: {error.detail}") from error
-    if not secret:
-        raise NotConfigured(f"{name} names a secret that is empty.")
-    return secret
+    return secret or None

@@ -8,15 +8,18 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import anyio
 import httpx2
+import psycopg
 import pytest
 import yaml
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from approvals_server.postgres.grants import script
 from support.balancer import balanced
 from support.processes import PATIENCE, Child, Installed, clean_environment, free_port
 
@@ -24,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 BALANCER = (ROOT / "haproxy.cfg").read_text()
+SERVERS = {"shop": "8701", "approvals-postgres": "8704"}
 REPLICAS = re.findall(r"^ *server (\S+) \1:8700$", BALANCER, re.MULTILINE)
 
 
@@ -38,7 +42,7 @@ class Composed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: free_port() for name in (*REPLICAS, "shop")}
+        self.ports = {name: free_port() for name in (*REPLICAS, *SERVERS)}
         self.children: dict[str, Child] = {}
         self.url = ""
 
@@ -63,7 +67,7 @@ class Composed:
     def until_healthy(self, name: str) -> None:
         kind, *test = SERVICES[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        test = [part.replace("8700", str(self.ports[name])).replace("8701", str(self.ports[name])) for part in test]
+        test = [re.sub("870[014]", str(self.ports[name]), part) for part in test]
         deadline = time.monotonic() + PATIENCE
         while subprocess.run([sys.executable, *test[1:]], capture_output=True, timeout=PATIENCE).returncode:
             assert time.monotonic() < deadline, f"{name} is not healthy:\n" + "\n".join(self.children[name].lines)
@@ -80,7 +84,9 @@ class Composed:
 
     def command(self, words) -> tuple[str, ...]:
         program, *arguments = words
-        places = [part.replace("0.0.0.0:8701", f"127.0.0.1:{self.ports['shop']}") for part in arguments]
+        places = arguments
+        for server, port in SERVERS.items():
+            places = [part.replace(f"0.0.0.0:{port}", f"127.0.0.1:{self.ports[server]}") for part in places]
         return (str(Path(sys.executable).with_name(program)), *places)
 
     def local(self, value: str, folder: Path) -> str:
@@ -113,7 +119,8 @@ def test_secrets_are_made_once_in_a_folder_that_is_nobody_elses(tmp_path):
     first = make_secrets(tmp_path)
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in (tmp_path / "secrets").iterdir())
-    assert set(first) | {"shop_server_key"} == set(COMPOSE["secrets"])
+    given = {"shop_server_key", "postgres_server_key", "postgres_read_url", "postgres_write_url"}
+    assert set(first) | given == set(COMPOSE["secrets"])
     assert len(first["secret_key"]) == len(first["postgres_password"]) == 64
     user = SERVICES["postgres"]["environment"]["POSTGRES_USER"]
     assert first["database_url"].strip() == f"postgresql://{user}:{first['postgres_password']}@postgres/{user}"
@@ -162,6 +169,44 @@ async def test_what_compose_starts_files_a_call_takes_a_decision_and_runs_the_to
     assert "Intact" in composed.run("approvals-2", "approvals", "audit", "verify")
 
 
+@pytest.mark.slow
+async def test_the_profile_of_a_database_serves_its_reads_and_waits_with_its_writes(composed, postgres):
+    await anyio.to_thread.run_sync(composed.start, REPLICAS[0])
+    await anyio.to_thread.run_sync(composed.until_healthy, REPLICAS[0])
+    made = composed.run(REPLICAS[0], *documented("approvals server add postgres"))
+    (key,) = re.findall(r"^APPROVALS_SERVER_KEY=(.*)", made, re.MULTILINE)
+    agent_key = composed.run(REPLICAS[0], "approvals", "agent", "add", "scout").strip().partition("=")[2]
+    with postgres.database(migrated=False) as url, contextlib.ExitStack() as stack:
+        roles = [f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("read", "write")]
+        made = script(*roles, ["public"], [("public", "note")])
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute("CREATE TABLE note (id int PRIMARY KEY, said text);" + made)
+            stack.callback(postgres.run, f"DROP ROLE {roles[0]}, {roles[1]}")
+        stack.callback(owned_by_nobody, url, roles)
+        addresses = {
+            f"postgres_{kind}_url": psycopg.conninfo.make_conninfo(url, user=role)
+            for kind, role in zip(("read", "write"), roles, strict=True)
+        }
+        for secret, text in (addresses | {"postgres_server_key": key}).items():
+            (composed.folder / "secrets" / secret).write_text(text + "\n")
+        composed.start("approvals-postgres")
+        await anyio.to_thread.run_sync(composed.until_healthy, "approvals-postgres")
+        reviewer = Reviewer(composed)
+        async with agent(f"http://127.0.0.1:{composed.ports['approvals-postgres']}/mcp", agent_key) as client:
+            with anyio.fail_after(40):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(anyio.to_thread.run_sync, reviewer.approve, "INSERT INTO note")
+                    answer = await client.call_tool("execute_write", {"sql": "INSERT INTO note VALUES (1, 'hello')"})
+            assert answer.structured_content["rows"] == 1, answer.content
+        reviewer.browser.close()
+        composed.children["approvals-postgres"].kill()
+
+
+def owned_by_nobody(url, roles):
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"DROP OWNED BY {', '.join(roles)}")
+
+
 def documented(start: str) -> list[str]:
     """The command as the file's own comment has it."""
     words = re.search(rf"exec -T \S+ ({start}[^\\\n]*)", (ROOT / "docker-compose.yml").read_text())[1]
@@ -177,7 +222,10 @@ class Reviewer(Installed):
         self.browser = self.sign_in(composed.children["approvals-1"])
 
     def approve_the_pending(self, order_id: int) -> None:
-        request_id = self.listed(self.browser, f" of order {order_id}<")
+        self.approve(f" of order {order_id}<")
+
+    def approve(self, words: str) -> None:
+        request_id = self.listed(self.browser, words)
         assert self.decide(self.browser, request_id).status_code == 303
 
 

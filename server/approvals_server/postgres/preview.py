@@ -45,7 +45,7 @@ def exact(statement: Statement, effect: Effect) -> Preview:
 
 def unplanned(statement: Statement) -> Preview:
     """Of what has no plan, such as DDL: nobody knows how many rows."""
-    return _preview(statement, (), f"Runs a statement that cannot be tried: {statement.verb.upper()}")
+    return _preview(statement, (), f"Runs a statement that has no plan: {statement.verb.upper()}", planned=False)
 
 
 def _none(statement: Statement) -> str:
@@ -57,8 +57,10 @@ def _all(statement: Statement, changes: Sequence[Change]) -> str:
     return "; it has no condition that looks at a row" if grave and not statement.has_where else ""
 
 
-def _preview(statement: Statement, changes: Sequence[Change], effect: str, *rows: Fact) -> Preview:
-    written = tables(changes) or statement.tables
+def _preview(
+    statement: Statement, changes: Sequence[Change], effect: str, *rows: Fact, planned: bool = True
+) -> Preview:
+    written = tables(changes) if planned else statement.tables
     if len(written) > MOST_TABLES:
         raise Refused(f"It changes {len(written)} tables; a write may change {MOST_TABLES} at the most.")
     verb = gravest(changes) or statement.verb

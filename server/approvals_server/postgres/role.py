@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from approvals_server.attempts import Away
+from approvals_server.postgres.statement import SCHEMA
 from approvals_server.postgres.words import Refused, worded
 
 logger = logging.getLogger("approvals_server.postgres")
@@ -32,7 +33,6 @@ class Role:
     """Who asks, by a connection string that nobody else sees."""
 
     url: str = field(repr=False)
-    path: str = "public"
     read_seconds: float = READ_SECONDS
 
     @contextlib.asynccontextmanager
@@ -53,7 +53,7 @@ class Role:
         try:
             async with _in_words(seconds), asyncio.timeout(seconds + GRACE):
                 await connection.set_read_only(read_only)
-                limits = {"all": _milliseconds(seconds), "lock": _milliseconds(LOCK_SECONDS), "path": self.path}
+                limits = {"all": _milliseconds(seconds), "lock": _milliseconds(LOCK_SECONDS), "path": SCHEMA}
                 await connection.execute(_LIMITS, limits)  # takes a snapshot: no statement after it can turn to writing
                 yield connection
         finally:

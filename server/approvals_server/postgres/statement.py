@@ -11,6 +11,25 @@ from sqlglot.errors import SqlglotError
 
 LONGEST = 20_000
 UNCLASSIFIED = "unclassified"
+SCHEMA = "public"
+"""In which names without one are looked for, whatever a role is set to."""
+_VERBS = {
+    verb: verb
+    for verb in [
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "create",
+        "drop",
+        "alter",
+        "grant",
+        "revoke",
+        "comment",
+    ]
+}
+_VERBS |= {"truncatetable": "truncate", "union": "select", "intersect": "select", "except": "select"}
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it says aloud what it does not know
 
 Sql = Annotated[
@@ -21,7 +40,7 @@ Sql = Annotated[
 
 @dataclass(frozen=True)
 class Statement:
-    """What a text is called: `verb` is its kind in one word, `tables` what it names as its target."""
+    """What a text is called: `verb` is its kind in one word, `tables` what it names."""
 
     verb: str = UNCLASSIFIED
     tables: tuple[str, ...] = ()
@@ -40,15 +59,15 @@ def classified(sql: str) -> Statement:
         found = [one for one in sqlglot.parse(sql, dialect="postgres") if one is not None]
     except (SqlglotError, RecursionError, ValueError):
         return Statement()
-    if len(found) != 1 or isinstance(found[0], exp.Command):
+    if len(found) != 1 or found[0].key not in _VERBS:
         return Statement()
-    return Statement(found[0].key, _targets(found[0]), _has_where(found[0]))
+    return Statement(_VERBS[found[0].key], _named(found[0]), _has_where(found[0]))
 
 
-def _targets(statement: exp.Expr) -> tuple[str, ...]:
-    target = statement.this
-    table = target.find(exp.Table) if isinstance(target, exp.Expr) else None
-    return () if table is None else (".".join(part.name for part in table.parts),)
+def _named(statement: exp.Expr) -> tuple[str, ...]:
+    """All tables, with the schema in which the database looks for those without one."""
+    names = ([part.name for part in table.parts] for table in statement.find_all(exp.Table))
+    return tuple(sorted({".".join(name if len(name) > 1 else [SCHEMA, *name]) for name in names}))
 
 
 def _has_where(statement: exp.Expr) -> bool:

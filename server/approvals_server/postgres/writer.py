@@ -4,6 +4,8 @@ from collections import OrderedDict
 from functools import partial
 from uuid import uuid4
 
+import anyio.to_thread
+
 from approvals import Preview, Stale, current_preview, current_request_id
 from approvals.gate.runner import Lost
 from approvals.protocol.canonical import JsonObject
@@ -35,7 +37,7 @@ class Writer:
 
     async def preview(self, sql: str) -> Preview:
         """What it would do now. Raises Away, Refused."""
-        statement = classified(sql)
+        statement = await anyio.to_thread.run_sync(classified, sql)  # of a long one, it takes its time
         async with self._role.reading(LOOK_SECONDS) as connection:
             plan = await planned(connection, sql)
         if plan is None:
