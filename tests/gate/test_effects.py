@@ -598,7 +598,7 @@ def test_p5_an_effect_that_never_holds_still_is_shown_a_bounded_number_of_times(
         with pytest.raises(TooMany, match="5 times"):
             file(again, refreshes=first)
     with pytest.raises(NotPossible, match="5 times"):
-        scenario.write(lambda tx: refreshes.ask(tx, first, scenario.person("ann")))
+        scenario.write(lambda tx: refreshes.check(tx, first, scenario.person("ann")))
     assert file(3).request_id == first, "what it shows by now can still be waited for"
     row = scenario.row(first)
     assert (row.state, row.content_version, json.loads(row.preview)["effect"]) == ("pending", 4, "Takes 3")
