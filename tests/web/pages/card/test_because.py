@@ -107,4 +107,4 @@ async def test_the_bar_says_for_which_group_a_person_counts(served, ann):
     rule = "{id: a, action: require_approval, reviewers: {groups: [finance, dba]}}"
     policy.present = read(f"version: 1\ngroups: {{finance: [ann], dba: [bob]}}\nrules: [{rule}]\n")
     page = (await ann.http.get(f"/requests/{served.scenario.file().request_id}")).text
-    assert "Your approval is enough (for finance)" in page
+    assert 'Your approval is enough<span class="whom"> (you count for finance)</span>' in page

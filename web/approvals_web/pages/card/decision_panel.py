@@ -52,13 +52,12 @@ class Deciding:
             return f"You approved this. Waiting for {more}"
         if self.approve:
             return f"You cannot {'decide' if self.deny else 'approve'} this. {self.approve}"
-        person = f" (for {' or '.join(self.counts_for)})" if self.counts_for else ""
         if self.reviewers.quorum == 1:
-            return f"Your approval is enough{person}"
+            return "Your approval is enough"
         so_far, after = f"{len(self.counted)} of {self.reviewers.quorum}", self.missing - 1
         if after == 0:
-            return f"{so_far}: you would be the last{person}, then it may run"
-        return f"{so_far}: after you{person}, {after} more must approve"
+            return f"{so_far}: you would be the last, then it may run"
+        return f"{so_far}: after you, {after} more must approve"
 
     @property
     def label(self) -> str:
