@@ -25,13 +25,16 @@ from approvals.policy.model import (
     ToolFacts,
 )
 from approvals.policy.reviewers import Reviewers
-from approvals.protocol.messages import Claim, Decision, Outcome, RequestStatus
+from approvals.protocol.messages import Claim, Decision, EditAnswer, Outcome, RequestStatus
+from approvals.protocol.previews import Fact, Preview
 from approvals.protocol.registration import Verdict
 from approvals.service.identity import roles, servers
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals.service.identity.users import Person, require_user
+from approvals.service.requests import presence
 from approvals.service.requests.decisions import Seen
+from approvals.service.requests.edits import Wanted
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables.handles import WITH_EXECUTION
@@ -50,7 +53,7 @@ Scenario = Any
 EVERY = Statement(WITH_EXECUTION)
 
 agents, people, sessions = st.sampled_from(AGENTS), st.sampled_from(PEOPLE), st.sampled_from(SESSIONS)
-outcomes = st.sampled_from(["succeeded", "failed", "not_executed"])
+outcomes = st.sampled_from(["succeeded", "failed", "not_executed", "stale"])
 some = st.integers(0, 5)
 INTERVENTIONS = (
     "half a minute",
@@ -59,13 +62,24 @@ INTERVENTIONS = (
     "another vote",
     "another definition",
     "another definition, filed",
+    "another effect",
+    "another effect, filed",
+    "another effect, looked up",
+    "an edit",
     "another claim",
     "a reviewer leaves",
     "the agent is revoked",
 )
+OF_CONTENT = {"revised", "previewed", "edit_asked", "edited", "edit_refused"}
+"""Events of a request that change no state."""
 LASTING = INTERVENTIONS[-2:]
 """They change what the calls after them may do."""
 interventions = st.lists(st.sampled_from([*INTERVENTIONS, ""]), min_size=5, max_size=5)
+
+
+def foreseen(effect: int) -> Preview:
+    """What a call would do while the world is so."""
+    return Preview(effect="Refunds it", facts=(Fact(name="left", value=effect),))
 
 
 class ModelPolicy:
@@ -180,8 +194,15 @@ class Machine(RuleBasedStateMachine):
             assertion = scenario.assertion(self.keys[agent])
         except Unauthenticated:
             assertion = None
-        made = scenario.filing({"order_id": call, "amount_cents": 1}, session=session, assertion=assertion or "none")
-        say = partial(World.file, session=session, agent=agent, call=call, tool=tool, asserted=assertion is not None)
+        effect = self.world.effect
+        made = scenario.filing(
+            {"order_id": call, "amount_cents": 1},
+            session=session,
+            assertion=assertion or "none",
+            preview=foreseen(effect),
+        )
+        asserted = assertion is not None
+        say = partial(World.file, session=session, agent=agent, call=call, tool=tool, effect=effect, asserted=asserted)
         return Move(lambda at: at.file(made), lambda world: say(world))
 
     def deciding(self, number: int, who: str, verdict: str, *, stale: bool) -> Move:
@@ -193,6 +214,42 @@ class Machine(RuleBasedStateMachine):
         return Move(
             lambda at: at.write(lambda tx: at.service.decisions.decide(tx, row.id, person, body, Seen())),
             lambda world: world.decide(number, who, verdict, version),
+        )
+
+    def refreshing(self, number: int, session: str) -> Move:
+        """The gate of a pending request looks up again what it would do."""
+        ask, effect = self.world.asks[number], self.world.effect
+        asserted, tool, request = ask.agent in self.world.agents, self.world.serves[session], self.id_of(number)
+        made = self.scenarios[0].filing(
+            {"order_id": ask.call, "amount_cents": 1},
+            session=session,
+            assertion=self.scenarios[0].assertion(self.keys[ask.agent]) if asserted else "none",
+            preview=foreseen(effect),
+            refreshes=request,
+        )
+        return Move(
+            lambda at: at.file(made),
+            lambda world: world.refresh(number, session, tool, effect, asserted=asserted),
+        )
+
+    def editing(self, number: int, who: str, session: str, amount: int, *, stale: bool) -> Move:
+        """A person changes the amount, and the gate reads that."""
+        row, ask, effect = self.scenarios[0].row(self.id_of(number)), self.world.asks[number], self.world.effect
+        version, installation = ask.version + (1 if stale else 0), self.scenarios[0].installation()
+        user = self.scenarios[0].read(lambda reader: require_user(reader, who))
+        person = Person(user.id, who, frozenset({"reviewer"}), "web", "password", 0)
+        arguments = {"order_id": ask.call, "amount_cents": amount}
+        wanted = Wanted(arguments, "less", version, row.digest)
+        answer = EditAnswer(session=session, tool_hash=row.tool_hash, arguments=arguments, preview=foreseen(effect))
+
+        def edit(at: Scenario, tx: Transaction) -> None:
+            presence.stream_opened(tx, session, "stream")
+            asked = at.service.edits.ask(tx, row.id, person, wanted)
+            at.service.edits.answer(tx, installation, row.id, asked.edit_id, answer)
+
+        return Move(
+            lambda at: at.write(partial(edit, at)),
+            lambda world: world.edit(number, who, session, amount, version, effect),
         )
 
     def withdrawing(self, number: int, agent: str) -> Move:
@@ -247,6 +304,10 @@ class Machine(RuleBasedStateMachine):
                 return self.deciding(number, who, "deny" if word == "no" else "approve", stale=word == "wrong")
             case "withdraw":
                 return self.withdrawing(number, agent)
+            case "refresh":
+                return self.refreshing(number, session)
+            case "edit":
+                return self.editing(number, who, session, 1 + which % 3, stale=word == "wrong")
             case "claim":
                 return self.claiming(number, session, claim)
             case "renew":
@@ -254,13 +315,16 @@ class Machine(RuleBasedStateMachine):
             case "report":
                 return self.reporting(number, claim, outcome)
             case "settle":
-                return self.settling(number, who, outcome)
+                return self.settling(number, who, "failed" if outcome == "stale" else outcome)
         return Move(lambda at: at.sweep() and None, World.sweep)
 
     # the steps
 
     details = st.tuples(
-        st.sampled_from(["file", "decide", "claim", "report"] * 2 + ["decide", "renew", "settle", "withdraw", "sweep"]),
+        st.sampled_from(
+            ["file", "decide", "claim", "report"] * 2
+            + ["decide", "renew", "settle", "withdraw", "sweep", "refresh", "edit", "edit"]
+        ),
         some,
         sessions,
         agents,
@@ -302,6 +366,16 @@ class Machine(RuleBasedStateMachine):
                 self.clock.set_back(700)
             case "another vote":
                 self.step(lambda: self.deciding(number, "ann", "approve", stale=False), number)
+            case "another effect":
+                self.the_world_changes()
+            case "another effect, filed":
+                self.the_world_changes()
+                self.step(lambda: self.filing(session, agent, call), number)
+            case "another effect, looked up":
+                self.the_world_changes()
+                self.step(lambda: self.refreshing(number, session), number)
+            case "an edit":
+                self.step(lambda: self.editing(number, "cat", session, 3, stale=False), number)
             case "another definition":
                 self.redefine(session, 1 - self.world.serves[session])
             case "another definition, filed":
@@ -400,6 +474,10 @@ class Machine(RuleBasedStateMachine):
         scenario.register(scenario.tool(description=DESCRIPTIONS[tool]), session=session)
         self.world.serves[session] = tool
 
+    @rule()
+    def the_world_changes(self) -> None:
+        self.world.effect = 1 - self.world.effect
+
     @rule(refused=st.booleans())
     def an_admin_changes_the_policy(self, refused: bool) -> None:
         self.policy.refused = self.world.refused = refused and not self.world.refused
@@ -490,7 +568,7 @@ class Machine(RuleBasedStateMachine):
             told = [
                 kind.removeprefix("request.") for kind in scenario.events(ask.id or "") if kind.startswith("request.")
             ]
-            states = ["pending", *(word for word in told[1:] if word != "revised")]
+            states = ["pending", *(word for word in told[1:] if word not in OF_CONTENT)]
             assert told[0] == "filed"
             assert all(to in TABLE[state] for state, to in itertools.pairwise(states)), told
             assert states[-1] == ask.state

@@ -13,7 +13,7 @@ TABLE = {
     "pending": {"approved", "denied", "expired", "withdrawn"},
     "approved": {"executing", "lapsed", "revoked"},
     "executing": {"succeeded", "failed", "not_executed", "stale", "unknown"},
-    "unknown": {"succeeded", "failed", "not_executed"},
+    "unknown": {"succeeded", "failed", "not_executed", "stale"},
 }
 DONE = ("done",)
 
@@ -39,6 +39,10 @@ class Ask:
     outcome: str | None = None
     ended: int | None = None
     by_policy: bool = False
+    effect: int = 0
+    """What it would do, as it is shown."""
+    amount: int = 1
+    """As it stands: 1 is what the agent asked."""
     id: str | None = None
 
     def due(self, now: int) -> str | None:
@@ -59,6 +63,16 @@ class Ask:
         if state not in OPEN:
             self.ended = now
 
+    @property
+    def is_edited(self) -> bool:
+        return self.amount != 1
+
+    def revise(self, **now: int) -> None:
+        """Another content: the votes before it are void."""
+        self.version, self.votes = self.version + 1, {}
+        for name, value in now.items():
+            setattr(self, name, value)
+
     def take(self, now: int) -> None:
         """On record what time has moved."""
         if (to := self.due(now)) is not None:
@@ -75,9 +89,13 @@ class World:
     serves: dict[str, int]
     """Which definition of the tool each gate process serves."""
     refused: bool = False
+    effect: int = 0
+    """What any call would do now."""
     asks: list[Ask] = field(default_factory=list)
 
-    def file(self, session: str, agent: str, call: int, tool: int, *, asserted: bool) -> tuple[object, ...]:
+    def file(
+        self, session: str, agent: str, call: int, tool: int, effect: int, *, asserted: bool
+    ) -> tuple[object, ...]:
         if self.serves[session] != tool:
             return ("Stale",)
         if not asserted or agent not in self.agents:
@@ -86,9 +104,10 @@ class World:
         before = twins[-1] if twins else None
         if before is not None and before.state in OPEN:
             before.take(self.now)
-            if before.state == "pending" and before.tool != tool:
-                before.tool, before.version, before.votes = tool, before.version + 1, {}
-            elif before.state == "approved" and before.tool != tool:
+            if before.state == "pending":
+                self._look(before, tool, effect)
+                return ("filed", before, False, False)
+            if before.state == "approved" and before.tool != tool:
                 before.to("revoked", self.now)
             if before.state in OPEN:
                 return ("filed", before, False, False)
@@ -98,11 +117,48 @@ class World:
                 return ("filed", before, False, True)
             if before.state == "denied" and age < COOL_DOWN * SECOND:
                 return ("filed", before, False, False)
-        ask = Ask(agent, call, tool, self.now)
+        ask = Ask(agent, call, tool, self.now, effect=effect)
         self.asks.append(ask)
         if self.refused:
             ask.to("denied", self.now)
         return ("filed", ask, True, False)
+
+    def _look(self, ask: Ask, tool: int, effect: int) -> None:
+        """What the same call would do by now."""
+        if ask.tool != tool:
+            ask.revise(tool=tool, effect=effect, amount=1)
+        elif not ask.is_edited and ask.effect != effect:
+            ask.revise(effect=effect)
+        else:
+            return
+        if self.refused:
+            ask.to("denied", self.now)
+
+    def refresh(self, number: int, session: str, tool: int, effect: int, *, asserted: bool) -> tuple[object, ...]:
+        ask = self.asks[number]
+        if self.serves[session] != tool:
+            return ("Stale",)
+        if not asserted or ask.agent not in self.agents:
+            return ("Unauthenticated",)
+        if ask.seen(self.now) != "pending" or ask.is_edited:
+            return ("NotPossible",)
+        self._look(ask, tool, effect)
+        return ("filed", ask, False, False)
+
+    def edit(self, number: int, who: str, session: str, amount: int, version: int, effect: int) -> tuple[object, ...]:
+        """A person changes it, and its gate answers at once; what nothing can be made of is put on record alone."""
+        ask = self.asks[number]
+        if who not in self.reviewers:
+            return ("Forbidden",)
+        if ask.seen(self.now) != "pending":
+            return ("NotPossible",)
+        if version != ask.version:
+            return ("Stale",)
+        if amount == ask.amount:
+            return ("Invalid",)
+        if self.serves[session] == ask.tool and ask.agent in self.agents and not self.refused:
+            ask.revise(amount=amount, effect=effect)
+        return DONE
 
     def decide(self, number: int, who: str, verdict: str, version: int) -> tuple[object, ...]:
         ask = self.asks[number]

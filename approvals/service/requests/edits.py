@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from approvals import ids
-from approvals.errors import Invalid, NotFound, NotPossible, Stale, TooLarge
+from approvals.errors import Invalid, NotFound, NotPossible, Stale, TooLarge, Unauthenticated
 from approvals.policy.edits import EditLimits
 from approvals.policy.eligibility import Act
 from approvals.policy.model import Action, CallFacts, Judgement
@@ -160,7 +160,7 @@ class Edits:
             if answer.refused:
                 raise Invalid(answer.refused)
             self._apply(tx, installation, row, edit, answer)
-        except (Invalid, NotPossible) as error:
+        except (Invalid, NotPossible, Stale, Unauthenticated) as error:
             self._refuse(tx, installation, row, edit, f"{error.detail} {error.hint}".strip())
 
     def _apply(
