@@ -24,7 +24,7 @@ from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests import edits
-from approvals.service.requests.filing import grant_permission
+from approvals.service.requests.permissions import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
 from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction

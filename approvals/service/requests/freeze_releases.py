@@ -15,7 +15,7 @@ from approvals.service.controls import audiences, rollouts, state
 from approvals.service.controls.freezes import CONCERNED
 from approvals.service.identity import credentials
 from approvals.service.requests import callers
-from approvals.service.requests.filing import grant_permission
+from approvals.service.requests.permissions import grant_permission
 from approvals.service.requests.transitions import Transitions
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
