@@ -9,7 +9,8 @@ from approvals.errors import NotFound, NotPossible
 from approvals.service.identity.admins import Operator
 from approvals_web.cli.commands import app
 from approvals_web.operator.asks.requests import Erase
-from approvals_web.operator.operation import Operation, carry_out
+from approvals_web.operator.dispatch import carry_out
+from approvals_web.operator.operation import Operation
 
 
 async def test_an_erased_card_says_so_and_shows_the_facts(served, ann):

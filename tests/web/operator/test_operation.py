@@ -9,8 +9,8 @@ from approvals.errors import BadRequest
 from approvals.service.identity.admins import Operator
 from approvals_web.operator.asks.agents import AddAgent, ListAgents, ListedAgent, SetLimits
 from approvals_web.operator.asks.ask import Ask
-from approvals_web.operator.operation import HANDLERS, Operation, carry_out_written
-from approvals_web.operator.socket import ANSWERED_BY
+from approvals_web.operator.dispatch import ANSWERED_BY, carry_out_written
+from approvals_web.operator.operation import HANDLERS, Operation
 
 
 def asks():

@@ -65,7 +65,8 @@ class Alone:
         return address_of(self.service)
 
     def ask(self, asked: Ask[R]) -> R:
-        from approvals_web.operator.operation import Operation, carry_out
+        from approvals_web.operator.dispatch import carry_out
+        from approvals_web.operator.operation import Operation
         from approvals_web.operator.socket import operator_of
 
         database, by = self.service.database, operator_of(os.getuid())

@@ -23,14 +23,11 @@ from approvals.service.identity.admins import Operator
 from approvals.service.service import Service
 from approvals.service.storage.database import Database
 from approvals.service.storage.sqlite import Sqlite
-from approvals_web.operator import agents, controls, grants, requests, servers, users
 from approvals_web.operator.client import PATIENCE, socket_beside
-from approvals_web.operator.operation import Operation, carry_out_written
+from approvals_web.operator.dispatch import carry_out_written
+from approvals_web.operator.operation import Operation
 
 MAX_LINE = 65_536
-
-ANSWERED_BY = (agents, controls, grants, requests, servers, users)
-"""Modules whose functions answer what commands ask for."""
 
 
 @contextlib.asynccontextmanager
