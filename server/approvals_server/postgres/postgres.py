@@ -1,5 +1,6 @@
 """A database's MCP server: reads run at once, in transactions that cannot write; a write waits for a person."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 Name = Annotated[str, Field(min_length=1, max_length=63)]
 PREVIEW_SECONDS = 4.0
+READS_AT_ONCE = 10
+"""Connections that this process takes for reads; more wait."""
 
 
 def create_postgres(
@@ -35,6 +38,11 @@ def create_postgres(
     words = "A PostgreSQL database. Reads run at once and can change nothing."
     waits = " A write waits for a person." if writer is not None else " This server has no writes."
     mcp = GatedServer(name, instructions=words + waits, log_level="WARNING")
+    slots = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def read(attempt: Callable[[], Awaitable[T]]) -> T:
+        async with slots:
+            return await _asked(attempts.read(attempt))
 
     @mcp.tool(annotations=READS)
     async def list_tables(cursor: Cursor = "", limit: Limit = 50) -> Tables:
@@ -45,7 +53,7 @@ def create_postgres(
         place = place_of(cursor, "tables") or ["", ""]
         if len(place) != 2:
             raise ToolError("This cursor is none of ours: pass next_cursor as it came, or nothing.")
-        return await _read(lambda: catalogue.tables(reader, (str(place[0]), str(place[1])), limit))
+        return await read(lambda: catalogue.tables(reader, (str(place[0]), str(place[1])), limit))
 
     @mcp.tool(annotations=READS)
     async def get_table(table: Name, schema_name: Name = "public") -> TableDetails:
@@ -53,7 +61,7 @@ def create_postgres(
         planner's estimate of its rows and its size. Use it before you write a query or a statement, to get names and
         types right and to see which index a condition can use. Fails when there is no such table that this server may
         read. Changes nothing and needs no approval."""
-        return await _read(lambda: catalogue.table(reader, schema_name, table))
+        return await read(lambda: catalogue.table(reader, schema_name, table))
 
     @mcp.tool(annotations=READS)
     async def search_postgres(sql: Sql, cursor: Cursor = "", limit: Limit = 20) -> Found:
@@ -65,7 +73,7 @@ def create_postgres(
         (skipped,) = place_of(cursor, "search", sql) or [0]
         if not isinstance(skipped, int) or not 0 <= skipped <= search.MOST_SKIPPED:
             raise ToolError(f"A cursor goes {search.MOST_SKIPPED:,} rows far: narrow the query.")
-        return await _read(lambda: search.search(reader, sql, skipped, limit))
+        return await read(lambda: search.search(reader, sql, skipped, limit))
 
     @mcp.tool(annotations=READS)
     async def explain_query(sql: Sql) -> Explanation:
@@ -73,7 +81,7 @@ def create_postgres(
         each table is read (a sequential scan of a large table is slow; an index is named), and for a write which tables
         it would change. Use it before a query over a large table, and to see whether a condition finds an index. The
         figures are estimates. Changes nothing and needs no approval."""
-        return await _read(lambda: explain.explain(reader, sql))
+        return await read(lambda: explain.explain(reader, sql))
 
     if writer is not None:
         _add_write(mcp, Writer(writer, exact=exact))
@@ -93,11 +101,10 @@ def _add_write(mcp: GatedServer, writer: Writer) -> None:
         changes; when it would change more than was approved, everything is rolled back and it is asked anew. Look with
         search_postgres first, name rows by their key, and add RETURNING to get back what was written. Returns the rows
         changed by table, triggers and cascades included. The same approved call never runs twice."""
-        return await _asked(writer.write(sql))
-
-
-async def _read(attempt: Callable[[], Awaitable[T]]) -> T:
-    return await _asked(attempts.read(attempt))
+        try:
+            return await writer.write(sql)
+        except (Refused, Away) as error:
+            raise ToolError(f"{error} Nothing was changed.") from error
 
 
 async def _asked(answer: Awaitable[T]) -> T:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 from pydantic import BaseModel, Field
 
@@ -14,6 +15,8 @@ CELL = 400
 PAGE_BYTES = 48_000
 """Of all rows in an answer, as JSON."""
 SAFE_INTEGER = 2**53 - 1
+_NUMBERS = {"numeric", "bigint", "double precision", "real"}
+"""Types whose values may be numbers as text."""
 
 
 class Column(BaseModel):
@@ -70,17 +73,27 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def _number(value: object) -> Decimal:
+    """Of a number that came as text."""
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:  # cut off
+        return Decimal("Infinity")
+    return Decimal("Infinity") if found.is_nan() else found
+
+
 def _column(name: str, kind: str, values: list[Cell]) -> Column:
     there = [value for value in values if value is not None]
     texts = any(isinstance(value, str) for value in there)  # a column of numbers may have one beyond 2**53 among them
     comparable: list[str] | list[bool | int | float] = (
         [str(value) for value in there] if texts else [value for value in there if not isinstance(value, str)]
     )
+    order = _number if kind in _NUMBERS else None
     return Column(
         name=cut(name, CELL),
         type=kind,
         nulls=len(values) - len(there),
         distinct=len(set(comparable)),
-        minimum=min(comparable, default=None),
-        maximum=max(comparable, default=None),
+        minimum=min(comparable, key=order, default=None),
+        maximum=max(comparable, key=order, default=None),
     )

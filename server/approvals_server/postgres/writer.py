@@ -102,5 +102,5 @@ def _approved_rows() -> int | None:
 def _earlier(found: marker.Marker) -> Written:
     """Of a write that has left its mark."""
     if not found.ran:
-        raise Refused("This write was settled as not run, and does not run any more. Nothing was changed.")
+        raise Refused("This write was settled as not run, and does not run any more.")
     return Written(command="committed", rows=found.rows or 0, changes=[], columns=[], returned=[])

@@ -1,7 +1,14 @@
 """The reads of approvals-postgres, and what cannot be done through them, on a real PostgreSQL."""
 
+import asyncio
+
+import anyio
+import anyio.lowlevel
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
+
+from approvals_server.postgres import postgres as postgres_module
+from approvals_server.postgres.postgres import create_postgres
 
 pytestmark = pytest.mark.databases("one")
 
@@ -70,3 +77,29 @@ async def test_what_the_database_does_not_understand_is_said_in_its_words(readin
         await reading("search_postgres", sql="SELEKT 1")
     with pytest.raises(ToolError, match='column "nmae" does not exist'):
         await reading("search_postgres", sql="SELECT nmae FROM customer")
+
+
+async def test_numbers_are_compared_as_numbers_though_exact_ones_come_as_text(reading):
+    sql = "SELECT n::numeric, (n * 9007199254740993)::bigint, 'NaN'::float8 FROM generate_series(9, 11) n"
+    exact, large, odd = (await reading("search_postgres", sql=sql)).columns
+    assert (exact.minimum, exact.maximum) == ("9", "11")
+    assert large.minimum == str(9 * 9007199254740993)
+    assert (odd.minimum, odd.distinct) == ("nan", 1)
+
+
+async def test_no_more_reads_than_it_has_connections_for_run_at_once(place, monkeypatch):
+    running, most = [0], [0]
+
+    async def counted(role, sql, skipped, limit):
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await anyio.lowlevel.checkpoint()
+        running[0] -= 1
+        return await original(role, "SELECT 1 AS one", 0, 1)
+
+    original = postgres_module.search.search
+    monkeypatch.setattr(postgres_module.search, "search", counted)
+    monkeypatch.setattr(postgres_module, "READS_AT_ONCE", 2)
+    tool = create_postgres(place.reader)._tool_manager.get_tool("search_postgres")
+    await asyncio.gather(*(tool.run({"sql": "SELECT 1"}, context=None) for _ in range(6)))
+    assert most == [2]

@@ -1,12 +1,18 @@
 """A write from the call to the row: approved by what it would do, run once, within what was approved."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import anyio
 import psycopg
 import pytest
 
+from approvals.policy.examples import facts
+from approvals.policy.loader import read
+from approvals.policy.model import CallFacts
 from approvals.protocol.previews import known_facts, stored
+from approvals_server.attempts import Away
 from approvals_server.postgres import marker
 from approvals_server.postgres import write as write_module
 from approvals_server.postgres.write import Earlier, TooMany, write
@@ -14,6 +20,7 @@ from approvals_server.postgres.writer import Writer
 
 pytestmark = pytest.mark.databases("one")
 
+DOC = Path(__file__).parents[3] / "docs" / "servers" / "postgres.md"
 SHIP = "UPDATE orders SET status = 'shipped' WHERE id IN (3, 6)"
 CANCEL = "DELETE FROM customer WHERE id = 7"
 
@@ -209,3 +216,39 @@ async def test_p3_a_connection_that_breaks_at_the_commit_is_settled_at_once(plac
         with pytest.raises(Exception, match="settled as not run"):
             await writer.write(SHIP)
     assert place.run("SELECT count(*) FROM orders WHERE id IN (3, 6) AND status = 'shipped'") == [(2 * arrives,)]
+
+
+async def test_p7_what_nobody_can_tell_is_told_as_unknown_and_a_failure_says_that_nothing_changed(
+    served, agent, place, monkeypatch
+):
+    async def broken(connection):
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    async def away(role, request_id):
+        raise Away("The database cannot be reached now.")
+
+    _, failed = await approved(served, agent, "UPDATE orders SET status = 'stolen' WHERE id = 1")
+    assert failed.is_error
+    assert 'violates check constraint "orders_status_check"' in words(failed)
+    assert "Nothing was changed." in words(failed)
+    monkeypatch.setattr(write_module, "_commit", broken)
+    monkeypatch.setattr(marker, "settled", away)
+    _, unknown = await approved(served, agent, SHIP)
+    assert words(unknown).startswith("OUTCOME UNKNOWN")
+
+
+async def test_the_policy_to_start_from_says_what_the_page_says(served, agent, place):
+    text = re.search(r"```yaml\n(.*?)```", DOC.read_text(), re.DOTALL)[1]
+    scenario = served.scenario
+    policy = read(text, scenario.read(scenario.service.registry.known_tools))
+
+    async def rule(sql):
+        preview = await Writer(place.writer).preview(sql)
+        tool = facts("postgres", "execute_write", scenario.read(scenario.service.registry.known_tools))
+        judged = policy.judge(CallFacts(tool, {"sql": sql}, "scout", 0, 0, (), known_facts(preview)))
+        return judged.rule, judged.action, judged.risk
+
+    assert await rule(CANCEL) == ("never-customers", "deny", "high")
+    assert await rule(SHIP) == ("writes", "require_approval", "high")
+    assert await rule("UPDATE orders SET cents = 1") == ("everything", "require_approval", "critical")
+    assert (await rule("DROP TABLE orders"))[1:] == ("require_approval", "critical")
