@@ -96,6 +96,11 @@ class EventStream:
             if not others:
                 del self._waiters[status.id]
 
+    @property
+    def waited_for(self) -> int:
+        """How many requests calls wait for."""
+        return len(self._waiters)
+
     async def follow_forever(self) -> None:
         """Stay connected. After a break, name all that is waited for: the service sends the state of each."""
         pause = 0.1

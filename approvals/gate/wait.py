@@ -24,11 +24,19 @@ from approvals.protocol.states import OPEN, State
 
 PRESENCE_SECONDS = 2.0
 """How often a waiting call looks whether its caller is still connected (2025-era HTTP does not cancel it)."""
+LOOKS = 100
+"""So many such looks a second are enough for a whole process: each costs a tenth of a millisecond, and whoever claims
+looks anyway."""
 STOPPED = 1.0
 """Seconds that a waiting call comes back late after which this process was stopped, and its news may be old."""
 LONG_POLL_SECONDS = 25.0
 MOST_ASKED_ANEW = 3
 """Times that one call is asked again because its effect became another; then its caller is told."""
+
+
+def between_looks(waiting: int) -> float:
+    """Seconds after which each of so many calls looks again whether its caller is there."""
+    return max(PRESENCE_SECONDS, waiting / LOOKS)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class _Wait:
             await self._report_progress(status, now)
             until = min(self._deadline, self._beat)
             if self._call.is_there is not None:
-                until = min(until, now + PRESENCE_SECONDS)
+                until = min(until, now + between_looks(self._by.stream.waited_for))
             due = boot_clock() + until - now
             await self._change(until - now)
 

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 
 from approvals import Budgets, GatedServer, ids
 from approvals.errors import Invalid, TooLarge, Unreachable
-from approvals.gate import answers, client, events
+from approvals.gate import answers, client, events, wait
 from approvals.gate.events import Waiter
 from approvals.policy.loader import read
 from approvals.protocol.messages import RequestStatus
@@ -281,3 +281,7 @@ async def test_p7_a_call_whose_leaving_is_lost_is_told_that_it_waits(served, log
     monkeypatch.setattr(client.ServiceClient, "left", leave)
     async with Client(counting_server.create(log, gate=served.gate(budgets=SHORT)), mode="legacy") as agent:
         assert facts(await agent.call_tool("async_write", CALL))["status"] == "pending"
+
+
+def test_a_gate_looks_a_hundred_times_a_second_at_the_most_whether_its_callers_are_there():
+    assert [wait.between_looks(waiting) for waiting in (1, 200, 400, 2_000)] == [2, 2, 4, 20]
