@@ -6,13 +6,16 @@
 Values are encoded (`protocol.canonical`), so 1, 1.0, "1" and true are four different values, and a bound that is a
 whole number admits whole numbers only. (What a gate sends as 1e0 is the decimal number 1.0.) Lists and objects are
 equal as a whole, or anything at all. A call has exactly the arguments that the terms name. A redacted value is never
-within any terms.
+within any terms. `facts`, where they are, say the same of facts of the call's preview, by name: one without them is not
+within the terms.
 """
 
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from approvals.errors import Invalid
@@ -118,12 +121,15 @@ class GrantTerms:
     uses: int
     minutes: int
     arguments: dict[str, Constraint]
+    facts: dict[str, Constraint] = field(default_factory=dict)
+    """Of its preview, by their names."""
 
     def dump(self) -> str:
         """The canonical text: what is voted on, and kept."""
         conditions = {name: constraint.document() for name, constraint in self.arguments.items()}
         document = {"v": VERSION, "uses": self.uses, "minutes": self.minutes, "arguments": conditions}
-        return canonical(document).decode()
+        facts = {name: constraint.document() for name, constraint in self.facts.items()}
+        return canonical(document | ({"facts": facts} if facts else {})).decode()
 
 
 def parse(text: str) -> GrantTerms:
@@ -134,27 +140,30 @@ def parse(text: str) -> GrantTerms:
             _count(document["uses"]),
             _count(document["minutes"]),
             {name: _constraint(given) for name, given in document["arguments"].items()},
+            {name: _constraint(given) for name, given in document.get("facts", {}).items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Invalid("These terms of a grant cannot be read.", hint="Make them anew from the card.") from error
     if terms.dump() != text:
         raise Invalid("These terms of a grant are not in their canonical form.", hint="Make them anew from the card.")
     check_encoded(dict.fromkeys(terms.arguments, 0))
-    if len(terms.arguments) > MAX_ARGUMENTS or sum(map(len, conditions(terms))) > MAX_WORDS:
+    if len(terms.arguments) + len(terms.facts) > MAX_ARGUMENTS or sum(map(len, conditions(terms))) > MAX_WORDS:
         raise Invalid("These terms are too long to be read in a sentence.", hint="Approve this call alone.")
     return terms
 
 
-def fits(terms: GrantTerms, arguments: object) -> bool:
-    """Whether a call's encoded arguments are within the terms."""
+def fits(terms: GrantTerms, arguments: object, facts: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether a call\'s encoded arguments, and the facts of its preview, are within the terms."""
     if not isinstance(arguments, dict) or arguments.keys() != terms.arguments.keys() or has_redacted(arguments):
+        return False
+    if any(name not in facts or not constraint.admits(facts[name]) for name, constraint in terms.facts.items()):
         return False
     return all(constraint.admits(arguments[name]) for name, constraint in terms.arguments.items())
 
 
-def check_of_call(terms: GrantTerms, arguments: JsonObject) -> None:
+def check_of_call(terms: GrantTerms, arguments: JsonObject, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Raises Invalid unless the terms are about such a call as this one: its arguments, their types, and for `equal`
-    its own values."""
+    its own values; and facts of its preview, likewise."""
     if terms.arguments.keys() != arguments.keys():
         raise Invalid("These terms are about other arguments.", hint="Make them from this card.")
     if why := not_grantable(arguments):
@@ -162,6 +171,9 @@ def check_of_call(terms: GrantTerms, arguments: JsonObject) -> None:
     for name, constraint in terms.arguments.items():
         if not _is_about(constraint, arguments[name]):
             raise Invalid(f"The condition on {name_words(name)} is not about a value like this call's.")
+    for name, constraint in terms.facts.items():
+        if name not in facts or not _is_about(constraint, facts[name]):
+            raise Invalid(f"The condition on the fact {name_words(name)} is not about one of this call's preview.")
 
 
 def not_grantable(arguments: JsonObject) -> str:
@@ -192,8 +204,13 @@ def sentence(terms: GrantTerms, agent: str, server: str, tool: str) -> str:
 
 
 def conditions(terms: GrantTerms) -> list[str]:
-    """What each argument must be, by name. Different terms read differently."""
-    return [f"{name_words(name)} {constraint.words()}" for name, constraint in sorted(terms.arguments.items())]
+    """What each argument must be, by name, and each fact of the preview. Different terms read differently."""
+    arguments = [f"{name_words(name)} {constraint.words()}" for name, constraint in sorted(terms.arguments.items())]
+    facts = [
+        f"and only if its preview says of {value_words(name)}: {constraint.words()}"
+        for name, constraint in sorted(terms.facts.items())
+    ]
+    return arguments + facts
 
 
 def number_type(value: object) -> str | None:

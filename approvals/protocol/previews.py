@@ -133,6 +133,15 @@ def known_facts(preview: Preview | None) -> JsonObject:
     return {} if preview is None or preview.hidden else nested({fact.name: fact.value for fact in preview.facts})
 
 
+def encoded_facts(preview: Preview | None) -> JsonObject:
+    """The facts of an effect by their whole names, encoded; nothing where a mask hides some of it."""
+    if preview is None or preview.hidden:
+        return {}
+    return {
+        fact.name: encode(list(fact.value) if isinstance(fact.value, tuple) else fact.value) for fact in preview.facts
+    }
+
+
 def nested(facts: Mapping[str, Value | list[str]]) -> JsonObject:
     """Facts by the steps of their names, as conditions reach for them. Raises ValueError for one inside another."""
     found: JsonObject = {}
@@ -145,6 +154,19 @@ def nested(facts: Mapping[str, Value | list[str]]) -> JsonObject:
                 raise ValueError(f"the fact {name!r} is inside of another fact, which has a value already")
         place[last] = list(value) if isinstance(value, tuple) else value
     return found
+
+
+def facts_given(said: object) -> JsonObject:
+    """Facts as somebody writes them to try a call, by the steps of their names. Raises ValueError for what no preview
+    says."""
+    words = 'facts are a JSON object of numbers, texts, true, false and lists of words, like {"rows": 1200}'
+    if not isinstance(said, dict):
+        raise ValueError(words)
+    for value in said.values():
+        listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        if not listed and not isinstance(value, bool | int | float | str):
+            raise ValueError(words)
+    return nested(said)
 
 
 def stored(text: str) -> Preview | None:

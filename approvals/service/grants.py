@@ -20,6 +20,7 @@ from approvals.instant import SECOND
 from approvals.policy import grant_terms
 from approvals.policy.model import Action, GrantLimits, Judgement
 from approvals.policy.reviewers import Reviewers
+from approvals.protocol.previews import encoded_facts, stored
 from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
 from approvals.service.authority import Authority
@@ -110,7 +111,7 @@ def check(reader: Reader, row: Request, person: Person, verdict: str, text: str,
     if terms.uses > limits.max_uses or terms.minutes > limits.max_minutes:
         most = f"{limits.max_uses} further calls and {limits.max_minutes} minutes"
         raise Invalid(f"The rule allows at most {most}.", hint="Lower the numbers.")
-    grant_terms.check_of_call(terms, json.loads(row.arguments))
+    grant_terms.check_of_call(terms, json.loads(row.arguments), encoded_facts(stored(row.preview)))
     if any(vote.grant_terms != text for vote in before):
         raise Conflict(
             "Somebody has approved this call alone, or with other further calls, so yours cannot be allowed.",
@@ -247,12 +248,13 @@ def _covers(grant: StandingGrant, row: RequestRow, installation: Installation, j
         and (grant.quorum, bool(installation.may_grant), row.hidden) == (judgement.reviewers.quorum, True, 0)
         and grant.max_uses <= limits.max_uses
         and grant.expires_at - grant.created_at <= longest
-        and _lets(grant, json.loads(row.arguments))
+        and _lets(grant, row)
     )
 
 
-def _lets(grant: StandingGrant, arguments: object) -> bool:
+def _lets(grant: StandingGrant, row: RequestRow) -> bool:
     try:
-        return grant_terms.fits(grant_terms.parse(grant.terms), arguments)
+        facts = encoded_facts(stored(row.preview))
+        return grant_terms.fits(grant_terms.parse(grant.terms), json.loads(row.arguments), facts)
     except Invalid:  # its terms were erased
         return False

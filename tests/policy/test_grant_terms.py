@@ -214,3 +214,31 @@ def test_what_nobody_can_read_in_a_sentence_is_not_granted():
     assert not_grantable({f"x{n}": n for n in range(26)})
     with pytest.raises(Invalid, match="too long"):
         parse(GrantTerms(1, 1, {"x": OneOf(tuple("a" * 300 + str(n) for n in range(9)))}).dump())
+
+
+def test_p1_facts_of_the_preview_limit_what_is_granted_and_read_so():
+    terms = GrantTerms(5, 15, {"order": Anything()}, {"sql.rows": Between(0, 100), "table": OneOf(("a", "b"))})
+    assert parse(terms.dump()) == terms
+    said = sentence(terms, "scout", "shop", "delete")
+    assert 'and only if its preview says of "sql.rows": any whole number from 0 to 100' in said
+    assert fits(terms, {"order": 1}, {"sql.rows": 100, "table": "a", "more": True})
+    for facts in (
+        {},
+        {"sql.rows": 100},
+        {"sql.rows": 101, "table": "a"},
+        {"sql.rows": 1.5, "table": "a"},
+        {"sql.rows": True, "table": "a"},
+        {"sql.rows": 1, "table": "c"},
+    ):
+        assert not fits(terms, {"order": 1}, facts), facts
+
+
+def test_p1_terms_of_arguments_alone_are_written_as_they_always_were():
+    assert "facts" not in GrantTerms(1, 1, {"order": Equal(1)}).dump()
+
+
+@pytest.mark.parametrize("facts", [{}, {"rows": "many"}])
+def test_p1_a_condition_on_a_fact_is_about_one_of_this_calls_preview(facts):
+    terms = GrantTerms(1, 1, {"order": Equal(1)}, {"rows": Between(0, 5)})
+    with pytest.raises(Invalid, match="the fact rows is not about one of this call"):
+        check_of_call(terms, {"order": 1}, facts)

@@ -13,6 +13,7 @@ from approvals.policy.model import (
 from approvals.protocol import redaction
 from approvals.protocol.canonical import encode
 from approvals.protocol.declared import Declared
+from approvals.protocol.previews import facts_given
 from approvals.protocol.schema_paths import property_names
 from approvals.protocol.secret_paths import declared_at, steps_of
 from approvals.service.identity.servers import agent_named
@@ -33,13 +34,24 @@ class Trial:
 
 
 def attempt(
-    reader: Reader, registry: Registry, policy: Policy, server: str, tool: str, agent: str, arguments: object
+    reader: Reader,
+    registry: Registry,
+    policy: Policy,
+    server: str,
+    tool: str,
+    agent: str,
+    arguments: object,
+    effect: object = None,
 ) -> list[Trial]:
     """Judge a call as if it were filed now, at each kind of installation that serves the tool. `arguments` are plain
     JSON; those that the tool declares secret are stood in for, as in a real call. An empty agent is an unidentified
-    one. Raises Invalid, NotFound (no such agent)."""
+    one; `effect` is what its preview would say, by the names of its facts. Raises Invalid, NotFound (no such agent)."""
     if not isinstance(arguments, dict):
         raise Invalid("The arguments are no JSON object.", hint='For example {"order_id": 1042}.')
+    try:
+        found = facts_given({} if effect is None else effect)
+    except ValueError as error:
+        raise Invalid(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     known = [facts for facts in registry.known_tools(reader) if (facts.server, facts.tool) == (server, tool)]
     if not known:
         raise Invalid(f"No live installation of {server!r:.80} serves {tool!r:.80}.", hint="Choose one from the list.")
@@ -51,7 +63,7 @@ def attempt(
         names = property_names(facts.input_schema)
         declared = Declared(declared_at(arguments, map(steps_of, facts.secret)), names)
         kept, hidden = redaction.looks_secret(redaction.leaves(encoded, facts.secret, b""), b"", declared, names)
-        call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups)
+        call = CallFacts(facts, kept, agent or None, hidden, reader.now, agent_groups=groups, effect=found)
         trials.append(explain(policy, call))
     return trials
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from approvals.errors import Invalid
 from approvals.policy import grant_terms
 from approvals.protocol.canonical import digest, hash_of
+from approvals.protocol.previews import encoded_facts, stored
 from approvals.service.authority import required
 from approvals.service.storage.tables import DecisionRow, Execution, Permission, Request, StandingGrant
 from approvals.service.verification.history import History
@@ -122,7 +123,8 @@ def _covered(grant: StandingGrant, row: Request) -> bool:
     if row.erased_at is not None or grant.terms == "{}":
         return True  # the words of either are gone
     try:
-        return grant_terms.fits(grant_terms.parse(grant.terms), json.loads(row.arguments))
+        facts = encoded_facts(stored(row.preview))
+        return grant_terms.fits(grant_terms.parse(grant.terms), json.loads(row.arguments), facts)
     except Invalid:
         return False
 

@@ -22,6 +22,7 @@ from approvals.policy.model import (
     Judgement,
 )
 from approvals.policy.reviewers import Reviewers
+from approvals.protocol.previews import Fact, Preview
 from approvals.service import grants
 
 pytestmark = pytest.mark.databases("one")
@@ -86,6 +87,31 @@ async def test_a_grant_is_made_in_two_steps_and_shown_on_the_queue_and_the_cards
     for card in (used, request_id):
         assert f'href="/grants/{made.id}"' in (await ann.http.get(f"/requests/{card}")).text
     assert said in (await ann.http.get(f"/grants/{made.id}")).text
+
+
+async def test_p1_a_grant_that_a_fact_of_the_preview_limits_lets_pass_what_its_preview_says_is_within(served, ann):
+    scenario = served.scenario
+
+    def filed(order, left, **more):
+        preview = None if left is None else Preview(effect="Refunds", facts=(Fact(name="left", value=left),), **more)
+        return scenario.file(scenario.filing({"order_id": order, "amount_cents": 5}, preview=preview)).request_id
+
+    request_id = filed(1, 50)
+    page = (await ann.http.get(f"/requests/{request_id}/grant")).text
+    assert "What its preview says of <code>left</code>" in page
+    shown = await show(ann, request_id, how_1="any", how_2="at_most", value_2="100")
+    said = html.unescape(shown.text)
+    assert 'and only if its preview says of "left": any whole number from 0 to 100' in said
+    assert (await accept(ann, request_id, shown.text)).status_code == 303
+    states = [scenario.status(filed(order, left)).state for order, left in ((2, 100), (3, 101), (4, None), (5, 0))]
+    assert states == ["approved", "pending", "pending", "approved"]
+    hidden = scenario.file(
+        scenario.filing(
+            {"order_id": 6, "amount_cents": 5},
+            preview=Preview(effect="x", facts=(Fact(name="left", value=1),), hidden="0" * 64),
+        )
+    )
+    assert scenario.status(hidden.request_id).state == "pending", "what a mask hides is within no terms"
 
 
 async def test_p1_what_nobody_touched_is_exact(served, ann):

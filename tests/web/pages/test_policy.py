@@ -142,9 +142,25 @@ async def test_trying_a_call_explains_it_rule_by_rule_and_changes_nothing(served
     assert counted(served.scenario) == before
 
 
+async def test_a_trial_knows_the_facts_that_a_preview_would_say(served, ann, load):
+    await load(
+        "version: 1\nrules:\n"
+        "  - {id: large, when: facts.sql.rows > 100, action: deny, reason: Too many rows.}\n"
+        "  - {id: small, action: require_approval}\n"
+    )
+    _, said = await attempt(ann, facts='{"sql.rows": 101}')
+    assert "It would be refused." in said
+    assert '{"sql.rows": 101}' in said
+    _, said = await attempt(ann, facts='{"sql.rows": 100}')
+    assert "Rule small" in said
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
+        ({"facts": "{"}, "The facts are not JSON"),
+        ({"facts": '{"a": null}'}, "Facts are a JSON object of numbers"),
+        ({"facts": '{"a": 1, "a.b": 2}'}, "inside of another fact"),
         ({"arguments": '{"order_id": 1'}, "The arguments are not JSON"),
         ({"arguments": "[1]"}, "no JSON object"),
         ({"arguments": '{"a": 1, "a": 2}'}, "stands twice"),

@@ -24,7 +24,8 @@ from approvals.policy.model import (
     Judgement,
     ToolFacts,
 )
-from approvals.protocol.canonical import encode
+from approvals.protocol.canonical import JsonObject, encode
+from approvals.protocol.previews import facts_given
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
 from approvals.service.storage.url import path_of
@@ -192,11 +193,11 @@ def _json(text: str, what: str) -> Any:
         raise typer.BadParameter(f"{what} is not JSON: {error}") from error
 
 
-def _facts(text: str) -> dict[str, bool | int | float | str]:
-    found = _json(text, "--facts")
-    if not isinstance(found, dict) or not all(isinstance(value, bool | int | float | str) for value in found.values()):
-        raise typer.BadParameter('--facts is a JSON object of numbers, texts, true and false, like {"rows": 1200}.')
-    return found
+def _facts(text: str) -> JsonObject:
+    try:
+        return facts_given(_json(text, "--facts"))
+    except ValueError as error:
+        raise typer.BadParameter(f"--facts: {error}.") from error
 
 
 def _tools(path: Path | None, database_url: str | None) -> list[ToolFacts]:

@@ -13,6 +13,7 @@ from approvals.errors import Conflict, Invalid, Stale
 from approvals.policy import grant_terms
 from approvals.policy.eligibility import Act
 from approvals.protocol.fields import Identifier
+from approvals.protocol.previews import MAX_FACTS, encoded_facts, stored
 from approvals.protocol.states import State
 from approvals.service import grants
 from approvals.service.authority import on_content
@@ -28,7 +29,7 @@ from approvals_web.pages.card.view import seen_token, what
 from approvals_web.pages.queue import grant_forms
 
 PAGE = 50
-MAX_FIELDS = 4 + 2 * grant_terms.MAX_ARGUMENTS
+MAX_FIELDS = 4 + 2 * (grant_terms.MAX_ARGUMENTS + MAX_FACTS)
 
 router = PageRouter()
 
@@ -106,7 +107,7 @@ def _form(
         "uses": given.get("uses", str(min(grant_forms.FEW["uses"], limits.max_uses))),
         "minutes": given.get("minutes", str(min(grant_forms.FEW["minutes"], limits.max_minutes))),
     }
-    fields = grant_forms.fields(json.loads(row.arguments), given)
+    fields = grant_forms.fields(json.loads(row.arguments), given, encoded_facts(stored(row.preview)))
     agent = credentials.agent(reader, row.agent_id) if row.agent_id is not None else None
     shown = {"person": person, "status": status, "agent": agent, "limits": limits, "fields": fields}
     blank = {"said": "", "terms": "", "seen": "", "notice": "", "status_code": 200}
@@ -120,7 +121,7 @@ def _said(
     row = form["row"]
     if (given.get("content_version"), given.get("digest")) != (str(row.content_version), row.digest):
         raise Stale("What would run has changed since you opened it.", hint="Look again before you decide.")
-    made = grant_forms.terms_of(json.loads(row.arguments), given)
+    made = grant_forms.terms_of(json.loads(row.arguments), given, encoded_facts(stored(row.preview)))
     text = made.dump()
     grants.check(reader, row, person, "approve", text, on_content(reader, row))
     seen = seen_token(service, person, row.id, row.content_version, row.digest, form["what"].card_hash, text)

@@ -63,11 +63,12 @@ def trial(
     tool: Annotated[str, Form(max_length=300)] = "",
     agent: Annotated[str, Form(max_length=200)] = "",
     arguments: Annotated[str, Form(max_length=50_000)] = "{}",
+    facts: Annotated[str, Form(max_length=20_000)] = "{}",
 ) -> Response:
     """What the policy in force would say of a call. Nothing is filed."""
-    typed = {"tool": tool, "agent": agent, "arguments": arguments}
+    typed = {"tool": tool, "agent": agent, "arguments": arguments, "facts": facts}
     try:
-        given, notice, status = _attempt(service, tool, agent.strip(), arguments), "", 200
+        given, notice, status = _attempt(service, tool, agent.strip(), arguments, facts), "", 200
     except ApprovalsError as error:
         given, notice, status = [], f"{error.detail} {error.hint}".strip(), 422
     return _tried(request, person, service, _trial(typed, given, notice), status)
@@ -78,22 +79,26 @@ def _tried(request: Request, person: Person, service: Service, tried: dict[str, 
     return page(request, "policy.html", shown | {"person": person} | tried, status=status)
 
 
-def _attempt(service: Service, tool: str, agent: str, arguments: str) -> list[policy_trial.Trial]:
+def _attempt(service: Service, tool: str, agent: str, arguments: str, facts: str) -> list[policy_trial.Trial]:
     server, _, name = tool.partition(" ")
-    try:
-        plain = strict_json.parse(arguments.encode(errors="surrogatepass"))
-    except BadRequest as error:
-        raise Invalid(error.detail.replace("The body is", "The arguments are"), hint=error.hint) from error
+    plain, effect = _parsed(arguments, "The arguments are"), _parsed(facts.strip() or "{}", "The facts are")
     present = service.policy.present
     return service.read_now(
-        lambda reader: policy_trial.attempt(reader, service.registry, present, server, name, agent, plain)
+        lambda reader: policy_trial.attempt(reader, service.registry, present, server, name, agent, plain, effect)
     )
+
+
+def _parsed(text: str, what: str) -> object:
+    try:
+        return strict_json.parse(text.encode(errors="surrogatepass"))
+    except BadRequest as error:
+        raise Invalid(error.detail.replace("The body is", what), hint=error.hint) from error
 
 
 def _trial(
     typed: dict[str, str] | None = None, trials: list[policy_trial.Trial] | None = None, notice: str = ""
 ) -> dict[str, Any]:
-    typed = typed or {"tool": "", "agent": "", "arguments": "{}"}
+    typed = typed or {"tool": "", "agent": "", "arguments": "{}", "facts": "{}"}
     return {"typed": typed, "trials": trials or [], "notice": notice, "most_steps": STEPS}
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from approvals.errors import Invalid
@@ -22,6 +23,7 @@ from approvals.protocol.canonical import decode, encode
 
 EXACTLY = "exactly this call's value"
 ANY = "any value at all"
+UNLIMITED = "anything: it limits nothing"
 FEW = {"uses": 3, "minutes": 15}
 """What the form offers, where the rule allows as much."""
 
@@ -38,14 +40,22 @@ class Field:
     typed: str
     """What may be typed for it; empty for nothing."""
     text: str
+    fact: bool = False
+    """Whether it is one of the preview's facts."""
 
 
-def fields(arguments: Mapping[str, object], given: Mapping[str, str]) -> list[Field]:
-    """The form's fields, with what was filled in before. Everything is exact until somebody chooses otherwise."""
-    return [_field(number, name, arguments[name], given) for number, name in enumerate(arguments)]
+def fields(
+    arguments: Mapping[str, object], given: Mapping[str, str], facts: Mapping[str, object] = MappingProxyType({})
+) -> list[Field]:
+    """The form's fields, with what was filled in before. Arguments are exact until somebody chooses otherwise, and
+    facts of the preview limit nothing."""
+    known = [_field(number, name, arguments[name], given) for number, name in enumerate(arguments)]
+    return known + [_fact(len(known) + number, name, facts[name], given) for number, name in enumerate(facts)]
 
 
-def terms_of(arguments: Mapping[str, object], given: Mapping[str, str]) -> GrantTerms:
+def terms_of(
+    arguments: Mapping[str, object], given: Mapping[str, str], facts: Mapping[str, object] = MappingProxyType({})
+) -> GrantTerms:
     """What a filled-in form says. Raises Invalid."""
     chosen = {
         name: _constraint(
@@ -53,7 +63,21 @@ def terms_of(arguments: Mapping[str, object], given: Mapping[str, str]) -> Grant
         )
         for number, name in enumerate(arguments)
     }
-    return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen)
+    limits = {}
+    for number, name in enumerate(facts, len(arguments)):
+        how, text = given.get(f"how_{number}", "any"), given.get(f"value_{number}", "").strip("\r\n")
+        if how != "any":
+            limits[name] = _constraint(name, facts[name], how, text)
+    return GrantTerms(_count(given, "uses"), _count(given, "minutes"), chosen, limits)
+
+
+def _fact(number: int, name: str, value: object, given: Mapping[str, str]) -> Field:
+    made = _field(number, name, value, {f"how_{number}": "any"} | dict(given))
+    return replace(made, label=name, choices={"any": UNLIMITED} | _without_any(made.choices), fact=True)
+
+
+def _without_any(choices: Mapping[str, str]) -> dict[str, str]:
+    return {key: words for key, words in choices.items() if key != "any"}
 
 
 def _field(number: int, name: str, value: object, given: Mapping[str, str]) -> Field:
