@@ -102,7 +102,7 @@ def _json(root: str, local: dict[str, object], remote: dict[str, object]) -> Cal
 
 
 def _claude_desktop(target: Target) -> str:
-    """Its file knows commands only: an address is called by one."""
+    """Claude Desktop's file knows commands only: an address is called by one."""
     if isinstance(target, Remote):
         bridge = ("npx", "-y", "mcp-remote", target.url, "--header", "Authorization:${AUTHORIZATION}")
         target = Launch(target.name, bridge, {"AUTHORIZATION": target.authorization})

@@ -197,7 +197,7 @@ def of_error(failure: ApprovalsError, *, request_id: str | None = None) -> CallT
 
 
 def not_yours(request_id: str, *, nameless: bool) -> CallToolResult:
-    """It is no request of this caller's, as far as anybody can tell."""
+    """Answer a caller who asks about a request that is not theirs, as far as anybody can tell."""
     words = "There is no such request of yours, or it was made before this server last started."
     following = "Call the original tool again."
     if nameless:

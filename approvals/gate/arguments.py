@@ -161,7 +161,7 @@ class ToolArguments(Effective):
         return made
 
     def _unchanged(self) -> JsonObject:
-        """They may have waited for days beside code that holds them, too."""
+        """Arguments as they were: they may have waited for days beside code that holds them, too."""
         if not _same(self._without_key(_shown(self.read)), self.shown):
             raise _restless()
         return self.values

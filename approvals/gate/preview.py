@@ -25,7 +25,7 @@ _THREADS = 8
 
 
 class NoPreview(Exception):
-    """It could not be looked up; why, in words."""
+    """Raised when the effect could not be looked up; why, in words."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ Spellings = Mapping[str, frozenset[Steps]]
 
 @lru_cache(1024)
 def spellings_of(model: type[BaseModel]) -> Spellings:
-    """Those of all fields of a model and of what is in it. Fields of one name are taken for one: that masks more, never
-    less."""
+    """The spellings of all fields of a model and of what is in it. Fields of one name are taken for one: that masks
+    more, never less."""
     found: dict[str, frozenset[Steps]] = {}
     for places in map(frozenset, _fields(model.__pydantic_core_schema__)):
         for name in [place[0] for place in places if len(place) == 1]:

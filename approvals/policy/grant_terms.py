@@ -40,7 +40,7 @@ _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs"}
 
 @dataclass(frozen=True)
 class Equal:
-    """This value, of this type."""
+    """Exactly this value, of this type."""
 
     value: Any
 

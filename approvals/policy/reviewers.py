@@ -85,7 +85,7 @@ class Reviewers:
 
     @property
     def all_groups(self) -> tuple[str, ...]:
-        """Those of the rule, and those that it escalated to."""
+        """The groups of the rule, and those that it escalated to."""
         return tuple(dict.fromkeys((*self.groups, *self.escalated_to)))
 
 

@@ -65,7 +65,7 @@ class Node:
         return parent.keys.get(str(path[-1]), parent.at(path[-1])) if path else self
 
     def walk(self) -> Iterator["Node"]:
-        """This node and all beneath it."""
+        """Walk this node and all beneath it."""
         yield self
         below = self.value.values() if isinstance(self.value, dict) else self.value
         if isinstance(self.value, dict | list):

@@ -141,7 +141,7 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def proxies(self) -> list[str]:
-        """Those whose word on addresses counts. Raises Invalid."""
+        """The proxies whose word on addresses counts. Raises Invalid."""
         named = [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
         for part in named:
             try:

@@ -90,7 +90,7 @@ def sweep(tx: Transaction) -> bool:
 
 
 def forget(tx: Transaction, request_id: str) -> None:
-    """It is found by its words no more."""
+    """Find a request by its words no more."""
     tx.execute(_FORGET, of=request_id)
 
 

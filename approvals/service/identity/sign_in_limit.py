@@ -75,7 +75,8 @@ def take(tx: Transaction, keys: Counters) -> None:
 
 
 def succeeded(tx: Transaction, keys: Counters) -> None:
-    """That one was right: it does not count. Others still do: else an account of one's own would undo the limit."""
+    """Take an attempt that was right off the count. Others still count: else an account of one's own would undo the
+    limit."""
     for key in sorted(keys):
         tx.execute(_GIVE_BACK, of=key)
 

@@ -117,7 +117,7 @@ def subject(link: SignInLink) -> str:
 
 
 def invitations(reader: Reader) -> list[SignInLink]:
-    """Those that nobody has spent yet, newest first; also such as count no longer."""
+    """Invitations that nobody has spent yet, newest first; also such as count no longer."""
     return reader.all(_INVITATIONS, now=reader.now)
 
 

@@ -67,8 +67,8 @@ class SsoPolicy:
 
 
 def admit(tx: Transaction, who: Identity, policy: SsoPolicy) -> User | Forbidden:
-    """Their account, as of now. Forbidden when they may not come in: returned, because what the claims took from
-    them stays taken."""
+    """The account of somebody who proved who they are, as of now. Forbidden when they may not come in: returned,
+    because what the claims took from them stays taken."""
     user = tx.one(_BY_IDENTITY, issuer=who.issuer, subject=who.subject)
     roles = policy.roles_of(who.groups, user.roles if user is not None else NEWCOMER)
     if user is None:

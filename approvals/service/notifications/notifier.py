@@ -74,17 +74,17 @@ class Notifier(Protocol):
         ...
 
     async def update(self, notice: Notice) -> Sent:
-        """It has changed."""
+        """Show a request as it is now: it has changed."""
         ...
 
     async def reply(self, notice: Notice) -> Sent:
-        """It still waits, for more people or for any: a reminder."""
+        """Remind people of a request that still waits, for more of them or for any."""
         ...
 
 
 @dataclass
 class NotDelivered(Exception):
-    """It did not arrive; what came instead, and how many seconds to wait at least."""
+    """Raised when a message did not arrive; what came instead, and how many seconds to wait at least."""
 
     why: str
     after: float = field(default=0.0)

@@ -188,7 +188,7 @@ class Outbox:
         tx.execute(_RECLAIM)
 
     def sent(self, tx: Transaction, row: Delivery, said: str, steps: Iterable[Step]) -> None:
-        """It arrived, and these steps remain."""
+        """Note that a message arrived, and which steps remain."""
         tx.execute(_DONE, of=row.id, attempt=row.attempts, at=tx.now, words=said)
         if row.verb == UPDATE:
             tx.execute(_MADE_UP_FOR, lane=row.lane, notifier=row.notifier, at=tx.now)
@@ -196,7 +196,8 @@ class Outbox:
             self.add(tx, row.notifier, step.request_id or row.request_id, step.verb, step.target)
 
     def failed(self, tx: Transaction, row: Delivery, why: str, *, after: float = 0.0, dead: bool = False) -> None:
-        """It did not arrive: later, or never. `after` is how many seconds the receiver asked to be left alone."""
+        """Note that a message did not arrive: it is tried later, or never. `after` is how many seconds the receiver
+        asked to be left alone."""
         over = dead or tx.now - row.created_at >= GIVE_UP
         at = tx.now + round(max(after, wait(row.attempts)) * SECOND)
         error = why[:MAX_ERROR]

@@ -24,8 +24,8 @@ class PolicyFile:
         self.path = path.absolute()
 
     def look(self) -> Content:
-        """Its content now. Contents are compared, not times: a file may change twice within one tick of a clock, and a
-        mounted one may keep its time."""
+        """Read the file's content. Contents are compared, not times: a file may change twice within one tick of a
+        clock, and a mounted one may keep its time."""
         try:
             # a pipe or a device would keep the reader waiting
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

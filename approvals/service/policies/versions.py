@@ -29,7 +29,7 @@ NEWEST = 2**62
 
 
 def store(tx: Transaction, policy: Policy) -> str:
-    """Its hash; its text is kept, once."""
+    """Keep a policy's text, once; its hash."""
     name = policy_hash(policy)
     if tx.one(_KNOWN, hash=name) is None:
         tx.insert(PolicyVersion, hash=name, text=policy.text, created_at=tx.now)
@@ -37,7 +37,7 @@ def store(tx: Transaction, policy: Policy) -> str:
 
 
 def load(tx: Transaction, policy: Policy, by: str) -> bool:
-    """It comes into force: kept and on record, once for all replicas that load the same one. Whether it was news."""
+    """Put a policy in force: kept and on record, once for all replicas that load the same one. Whether it was news."""
     tx.lock(_ONE_AT_A_TIME)
     before = last(tx)
     name = policy_hash(policy)

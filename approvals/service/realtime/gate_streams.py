@@ -29,7 +29,7 @@ class GateStream:
         self._wakeup = Wakeup()
 
     def poke(self, request_id: str) -> None:
-        """This request changed."""
+        """Note that a request changed."""
         self._changed[request_id] = None
         self._wakeup.set()
 
@@ -59,7 +59,7 @@ class GateStream:
         return edits
 
     def renew(self) -> None:
-        """Its verdicts may have changed: a lease is due at once."""
+        """Have a lease sent at once: the gate's verdicts may have changed."""
         self._renewal = True
         self._wakeup.set()
 
@@ -117,23 +117,23 @@ class GateStreams:
         return bool(new)
 
     def tell(self, session: str, request_id: str) -> None:
-        """This session's streams say how it stands with this request, though no change was heard of."""
+        """Have a session's streams say how it stands with a request, though no change was heard of."""
         for stream in self._streams.get(session, ()):
             stream.poke(request_id)
 
     def look(self, session: str, request_id: str) -> None:
-        """This session's newest stream asks its gate to look up a request's effect again."""
+        """Have a session's newest stream ask its gate to look up a request's effect again."""
         for stream in list(self._streams.get(session, ()))[-1:]:
             stream.look(request_id)
 
     def edit(self, session: str, request_id: str, edit_id: str) -> None:
-        """This session's newest stream has its gate read what a person made of a request."""
+        """Have a session's newest stream make its gate read what a person made of a request."""
         for stream in list(self._streams.get(session, ()))[-1:]:
             stream.edit(request_id, edit_id)
 
     def forget(self, stream: GateStream, request_id: str) -> None:
-        """This stream has told how the request ended. Nobody else may say so for it: what ends a request can be read
-        before it has woken the streams, and a stream that was made to forget it would sleep on."""
+        """Note that a stream has told how the request ended. Nobody else may say so for it: what ends a request can be
+        read before it has woken the streams, and a stream that was made to forget it would sleep on."""
         stream.follows.discard(request_id)
         self._bus.unsubscribe(stream.poke, [request_id])
 

@@ -80,7 +80,7 @@ class Expiry:
         return len(due)
 
     def heard(self, tx: Transaction, session_ids: list[str]) -> None:
-        """These gate processes have an open stream."""
+        """Note that these gate processes have an open stream."""
         for session_id in session_ids:
             tx.execute(_HEARD, of=session_id, last_seen_at=tx.now)
 

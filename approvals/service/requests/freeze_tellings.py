@@ -47,7 +47,7 @@ _END = Statement(delete(_tellings).where(_tellings.c.freeze_id == bindparam("fre
 
 
 def begin(tx: Transaction, freeze: Freeze) -> None:
-    """It came, went, or has other words."""
+    """Note that a freeze came, went, or has other words."""
     tx.execute(_BEGIN, freeze_id=freeze.id)
 
 

@@ -25,7 +25,8 @@ class StoredPolicies:
         """The hash of a policy that is known to be on record."""
 
     def store(self, tx: Transaction, policy: Policy) -> str:
-        """Its hash. It was kept when it came into force; looking once makes sure, and costs nothing afterwards."""
+        """Keep a policy; its hash. It was kept when it came into force: looking once makes sure, and costs nothing
+        afterwards."""
         name = policy_hash(policy)
         if name != self._kept:
             versions.store(tx, policy)

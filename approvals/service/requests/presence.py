@@ -114,7 +114,7 @@ def arrive(tx: Transaction, request_id: str, session: str, call_id: str) -> None
 
 
 def leave(tx: Transaction, request_id: str, session: str, call_id: str) -> None:
-    """It waits no longer."""
+    """Note that a caller waits no longer."""
     tx.execute(_LEAVE, request_id=request_id, session=session, call=call_id)
 
 
@@ -162,7 +162,7 @@ def stream_opened(tx: Transaction, session: str, stream_id: str) -> None:
 
 
 def stream_closed(tx: Transaction, session: str, stream_id: str) -> list[str]:
-    """Its stream ended, and it has no newer one; the requests that its callers no longer wait for."""
+    """Note that a gate process has no stream any more; the requests that its callers no longer wait for."""
     tx.execute(_GONE, of=session, stream=stream_id, gone_at=tx.now)
     return awaited(tx, session)
 

@@ -98,7 +98,7 @@ class Verifications:
         self._transitions.move(tx, row, OUTCOMES[found.outcome], actor, touched, because=because)
 
     def _keep(self, tx: Transaction, row: RequestRow, execution: Execution, found: Verification, actor: str) -> None:
-        """It cannot tell: shown to whoever settles it, and on record when it says something new."""
+        """Note that a tool cannot tell: shown to whoever settles it, and on record when it says something new."""
         if (execution.checked, execution.checked_note) == (found.outcome, found.note):
             return
         touched = _checked(tx, execution, found, finished_at=None, outcome=None)

@@ -69,7 +69,7 @@ class Commands:
         return "\n".join(said)
 
     def _waiting(self, reader: Reader) -> tuple[list[RequestView], int]:
-        """Those that expire first, and how many wait in all, counted up to COUNTED."""
+        """The requests that expire first, and how many wait in all, counted up to COUNTED."""
         found = [row.id for row in reader.all(_WAITING, now=reader.now)]
         count = reader.one(_COUNT, now=reader.now)
         views = [view_request(self._service, self._buttons, reader, request_id) for request_id in found]

@@ -60,7 +60,7 @@ def shows(tx: Transaction, channel: str, ts: str, fingerprint: str) -> None:
 
 
 def told(tx: Transaction, request_id: str, channel: str, ts: str, state: str) -> None:
-    """Its thread knows how the request ended."""
+    """Note that a message's thread knows how the request ended."""
     tx.execute(_TELL, of=request_id, channel=channel, ts=ts, state=state)
 
 

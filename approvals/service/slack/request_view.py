@@ -120,7 +120,7 @@ def _ran_at(reader: Reader, row: RequestRun) -> Instant | None:
 
 
 def _callers(reader: Reader, row: RequestRun) -> int | None:
-    """That nobody waits is known only of a gate process that is there."""
+    """How many callers wait; that nobody does is known only of a gate process that is there."""
     return presence.waiting(reader, row.id) or (0 if presence.is_here(reader, row.session_id) else None)
 
 

@@ -170,7 +170,7 @@ class Sqlite(Database):
         return connection
 
     def _open(self) -> sqlite3.Connection:
-        """It makes no database: migrations do. Raises Unavailable."""
+        """Open the file. Makes no database: migrations do. Raises Unavailable."""
         if not self.path.exists():
             raise Unavailable(
                 f"There is no database {self.name}.",

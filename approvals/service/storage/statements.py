@@ -48,7 +48,7 @@ class Compiled:
         return self._literals | given
 
     def names(self, description: Any) -> tuple[str, ...]:
-        """Its columns, the same each time it is run."""
+        """The statement's columns, the same each time it is run."""
         if self._names is None:
             self._names = tuple(column[0] for column in description)
         return self._names

@@ -59,7 +59,7 @@ class Layout:
 
     @cached_property
     def kind(self) -> str:
-        """Its type, as far as the schema says one."""
+        """An argument's type, as far as the schema says one."""
         found: list[str] = []
         for part in self._parts:
             named = part.get("type")
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def arguments(self) -> list[Argument]:
-        """Those that the schema names, in its order."""
+        """The arguments that the schema names, in its order."""
         lists = (part.get("required") for part in self._parts)
         required = [name for names in lists if isinstance(names, list) for name in names]
         named = list(self._properties)[:MOST_ARGUMENTS]

@@ -64,7 +64,8 @@ def faults(reader: Reader) -> Iterator[str]:
 
 
 def _is_other(row: ToolDefinitionRow) -> bool:
-    """Its body keeps the order that its author gave it; its name is of the canonical form."""
+    """Whether a definition is another than its name says: its body keeps its author's order, its name is of the
+    canonical form."""
     try:
         body = json.loads(row.body)
         return sha256(body) != row.tool_hash or bool(body["name"] != row.name)

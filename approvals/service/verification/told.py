@@ -92,7 +92,7 @@ def _events_by_subject(reader: Reader) -> Iterator[Row]:
 
 
 def _facts(reader: Reader, event: Row) -> dict[str, Any]:
-    """Its payload; of an erased one, what was kept."""
+    """The payload of an event; of an erased one, what was kept."""
     if event.body is not None:
         return dict(json.loads(event.body))
     kept = reader.one(_KEPT, of=event_name(event.id))

@@ -76,7 +76,7 @@ async def _events(service: Service, gate: Principal, stream: GateStream, body: W
 
 
 def _opened(tx: Transaction, stream: GateStream) -> list[str]:
-    """It may be the stream of calls that another process filed, or that were filed while it connected."""
+    """Note the stream: its calls may have been filed by another process, or while it connected."""
     presence.stream_opened(tx, stream.session, stream.id)
     return presence.awaited(tx, stream.session)
 

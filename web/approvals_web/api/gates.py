@@ -14,6 +14,6 @@ router = ApiRouter("gates")
 async def heard_freezes(
     session: Identifier, body: AcknowledgedFreezes, installation: Installation, service: TheService
 ) -> None:
-    """It has heard of these freezes, and starts nothing that they stop."""
+    """Confirm that a gate has heard of these freezes, and starts nothing that they stop."""
     await service.write(lambda tx: service.freezes.confirm(tx, installation, session, body.freezes))
     service.bus.wake(CONTROLS_CHANGED)  # pages show who confirmed

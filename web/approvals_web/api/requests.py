@@ -117,7 +117,7 @@ async def read_request(
 async def caller_left(
     request_id: Identifier, call_id: Identifier, session: Identifier, installation: Installation, service: TheService
 ) -> None:
-    """This caller no longer waits. Changes nothing but what the card shows."""
+    """Note that a caller no longer waits. Changes nothing but what the card shows."""
     _check_filed_by(await service.read(lambda reader: service.transitions.get(reader, request_id)), installation)
 
     def leave(tx: Transaction) -> None:

@@ -45,7 +45,7 @@ def doctor() -> None:
 
 
 def _channels(policy: str) -> list[str]:
-    """Those that the rules of a policy file name; none where it cannot be read, which `policy lint` tells."""
+    """The channels that the rules of a policy file name; none where it cannot be read, which `policy lint` tells."""
     from approvals.policy.loader import PolicyRefused, read
 
     try:

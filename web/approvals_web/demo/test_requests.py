@@ -28,7 +28,7 @@ LOOK_SECONDS = 15.0
 
 
 class Rehearsals:
-    """Those under way in this process. What it leaves behind when it ends, lapses."""
+    """The test requests under way in this process. What it leaves behind when it ends, lapses."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -105,7 +105,7 @@ async def make_token(
 
 @router.post("/account/tokens/{credential_id}/revocation")
 async def revoke_token(credential_id: TokenId, person: SignedIn, service: TheService) -> Response:
-    """It stops working at once."""
+    """Revoke a personal token: it stops working at once."""
     await service.write(lambda tx: tokens.revoke(tx, person, credential_id))
     return RedirectResponse("/account", status_code=303)
 

@@ -28,7 +28,7 @@ def listed(
 
 @router.post("/notices/seen")
 async def seen(admin: Admin, service: TheService, up_to: Annotated[int, Form(ge=0, le=LAST)]) -> Response:
-    """This admin has looked at everything up to this number."""
+    """Note that an admin has looked at everything up to this number."""
     await service.write(lambda tx: notices.seen(tx, admin.id, up_to))
     return RedirectResponse("/notices", status_code=303)
 

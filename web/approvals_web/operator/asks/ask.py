@@ -17,17 +17,17 @@ class Ask(Generic[R]):
 
     @classmethod
     def result(cls) -> TypeAdapter[R]:
-        """Its result's type, to write it as JSON and read it again."""
+        """The result's type, to write one as JSON and read it again."""
         bases: tuple[type, ...] = cls.__orig_bases__  # type: ignore[attr-defined]
         return TypeAdapter(get_args(bases[0])[0])
 
     def written(self) -> dict[str, object]:
-        """Its fields as JSON."""
+        """The message's fields as JSON."""
         return cast(dict[str, object], TypeAdapter(type(self)).dump_python(self, mode="json"))
 
     @classmethod
     def read(cls, written: object) -> "Ask[R]":
-        """It, as it was written. Raises TypeError or ValueError for what is not its JSON."""
+        """Read a message from JSON. Raises TypeError or ValueError for what is not its JSON."""
         if not isinstance(written, dict):
             raise TypeError("no object")
         unknown = written.keys() - {one.name for one in fields(cls)}  # type: ignore[arg-type]

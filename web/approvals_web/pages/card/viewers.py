@@ -18,7 +18,7 @@ class Viewers:
         self._seen: OrderedDict[tuple[str, str], tuple[str, Instant]] = OrderedDict()
 
     def look(self, request_id: str, person: Person, now: Instant) -> list[str]:
-        """This person has the card before them; the names of the others who do."""
+        """Note that a person has a card before them; the names of the others who do."""
         self._seen[request_id, person.id] = (person.name, now)
         self._seen.move_to_end((request_id, person.id))
         while self._seen and (

@@ -61,7 +61,7 @@ class Run:
 
     @property
     def alike(self) -> tuple[Entry, ...]:
-        """Those that one look can decide; none where they differ."""
+        """The requests that one look can decide; none where they differ."""
         able = tuple(entry for entry in self.entries if entry.together)
         return able if len(able) > 1 and len({entry.kind for entry in able}) == 1 else ()
 

@@ -32,7 +32,7 @@ class Money:
 
     @property
     def label(self) -> str:
-        """Its path without the unit that the call counts in: what is shown is not in cents."""
+        """An amount's path without the unit that the call counts in: what is shown is not in cents."""
         return _MINOR.sub("", self.path) or self.path
 
 
