@@ -279,9 +279,11 @@ class Service:
             await self.write(freeze_tellings.sweep)
 
     async def link_events(self, back: int = chain.LATE) -> None:
-        """Link all that is there now."""
-        while head := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back, self._refused)):
-            self._emit_head(head, self.database.clock.now())
+        """Link all that is there now; what is written meanwhile is the next look's."""
+        while linked := await self.database.write(lambda tx: chain.link(tx, self.keyring.audit, back, self._refused)):
+            self._emit_head(linked.head, self.database.clock.now())
+            if not linked.more:
+                break
         while await self.database.read(fulltext.behind) and not self.stopping.is_set():
             if not await self.database.write(fulltext.sweep):
                 break  # another process does it

@@ -1,31 +1,38 @@
 """What a load balancer does to a gate: each HTTP request reaches another replica."""
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-import httpx2
+from approvals.gate.connection import Answer, Connection
+from approvals.gate.exchange import Exchange
 
 
-class RoundRobin(httpx2.AsyncBaseTransport):
-    """Sends each request to the next replica that can be connected to."""
+class RoundRobin:
+    """Asks the next replica that can be connected to, as an `Exchange` asks its one address."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
-        self._size = len(urls)
-        self._next = itertools.cycle([httpx2.URL(url) for url in urls])
+    def __init__(self, urls: Sequence[str], headers: Mapping[str, str], most: int) -> None:
+        self._replicas = [Exchange(f"{url}/api/v1", headers, most) for url in urls]
+        self._next = itertools.cycle(self._replicas)
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        for _ in range(self._size - 1):
-            try:
-                return await self._inner.handle_async_request(self._sent_to_next(request))
-            except httpx2.ConnectError:
-                continue
-        return await self._inner.handle_async_request(self._sent_to_next(request))
+    async def ask(self, method: str, path: str, body: bytes = b"", *, within: float) -> Answer:
+        for _ in self._replicas[1:]:
+            with contextlib.suppress(ConnectionRefusedError):
+                return await next(self._next).ask(method, path, body, within=within)
+        return await next(self._next).ask(method, path, body, within=within)
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    @contextlib.asynccontextmanager
+    async def following(self, path: str, body: bytes, *, within: float) -> AsyncIterator[tuple[Answer, Connection]]:
+        for _ in self._replicas:
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    followed = await stack.enter_async_context(next(self._next).following(path, body, within=within))
+                except ConnectionRefusedError:
+                    continue
+                yield followed
+                return
+        raise ConnectionRefusedError("No replica is there.")
 
-    def _sent_to_next(self, request: httpx2.Request) -> httpx2.Request:
-        there = next(self._next)
-        request.url = request.url.copy_with(host=there.host, port=there.port)
-        return request
+    async def close(self) -> None:
+        for replica in self._replicas:
+            await replica.close()

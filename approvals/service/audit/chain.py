@@ -108,15 +108,24 @@ class Verified:
     finding: Finding | None
 
 
-def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None = None) -> Head | None:
-    """Link up to BATCH new events, `back` numbers before the last linked one or later; the new head, or None when there
-    was nothing to link, or another process does it. What is none of this service's events, or a copy of one, stays
+@dataclass(frozen=True)
+class Linked:
+    """What one step of linking came to."""
+
+    head: Head
+    more: bool
+    """Whether it had as many events as it takes, so that there may be others."""
+
+
+def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None = None) -> Linked | None:
+    """Link up to BATCH new events, `back` numbers before the last linked one or later; None when there was nothing to
+    link, or another process does it. What is none of this service's events, or a copy of one, stays
     unlinked, which `verify` reports; it is logged, and noted in `refused`, once."""
     if not tx.try_lock("audit sequencer"):
         return None
     last = tx.one(_LAST_LINK)
     first, mac = (last.seq, last.mac) if last else (0, "")
-    seq, after = first, _linked_up_to(tx, back)
+    seq, after, more = first, _linked_up_to(tx, back), False
     while seq == first and (events := _unlinked_after(tx, after)):
         for event in events:
             if (fault := _refusal(key, event)) is not None:
@@ -125,8 +134,8 @@ def link(tx: Transaction, key: bytes, back: int = LATE, refused: set[int] | None
             seq += 1
             mac = link_mac(key, seq, mac, event)
             tx.insert(AuditLink, seq=seq, event_id=event.id, mac=mac)
-        after = events[-1].id
-    return Head(seq, mac) if seq > first else None
+        after, more = events[-1].id, len(events) == BATCH
+    return Linked(Head(seq, mac), more) if seq > first else None
 
 
 def verify(

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from approvals.service.audit import chain
+from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import erase_payload
 from approvals.service.identity import sessions
 from approvals.service.identity.sessions import person_of
@@ -195,3 +196,25 @@ def test_p8_what_a_person_does_names_the_session_by_which_they_did_it_and_not_wh
     )
     assert (actor, json.loads(body)["by_session"]) == (f"user:{user.id}", ann.session_id)
     assert opens.partition(".")[2] not in body and ann.session_id != opens
+
+
+@pytest.mark.parametrize(("events", "steps"), [(1, 1), (chain.BATCH - 1, 1), (chain.BATCH, 2), (chain.BATCH + 1, 2)])
+async def test_p8_all_that_is_there_is_linked_and_what_is_not_there_is_not_looked_for(
+    scenario, monkeypatch, events, steps
+):
+    scenario.write(lambda tx: chain.link(tx, scenario.service.keyring.audit))
+    scenario.write(lambda tx: [tx.record(Kind.SERVER_ADDED, "test", str(number)) for number in range(events)])
+    original, linked = chain.link, []
+
+    def link(*arguments):
+        linked.append(original(*arguments))
+        return linked[-1]
+
+    monkeypatch.setattr(chain, "link", link)
+    scenario.service.database.start()
+    try:
+        await scenario.service.link_events()
+    finally:
+        scenario.service.database.stop()
+    assert len(linked) == steps
+    assert verify(scenario).unlinked == 0

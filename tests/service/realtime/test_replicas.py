@@ -7,10 +7,8 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from functools import partial
 
 import anyio
-import httpx2
 import pytest
 from mcp import Client
 
@@ -209,8 +207,10 @@ async def test_presence_ends_with_the_newest_stream_of_a_gate_and_not_with_an_ol
 
 
 async def test_p4_a_rolling_restart_is_not_noticed_by_who_waits(three, tmp_path, gate_to, until, monkeypatch):
-    balanced = partial(httpx2.AsyncClient, transport=RoundRobin(three.urls))
-    monkeypatch.setattr("approvals.gate.client.httpx2.AsyncClient", balanced)
+    def balanced(url: str, headers: dict[str, str], most: int) -> RoundRobin:
+        return RoundRobin(three.urls, headers, most)
+
+    monkeypatch.setattr("approvals.gate.client.Exchange", balanced)
     gate = gate_to(three.urls[0])
     log = tmp_path / "effects.log"
     with anyio.fail_after(60):
