@@ -206,16 +206,35 @@ def said(page: str) -> str:
         "/rollout",
         "/grants",
         "/outbox",
+        "/figures",
+        "/servers/shop",
+        "/policy",
+        "/account",
+        "/users/{user}",
+        "/requests/{request}/edit",
     ],
 )
 async def test_no_page_shows_raw_identifiers_instants_or_literals(served, ann, file_at, path):
-    scenario = served.scenario
+    scenario, waits = served.scenario, ""
     for number, verdict in enumerate(("", "approve", "deny")):
         one = await numbered(served, file_at, number)
+        waits = waits or one
         if verdict:
             scenario.decide(one, verdict, comment="no")
-    text = said((await ann.http.get(path)).text)
+    answer = await ann.http.get(path.format(user=scenario.person().id, request=waits))
+    assert answer.status_code == 200
+    text = said(answer.text)
     assert {name: raw.findall(text) for name, raw in RAW.items() if raw.findall(text)} == {}
+
+
+async def test_the_audit_log_says_names_and_links_requests(served, ann, file_at):
+    one = await numbered(served, file_at, 1)
+    served.scenario.decide(one, comment="no")
+    page = (await ann.http.get("/audit")).text
+    text = said(page)
+    assert RAW["identifier"].findall(text) == []
+    assert f'<a href="/requests/{one}">Refund' in page
+    assert "Vote to approve" in text and ">Ann<" in page
 
 
 async def test_no_card_shows_raw_identifiers_or_instants_beside_its_details(served, ann, file_at):

@@ -130,6 +130,7 @@ def plain_value(value: Any) -> str:
 _environment.filters |= {
     "ago": _ago,
     "as_json": _as_json,
+    "brief": words.brief,
     "at": moments.at,
     "exactly": _exactly,
     "headline": words.headline,

@@ -1,6 +1,9 @@
 """The words of the queue and the card, in one place to be read through."""
 
+import re
 from typing import NamedTuple, Protocol
+
+_IDENTIFIER = re.compile(r"\b[0-9a-f]{8}[0-9a-f-]{8,}\b")
 
 STATES = {
     "pending": "Pending",
@@ -79,6 +82,16 @@ def headline(row: Named, short: bool = False) -> str:
         return row.summary
     given = row.summary.removeprefix(call).removesuffix(")").partition("=")[2]
     return f"{row.tool}: {given}" if short and given else f"Call {row.tool} on {row.server}"
+
+
+def brief(text: str) -> str:
+    """Without the length of its identifiers: enough of each to tell them apart."""
+    return _IDENTIFIER.sub(lambda found: f"{found[0][:8]}…", text)
+
+
+def event(kind: str) -> str:
+    """What an event of the audit log is called."""
+    return KINDS.get(kind) or kind.replace(".", ": ").replace("_", " ").capitalize()
 
 
 KINDS = {

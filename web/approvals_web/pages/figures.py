@@ -48,7 +48,7 @@ class FiguresPage:
     suggested: list[Line]
     lookers: list[Looker]
     """For those who oversee."""
-    most: int = statistics.MOST
+    most: int
     ends: tuple[str, ...] = ENDS
 
 
@@ -74,6 +74,7 @@ def _page(reader: Reader, person: Person, days: int) -> FiguresPage:
         spans=words,
         suggested=[line for line in found.lines if _could_go(line)][:5] if oversees else [],
         lookers=_lookers(reader, found) if oversees else [],
+        most=statistics.MOST,
     )
 
 

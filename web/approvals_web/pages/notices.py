@@ -6,11 +6,12 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.service.audit import notices
-from approvals.service.identity import credentials, users
+from approvals.service.identity import users
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import Admin, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
+from approvals_web.pages.names import named
 
 LAST = 2**62
 
@@ -44,14 +45,3 @@ def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
         "unseen": notices.unseen(reader, user_id),
         "older": f"/notices?before={rows[-1].id}" if len(rows) == notices.PAGE else "",
     }
-
-
-def named(reader: Reader, text: str) -> str:
-    """`user:ID` and its like, as people know them."""
-    kind, _, principal_id = text.partition(":")
-    if kind == "installation":
-        installation = credentials.installation(reader, principal_id)
-        return text if installation is None else f"{installation.server} ({installation.label})"
-    found = {"agent": credentials.agent, "user": users.find}.get(kind)
-    row = found(reader, principal_id) if found is not None else None
-    return text if row is None else row.name

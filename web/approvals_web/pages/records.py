@@ -1,6 +1,7 @@
 """The audit record."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
@@ -8,16 +9,20 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import bindparam, select
 
 from approvals.errors import Invalid
-from approvals.instant import to_datetime
 from approvals.protocol.fields import Identifier
 from approvals.service.audit import proof
 from approvals.service.audit.chain import Head
+from approvals.service.identity.users import Person
+from approvals.service.service import Service
+from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import AuditEvent, table_of
+from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.verification import verify as verification
 from approvals_web.http.deps import Overseer, SignedIn, TheService
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
+from approvals_web.pages.names import named
 
 PAGE = 100
 LAST = 2**62
@@ -32,27 +37,39 @@ _one_at_a_time = asyncio.Semaphore(1)
 """Verifying reads the whole record."""
 
 
+@dataclass(frozen=True)
+class AuditPage:
+    """What `audit.html` needs."""
+
+    person: Person
+    events: list[AuditEvent]
+    names: dict[str, str]
+    """Of actors and subjects, as people know them."""
+    requests: dict[str, RequestRow]
+    """Those among the subjects, by id."""
+    older: str
+    verifiable: bool
+
+
 @router.get("/audit")
 def audit(
     request: Request, person: SignedIn, service: TheService, before: Annotated[int, Query(ge=1, le=LAST)] = LAST
 ) -> Response:
     """The record, newest first; `approvals audit verify` proves it."""
-    events = service.read_now(lambda reader: reader.all(_BEFORE, before=before))
-    rows = [
-        (row.id, to_datetime(row.at).isoformat(sep=" ", timespec="seconds"), row.kind, row.actor, row.subject)
-        for row in events
-    ]
-    columns = ("Number", "At", "What", "By", "About")
-    older = f"/audit?before={events[-1].id}" if len(events) == PAGE else ""
-    shown = {
-        "heading": "Audit",
-        "columns": columns,
-        "rows": rows,
-        "hint": "",
-        "older": older,
-        "verifiable": bool(person.roles & {"admin", "auditor"}),
-    }
-    return page(request, "table.html", shown | {"person": person})
+    return page(request, "audit.html", service.read_now(lambda reader: _page(reader, service, person, before)))
+
+
+def _page(reader: Reader, service: Service, person: Person, before: int) -> AuditPage:
+    events = reader.all(_BEFORE, before=before)
+    texts = {text for row in events for text in (row.actor, row.subject)}
+    return AuditPage(
+        person,
+        events,
+        names={text: named(reader, text) for text in texts},
+        requests={row.id: row for text in texts if (row := service.statuses.find(reader, text)) is not None},
+        older=f"/audit?before={events[-1].id}" if len(events) == PAGE else "",
+        verifiable=not person.roles.isdisjoint({"admin", "auditor"}),
+    )
 
 
 @router.post("/audit/verification")

@@ -23,7 +23,7 @@ from approvals_web.http.deps import Admin, Overseer, TheService
 from approvals_web.http.parts import provider_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
-from approvals_web.pages.notices import named
+from approvals_web.pages.names import named
 
 router = PageRouter()
 
