@@ -229,4 +229,5 @@ class Link:
             self._upstream = None
             words = "The upstream MCP server was started again, and offers other things now: connect anew."
             raise UpstreamLost(words, sent=False)
+        self.answered = answer.result
         await upstream.send(frames.notification("notifications/initialized", {}))

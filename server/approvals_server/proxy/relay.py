@@ -5,8 +5,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from approvals.errors import ApprovalsError
@@ -33,6 +35,15 @@ MOST_OPEN = 1_000
 """Requests of one client at once."""
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A request that is not answered yet."""
+
+    task: asyncio.Task[None]
+    scope: anyio.CancelScope
+    """Cancels it. A task's own `cancel` would break through what the gate shields: a call that runs."""
+
+
 class Relay:
     """One. `tell` says something to the client; with the request that it belongs to, as far as that is known."""
 
@@ -41,7 +52,7 @@ class Relay:
         self._tell = tell
         self._link = Link(connect, tell)
         self._tools = Tools(desk, self._link)
-        self._open: dict[RequestId, asyncio.Task[None]] = {}
+        self._open: dict[RequestId, _Open] = {}
 
     def take(self, frame: Frame, sender: Sender) -> Awaitable[None]:
         """Whatever the client says. Done when it is answered, or passed on."""
@@ -55,10 +66,10 @@ class Relay:
 
     async def close(self) -> None:
         """Cancel what waits, let what runs on a permission come to its end, and leave the upstream."""
-        tasks = tuple(self._open.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = tuple(self._open.values())
+        for one in running:
+            one.scope.cancel()
+        await asyncio.gather(*(one.task for one in running), return_exceptions=True)
         await self._link.close()
 
     def _start(self, frame: Frame, sender: Sender) -> Awaitable[None]:
@@ -68,9 +79,15 @@ class Relay:
             return self._refuse(frame, INVALID_REQUEST, "A request with this id is not answered yet.")
         if len(self._open) >= MOST_OPEN:
             return self._refuse(frame, INTERNAL_ERROR, f"{MOST_OPEN} requests wait for their answers; no more at once.")
-        task = self._open[id] = asyncio.create_task(self._answer(frame, sender))
+        scope = anyio.CancelScope()
+        task = asyncio.create_task(self._answer_within(scope, frame, sender))
+        self._open[id] = _Open(task, scope)
         task.add_done_callback(lambda _: self._open.pop(id, None))
         return asyncio.shield(task)
+
+    async def _answer_within(self, scope: anyio.CancelScope, frame: Frame, sender: Sender) -> None:
+        with scope:
+            await self._answer(frame, sender)
 
     async def _pass(self, frame: Frame) -> None:
         """A notification, or the answer to a request of the upstream's."""
@@ -95,7 +112,7 @@ class Relay:
             with contextlib.suppress(UpstreamLost):
                 await self._link.send(frame)
         if id in self._open:
-            self._open[id].cancel()
+            self._open[id].scope.cancel()
 
     async def _answer(self, frame: Frame, sender: Sender) -> None:
         caller = sender.caller(peer.client_of(frame, self._link.handshake, sender.transport))

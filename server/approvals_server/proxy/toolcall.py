@@ -95,7 +95,7 @@ class ToolCall:
             progress=self._beat if wants_progress else None,
             is_there=self._sender.is_there,
             look=look_of(self._desk.rules.of(self._tool.name).preview, self._link, self._tools, self._frame),
-            unchanged=lambda: self._tools.stands(self._tool),
+            unchanged=lambda: self._desk.catalogue.knows(self._tool, self._tools.version),
             origin=Origin.of(self._frame.meta, self._sender.headers),
             reason=self._words.get(extras.REASON),
             repeat_of=self._words[extras.REPEAT] or None,
@@ -132,12 +132,15 @@ class ToolCall:
 
     async def _execute(self, values: dict[str, Any], request_id: str) -> Any:
         """Run what was approved, and nothing else of what the client sent."""
+        version = self._tools.version
         try:
             now = await self._tools.get(self._tool.name, self._frame, anew=True)
         except UpstreamLost as error:
             raise NotStarted(str(error)) from error
         if now != self._tool or not self._tools.stands(self._tool):
             raise NotStarted("the upstream defines the tool in another way now")
+        if self._tools.version != version:
+            raise NotStarted("the upstream is another version now")
         meta = peer.passed_on(self._frame.meta) | {REQUEST_ID: request_id}
         params = {"name": self._tool.name, "arguments": values, "_meta": meta}
         progress = self._progress if self._token is not None else None
