@@ -8,7 +8,7 @@ from approvals.errors import NotPossible
 from approvals.service.dispatcher import Sender
 from approvals.service.notifications import outbox
 from approvals.service.notifications.notifier import NOTHING, REPLY, NotDelivered, Sent, Step, Undeliverable
-from approvals.service.realtime.wakeup import Bell
+from approvals.service.realtime.wakeup import Wakeup
 
 DAY = 86_400
 
@@ -131,7 +131,7 @@ async def over_and_over(sender):
 
 async def test_p4_two_that_send_at_once_send_each_message_once_and_in_order(scenario, recorder):
     service = scenario.service
-    other = Sender(service.database, service.outbox, service.statuses, Bell())
+    other = Sender(service.database, service.outbox, service.statuses, Wakeup())
     ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 5})).request_id for n in range(20)]
     scenario.clock.forward(0.1)
     for request_id in ids[::2]:
