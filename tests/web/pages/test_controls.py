@@ -212,3 +212,15 @@ async def test_the_banner_comes_and_goes_by_itself(served, visitors, browser):
         await expect(page.locator("p.frozen")).to_have_count(0)
     await context.close()
     assert faults == []
+
+
+async def test_the_emergency_stop_says_beforehand_what_it_would_cancel(served, ann):
+    scenario = served.scenario
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(4)]
+    for request_id in ids[:3]:
+        scenario.decide(request_id)
+    scenario.claim(ids[0])
+    words = " ".join((await ann.http.get("/freeze")).text.split())
+    assert (
+        "would cancel 2 unused approvals and keep 1 waiting request from being approved; 1 running call would" in words
+    )

@@ -1,5 +1,6 @@
 """Stopping all writes, one server's or one agent's: what is frozen, which gates have heard, what still runs."""
 
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import Form, Request, Response
@@ -7,6 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from approvals.errors import Invalid
 from approvals.service.controls import freezes
+from approvals.service.history import queries
 from approvals.service.identity import servers
 from approvals.service.storage.database import Reader
 from approvals_web.http.deps import Admin, SignedIn, TheService
@@ -80,6 +82,7 @@ def _shown(reader: Reader) -> dict[str, Any]:
             }
             for row in freezes.lifted(reader)
         ],
+        "open": Counter(row.state for row in queries.queue(reader)),
         "servers": sorted({row.server for row in servers.installations(reader)}),
         "agents": [row for row in servers.agents(reader) if row.disabled_at is None],
     }
