@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from approvals.policy.grant_terms import number_type
-from approvals.protocol.canonical import canonical, decode
+from approvals.policy.kept import written
+from approvals.protocol.canonical import decode
 from approvals.protocol.edits import changed_paths
 
 _PLACE = re.compile(r"\[\d+\]")
@@ -25,7 +26,7 @@ class EditLimits:
 
     def dump(self) -> str:
         """The JSON that is kept with a request."""
-        return canonical(asdict(self)).decode()
+        return written(self)
 
     @classmethod
     def parse(cls, text: str) -> "EditLimits":

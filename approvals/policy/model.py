@@ -1,7 +1,7 @@
 """What a call needs: pure, behind a small port. Whatever is not clearly allowed is held for a person."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from approvals.instant import Instant
 from approvals.policy.edits import EditLimits
+from approvals.policy.kept import written
 from approvals.policy.reviewers import Reviewers
-from approvals.protocol.canonical import JsonObject, canonical
+from approvals.protocol.canonical import JsonObject
 from approvals.protocol.registration import Annotations, Verdict
 
 
@@ -84,7 +85,7 @@ class Notify:
 
     def dump(self) -> str:
         """The JSON that is kept with a request."""
-        return canonical(asdict(self)).decode()
+        return written(self)
 
 
 @dataclass(frozen=True)

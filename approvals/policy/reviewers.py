@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from approvals.protocol.canonical import JsonObject, canonical
+from approvals.policy.kept import written
+from approvals.protocol.canonical import JsonObject
 
 DECIDE, NOTIFY_ONLY, OFF = "decide", "notify_only", "off"
 BY_RISK = "by_risk"
@@ -53,9 +55,10 @@ class Reviewers:
 
     def dump(self) -> str:
         """The JSON that is kept with a request."""
-        return canonical(asdict(self)).decode()
+        return written(self)
 
     @classmethod
+    @lru_cache(1024)
     def parse(cls, text: str) -> "Reviewers":
         """The reviewers that `dump` wrote; of nothing, the default."""
         kept: JsonObject = json.loads(text or "{}")

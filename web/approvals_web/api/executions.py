@@ -6,7 +6,7 @@ from approvals.protocol.messages import Claim, Claimed, Lease, Leased, Outcome, 
 from approvals.protocol.previews import stored
 from approvals.service.requests.claims import LEASE_SECONDS, START_WITHIN, decided_by_people
 from approvals.service.service import Service
-from approvals.service.storage.database import Reader
+from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables.rows import RequestRun
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService
@@ -47,5 +47,9 @@ async def report_outcome(
     request_id: Identifier, body: Outcome, installation: Installation, service: TheService
 ) -> RequestStatus:
     """What came of it. A late one settles `unknown`."""
-    await service.write(lambda tx: service.claims.report(tx, installation, request_id, body))
-    return await service.read(lambda reader: service.statuses.read(reader, request_id))
+
+    def report(tx: Transaction) -> RequestStatus:
+        service.claims.report(tx, installation, request_id, body)
+        return service.statuses.read(tx, request_id)
+
+    return await service.write(report)
