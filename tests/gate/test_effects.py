@@ -1,7 +1,6 @@
 """The effect that people approve is the effect that happens, or nothing does: gates and the service over HTTP."""
 
 import asyncio
-import json
 import threading
 from dataclasses import replace
 
@@ -11,10 +10,10 @@ from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, Stale, View, current_preview, current_request_id
-from approvals.errors import NotPossible, TooMany
+from approvals.errors import NotPossible
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.previews import preview_hash, stored
-from approvals.service.requests import presence, refreshes, revisions
+from approvals.service.requests import presence, refreshes
 from support.answer_table import facts, told
 
 pytestmark = pytest.mark.databases("one")
@@ -578,31 +577,6 @@ async def test_without_a_gate_that_is_alive_nobody_looks_again_and_the_reviewer_
 
 def presence_of(served, row):
     return served.scenario.read(lambda reader: presence.is_here(reader, row.session_id))
-
-
-def test_p5_an_effect_that_never_holds_still_is_shown_a_bounded_number_of_times(scenario, monkeypatch):
-    monkeypatch.setattr(revisions, "MOST", 5)
-
-    def file(amount, **more):
-        return scenario.file(scenario.filing(preview=Preview(effect=f"Takes {amount}"), **more))
-
-    first = file(0).request_id
-    for amount in (1, 2, 3):
-        file(amount)
-    for _ in range(2):
-        file(3, refreshes=first)
-    with pytest.raises(TooMany, match="5 times while it waited") as most:
-        file(4)
-    assert 3_500 < most.value.extra["retry_after_seconds"] <= 3_601
-    for again in (3, 4):
-        with pytest.raises(TooMany, match="5 times"):
-            file(again, refreshes=first)
-    with pytest.raises(NotPossible, match="5 times"):
-        scenario.write(lambda tx: refreshes.check(tx, first, scenario.person("ann")))
-    assert file(3).request_id == first, "what it shows by now can still be waited for"
-    row = scenario.row(first)
-    assert (row.state, row.content_version, json.loads(row.preview)["effect"]) == ("pending", 4, "Takes 3")
-    assert len(scenario.rows("SELECT id FROM audit_event WHERE subject = :id", id=first)) == 6
 
 
 async def test_p1_a_refresh_files_nothing_and_is_of_its_own_call_only(scenario):

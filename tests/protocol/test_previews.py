@@ -1,15 +1,19 @@
 """Previews as data: what one may say, when two differ, and what people read of them."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from approvals.errors import NotPossible, TooMany
 from approvals.protocol.canonical import digest
 from approvals.protocol.messages import Filing
 from approvals.protocol.preview_words import differences, margin, said
 from approvals.protocol.previews import Fact, Preview, View, differs, dumped, known_facts, preview_hash, stored
 from approvals.service.identity.admins import Operator
+from approvals.service.requests import refreshes, revisions
 
 REFUND = Preview(
     effect="Refunds $120.00 to Mia Okafor for order 1042",
@@ -348,3 +352,28 @@ def test_p5_facts_with_dots_and_of_several_words_are_what_conditions_reach_for()
 def test_a_fact_has_a_name_that_conditions_can_write(name):
     with pytest.raises(ValidationError):
         Fact(name=name, value=1)
+
+
+def test_p5_an_effect_that_never_holds_still_is_shown_a_bounded_number_of_times(scenario, monkeypatch):
+    monkeypatch.setattr(revisions, "MOST", 5)
+
+    def file(amount, **more):
+        return scenario.file(scenario.filing(preview=Preview(effect=f"Takes {amount}"), **more))
+
+    first = file(0).request_id
+    for amount in (1, 2, 3):
+        file(amount)
+    for _ in range(2):
+        file(3, refreshes=first)
+    with pytest.raises(TooMany, match="5 times while it waited") as most:
+        file(4)
+    assert 3_500 < most.value.extra["retry_after_seconds"] <= 3_601
+    for again in (3, 4):
+        with pytest.raises(TooMany, match="5 times"):
+            file(again, refreshes=first)
+    with pytest.raises(NotPossible, match="5 times"):
+        scenario.write(lambda tx: refreshes.check(tx, first, scenario.person("ann")))
+    assert file(3).request_id == first, "what it shows by now can still be waited for"
+    row = scenario.row(first)
+    assert (row.state, row.content_version, json.loads(row.preview)["effect"]) == ("pending", 4, "Takes 3")
+    assert len(scenario.rows("SELECT id FROM audit_event WHERE subject = :id", id=first)) == 6
