@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from approvals.client_configs import CLIENTS, Launch, Remote, configuration, configurations
+from support import client_pages
 
 SETTINGS = {"APPROVALS_URL": "https://approvals.example", "APPROVALS_SERVER_KEY": 'mcps_1_it\'s a "secret"'}
 COMMAND = ("approvals-proxy", "--name", "pg.main", "--", "npx", "a server")
@@ -75,3 +76,9 @@ def test_every_client_has_a_place_and_a_text_that_ends_its_line(target):
     made = configurations(target)
     assert [one.client for one in made] == list(CLIENTS)
     assert all(one.place and one.text.endswith("\n") for one in made)
+
+
+def test_the_pages_in_the_docs_say_what_the_command_prints():
+    """Written by `python tests/support/client_pages.py`."""
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in client_pages.FOLDER.glob("*.md")}
+    assert pages == {client: client_pages.page(client) for client in CLIENTS}

@@ -74,6 +74,8 @@ async def _greeting(link: Link) -> Frame:
 async def _inspected(desk: Desk, tool: ToolDefinition) -> Inspected:
     doubts = tuple(suspicions(tool))
     said = _said(tool.annotations)
+    if desk.rules.of(tool.name).preview is not None and not tool.annotations.read_only:
+        said += "; with a preview"
     if not desk.gate.is_configured:
         fate = "runs once trusted" if tool.annotations.read_only else "waits"
         return Inspected(_shown(tool.name), fate, said, doubts)

@@ -8,6 +8,7 @@ import pytest
 
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals_server.proxy.inspection import inspect, table
+from approvals_server.proxy.rules.rule import Rules
 from approvals_server.proxy.suspicion import suspicions
 from support.processes import clean_environment
 
@@ -28,6 +29,14 @@ async def test_every_tool_is_shown_with_what_becomes_of_its_calls_and_why(proxie
     assert "twice" not in rows
     assert text.splitlines()[0].split() == ["tool", "its", "calls", "why"]
     assert proxied.did == []
+
+
+async def test_a_tool_with_a_preview_says_so(proxied):
+    rules = Rules.model_validate({"tools": {"write_note": {"preview": {"effect": "Writes {name}"}}}})
+    async with proxied.wire(rules=rules) as wire:
+        rows = {row.name: row for row in await inspect(wire.desk, wire.connect)}
+    assert "with a preview" in rows["write_note"].why
+    assert "with a preview" not in rows["fail_note"].why
 
 
 async def test_without_trust_a_tool_waits_whatever_it_says(proxied):

@@ -61,7 +61,8 @@ def summary(behind: Behind, part: UpstreamPart) -> str:
     where = part.url or " ".join(part.command)
     how = f"recipe {found}, {previews} previews" if previews else "no previews"
     gated = "" if behind.desk.gate.is_configured else "; NO KEY: every call is refused"
-    return f"{behind.name}: {where[:100]} ({how}{gated})"
+    where = where if len(where) <= 100 else f"{where[:60]} … {where[-37:]}"
+    return f"{behind.name}: {where} ({how}{gated})"
 
 
 def _connect(part: UpstreamPart) -> Connect:

@@ -116,6 +116,12 @@ def test_every_recipe_is_read():
     assert all(known.tools for known in all_recipes().values())
 
 
+def test_no_recipe_says_what_would_refuse_a_tool_that_has_changed():
+    """A summary or a secret that names no argument does."""
+    ruled = [rule for known in all_recipes().values() for rule in known.tools.values()]
+    assert not [rule for rule in ruled if rule.summary is not None or rule.secret]
+
+
 @pytest.mark.parametrize(
     ("upstream", "name"),
     [
