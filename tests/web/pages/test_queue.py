@@ -262,3 +262,15 @@ async def test_a_run_stays_folded_and_a_selection_outlives_a_look_at_a_part_of_i
     await file_at(served, arguments={"order_id": 9, "amount_cents": 100})
     await expect(tab.locator("#queue li.row")).to_have_count(4)
     await expect(tab.locator("details.run")).not_to_have_attribute("open", "")
+
+
+@pytest.mark.slow
+async def test_first_steps_can_be_hidden_for_good(served, open_browser):
+    served.scenario.set_roles("bob", "viewer")
+    browser = await open_browser(served)
+    tab = await browser.open("/")
+    await expect(tab.locator("section.steps")).to_be_visible()
+    await tab.click("#hide-steps")
+    await expect(tab.locator("section.steps")).to_be_hidden()
+    await tab.reload()
+    await expect(tab.locator("section.steps")).to_be_hidden()

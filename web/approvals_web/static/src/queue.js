@@ -134,6 +134,11 @@
       forced = true;
       approvals.refresh();
     }
+    if (event.target.id === "hide-steps") {
+      localStorage.setItem("steps", "hidden");
+      label();
+      document.querySelector(".list .rows")?.focus();
+    }
     if (event.target.id === "bulk-clear") {
       sessionStorage.removeItem(SELECTED);
       selection();
@@ -146,6 +151,11 @@
     }
   });
   const label = () => {
+    const steps = document.getElementById("hide-steps");
+    if (steps) {
+      steps.hidden = false;
+      steps.closest("section").hidden = localStorage.getItem("steps") === "hidden";
+    }
     const button = document.getElementById("notify");
     if (!button || !("Notification" in window)) return;
     button.hidden = false;
