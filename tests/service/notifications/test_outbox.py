@@ -131,7 +131,7 @@ async def over_and_over(sender):
 
 async def test_p4_two_that_send_at_once_send_each_message_once_and_in_order(scenario, recorder):
     service = scenario.service
-    other = Sender(service.database, service.outbox, service.statuses, Wakeup())
+    other = Sender(service.database, service.outbox, service.statuses, service.authority, Wakeup())
     ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 5})).request_id for n in range(20)]
     scenario.clock.forward(0.1)
     for request_id in ids[::2]:
