@@ -349,6 +349,8 @@ def _create_tables() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("registered_by", sa.String(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["server"], ["server.name"], name=op.f("tool_definition_server_fk")),
         sa.PrimaryKeyConstraint("server", "tool_hash", name=op.f("tool_definition_pk")),
     )
@@ -481,6 +483,11 @@ def _create_tables() -> None:
         sa.Column("replaces", sa.String(), nullable=True),
         sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("proposed", sa.Text(), nullable=False),
+        sa.Column("edited", sa.Text(), nullable=False),
+        sa.Column("suggestion", sa.Text(), nullable=False),
+        sa.Column("edits", sa.Text(), nullable=False),
+        sa.Column("edit_id", sa.String(), nullable=True),
         sa.CheckConstraint("action IN ('allow', 'require_approval', 'deny')", name=op.f("request_action_known")),
         sa.CheckConstraint("assurance IN ('enforced', 'cooperative')", name=op.f("request_assurance_known")),
         sa.CheckConstraint("rollout IN ('off', 'observe', 'enforce')", name=op.f("request_rollout_known")),
@@ -615,6 +622,7 @@ def _create_tables() -> None:
         sa.Column("card_hash", sa.String(), nullable=False),
         sa.Column("looked_ms", sa.BigInteger(), nullable=True),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("suggestion", sa.Text(), nullable=False),
         sa.CheckConstraint("channel IN ('web', 'slack', 'api')", name=op.f("decision_channel_known")),
         sa.CheckConstraint("verdict IN ('approve', 'deny')", name=op.f("decision_verdict_known")),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("decision_request_id_fk")),
@@ -801,6 +809,53 @@ def _create_tables() -> None:
         sqlite_where=sa.text("sealed_until IS NOT NULL"),
         postgresql_where=sa.text("sealed_until IS NOT NULL"),
     )
+    op.create_index(
+        "tool_definition_by_registered_by_first_seen_at",
+        "tool_definition",
+        ["registered_by", "first_seen_at", "size"],
+        unique=False,
+    )
+    op.create_table(
+        "tool_rejection",
+        sa.Column("server", sa.String(), nullable=False),
+        sa.Column("installation_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("tool_hash", sa.String(), nullable=False),
+        sa.Column("rejected_at", sa.BigInteger(), nullable=False),
+        sa.Column("rejected_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["server"], ["server.name"], name=op.f("tool_rejection_server_fk")),
+        sa.PrimaryKeyConstraint("server", "installation_id", "name", "tool_hash", name=op.f("tool_rejection_pk")),
+    )
+    op.create_table(
+        "freeze_telling",
+        sa.Column("freeze_id", sa.String(), nullable=False),
+        sa.Column("after", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["freeze_id"], ["freeze.id"], name=op.f("freeze_telling_freeze_id_fk")),
+        sa.PrimaryKeyConstraint("freeze_id", name=op.f("freeze_telling_pk")),
+    )
+    op.create_table(
+        "edit",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("auth_method", sa.String(), nullable=False),
+        sa.Column("auth_at", sa.BigInteger(), nullable=False),
+        sa.Column("session_id", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("answered_at", sa.BigInteger(), nullable=True),
+        sa.Column("refused", sa.Text(), nullable=True),
+        sa.CheckConstraint("channel IN ('web', 'slack', 'api')", name=op.f("edit_channel_known")),
+        sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("edit_request_id_fk")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("edit_user_id_fk")),
+        sa.PrimaryKeyConstraint("id", name=op.f("edit_pk")),
+    )
+    op.create_index("edit_by_request", "edit", ["request_id", "id"], unique=False)
 
 
 TABLES = (
@@ -840,4 +895,7 @@ TABLES = (
     "waiting_call",
     "permission",
     "execution",
+    "tool_rejection",
+    "freeze_telling",
+    "edit",
 )

@@ -12,8 +12,8 @@ EXECUTION = (
 )
 VOTE = (
     "INSERT INTO decision (id, request_id, content_version, digest, user_id, verdict, comment, may_ask_again,"
-    " grant_terms, channel, auth_method, auth_at, session_id, address, card_hash, decided_at)"
-    " SELECT 'forged', id, content_version, digest, '{bob}', 'approve', '', FALSE, '', 'web', 'password', 0, '', '', '',"
+    " grant_terms, suggestion, channel, auth_method, auth_at, session_id, address, card_hash, decided_at)"
+    " SELECT 'forged', id, content_version, digest, '{bob}', 'approve', '', FALSE, '', '', 'web', 'password', 0, '', '', '',"
     " changed_at FROM request WHERE id = '{half}'"
 )
 

@@ -79,9 +79,9 @@ def test_migrating_twice_changes_nothing(database_url):
         (
             "p1 one vote a person and content",
             "INSERT INTO decision (id, request_id, content_version, digest, user_id, verdict, comment, may_ask_again,"
-            " grant_terms, channel, auth_method, auth_at, session_id, address, card_hash, decided_at)"
+            " grant_terms, suggestion, channel, auth_method, auth_at, session_id, address, card_hash, decided_at)"
             " SELECT 'x', request_id, content_version, digest, user_id, verdict, comment, may_ask_again,"
-            " grant_terms, channel, auth_method, auth_at, session_id, address, card_hash, decided_at"
+            " grant_terms, suggestion, channel, auth_method, auth_at, session_id, address, card_hash, decided_at"
             " FROM decision LIMIT 1",
         ),
         ("p1 a key belongs to one principal", "UPDATE credential SET user_id = (SELECT id FROM user_account LIMIT 1)"),
