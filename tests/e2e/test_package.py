@@ -77,6 +77,8 @@ def test_without_extras_it_is_the_gate_alone(wheel, tmp_path, foreign):
     assert not [name for name in ("fastapi", "sqlmodel", "slack", "alembic") if name in installed]
     said = run(str(python.with_name("approvals")), "serve", cwd=foreign, code=1)
     assert "pip install 'mcp-approvals[web]'" in said
+    asked = run(str(python.with_name("approvals-postgres")), "init", cwd=foreign, code=1)
+    assert "pip install 'mcp-approvals[postgres]'" in asked
     assert "0." in run(str(python.with_name("approvals-shop")), "--version", cwd=foreign)
 
 

@@ -7,14 +7,15 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from approvals_server.postgres.marker import SCHEMA, TABLE
 
 _HEAD = """-- Run this as the owner of the tables, in the database that agents are to read: psql -f FILE DATABASE
--- Then give each role a password that you keep as a secret: \\password {name}
+-- Then give each role a password that you keep as a secret: {passwords}
 """
 _ROLE = SQL("CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;")
 
 
 def script(read: str, write: str, schemas: Sequence[str], writes: Sequence[tuple[str, str]]) -> str:
     """What to run; the write role only for the tables that are named."""
-    parts = [_HEAD.format(name=read), *_lines(_reader(read, schemas))]
+    passwords = ", ".join(f"\\password {name}" for name in ([read, write] if writes else [read]))
+    parts = [_HEAD.format(passwords=passwords), *_lines(_reader(read, schemas))]
     if writes:
         parts += ["", *_lines(_writer(write, writes))]
     return "\n".join(parts) + "\n"

@@ -20,6 +20,8 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 LOCK_SECONDS = 2.0
+OVERTAKEN = "40001"
+"""On a replica: what a read needs is being removed by the primary."""
 GRACE = 2.0
 """Seconds after which a statement is given up that does not heed the database's own time-out."""
 _LIMITS = """SELECT set_config('statement_timeout', %(all)s, true), set_config('lock_timeout', %(lock)s, true),
@@ -51,7 +53,7 @@ class Role:
     async def _transaction(self, seconds: float, *, read_only: bool) -> AsyncIterator[Connection]:
         connection = await self._connected()
         try:
-            async with _in_words(seconds), asyncio.timeout(seconds + GRACE):
+            async with _in_words(seconds, read_only=read_only), asyncio.timeout(seconds + GRACE):
                 await connection.set_read_only(read_only)
                 limits = {"all": _milliseconds(seconds), "lock": _milliseconds(LOCK_SECONDS), "path": SCHEMA}
                 await connection.execute(_LIMITS, limits)  # takes a snapshot: no statement after it can turn to writing
@@ -71,13 +73,15 @@ class Role:
 
 
 @contextlib.asynccontextmanager
-async def _in_words(seconds: float) -> AsyncIterator[None]:
+async def _in_words(seconds: float, *, read_only: bool) -> AsyncIterator[None]:
     try:
         yield
     except psycopg.Error as error:
         if broke(error):
             logger.warning("the connection to the database broke: %s", type(error).__name__)
             raise Away("The connection to the database broke.") from None
+        if read_only and error.sqlstate == OVERTAKEN:
+            raise Away("The database broke the read off, to keep up with its primary.") from None
         raise Refused(worded(error, seconds), error.sqlstate or "") from None
     except TimeoutError:
         raise Refused(f"It took longer than {seconds:g} seconds, and was stopped.", "57014") from None

@@ -56,7 +56,20 @@ class Place:
 
 @pytest.fixture
 def place(postgres):
-    """Roles belong to the whole cluster: each test has its own."""
+    with _place(postgres) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting_place(postgres):
+    """For tests that leave it as it is."""
+    with _place(postgres) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _place(postgres):
+    """Roles belong to the whole cluster: each place has its own."""
     mark = uuid.uuid4().hex[:8]
     read, write = f"read_{mark}", f"write_{mark}"
     with postgres.database(migrated=False) as url:
@@ -87,9 +100,9 @@ async def agent(served, place, monkeypatch):
 
 
 @pytest.fixture
-async def reading(place):
+async def reading(lasting_place):
     """The reads alone, as they are behind the gate: without it, and without its costs."""
-    server = create_postgres(place.reader)
+    server = create_postgres(lasting_place.reader)
 
     async def ask(tool, **arguments):
         found = server._tool_manager.get_tool(tool)

@@ -22,12 +22,12 @@ CREATE SEQUENCE open_seq;
 """
 
 
-@pytest.fixture
-def attacked(place):
+@pytest.fixture(scope="module")
+def attacked(lasting_place):
+    place = lasting_place
     place.run(SETUP)
     place.run(f"GRANT ALL ON SEQUENCE open_seq TO {psycopg.conninfo.conninfo_to_dict(place.reader.url)['user']}")
-    place.reader = dataclasses.replace(place.reader, read_seconds=0.5)
-    return place
+    return dataclasses.replace(place, reader=dataclasses.replace(place.reader, read_seconds=0.5))
 
 
 @pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in attacks.ATTACKS])

@@ -7,8 +7,11 @@ import anyio.lowlevel
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
+from approvals_server import attempts
+from approvals_server.attempts import Away
 from approvals_server.postgres import postgres as postgres_module
 from approvals_server.postgres.postgres import create_postgres
+from approvals_server.postgres.search import search
 
 pytestmark = pytest.mark.databases("one")
 
@@ -87,7 +90,7 @@ async def test_numbers_are_compared_as_numbers_though_exact_ones_come_as_text(re
     assert (odd.minimum, odd.distinct) == ("nan", 1)
 
 
-async def test_no_more_reads_than_it_has_connections_for_run_at_once(place, monkeypatch):
+async def test_no_more_reads_than_it_has_connections_for_run_at_once(lasting_place, monkeypatch):
     running, most = [0], [0]
 
     async def counted(role, sql, skipped, limit):
@@ -100,6 +103,19 @@ async def test_no_more_reads_than_it_has_connections_for_run_at_once(place, monk
     original = postgres_module.search.search
     monkeypatch.setattr(postgres_module.search, "search", counted)
     monkeypatch.setattr(postgres_module, "READS_AT_ONCE", 2)
-    tool = create_postgres(place.reader)._tool_manager.get_tool("search_postgres")
+    tool = create_postgres(lasting_place.reader)._tool_manager.get_tool("search_postgres")
     await asyncio.gather(*(tool.run({"sql": "SELECT 1"}, context=None) for _ in range(6)))
     assert most == [2]
+
+
+async def test_a_read_that_a_replica_breaks_off_is_tried_again(place):
+    place.run("""CREATE FUNCTION overtaken() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'canceling statement due to conflict with recovery' USING ERRCODE = '40001'; END $$""")
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    with pytest.raises(Away, match="broke the read off"):
+        await attempts.read(lambda: search(place.reader, "SELECT overtaken()", 0, 1), sleep)
+    assert slept == [*attempts.PAUSES]

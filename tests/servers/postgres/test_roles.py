@@ -74,6 +74,7 @@ def command(*words, **environment):
     )
 
 
+@pytest.mark.slow
 def test_p5_it_does_not_start_with_a_role_that_can_write_and_never_says_its_address(place):
     done = command(POSTGRES_READ_URL=place.writer.url)
     assert done.returncode == 1
@@ -85,6 +86,7 @@ def test_p5_it_does_not_start_with_a_role_that_can_write_and_never_says_its_addr
     assert (wrong.returncode, "hunter2" in wrong.stderr + wrong.stdout) == (1, False)
 
 
+@pytest.mark.slow
 def test_init_prints_the_sql_with_the_tables_that_may_be_written():
     done = command("init", "--schema", "shop", "--writes", 'shop.or"ders')
     assert 'GRANT SELECT ON ALL TABLES IN SCHEMA "shop" TO "approvals_read";' in done.stdout
