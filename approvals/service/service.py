@@ -158,7 +158,7 @@ class Service:
         """What keeps notifiers from speaking, by name; empty while all is well."""
         return {name: said for name, notifier in self.outbox.notifiers.items() if (said := notifier.trouble)}
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T | ApprovalsError]) -> T:
         """Run one transaction; what it returns as an error is raised after the commit."""
         with self.metrics.writing.time():
             result = await self.database.write(work)
