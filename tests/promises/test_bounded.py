@@ -35,7 +35,7 @@ def test_p5_texts_of_lines_that_are_all_alike_are_not_compared(before, after):
 def test_an_honest_change_of_a_long_text_is_still_shown():
     code = [f"line {number}" if number % 8 else "" for number in range(480)]
     found, _ = views({"old": "\n".join(code), "new": "\n".join([*code[:200], "more", *code[200:]])})
-    assert [view.counted for view in found if view.kind == "change"] == ["1 added, 0 gone"]
+    assert [view.counted for view in found if view.kind == "change"] == ["1 line added, 0 removed"]
 
 
 def test_p5_definitions_of_lines_that_are_all_alike_are_not_compared_and_policies_are():

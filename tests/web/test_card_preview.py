@@ -38,7 +38,7 @@ async def test_p2_the_card_shows_what_would_happen_to_what_and_how_much_and_whet
     for said in (
         "What it would do according to shop, looked up",
         "Refunds $120.00 to Mia Okafor for order 1042",
-        "Concerns Order 1042",
+        "Affects Order 1042",
         "Left afterwards $80.00 of $200.00",
         "Rows 1,200 rows may change by 50 rows",
         "Cannot be undone: The money is gone",

@@ -68,19 +68,19 @@ async def test_the_first_view_of_an_ordinary_card_is_small(served, ann):
 async def test_it_says_what_people_decided_about_the_same_tool(served, ann, visitors):
     scenario = served.scenario
     first = number(scenario, 0)
-    assert "first request for this tool" in await card(ann, first.request_id)
+    assert "First request for this tool" in await card(ann, first.request_id)
     for order in range(1, 8):
         scenario.clock.forward(1)
         verdict = {"verdict": "deny", "comment": "too <b>soon</b>"} if order == 7 else {"verdict": "approve"}
         scenario.decide(number(scenario, order).request_id, **verdict)
     page = await card(ann, first.request_id)
-    assert "6 approved, 1 denied" in page
+    assert "people approved 6 and denied 1 of this tool" in page
     assert "too &lt;b&gt;soon&lt;/b&gt;" in page
     assert [f"of order {order}</a>" in page for order in range(1, 8)] == [False, False, True, True, True, True, True]
     scenario.clock.forward(31 * 86_400)
     later = number(scenario, 9)
     back = await visitors.signed_in()
-    assert "first request for this tool" in await card(back, later.request_id)
+    assert "First request for this tool" in await card(back, later.request_id)
 
 
 def test_past_decisions_are_found_through_an_index_and_are_bounded(scenario):
@@ -117,7 +117,7 @@ async def test_a_denied_attempt_at_something_else_is_no_warning(served, ann):
     other = scenario.file(scenario.filing({"order_id": 2, "amount_cents": 700}))
     page = await card(ann, other.request_id)
     assert "was denied by" not in page
-    assert "0 approved, 1 denied" in page
+    assert "people approved 0 and denied 1 of this tool" in page
 
 
 async def test_another_agents_denied_attempt_is_not_held_against_this_one(served, ann):
@@ -128,7 +128,7 @@ async def test_another_agents_denied_attempt_is_not_held_against_this_one(served
     scenario.clock.forward(1)
     page = await card(ann, number(scenario, 2).request_id)
     assert "was denied" not in page
-    assert "0 approved, 1 denied" in page
+    assert "people approved 0 and denied 1 of this tool" in page
 
 
 async def test_it_says_that_the_same_call_ran_before(served, ann):

@@ -33,7 +33,7 @@ class Change:
     @property
     def counted(self) -> str:
         marks = [mark for mark, _ in self.lines]
-        return f"{marks.count('added')} added, {marks.count('gone')} gone"
+        return f"{_numbered(marks.count('added'))} added, {marks.count('gone')} removed"
 
 
 def found(everywhere: list[Place]) -> Iterator[Change]:
@@ -86,3 +86,7 @@ def _lines(before: list[str], after: list[str]) -> Iterator[tuple[str, str]]:
                 yield from (("added", visible(line, keep="\t")) for line in after[j:k])
     if 0 < shown_to < len(before):
         yield "skip", ""
+
+
+def _numbered(number: int) -> str:
+    return f"{number} line{'' if number == 1 else 's'}"
