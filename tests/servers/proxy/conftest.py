@@ -155,16 +155,22 @@ class Proxied:
         ):
             yield client
 
+    def opened(self, document: Any, name: str) -> Behind:
+        part = document.upstreams[name]
+        desk = Desk(self.served.gate(name, agent="agent", pinned=True), part.command, rules_of(part))
+        return Behind(desk, partial(UpstreamProcess.start, part.command), part.prefix)
+
+    @contextlib.asynccontextmanager
+    async def several_over_http(self, path: Path) -> AsyncIterator[str]:
+        """The same over HTTP; its URL."""
+        front = Front(Configured(path, self.opened), "127.0.0.1")
+        async with front.open(), listening(ServiceAway(front)) as url:
+            yield f"{url}/mcp"
+
     @contextlib.asynccontextmanager
     async def several(self, path: Path, **options: Any) -> AsyncIterator[tuple[Client, Configured, Wire]]:
         """A client of the proxy before all that a configuration names."""
-
-        def opened(document: Any, name: str) -> Behind:
-            part = document.upstreams[name]
-            desk = Desk(self.served.gate(name, agent="agent", pinned=True), part.command, rules_of(part))
-            return Behind(desk, partial(UpstreamProcess.start, part.command), part.prefix)
-
-        configured, wire = Configured(path, opened), Wire(self, self.plain, "agent", NO_RULES)
+        configured, wire = Configured(path, self.opened), Wire(self, self.plain, "agent", NO_RULES)
         async with configured.running():
             wire.relay = configured.open(wire._tell)
             try:

@@ -144,6 +144,29 @@ async def test_p5_a_file_that_is_wrong_changes_nothing(house, caplog):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_over_http_each_era_passes_before_several(house, mode):
+    proxied = house.proxied
+    parts = {name: {"command": [*proxied.modern[:-1], str(house.folder / f"{name}.log")]} for name in ("notes", "more")}
+    parts["more"]["prefix"] = "m_"
+    house.file.write_text(yaml.safe_dump({"version": 1, "upstreams": parts}))
+    with anyio.fail_after(60):
+        async with proxied.several_over_http(house.file) as url, proxied.http(url, mode=mode) as agent:
+            tools = [tool.name for tool in (await agent.list_tools()).tools]
+            assert {"read_note", "m_read_note"} <= set(tools)
+            assert text(await agent.call_tool("m_read_note", {"name": "a"})) == "the note a"
+            prompts = [prompt.name for prompt in (await agent.list_prompts()).prompts]
+            assert set(prompts) == {"greet", "m_greet"}
+            assert "Greet you" in str(await agent.get_prompt("m_greet", {"name": "you"}))
+            assert "resource a" in str(await agent.read_resource("note://a"))
+            async with asyncio.TaskGroup() as tasks:
+                call = tasks.create_task(agent.call_tool("m_write_note", {"name": "a"}))
+                row = await proxied.served.decide("approve", comment="ok")
+                assert text(await call) == "wrote a"
+    assert (row.server, row.tool) == ("more", "write_note")
+
+
+@pytest.mark.slow
 async def test_p1_a_process_stands_before_all_that_its_file_names(house):
     served = house.proxied.served
     keys = served.scenario.keys
