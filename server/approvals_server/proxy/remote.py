@@ -34,7 +34,7 @@ class UpstreamHttp:
 
     def __init__(self, http: httpx2.AsyncClient, url: str, params: ParamHeaders, receive: Receive, gone: Gone) -> None:
         self._http = http
-        self._url = url
+        self._url = httpx2.URL(url)  # read once
         self._params = params
         self._receive = receive
         self._gone = gone
