@@ -51,6 +51,7 @@ def with_key(app, key):
     return keyed
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # sessions end while their streams begin
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 async def test_the_suite_says_the_same_of_a_server_behind_the_proxy(proxied, tmp_path):
     key = proxied.served.scenario.keys["agent"]
