@@ -7,7 +7,18 @@ from functools import cache
 from sqlalchemy import bindparam, select
 
 from approvals.errors import Forbidden, NotPossible
-from approvals.policy.eligibility import API, WEB, Act, Candidate, RequestFacts, folded, satisfied, token_fault, why_not
+from approvals.policy.eligibility import (
+    API,
+    WEB,
+    Act,
+    Candidate,
+    RequestFacts,
+    folded,
+    missing,
+    satisfied,
+    token_fault,
+    why_not,
+)
 from approvals.policy.model import Policy
 from approvals.policy.reviewers import Reviewers
 from approvals.protocol.states import State
@@ -101,6 +112,19 @@ class Authority:
         votes = self.votes(reader, row, grant_terms)
         counted = {vote.row.user_id: vote.groups for vote in votes if vote.fault is None}
         return satisfied(required(row), counted)
+
+    def awaited(self, reader: Reader, row: Request) -> list[str]:
+        """Whose approval, on the web or in Slack, would bring a request nearer to its quorum: their names."""
+        wanted, about = required(row), asked(reader, row)
+        voted = {vote.row.user_id: vote.groups for vote in self.votes(reader, row) if vote.fault is None}
+        now = missing(wanted, voted)
+        return [
+            user.name
+            for user, one in ((user, self._candidate(user)) for user in users.everyone(reader))
+            if user.id not in voted
+            and any(why_not(wanted, about, one, Act.APPROVE, channel) is None for channel in (WEB, "slack"))
+            and missing(wanted, voted | {one.id: one.groups}) != now
+        ]
 
     def check_quorum(self, reader: Reader, row: Request) -> None:
         """Raises NotPossible unless enough of those who approved may still do so."""

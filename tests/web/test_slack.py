@@ -118,7 +118,7 @@ async def test_a_reminder_says_whether_anybody_waits_where_that_is_known(slack, 
 
 
 async def test_the_risk_of_a_real_request_says_where_it_comes_from(slack):
-    assert "(usual for a tool that may overwrite or delete)" in words(await slack.file())
+    assert "High risk:* this tool may overwrite or delete" in words(await slack.file())
 
 
 @BOTH

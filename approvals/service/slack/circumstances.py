@@ -4,6 +4,7 @@ A line that has nothing to say says so: what is missing without a word reads as 
 """
 
 from approvals.instant import SECOND
+from approvals.policy.reviewers import listed
 from approvals.protocol.edits import Edited
 from approvals.protocol.edits import words as changes_in_words
 from approvals.protocol.preview_words import REVERSIBLE
@@ -15,6 +16,8 @@ from approvals.service.slack.text import inline, plain
 
 QUOTED, NAMED = 500, 100
 """Characters of others' words, and of a name."""
+PEOPLE = 5
+"""So many are named."""
 RISKS = {
     "low": "🟢 Low risk",
     "medium": "🟡 Medium risk",
@@ -41,7 +44,7 @@ def beforehand(view: RequestView) -> list[str]:
         f"*Undo:* {_undo(view)}",
         *_agents_words(view),
         f"*Why it waits:* {_rule(view)}",
-        f"*Approvals:* {approvals(view)}{'. One denial ends it' if quorum(view) > 1 else ''}",
+        f"*Approvals:* {approvals(view)}{_who_denies(view) if quorum(view) > 1 else ''}",
         *([f"*Until:* {ends}, then it expires and nothing runs"] if ends else []),
         f"*On approval:* {_on_approval(view)}",
     ]
@@ -75,9 +78,8 @@ def risk_and_why(view: RequestView) -> str:
     if not view.usual_risk:
         return f"*{risk(view)}*"
     if view.row.risk != view.usual_risk:
-        return f"*{risk(view)}* (set by rule {inline(view.row.rule, NAMED)})"
-    kind = "may overwrite or delete" if view.usual_risk == "high" else "only adds"
-    return f"*{risk(view)}* (usual for a tool that {kind})"
+        return f"*{risk(view)}:* set by the rule “{inline(view.row.rule, NAMED)}”"
+    return f"*{risk(view)}:* this tool {'may overwrite or delete' if view.usual_risk == 'high' else 'only adds'}"
 
 
 def tool(view: RequestView) -> str:
@@ -103,18 +105,20 @@ def until(view: RequestView) -> str:
 
 
 def approvals(view: RequestView) -> str:
-    """How many there are, whose, and who is missing."""
+    """How many there are, whose and since when, and who is missing."""
     said = f"{len(view.approved_by)} of {quorum(view)}"
     missing = inline(view.missing, 300) if view.missing else ""
+    wanted = f"{missing}{_by_name(view.awaited)}"
     if not view.approved_by:
-        return f"{said}: {missing} may approve" if missing else said
+        return f"{said}: {wanted} {'may' if quorum(view) == 1 else 'must'} approve" if missing else said
     have = "has" if len(view.approved_by) == 1 else "have"
-    said += f": {inline(', '.join(view.approved_by), 300)} {have} approved"
+    said += f": {inline(listed(view.approved_by, 'and'), 300)} {have} approved{_since(view)}"
     if not missing:
         return said
-    are = "are" if quorum(view) - len(view.approved_by) > 1 else "is"
-    others = "" if required(view.row).anybody else "; nobody else can stand in"
-    return f"{said}, {missing} {are} still missing{others}"
+    one = quorum(view) - len(view.approved_by) <= 1
+    if required(view.row).anybody:
+        return f"{said}, {missing} {'is' if one else 'are'} still missing"
+    return f"{said}; only {wanted} can give {'the one that is' if one else 'those that are'} still missing"
 
 
 def who_waits(view: RequestView) -> str:
@@ -165,8 +169,35 @@ def _rule(view: RequestView) -> str:
 
 
 def _on_approval(view: RequestView) -> str:
-    """True however long the message stands: callers come and go."""
+    """True however long the message stands: callers come and go, so it says when one was there."""
     left = quorum(view) - len(view.approved_by)
-    after = "" if quorum(view) == 1 else "with the last approval " if left > 1 else "this is the last one needed: "
-    runs = "it runs once, with exactly these arguments, at once if the agent still waits, else when it asks again"
-    return f"{after}{runs}. The result comes into this thread"
+    first = ""
+    if left > 1:
+        first = "with the last approval "
+    elif quorum(view) > 1 and view.missing:
+        first = f"as soon as {inline(view.missing, 300)} approves, "
+    agent = inline(view.agent, NAMED) if view.agent else "the agent"
+    asked = blocks.when(view.row.created_at)
+    return (
+        f"{first}it runs once, with exactly the arguments above: right away if {agent} is still connected (it was "
+        f"waiting for the answer {asked}), otherwise the next time {agent} makes the same call. The result comes into "
+        "this thread"
+    )
+
+
+def _who_denies(view: RequestView) -> str:
+    return f". One denial ends it: {inline(str(required(view.row)), 300)} may deny"
+
+
+def _since(view: RequestView) -> str:
+    if view.approved_at is None:
+        return ""
+    return f" ({'the last of them ' if len(view.approved_by) > 1 else ''}{blocks.when(view.approved_at)})"
+
+
+def _by_name(people: tuple[str, ...]) -> str:
+    """Who that is, as far as a line has room."""
+    if not people:
+        return ""
+    more = [f"{len(people) - PEOPLE} more"] if len(people) > PEOPLE else []
+    return f" ({listed([inline(name, 60) for name in people[:PEOPLE]] + more)})"

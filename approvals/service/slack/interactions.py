@@ -124,7 +124,7 @@ class Interactions:
             _check_first(self._service, tx, row, person)
             seen = request_message(view_request(self._service, self._buttons, tx, row.id))
             if verdict == "approve" and not seen.complete:
-                raise Forbidden("The message could not show all that would run.", hint="Press Open to approve it.")
+                raise Forbidden("The message could not show all that would run.", hint="Approve it in the web app.")
             decision = Decision(verdict=verdict, content_version=pressed.content_version, digest=row.digest, **more)
             self._service.decisions.decide(tx, row.id, person, decision, Seen(seen.shown))
             self._note(tx, row.id, place)

@@ -1,8 +1,8 @@
 """The message about a request, the same one from its announcement to its end. Pure.
 
-In reading order: who asks, what and how much, every argument, whether it can be undone, for whom and why, which rule
-holds it, whose approval is missing, until when, and what happens on approval. A message that could not show all that
-would run has no button that approves it.
+In reading order: who asks, what and how much, every argument, what is unusual, whether it can be undone, for whom and
+why, which rule holds it, whose approval is missing, until when, and what happens on approval. A message that could not
+show all that would run has no button that approves it.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from approvals.protocol.previews import Preview
 from approvals.service.history.argument_rows import lines
 from approvals.service.slack import blocks
 from approvals.service.slack.blocks import APPROVE, DENY, Block
-from approvals.service.slack.cautions import cautions, freeze, why_not_here
-from approvals.service.slack.circumstances import NAMED, afterwards, beforehand, quorum, risk_and_why, tool
+from approvals.service.slack.boxes import boxes
+from approvals.service.slack.cautions import edits, freeze, unusual, why_not_here
+from approvals.service.slack.circumstances import NAMED, afterwards, beforehand, place, quorum, risk_and_why, tool
 from approvals.service.slack.outcomes import headline, outcome
 from approvals.service.slack.request_view import RequestView
-from approvals.service.slack.text import code, cut, inline, plain
+from approvals.service.slack.text import cut, inline, plain
 
 SHOWN_ARGUMENTS, SHOWN_EFFECT, PUSHED = 2800, 2500, 120
 """Characters. Arguments leave room for the marks around them; a locked phone shows PUSHED."""
-LINE = "  │ "
 CONFIRMED = frozenset({"medium", "high", "critical"})
 """From this risk on Slack asks once more."""
 
@@ -54,8 +54,9 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
     buttons = _buttons(view, complete=complete)
     name = f"gate.{view.row.id}.{view.row.content_version}.{view.status.state}.{len(view.approved_by)}"
     if view.pending:
-        said = [*freeze(view), _who_asks(view), *what, *map(blocks.section, blocks.packed(beforehand(view)))]
-        said += [*cautions(view), *why_not_here(view, complete=complete)]
+        lines_below = [*unusual(view), *beforehand(view)]
+        said = [*freeze(view), _who_asks(view), *what, *map(blocks.section, blocks.packed(lines_below))]
+        said += [*edits(view), *why_not_here(view, complete=complete)]
         said += [blocks.section(f"Please decide: {' '.join(mentions)}")] if mentions else []
     else:
         said = [blocks.section(outcome(view)), *what, *map(blocks.section, blocks.packed(afterwards(view)))]
@@ -63,16 +64,20 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
 
 
 def what_would_run(view: RequestView) -> tuple[list[Block], bool]:
-    """The title, the effect as the server looked it up, and the arguments; whether nothing was cut."""
+    """The title, the effect as the server looked it up or that nobody did, and the arguments; whether nothing was
+    cut."""
     title = plain(view.title, blocks.SECTION)
     shown = [blocks.header(title) if len(title) <= blocks.HEADER else blocks.plain_section(title)]
     whole = len(view.title) < blocks.SECTION and not view.status.erased
-    if view.preview is not None:
-        effect, fits = code("\n".join(_effect(view.preview)), SHOWN_EFFECT)
-        shown += [blocks.section(f"*What it would change, as its server looked it up:*\n{effect}")]
+    if view.preview is None and view.pending:
+        shown += [blocks.section(_no_preview(view))]
+    elif view.preview is not None:
+        label = f"*What it would change* (looked up by {place(view)}):"
+        effect, fits = boxes(label, _effect(view.preview), SHOWN_EFFECT + len(label))
+        shown += [blocks.section(effect)]
         whole = whole and fits
     listed, more = lines(json.loads(view.row.arguments), layout=view.layout)
-    arguments, fits = code("\n".join(_argument(line.path, line.value) for line in listed), SHOWN_ARGUMENTS)
+    arguments, fits = boxes("*Arguments:*", [(line.path, line.value) for line in listed], SHOWN_ARGUMENTS)
     return [*shown, blocks.section(arguments)], whole and fits and more == 0
 
 
@@ -87,24 +92,23 @@ def push_text(view: RequestView) -> str:
     return inline(cut(said, PUSHED), PUSHED)
 
 
-def _argument(path: str, value: str) -> str:
-    """A value of several lines in lines of its own, each marked, so that none of them reads as another argument."""
-    if "\n" not in value:
-        return f"{path}: {value}"
-    return "\n".join((f"{path}:", *(f"{LINE}{line}" for line in value.split("\n"))))
+def _no_preview(view: RequestView) -> str:
+    """What is not known, rather than no word of it."""
+    why = f"could not look it up ({inline(view.row.no_preview, 300)})" if view.row.no_preview else "gives no preview"
+    return f"*What it would change:* not known beforehand. {place(view)} {why}, so the arguments below are all we know"
 
 
-def _effect(preview: Preview) -> Iterator[str]:
+def _effect(preview: Preview) -> Iterator[tuple[str, str]]:
     """The sentence, the object, each fact with how much it may still change, and the world before and after."""
-    yield preview.effect
+    yield "", preview.effect
     if named := object_of(preview):
-        yield _argument("Object", named)
+        yield "Object", named
     for fact in preview.facts:
         note = "; ".join(filter(None, (fact.note, f"may change by {margin(fact)}" if fact.tolerance else "")))
-        yield _argument(label_of(fact), f"{worded(fact)} ({note})" if note else worded(fact))
+        yield label_of(fact), f"{worded(fact)} ({note})" if note else worded(fact)
     for name, side in (("Before", preview.before), ("After", preview.after)):
         if side is not None:
-            yield _argument(name, plain_view(side))
+            yield name, plain_view(side)
 
 
 def _who_asks(view: RequestView) -> Block:
@@ -126,7 +130,7 @@ def _buttons(view: RequestView, *, complete: bool) -> list[Block]:
         offered.append(approve)
     if view.pending and view.button:
         offered.append(blocks.button("Deny…", DENY, view.button, about) | {"style": "danger"})
-    return [*offered, blocks.link("Open", view.status.review_url, about)]
+    return [*offered, blocks.link("Open request", view.status.review_url, about)]
 
 
 def _approve(view: RequestView) -> str:

@@ -12,7 +12,7 @@ STATES = {
     State.APPROVED: "👍 Approved: not run yet",
     State.EXECUTING: "▶️ Running now",
     State.SUCCEEDED: "✅ It ran",
-    State.FAILED: "❌ It ran and failed: a part of it may have taken effect",
+    State.FAILED: "❌ It ran and failed: it may have taken effect wholly, partly or not at all",
     State.UNKNOWN: "❓ Not known whether it took effect",
     State.NOT_EXECUTED: "⚪ It did not run",
     State.STALE: "⚪ It did not run: its effect had changed, and it was asked anew",
@@ -40,12 +40,12 @@ def outcome(view: RequestView) -> str:
     state, _, follows = STATES[status.state].partition(": ")
     decided, more = _decided(view), f": {follows}" if follows else ""
     if status.state in {State.APPROVED, State.DENIED}:
-        lines = [f"*{state}* {decided}{more}"]
+        lines = [f"*{state}*{f' by {decided}' if decided else ''}{more}"]
     else:
         lines = [f"*{state}*{more}"]
         if status.state is State.FAILED:
             lines.append(f"*The tool's error:* {inline(status.error, QUOTED) if status.error else 'it gave none'}")
-        lines += [f"Approved {decided}{_ended(view)}"] if decided else []
+        lines += [f"*Approved by:* {decided}{_ended(view)}"] if decided else []
     if status.comment:
         lines.append(f"> {inline(status.comment, QUOTED)}")
     elif status.ended_because and not status.decided_by:
@@ -58,20 +58,30 @@ def _to_do(view: RequestView) -> list[str]:
     where = place(view)
     if view.status.state is State.FAILED:
         return [
-            f"*What to do:* nothing is left to decide here. Look in {where} for what took effect before anybody asks "
-            "for this again; it is not repeated by itself.",
-            "*The agent* is told that it ran and failed, with the tool's error.",
+            f"*What to do:* nothing is left to decide here. {_whose(view)} should look in the system behind {where} "
+            "for what took effect, before anybody asks for this again.",
+            f"*{inline(view.who, NAMED)}* is told that it failed, with the tool's error. It is not run again by "
+            f"itself; asking again {'needs a new approval' if view.status.decided_by else 'is a new request'}.",
         ]
     if view.status.state is State.UNKNOWN:
         return [
-            f"*What to do:* look in {where} whether it took effect, then press Open and say what you found.",
-            "*The agent* is told not to try it again meanwhile.",
+            f"*What to do:* look in the system behind {where} whether it took effect, then press Open request and say "
+            "what you found.",
+            f"*{inline(view.who, NAMED)}* is told not to try it again meanwhile.",
         ]
     return []
 
 
+def _whose(view: RequestView) -> str:
+    """Whose task that is."""
+    owner = f"whoever runs {inline(view.row.server, NAMED)}"
+    if not view.status.decided_by:
+        return f"W{owner[1:]}"
+    return f"{inline(view.status.decided_by, NAMED)}, who approved it, or {owner}"
+
+
 def _decided(view: RequestView) -> str:
-    """By whom, where and when; who approved did not run it."""
+    """Who, where and when; who approved did not run it."""
     if not view.status.decided_by:
         return ""
     where = _WHERE.get(view.decided_where, "")
@@ -79,7 +89,7 @@ def _decided(view: RequestView) -> str:
     if view.status.state is not State.DENIED and len(view.approved_by) > 1:
         by = " and ".join(inline(name, NAMED) for name in view.approved_by)
         where = where and f"(the last of them {where})"
-    said = f"by {by} {where}".rstrip()
+    said = f"{by} {where}".rstrip()
     return said + (f", {blocks.when(view.decided_at)}" if view.decided_at is not None else "")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from approvals.protocol.states import State
 from approvals.service.slack import blocks
-from approvals.service.slack.circumstances import approvals, quorum, risk, until, who_waits
+from approvals.service.slack.circumstances import QUOTED, approvals, quorum, risk, until, who_waits
 from approvals.service.slack.message import Message, push_text
 from approvals.service.slack.outcomes import headline
 from approvals.service.slack.request_view import RequestView
@@ -19,12 +19,14 @@ def result(view: RequestView) -> Message:
     state, status = view.status.state, view.status
     said = status.result if state is State.SUCCEEDED else status.error or status.ended_because
     words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False) if said is not None else ""
-    shown = [blocks.note(f"*{headline(state)}.*")]
-    if words:
+    above = state is State.FAILED and len(words) <= QUOTED
+    more = f" {'The error' if words else 'What to do'} stands in the message above." if above else ""
+    shown = [blocks.note(f"*{headline(state)}.*{more}")]
+    if words and not above:
         body, whole = code(words, RESULT)
         shown.append(blocks.section(body))
         if not whole:
-            shown.append(blocks.note("✂️ Shortened; press Open to see all of it."))
+            shown.append(blocks.note("✂️ Shortened; press Open request to see all of it."))
     return Message(push_text(view), shown)
 
 

@@ -19,6 +19,7 @@ from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.text import one_line
 from approvals.service.storage.database import Reader
+from approvals.service.storage.statements import Row
 from approvals.service.storage.tables.rows import RequestRun
 from approvals.service.tools.layout import Layout
 
@@ -43,8 +44,12 @@ class RequestView:
     """What it would change, as its server looked it up before anybody was asked."""
     approved_by: tuple[str, ...] = ()
     """Whose approvals count now."""
+    approved_at: Instant | None = None
+    """When the last of them approved."""
     missing: str = ""
     """Whose approval is still wanted, in words."""
+    awaited: tuple[str, ...] = ()
+    """Who could give it, by name, where not every reviewer can."""
     decided_where: str = ""
     """The channel of the deciding vote: web, slack or api."""
     decided_at: Instant | None = None
@@ -52,6 +57,10 @@ class RequestView:
     """The words of a freeze that stands in the way."""
     ran_at: Instant | None = None
     """When the same call ran before."""
+    before: precedents.Count | None = None
+    """How people decided calls of the same tool before this one was asked; None where they never did."""
+    refused: Row | None = None
+    """What the same caller asked of the same tool last, if it was denied."""
     layout: Layout = field(default_factory=lambda: Layout({}))
     """The order of the tool's arguments."""
     button: str = ""
@@ -83,6 +92,7 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
     votes = on_content(reader, row)
     counted = [vote for vote in service.authority.votes(reader, row) if vote.fault is None]
     pending = status.state is State.PENDING
+    decided = _decided_before(reader, row) if pending else []
     freeze = freezes.stopping(state.load(reader, row.server).freezes, row.agent_id) if pending else None
     here = pending and required(row).channels.decides("slack", row.risk)
     tool = service.registry.definition(reader, row.server, row.tool_hash)
@@ -97,11 +107,15 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         callers=_callers(reader, row) if pending else None,
         preview=stored(row.preview),
         approved_by=tuple(vote.user.name for vote in counted),
+        approved_at=counted[-1].row.decided_at if counted else None,
+        awaited=tuple(service.authority.awaited(reader, row)) if pending and not required(row).anybody else (),
         missing=missing(required(row), {vote.user.id: vote.groups for vote in counted}),
         decided_where=votes[-1].channel if votes and row.decided_at is not None else "",
         decided_at=row.decided_at,
         frozen=_frozen(reader, freeze) if freeze else "",
         ran_at=_ran_at(reader, row) if pending else None,
+        before=precedents.count(decided, row.created_at) if decided else None,
+        refused=_refused(decided, row),
         layout=Layout(tool.input_schema),
         button=buttons.of(row) if here else "",
     )
@@ -112,6 +126,16 @@ def _usual_risk(row: RequestRun, input_schema: JsonObject) -> str:
         return usual_risk(snapshot.load(row, input_schema).tool)
     except KeyError:
         return ""
+
+
+def _decided_before(reader: Reader, row: RequestRun) -> list[Row]:
+    """As of when it was asked: the message stays as it is while others are decided."""
+    return [one for one in precedents.decided(reader, row) if one.decided_at < row.created_at]
+
+
+def _refused(decided: list[Row], row: RequestRun) -> Row | None:
+    last = next((one for one in decided if one.caller == row.caller), None)
+    return last if last is not None and last.state == State.DENIED else None
 
 
 def _ran_at(reader: Reader, row: RequestRun) -> Instant | None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from approvals.protocol.edits import Change, Edited
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.previews import Fact, Preview
 from approvals.protocol.states import State
+from approvals.service.requests.precedents import Count
 from approvals.service.slack import modals, replies
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.message import PUSHED, request_message
@@ -71,6 +73,7 @@ def view(**changes):
         "no_preview": "",
         "held": False,
         "replaces": None,
+        "created_at": NOW - 1_000_000,
         "finished_at": None,
         "notify": "{}",
         "content_version": 1,
@@ -89,7 +92,12 @@ def view(**changes):
     }
     row |= {name: changes.pop(name) for name in list(changes) if name in row and name != "id"}
     status |= {name: changes.pop(name) for name in list(changes) if name in status}
-    usual = {"agent": "scout", "button": "01a3185c.1.abc", "missing": "any reviewer"}
+    usual = {
+        "agent": "scout",
+        "button": "01a3185c.1.abc",
+        "missing": "any reviewer",
+        "before": Count(14, 1, more=False),
+    }
     return RequestView(row=Row(row), status=RequestStatus.model_construct(**status), now=NOW, **usual | changes)
 
 
@@ -99,8 +107,9 @@ def view(**changes):
     arguments=ARGUMENTS,
     state=st.sampled_from(State),
     risk=st.sampled_from(["low", "medium", "high", "critical", "odd"]),
+    preview=st.booleans(),
 )
-def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(text, arguments, state, risk):
+def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(text, arguments, state, risk, preview):
     summary, reason, agent, comment, name = text
     seen = view(
         summary=summary,
@@ -115,6 +124,21 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         decided_at=NOW,
         approved_by=(name, agent),
         missing=name,
+        awaited=(name, agent) * 4,
+        approved_at=NOW,
+        preview=Preview.model_construct(
+            effect=name,
+            facts=(Fact.model_construct(name="a", label=agent, value=comment),),
+            until=comment,
+            reversible="no",
+        )
+        if preview
+        else None,
+        before=None,
+        refused=Row({"decided_by": agent, "comment": comment}),
+        no_preview=comment,
+        replaces="x",
+        reviewed=not comment,
         result=comment,
         error=reason,
         ended_because=comment,
@@ -165,20 +189,34 @@ def texts(found):
 @pytest.mark.parametrize("size", [2500, 2790, 2800, 2810, 5000, 50_000])
 def test_p2_only_what_is_shown_whole_can_be_approved(size):
     said = request_message(view(arguments=json.dumps({"body": "x" * size + "!"})))
-    shown = "!" in json.dumps(said.blocks[2])
+    shown = "!" in arguments_of(said)
     assert said.complete is shown
     assert (APPROVE in json.dumps(said.blocks)) is shown and DENY in json.dumps(said.blocks)
 
 
 def test_a_block_of_code_cannot_be_ended_from_inside():
     said = request_message(view(arguments=json.dumps({"body": "```\n*pwned* <!channel> ````` `"})))
-    code = said.blocks[2]["text"]["text"]
+    code = arguments_of(said).removeprefix("*Arguments:*\n*body:*\n")
     assert code.startswith("```\n") and code.endswith("\n```") and "```" not in code[3:-3] and "<" not in code
 
 
 def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
     said = request_message(view(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
-    assert said.blocks[2]["text"]["text"] == "```\nnote:\n  │ x\n  │ amount_cents: 5\nz: a  b\n```"
+    assert arguments_of(said) == "*Arguments:*\n```\nz: a  b\n```\n*note:*\n```\nx\namount_cents: 5\n```"
+
+
+@pytest.mark.parametrize("size", [900, 1330, 1360, 1400, 2700, 5000])
+def test_p2_of_several_boxes_none_is_left_out_without_a_word(size):
+    said = request_message(view(arguments=json.dumps({"a": "x\n" * size + "x", "b": "y\n!", "*n*`<!here>": "z\n?"})))
+    words = arguments_of(said)
+    assert said.complete is ("x…" not in words and "!" in words and "?" in words)
+    assert (APPROVE in json.dumps(said.blocks)) is said.complete and "<!here" not in words
+
+
+@pytest.mark.parametrize("name", ["n" * 98, "n" * 100, "n" * 180, "&" * 180, "*" * 98])
+def test_p2_a_name_that_its_box_could_not_show_whole_is_not_approved(name):
+    said = request_message(view(arguments=json.dumps({"o" * 200: {f"{name}!": "two\nlines"}})))
+    assert said.complete is ("!" in arguments_of(said))
 
 
 def test_p2_lines_and_blanks_in_words_are_not_taken_out():
@@ -222,16 +260,28 @@ def test_p8_no_argument_of_a_tool_that_nobody_reviewed_is_read_from_a_locked_pho
 
 def test_the_risk_says_where_it_comes_from_only_where_that_is_on_record():
     said = {usual: json.dumps(request_message(view(usual_risk=usual)).blocks) for usual in ("", "medium", "high")}
-    assert "set by rule refunds" in said["medium"] and "usual for" not in said["medium"]
-    assert "usual for" in said["high"] and "set by rule" not in said["high"]
-    assert "usual for" not in said[""] and "set by rule" not in said[""]
+    assert "High risk:* set by the rule" in said["medium"] and "this tool may" not in said["medium"]
+    assert "High risk:* this tool may overwrite or delete" in said["high"] and "set by" not in said["high"]
+    assert "High risk*" in said[""] and "set by" not in said[""]
 
 
 def test_a_vote_of_somebody_else_is_said_not_to_count_only_where_so():
     anybody = view(quorum=2, approved_by=("Ann",), missing="one more reviewer")
     named = view(quorum=2, approved_by=("Ann",), missing="x", reviewers=json.dumps({"groups": ["finance"]}))
-    assert "nobody else can stand in" in json.dumps(request_message(named).blocks)
-    assert "nobody else" not in json.dumps(request_message(anybody).blocks)
+    assert "only x can give the one that is still missing" in json.dumps(request_message(named).blocks)
+    assert "One denial ends it: members of finance may deny" in json.dumps(request_message(named).blocks)
+    assert "only" not in json.dumps(request_message(anybody).blocks)
+    assert "One denial ends it: any reviewer may deny" in json.dumps(request_message(anybody).blocks)
+
+
+def test_who_a_group_is_is_said_by_name_as_far_as_a_line_has_room():
+    people = {"missing": "somebody from finance", "reviewers": json.dumps({"groups": ["finance"]})}
+    for awaited, words in (
+        (("Bob",), "0 of 1: somebody from finance (Bob) may approve"),
+        (("A", "B", "C", "D", "E", "F", "G"), "finance (A, B, C, D, E or 2 more) may approve"),
+        ((), "somebody from finance may approve"),
+    ):
+        assert words in json.dumps(request_message(view(awaited=awaited, **people)).blocks)
 
 
 def test_the_button_says_which_approval_of_how_many_it_is():
@@ -243,16 +293,45 @@ def test_the_button_says_which_approval_of_how_many_it_is():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ran_at": NOW - 720_000_000}, "The same call ran before"),
+        ({"before": None}, "⚠️ nobody has decided a call of refund_order here before"),
+        ({"ran_at": NOW - 720_000_000}, "the same call ran before"),
+        ({"refused": Row({"decided_by": "Bob", "comment": "Ask first"})}, "it was denied by Bob: “Ask first”"),
+        ({"reviewed": False}, "nobody has reviewed"),
+        ({"hidden": 4}, "4 characters are hidden"),
         ({"replaces": "01a3185c"}, "ended without running"),
         ({"content_version": 2}, "earlier votes do not count"),
         ({"arguments": json.dumps({"to": "pаypal.example"})}, "look-alike characters"),  # noqa: RUF001
-        ({"no_preview": "it timed out"}, "looked up beforehand: it timed out"),
+        ({"no_preview": "it timed out"}, "could not look it up (it timed out)"),
     ],
 )
 def test_what_deserves_a_second_look_is_said_while_it_waits(changes, words):
-    assert words in json.dumps(request_message(view(**changes)).blocks)
-    assert words not in json.dumps(request_message(view()).blocks)
+    assert words in read(request_message(view(**changes)))
+    assert words not in read(request_message(view()))
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (Count(14, 1, more=False), "calls of refund_order in the 30 days before: 14 approved, 1 denied"),
+        (Count(0, 0, more=False), "no calls of refund_order were decided in the 30 days before"),
+        (Count(150, 50, more=True), "of the 200 calls of refund_order before, 150 were approved, 50 denied"),
+    ],
+)
+def test_that_nothing_is_unusual_is_said_with_how_it_went_before(count, words):
+    said = read(request_message(view(before=count)))
+    assert f"*Unusual:* nothing that we noticed ({words})" in said
+
+
+def test_several_things_that_are_unusual_have_a_line_each():
+    said = json.dumps(request_message(view(hidden=4, reviewed=False)).blocks, ensure_ascii=False)
+    assert "*Unusual:*\\n⚠️ nobody has reviewed" in said and "alone\\n⚠️ 4 characters" in said
+
+
+def test_without_a_preview_it_says_that_the_effect_is_not_known():
+    line = "*What it would change:* not known beforehand. shop gives no preview"
+    assert line in json.dumps(request_message(view()).blocks)
+    shown = request_message(view(preview=Preview(effect="Refunds $120.00\nto Mia"))).blocks[2]["text"]["text"]
+    assert shown == "*What it would change* (looked up by shop):\n*In words:*\n```\nRefunds $120.00\nto Mia\n```"
 
 
 def test_a_freeze_is_the_first_thing_said_and_leaves_nothing_to_approve():
@@ -266,13 +345,24 @@ def test_everybody_whose_approval_let_it_run_is_named():
         state=State.SUCCEEDED, quorum=2, approved_by=("Ann", "Bob"), finished_at=NOW, **REFUND | {"decided_by": "Bob"}
     )
     said = request_message(two).blocks[0]["text"]["text"]
-    assert "Approved by Ann and Bob (the last of them in Slack)" in said and "; ended <!date^" in said
+    assert "*Approved by:* Ann and Bob (the last of them in Slack)" in said and "; ended <!date^" in said
 
 
 def test_every_iteration_of_a_message_names_its_buttons_anew():
     said = [view(), view(approved_by=("Ann",), quorum=2), view(state=State.DENIED), view(content_version=2)]
     names = [request_message(one).blocks[-1]["block_id"] for one in said]
     assert len(set(names)) == len(names)
+
+
+def read(said):
+    """What is read of it; line ends as JSON writes them."""
+    return json.dumps(said.blocks, ensure_ascii=False).replace("\u200b", "")
+
+
+def arguments_of(said):
+    """The part that shows them."""
+    words = [block["text"]["text"] for block in said.blocks if block["type"] == "section"]
+    return next(text for text in words if text.startswith("*Arguments:*"))
 
 
 REFUND = {"decided_by": "Ann", "decided_where": "slack", "decided_at": NOW}
@@ -297,7 +387,9 @@ SHOWN = {
         view(
             quorum=2,
             approved_by=("Ann",),
+            approved_at=NOW - 60_000_000,
             missing="somebody from finance",
+            awaited=("Bob",),
             reviewers=json.dumps({"quorum": 2, "groups": ["finance", "support"], "each_group": True}),
         ),
         ("<@UBOB>", "<!subteam^S0123456>"),
@@ -330,6 +422,18 @@ SHOWN = {
     "reminder": replies.reminder(view(callers=1), ("<!subteam^S0123456>",)),
     "one_more": replies.reminder(view(quorum=2, approved_by=("Ann",), missing="somebody from finance"), ("<@UBOB>",)),
     "ran_before": request_message(view(ran_at=NOW - 720_000_000)),
+    "first": request_message(view(before=None)),
+    "preview": request_message(
+        view(
+            preview=Preview(
+                effect="Refunds $120.00 to Mia Okafor for order 1042 (Desk lamp)",
+                object="Order 1042",
+                facts=(Fact(name="amount", label="Refund", value=12000, currency="USD", note="of $200.00"),),
+                reversible="no",
+                until="The money is with the customer.",
+            )
+        )
+    ),
     "digest": replies.digest([view(), view(state=State.DENIED, risk="low")], "https://gate.example.org"),
 }
 
