@@ -5,6 +5,7 @@ Nothing is followed, asked of a proxy, or tried twice: keys go to the address th
 
 import asyncio
 import contextlib
+import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -30,6 +31,7 @@ class Exchange:
     def __init__(self, url: str, headers: Mapping[str, str], most: int) -> None:
         parts = httpx2.URL(url)
         self._host = parts.raw_host.decode("ascii")
+        self._is_name = not _is_address(self._host)
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = _tls() if parts.scheme == "https" else None
         self._base = parts.raw_path.rstrip(b"/")
@@ -88,12 +90,23 @@ class Exchange:
 
     async def _connected(self) -> Connection:
         loop, name = asyncio.get_running_loop(), self._host if self._tls is not None else None
-        beside: dict[str, Any] = {"happy_eyeballs_delay": _EYEBALLS} if isinstance(loop, asyncio.BaseEventLoop) else {}
+        races = self._is_name and isinstance(
+            loop, asyncio.BaseEventLoop
+        )  # a race that is cancelled leaves a socket open
+        beside: dict[str, Any] = {"happy_eyeballs_delay": _EYEBALLS} if races else {}
         async with asyncio.timeout(CONNECT_SECONDS):
             _, connection = await loop.create_connection(
                 Connection, self._host, self._port, ssl=self._tls, server_hostname=name, **beside
             )
         return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _tls() -> ssl.SSLContext:

@@ -94,7 +94,7 @@ NAMES = {
 }
 """Of an agent elsewhere; of a policy's version under /policy."""
 QUERIES = {
-    "GET /servers/{server}/connection": "?at=none",
+    "GET /servers/{server}/connection": "?at={at}",
     "GET /api/v1/requests/unsettled": "?session=session-0001",
     "DELETE /api/v1/requests/{request_id}/callers/{call_id}": "?session=session-0001",
     "GET /setup": "?t=no-link",
@@ -151,7 +151,9 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
     if "edits" in route:
         world.edit(request_id)
     name = world.scenario.service.policy.hash if "/policy/" in route else NAMES.get(route, "scout")
-    where = path.format(request_id=request_id, name=name, **world.ids(principal))
+    named = world.ids(principal) | ({"key": world.scenario.keys["shop"].split("_")[1]} if "/servers/" in path else {})
+    where = path.format(request_id=request_id, name=name, **named)
+    query = QUERIES.get(route, "").format(at=world.scenario.installation("shop").id)
     async with world.client(principal) as http:
         body = dict(bodies(world, request_id, world.number).get(route, {}))
         if route == "POST /requests/{request_id}/decisions":
@@ -162,7 +164,7 @@ async def attempt(world: World, route: str, principal: str, state: str) -> tuple
             body = {"data": {"verdict": "approve", "shown": json.dumps(line)}}
         before = world.records()
         world.scenario.clock.forward(0.001)  # so that whatever is written shows
-        async with http.stream(method, where + QUERIES.get(route, ""), **body) as response:
+        async with http.stream(method, where + query, **body) as response:
             pass
     changed = world.records() != before
     if changed:

@@ -34,7 +34,7 @@ async def test_p5_a_browser_holds_so_many_streams_and_no_more(served, ann, visit
         for _ in range(2):
             answer = await stack.enter_async_context(ann.http.stream("GET", "/events"))
             streams.append(answer.aiter_lines())
-            assert (await anext(streams[-1])).startswith("retry")
+            assert (await anext(streams[-1])).startswith("event: hello")
         refused = await ann.http.get("/events")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
         bob = await visitors.signed_in("bob")
