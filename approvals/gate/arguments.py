@@ -16,10 +16,10 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import ValidationError
 
 from approvals.errors import ApprovalsError, Invalid
+from approvals.gate.call_identity import chooses, makes, said
 from approvals.gate.idempotency import STAND_IN
-from approvals.gate.said import chooses, makes, said
-from approvals.gate.shown import classes, read_back, shown
 from approvals.gate.undeclared import ABSENT, parsed, undeclared
+from approvals.gate.value_json import classes, read_back, shown
 from approvals.protocol.canonical import JsonObject, canonical, encode
 
 

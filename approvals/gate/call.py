@@ -7,13 +7,13 @@ from typing import Self
 
 from mcp_types import CallToolResult, InputRequiredResult
 
+from approvals.gate.argument_names import Spellings
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
+from approvals.gate.input_rounds import Round
 from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.origin import Origin
 from approvals.gate.preview import Look, Looked, looked
-from approvals.gate.rounds import Round
-from approvals.gate.spellings import Spellings
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import ClientInfo, RequestStatus
 

@@ -18,7 +18,7 @@ from mcp.server.mcpserver import Context
 from approvals.gate import auth
 from approvals.gate import context as mcp_context
 from approvals.gate.call import Caller
-from approvals.gate.rounds import Round
+from approvals.gate.input_rounds import Round
 from approvals.protocol.messages import ClientInfo
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from approvals.errors import PROBLEM, NotConfigured, Unavailable, Unreachable, from_document
 from approvals.gate.connection import Answer
-from approvals.gate.exchange import Exchange
+from approvals.gate.http_exchange import Exchange
 from approvals.gate.masking import Masked
 from approvals.gate.settings import GateSettings
 from approvals.protocol.messages import (

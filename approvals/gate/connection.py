@@ -17,12 +17,12 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class NotHttp(ConnectionError):
-    """What came is no HTTP, or too much of it."""
+    """The bytes that came are no HTTP, or too many."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered; headers by their names in small letters."""
+    """An answer; headers by their names in small letters."""
 
     status_code: int
     headers: dict[str, str]

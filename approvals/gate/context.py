@@ -7,8 +7,8 @@ from mcp.server.connection import Connection
 from mcp.server.mcpserver import Context
 from starlette.requests import Request
 
+from approvals.gate.input_rounds import Round
 from approvals.gate.origin import Origin
-from approvals.gate.rounds import Round
 from approvals.protocol.messages import ClientInfo
 
 

@@ -13,11 +13,11 @@ import anyio
 from approvals import setting_names
 from approvals.errors import ApprovalsError, NotConfigured, Unavailable
 from approvals.gate import answers
+from approvals.gate.argument_names import Spellings
 from approvals.gate.budgets import Budgets
 from approvals.gate.call import Answer, Call, Caller
 from approvals.gate.session import Session
 from approvals.gate.settings import GateSettings
-from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus

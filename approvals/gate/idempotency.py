@@ -11,7 +11,7 @@ from typing import Any
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import TypeAdapter, ValidationError
 
-from approvals.gate.shown import names_of
+from approvals.gate.value_json import names_of
 from approvals.protocol.canonical import JsonObject
 
 STAND_IN = "00000000-0000-7000-8000-000000000000"

@@ -13,16 +13,16 @@ from typing import Any, Generic, TypeVar
 from annotated_types import MaxLen
 
 from approvals.errors import ApprovalsError
+from approvals.gate.argument_names import Spellings, spelled
 from approvals.gate.arguments import InvalidArguments
 from approvals.gate.preview_mask import masked_preview
-from approvals.gate.spellings import Spellings, spelled
 from approvals.protocol import redaction
 from approvals.protocol.canonical import JsonObject
-from approvals.protocol.declared import Declared
-from approvals.protocol.fields import Message
 from approvals.protocol.limits import MAX_RESULT
+from approvals.protocol.message_fields import Message
 from approvals.protocol.previews import Preview, dumped
 from approvals.protocol.secret_paths import declared_at
+from approvals.protocol.secret_text import Declared
 
 M = TypeVar("M", bound=Message)
 

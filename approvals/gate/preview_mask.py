@@ -4,8 +4,8 @@ from typing import Any
 
 from approvals.protocol import redaction
 from approvals.protocol.canonical import JsonObject
-from approvals.protocol.declared import Declared
 from approvals.protocol.previews import Preview
+from approvals.protocol.secret_text import Declared
 
 _NO_WORDS = frozenset({"name", "kind", "currency", "reversible", "tolerance"})
 """Fields that hold one of few words, or a number that means nothing alone."""

@@ -19,19 +19,27 @@ from pydantic import Field
 from starlette.applications import Starlette
 
 from approvals.errors import ApprovalsError, Stale
-from approvals.gate import answers, auth, extras, hosts, idempotency, rounds, scalars
+from approvals.gate import (
+    answers,
+    approval_arguments,
+    auth,
+    hosts,
+    idempotency,
+    input_rounds,
+    scalars,
+)
 from approvals.gate import context as mcp_context
+from approvals.gate.approval_arguments import GET_APPROVAL, LONGEST_LOOK, REASON, REPEAT
 from approvals.gate.approved_context import approved
+from approvals.gate.argument_names import Spellings, spellings_of
 from approvals.gate.arguments import effective
 from approvals.gate.call import Answer, Call, Caller, Run
 from approvals.gate.callers import Callers, key_of
 from approvals.gate.code_version import code_version
-from approvals.gate.extras import GET_APPROVAL, LONGEST_LOOK, REASON, REPEAT
 from approvals.gate.gate import Gate, gate_from_environment
 from approvals.gate.log_mask import install, mask_with
 from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.runner import Lost, current_request_id
-from approvals.gate.spellings import Spellings, spellings_of
 from approvals.gate.tools import (
     Approval,
     Verify,
@@ -71,7 +79,7 @@ class GatedServer(MCPServer[Any]):
         self._code_versions: dict[str, str] = {}
         self.gate.definitions = self._define
         if "request_state_security" not in options and self.gate.is_configured:
-            options["request_state_security"] = rounds.security(self.gate.settings)
+            options["request_state_security"] = input_rounds.security(self.gate.settings)
         self.gate.verifiers = self._verifiers
         self.gate.spellings = self._spellings
         self.gate.code_versions = self._code
@@ -139,7 +147,7 @@ class GatedServer(MCPServer[Any]):
             raise ToolError(f"Unknown tool: {name}")
         if (answer := await self._read(tool, arguments, context)) is not None:
             return answer
-        words, rest = extras.split(tool.parameters, arguments)
+        words, rest = approval_arguments.split(tool.parameters, arguments)
         key = self._approval(name).idempotency
         secret, spellings = tuple(self._approval(name).secret), spellings_of(tool.fn_metadata.arg_model)
         mask_with(Mask(secret, (rest,), spellings))
@@ -171,7 +179,7 @@ class GatedServer(MCPServer[Any]):
         """The answer to a call that plainly runs at once; None for one that takes the whole way."""
         text = scalars.written(tool.fn_metadata.arg_model, arguments)
         filled = self._approval(tool.name).idempotency is not None
-        if text is None or filled or not self.gate.is_configured or not extras.WORDS.isdisjoint(arguments):
+        if text is None or filled or not self.gate.is_configured or not approval_arguments.WORDS.isdisjoint(arguments):
             return None
         if context.request_state is not None or current_request_id() is not None:
             return None
@@ -237,7 +245,7 @@ class GatedServer(MCPServer[Any]):
         """What the tool may know of its call: on a permission, nothing of the client's that nobody has approved. Its
         progress goes on from the gate's."""
         wire = context._request_context
-        if current_request_id() is None and not rounds.is_ours(context.request_state):
+        if current_request_id() is None and not input_rounds.is_ours(context.request_state):
             return context
         if wire is not None and current_request_id() is not None:
             wire = approved(wire, name, values)
@@ -262,7 +270,7 @@ class GatedServer(MCPServer[Any]):
         tool = tool.model_copy(update={"input_schema": schema, "output_schema": hosts.listed(tool.output_schema)})
         if tool.name == GET_APPROVAL or (tool.annotations is not None and tool.annotations.read_only_hint):
             return tool
-        return tool.model_copy(update={"input_schema": extras.added_to(tool.input_schema)})
+        return tool.model_copy(update={"input_schema": approval_arguments.added_to(tool.input_schema)})
 
     def _define(self) -> tuple[ToolDefinition, ...]:
         if self._definitions is None:
@@ -311,7 +319,7 @@ class GatedServer(MCPServer[Any]):
     ) -> CallToolResult:
         """Look at one of your own approval requests: whether a person has decided, and what to do next. Executes
         nothing: after an approval, call the original tool again with identical arguments."""
-        return await extras.look(self.gate, request_id, wait_seconds, self._caller(context))
+        return await approval_arguments.look(self.gate, request_id, wait_seconds, self._caller(context))
 
 
 def _shown(answer: Answer, output_schema: JsonObject | None) -> Answer:

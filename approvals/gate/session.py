@@ -15,6 +15,7 @@ from approvals.errors import ApprovalsError, Unauthenticated
 from approvals.gate import answers
 from approvals.gate.agents import KnownAgents, own_key_is_dead
 from approvals.gate.call import Answer, Call, Caller
+from approvals.gate.claim_queue import Turns
 from approvals.gate.client import ServiceClient
 from approvals.gate.events import EventStream
 from approvals.gate.lease import VerdictLease
@@ -23,7 +24,6 @@ from approvals.gate.recorder import Recorder
 from approvals.gate.runner import Runner, running
 from approvals.gate.seal import Seal
 from approvals.gate.submission import Submissions, Submitted
-from approvals.gate.turns import Turns
 from approvals.gate.verifier import Verifier
 from approvals.gate.wait import LONG_POLL_SECONDS, Waits
 from approvals.protocol.canonical import canonical

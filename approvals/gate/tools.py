@@ -10,8 +10,8 @@ from mcp_types import ToolAnnotations
 
 from approvals.errors import Invalid
 from approvals.gate import idempotency
+from approvals.gate.call_identity import unsayable
 from approvals.gate.preview import PREVIEW_SECONDS, Look, PreviewFunction, unfit_preview
-from approvals.gate.said import unsayable
 from approvals.gate.set_order import ordered
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.definitions import checked

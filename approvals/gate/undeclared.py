@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from approvals.gate.beside import has_fields
-from approvals.gate.shown import Nest, Places, bare, is_named, known_by, synonyms_of
+from approvals.gate.extra_values import has_fields
+from approvals.gate.value_json import Nest, Places, bare, is_named, known_by, synonyms_of
 from approvals.protocol.canonical import JsonObject
 
 Placed = tuple[str, Any]

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable, Mapping
 
 from approvals.errors import ApprovalsError
+from approvals.gate.argument_names import Spellings
 from approvals.gate.client import ServiceClient
 from approvals.gate.masking import Mask, Masked
 from approvals.gate.seal import Seal
-from approvals.gate.spellings import Spellings
 from approvals.gate.tools import Verify
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import Unsettled, Verification

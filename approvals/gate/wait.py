@@ -12,12 +12,12 @@ from approvals.errors import ApprovalsError, NotPossible, OutOfScope, Unauthenti
 from approvals.gate import answers
 from approvals.gate.agents import KnownAgents
 from approvals.gate.call import Answer, Call
+from approvals.gate.claim_queue import Turn, Turns
 from approvals.gate.client import ServiceClient
 from approvals.gate.events import EventStream, Waiter
 from approvals.gate.lease import VerdictLease
 from approvals.gate.runner import Runner
 from approvals.gate.submission import Submissions, Submitted
-from approvals.gate.turns import Turn, Turns
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.registration import Verdict
 from approvals.protocol.states import OPEN, State

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from approvals.policy.grant_terms import number_type
-from approvals.policy.kept import written
+from approvals.policy.stored_terms import written
 from approvals.protocol.canonical import decode
 from approvals.protocol.edits import changed_paths
 

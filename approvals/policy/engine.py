@@ -13,10 +13,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from approvals.policy.blocks import Plan, plan_for
 from approvals.policy.cel import Cel, Unanswered
 from approvals.policy.judgements import held, judgement_of
 from approvals.policy.model import Action, CallFacts, Judgement, ToolFacts
+from approvals.policy.rule_index import Plan, plan_for
 from approvals.policy.rules import ACTIONS, Rule
 from approvals.policy.variables import Activation
 from approvals.protocol.registration import Verdict

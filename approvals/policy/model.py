@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from approvals.instant import Instant
 from approvals.policy.edits import EditLimits
-from approvals.policy.kept import written
 from approvals.policy.reviewers import Reviewers
+from approvals.policy.stored_terms import written
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.registration import Annotations, Verdict
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from approvals.policy.kept import written
+from approvals.policy.stored_terms import written
 from approvals.protocol.canonical import JsonObject
 
 DECIDE, NOTIFY_ONLY, OFF = "decide", "notify_only", "off"

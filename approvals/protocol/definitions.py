@@ -11,9 +11,9 @@ from pydantic_core import PydanticSerializationError
 from approvals.errors import Invalid
 from approvals.protocol import summaries
 from approvals.protocol.canonical import MAX_DEPTH, canonical, encode, hash_of
-from approvals.protocol.declared import Declared
 from approvals.protocol.registration import ToolDefinition
 from approvals.protocol.schema_paths import SchemaPaths, TooIntricate
+from approvals.protocol.secret_text import Declared
 
 MAX_DEFINITION = 262_144
 """Bytes of one definition, as canonical JSON."""

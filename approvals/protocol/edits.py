@@ -11,8 +11,8 @@ from pydantic import Field
 
 from approvals.errors import Invalid
 from approvals.protocol.canonical import JsonObject, canonical, decode, is_object, is_redacted
-from approvals.protocol.fields import Message
 from approvals.protocol.limits import MAX_REASON
+from approvals.protocol.message_fields import Message
 
 MOST = 50
 """Changes that are told one by one."""

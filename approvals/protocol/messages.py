@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from approvals.protocol.edits import Change, Edited
-from approvals.protocol.fields import Handle, Hash, Identifier, Message, Seconds, Short, ToolName, TraceId
 from approvals.protocol.limits import MAX_DURATION, MAX_NUMBER, MAX_REASON, MAX_RESULT, MAX_SEALED, MAX_UNREPORTED
+from approvals.protocol.message_fields import Handle, Hash, Identifier, Message, Seconds, Short, ToolName, TraceId
 from approvals.protocol.previews import MAX_FAILURE, Preview
 from approvals.protocol.states import State
 

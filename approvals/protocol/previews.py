@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from approvals.protocol.canonical import SAFE_INTEGER, JsonObject, canonical, decode, encode, hash_of
-from approvals.protocol.fields import Hash, Message
+from approvals.protocol.message_fields import Hash, Message
 
 MAX_FACTS = 8
 MAX_PREVIEW = 32_768

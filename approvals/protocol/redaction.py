@@ -6,8 +6,8 @@ from typing import Any
 
 from approvals.protocol import credentials
 from approvals.protocol.canonical import canonical, decode, is_object, is_redacted, redacted
-from approvals.protocol.declared import Declared
 from approvals.protocol.secret_paths import kept_back
+from approvals.protocol.secret_text import Declared
 
 _NONE = Declared()
 _BETWEEN = " \n\r\t\"',;<>{}[]()"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from approvals.protocol.fields import Hash, Identifier, Message, Seconds, Short, ToolName
+from approvals.protocol.message_fields import Hash, Identifier, Message, Seconds, Short, ToolName
 
 
 class Verdict(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from approvals.errors import Invalid, NotPossible
 from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Wakeup
-from approvals.service.requests import edits, refreshes
+from approvals.service.requests import edits, preview_refreshes
 from approvals.service.requests.edits import Asked, Wanted
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
@@ -51,8 +51,8 @@ async def edit(service: Service, request_id: str, person: Person, wanted: Wanted
 
 
 def _ask_again(service: Service, tx: Transaction, request_id: str, person: Person) -> Asked:
-    row = refreshes.check(tx, request_id, person)
-    return service.edits.ask_again(tx, row) if row.edit_id is not None else refreshes.ask(tx, row)
+    row = preview_refreshes.check(tx, request_id, person)
+    return service.edits.ask_again(tx, row) if row.edit_id is not None else preview_refreshes.ask(tx, row)
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ from approvals.service.audit.log import SYSTEM
 from approvals.service.authority import Authority
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import DecisionRow, Installation, Permission, Request, StandingGrant, table_of
 from approvals.service.storage.tables.handles import REQUEST

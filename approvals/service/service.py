@@ -36,10 +36,10 @@ from approvals.service.policies.watcher import PolicyWatch
 from approvals.service.realtime.activity import ActivityBuffer
 from approvals.service.realtime.bus import Bus
 from approvals.service.realtime.gate_streams import GateStream, GateStreams
-from approvals.service.realtime.places import Places
 from approvals.service.realtime.replicas import Replicas
+from approvals.service.realtime.stream_limits import Places
 from approvals.service.realtime.wakeup import Wakeup
-from approvals.service.requests import freeze_releases, freeze_tellings, freezing, presence
+from approvals.service.requests import freeze_messages, freeze_releases, freezing, presence
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.contents import content_of
@@ -50,9 +50,9 @@ from approvals.service.requests.filing import Filed, Filings
 from approvals.service.requests.freeze_releases import Releases
 from approvals.service.requests.freezing import Freezes
 from approvals.service.requests.grant_revocations import GrantRevocations
-from approvals.service.requests.judged import StoredPolicies
 from approvals.service.requests.rate_limits import Allowance, Allowances
 from approvals.service.requests.reminders import Reminders
+from approvals.service.requests.request_content import StoredPolicies
 from approvals.service.requests.settlements import Settlements
 from approvals.service.requests.status import Statuses
 from approvals.service.requests.transitions import Moved, Transitions
@@ -61,7 +61,7 @@ from approvals.service.requests.withdrawals import Withdrawals
 from approvals.service.retention.erasure import Erasures
 from approvals.service.retention.restore import Restorations
 from approvals.service.retention.schedule import Retention
-from approvals.service.storage import facts
+from approvals.service.storage import database_facts as facts
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Database, Effects, Reader, Transaction
 from approvals.service.storage.tables import Installation
@@ -275,8 +275,8 @@ class Service:
             await self.write(self.freezes.sweep)
         while await self.read(freeze_releases.waiting):
             await self.write(self.releases.sweep)
-        while await self.read(freeze_tellings.left):
-            await self.write(freeze_tellings.sweep)
+        while await self.read(freeze_messages.left):
+            await self.write(freeze_messages.sweep)
 
     async def link_events(self, back: int = chain.LATE) -> None:
         """Link all that is there now; what is written meanwhile is the next look's."""

@@ -8,11 +8,11 @@ import httpx2
 import uvicorn
 
 from approvals import Gate, GateSettings
-from approvals_server.proxy.behind import Behind, One
 from approvals_server.proxy.configuration.opening import over_http
-from approvals_server.proxy.desk import Desk
-from approvals_server.proxy.front import PATH, Front
+from approvals_server.proxy.http_clients import PATH, Front
 from approvals_server.proxy.remote import TIMEOUT
+from approvals_server.proxy.shared_state import Desk
+from approvals_server.proxy.upstreams import Behind, One
 
 
 async def main(behind: str) -> None:

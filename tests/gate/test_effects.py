@@ -13,7 +13,7 @@ from approvals import Approval, Budgets, Fact, GatedServer, Preview, Stale, View
 from approvals.errors import NotPossible
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.previews import preview_hash, stored
-from approvals.service.requests import presence, refreshes
+from approvals.service.requests import presence, preview_refreshes
 from support.answer_table import facts, told
 
 pytestmark = pytest.mark.databases("one")
@@ -511,7 +511,7 @@ async def test_a_read_that_runs_at_once_looks_up_nothing(served, account):
 
 def look_again(served, request_id, who="ann"):
     person, service = served.scenario.person(who), served.scenario.service
-    return service.write(lambda tx: refreshes.ask(tx, refreshes.check(tx, request_id, person)))
+    return service.write(lambda tx: preview_refreshes.ask(tx, preview_refreshes.check(tx, request_id, person)))
 
 
 async def refreshed(served, request_id, until):

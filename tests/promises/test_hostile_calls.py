@@ -18,7 +18,7 @@ from approvals.gate.client import ServiceClient
 from approvals.gate.recorder import Recorder
 from approvals.gate.settings import GateSettings
 from approvals.protocol import credentials, redaction
-from approvals.protocol.declared import Declared
+from approvals.protocol.secret_text import Declared
 from support import counting_server
 from support.answer_table import facts
 from support.over_http import http_server

@@ -17,8 +17,8 @@ from mcp.server.mcpserver.tools import Tool
 
 from approvals.errors import Invalid
 from approvals.gate.arguments import effective
-from approvals.gate.shown import shown
 from approvals.gate.tools import Approval, ready, unfit
+from approvals.gate.value_json import shown
 from approvals.protocol.canonical import canonical, encode
 from support import odd_types
 

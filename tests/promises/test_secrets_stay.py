@@ -24,11 +24,11 @@ from approvals import Approval, GatedServer
 from approvals.errors import Invalid
 from approvals.gate.masking import Mask
 from approvals.protocol.canonical import encode
-from approvals.protocol.declared import Declared
 from approvals.protocol.definitions import checked
 from approvals.protocol.messages import ClientInfo, Filing, Outcome
 from approvals.protocol.redaction import told
 from approvals.protocol.registration import ToolDefinition
+from approvals.protocol.secret_text import Declared
 
 pytestmark = pytest.mark.databases("one")
 

@@ -13,7 +13,7 @@ from approvals.protocol.messages import Filing
 from approvals.protocol.preview_words import differences, margin, said
 from approvals.protocol.previews import Fact, Preview, View, differs, dumped, known_facts, preview_hash, stored
 from approvals.service.identity.admins import Operator
-from approvals.service.requests import refreshes, revisions
+from approvals.service.requests import preview_refreshes, revisions
 
 REFUND = Preview(
     effect="Refunds $120.00 to Mia Okafor for order 1042",
@@ -372,7 +372,7 @@ def test_p5_an_effect_that_never_holds_still_is_shown_a_bounded_number_of_times(
         with pytest.raises(TooMany, match="5 times"):
             file(again, refreshes=first)
     with pytest.raises(NotPossible, match="5 times"):
-        scenario.write(lambda tx: refreshes.check(tx, first, scenario.person("ann")))
+        scenario.write(lambda tx: preview_refreshes.check(tx, first, scenario.person("ann")))
     assert file(3).request_id == first, "what it shows by now can still be waited for"
     row = scenario.row(first)
     assert (row.state, row.content_version, json.loads(row.preview)["effect"]) == ("pending", 4, "Takes 3")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from approvals.gate.seal import Seal
 from approvals.protocol import redaction
 from approvals.protocol.canonical import check_encoded, encode, is_redacted
-from approvals.protocol.declared import Declared
 from approvals.protocol.limits import MAX_SEALED
+from approvals.protocol.secret_text import Declared
 
 PEPPER = b"p" * 32
 CREDENTIALS = [

@@ -6,10 +6,10 @@ import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals.errors import NotConfigured
-from approvals_server import attempts
-from approvals_server.attempts import PAUSES, Away
+from approvals_server import retries
 from approvals_server.credentials import credential
 from approvals_server.paging import LONGEST, cursor_at, place_of
+from approvals_server.retries import PAUSES, Away
 
 
 @pytest.mark.parametrize("place", [[3], ["public", "orders"], ["Ünïcode", "x" * 63]])
@@ -53,10 +53,10 @@ async def test_a_read_is_tried_three_times_and_what_was_refused_is_not_tried_aga
         slept.append(seconds)
 
     if away < 3:
-        assert await attempts.read(attempt, sleep) == "here"
+        assert await retries.read(attempt, sleep) == "here"
     else:
         with pytest.raises(Away):
-            await attempts.read(attempt, sleep)
+            await retries.read(attempt, sleep)
     assert tuple(slept) == PAUSES[:away]
 
     async def refused():
@@ -65,5 +65,5 @@ async def test_a_read_is_tried_three_times_and_what_was_refused_is_not_tried_aga
 
     tries.clear()
     with pytest.raises(ValueError):
-        await attempts.read(refused, asyncio.sleep)
+        await retries.read(refused, asyncio.sleep)
     assert len(tries) == 1

@@ -36,8 +36,8 @@ from approvals.service.identity import roles, servers
 from approvals.service.identity.admins import Operator
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Seen
-from approvals_web.operator.asks.grants import AllowGrants, ListGrants, RevokeGrant
 from approvals_web.operator.dispatch import carry_out
+from approvals_web.operator.messages.grants import AllowGrants, ListGrants, RevokeGrant
 from approvals_web.operator.operation import Operation
 
 UP_TO = {"order_id": Anything(), "amount_cents": Between(0, 12000)}

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from approvals.gate.connection import Answer, Connection
-from approvals.gate.exchange import Exchange
+from approvals.gate.http_exchange import Exchange
 
 
 class RoundRobin:

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from approvals.errors import NotFound, NotPossible
 from approvals.service.identity.admins import Operator
 from approvals_web.cli.commands import app
-from approvals_web.operator.asks.requests import Erase
 from approvals_web.operator.dispatch import carry_out
+from approvals_web.operator.messages.requests import Erase
 from approvals_web.operator.operation import Operation
 
 

@@ -26,7 +26,7 @@ from approvals_web import logs
 from approvals_web.app import create_app
 from approvals_web.demo.demo import Demo
 from approvals_web.demo.workspace import demo_workspace
-from approvals_web.http.patience import PatientProtocol
+from approvals_web.http.request_timeouts import PatientProtocol
 from approvals_web.operator import socket as control
 from approvals_web.operator import users
 from approvals_web.operator.operation import Operation

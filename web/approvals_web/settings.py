@@ -226,11 +226,11 @@ class Settings(BaseSettings):
         """Make the database, or bring it to the newest schema; and beside a SQLite file that belongs to no key yet, a
         secret key. Raises Unavailable."""
         from approvals.service.keyring import keep_beside
-        from approvals.service.storage import facts
+        from approvals.service.storage import database_facts
         from approvals.service.storage.migrate import upgrade
 
         upgrade(self.migration_url)
-        if not self.secret_key and self.file is not None and self.database().read_now(facts.known_key) is None:
+        if not self.secret_key and self.file is not None and self.database().read_now(database_facts.known_key) is None:
             keep_beside(self.beside)
 
     def keyring(self) -> "Keyring":

@@ -5,18 +5,18 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 
-from approvals.service.storage import facts
+from approvals.service.storage import database_facts
 from approvals.service.storage.database import Reader, Transaction
 
 
 def record(tx: Transaction, key: bytes, url: str) -> None:
     """Know it from now on, for commands that run where the service's settings are not."""
-    facts.put(tx, facts.PUBLIC_URL, f"{_mac(key, url)} {url}")
+    database_facts.put(tx, database_facts.PUBLIC_URL, f"{_mac(key, url)} {url}")
 
 
 def kept(reader: Reader) -> str | None:
     """What stands there, whoever wrote it; for `known`."""
-    return facts.get(reader, facts.PUBLIC_URL)
+    return database_facts.get(reader, database_facts.PUBLIC_URL)
 
 
 def known(kept: str | None, key: bytes) -> str | None:

@@ -12,8 +12,8 @@ from approvals.protocol.canonical import canonical
 from approvals.service.audit import notices, seals
 from approvals.service.audit.actor import Actor
 from approvals.service.audit.kinds import Kind
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditPayload, table_of
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, Table, case, func, literal_column
 from sqlmodel import SQLModel
 
-from approvals.service.storage.changes import Touched
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Row, columns
 from approvals.service.storage.tables import (
     Agent,

@@ -10,9 +10,9 @@ from approvals.errors import Invalid, NotFound, NotInAudience
 from approvals.service.audit.kinds import Kind
 from approvals.service.controls import state
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Agent, Server, table_of
 from approvals.service.storage.tables.handles import SERVER, servers

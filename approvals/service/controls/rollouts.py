@@ -15,9 +15,9 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.controls import audiences, state
 from approvals.service.controls.state import SetRollout
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Rollout, Tool, table_of
 from approvals.service.storage.tables.handles import requests, rollouts

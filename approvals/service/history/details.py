@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from approvals.instant import SECOND
-from approvals.protocol.details import Ballot, RequestDetails
 from approvals.protocol.messages import RequestStatus, RequestView
 from approvals.protocol.previews import stored
+from approvals.protocol.request_details import Ballot, RequestDetails
 from approvals.service.authority import Authority, on_content, required
 from approvals.service.history.argument_rows import odd
 from approvals.service.identity import credentials, users

@@ -12,8 +12,8 @@ from approvals.protocol import scopes
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Agent,

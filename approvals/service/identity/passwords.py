@@ -4,8 +4,8 @@ from sqlalchemy import bindparam, update
 
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, sessions
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, User, table_of
 

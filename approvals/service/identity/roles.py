@@ -9,8 +9,8 @@ from approvals.errors import Invalid, NotFound
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, sessions, tokens, users
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import (
     Agent,

@@ -20,9 +20,9 @@ from approvals.protocol.registration import Assurance
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import agent_owners, credentials
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.channels import KEYS_REVOKED
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Agent,

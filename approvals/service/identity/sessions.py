@@ -10,8 +10,8 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
 from approvals.service.identity.users import Person
 from approvals.service.keyring import Keyring
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import User, WebSession, table_of
 

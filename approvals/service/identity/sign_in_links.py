@@ -13,8 +13,8 @@ from approvals.instant import SECOND
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
 from approvals.service.identity.admins import Admin, is_admin, require_admin
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SignInLink, User, table_of
 

@@ -13,8 +13,8 @@ from approvals import ids
 from approvals.errors import Forbidden
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import handles, tokens, users
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, Handle, User, table_of
 

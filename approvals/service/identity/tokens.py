@@ -7,8 +7,8 @@ from approvals.instant import SECOND, Instant
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import credentials, users
 from approvals.service.identity.users import Person
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Credential, User, table_of
 

@@ -15,8 +15,8 @@ from approvals.errors import (
 from approvals.service.audit.actor import Actor
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity import handles
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     DecisionRow,

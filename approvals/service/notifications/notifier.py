@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from approvals.instant import Instant
-from approvals.protocol.details import RequestDetails
 from approvals.protocol.messages import RequestStatus
+from approvals.protocol.request_details import RequestDetails
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables.rows import RequestRun
 

@@ -12,10 +12,10 @@ from approvals.policy.model import (
 )
 from approvals.protocol import redaction
 from approvals.protocol.canonical import encode
-from approvals.protocol.declared import Declared
 from approvals.protocol.previews import facts_given
 from approvals.protocol.schema_paths import property_names
 from approvals.protocol.secret_paths import declared_at, steps_of
+from approvals.protocol.secret_text import Declared
 from approvals.service.identity.servers import agent_named
 from approvals.service.storage.database import Reader
 from approvals.service.tools.registry import Registry

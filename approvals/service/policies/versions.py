@@ -4,8 +4,8 @@ from sqlalchemy import bindparam, func, select
 
 from approvals.policy.model import Policy, policy_hash
 from approvals.service.audit.kinds import Kind
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import PolicyLoad, PolicyVersion, table_of
 

@@ -32,8 +32,8 @@ from approvals.service.controls import audiences, freezes, rollouts, state
 from approvals.service.identity import credentials, users
 from approvals.service.requests import callers
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Execution, Installation, Permission, table_of
 from approvals.service.storage.tables.handles import EXECUTION, executions

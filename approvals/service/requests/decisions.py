@@ -26,8 +26,8 @@ from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests import edits
 from approvals.service.requests.permissions import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools import forms

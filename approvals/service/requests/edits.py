@@ -30,11 +30,11 @@ from approvals.service.identity.users import Person
 from approvals.service.policies import snapshot
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.requests import callers, presence, revisions
-from approvals.service.requests.judged import StoredPolicies, asked_of, previewed, shows_another, summary_of
+from approvals.service.requests.request_content import StoredPolicies, asked_of, previewed, shows_another, summary_of
 from approvals.service.requests.transitions import Transitions, seen_state
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.channels import EDIT
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Edit, Installation, table_of
 from approvals.service.storage.tables.handles import REQUEST
@@ -52,7 +52,7 @@ _ANSWER = Statement(
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person makes of a call, bound to the content that they changed."""
+    """The arguments that a person wants instead, bound to the content that they changed."""
 
     arguments: JsonObject
     """All of them, encoded."""
@@ -134,7 +134,7 @@ class Edits:
         return Asked(row.edit_id or "", session)
 
     def read(self, reader: Reader, installation: Installation, request_id: str, edit_id: str) -> EditedCall:
-        """What a gate is to read: as the person wants it, or as it was read before. Raises NotFound."""
+        """Find the arguments that a gate is to read, as the person wants them or as it read them. Raises NotFound."""
         row = self._transitions.get(reader, request_id)
         edit = _own(reader, installation, row, edit_id)
         stands = row.edit_id == edit.id
@@ -301,7 +301,7 @@ def replaced(row: RequestRow, named: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What an earlier request of the same call was changed to, and by whom."""
+    """A change that was made to an earlier request of the same call, and by whom."""
 
     by: str
     arguments: JsonObject

@@ -22,16 +22,16 @@ from approvals.service.notifications.notifier import ANNOUNCE
 from approvals.service.policies import snapshot
 from approvals.service.policies.current import PolicyInForce
 from approvals.service.requests import presence, revisions
+from approvals.service.requests.automatic_permissions import approve_by_grant, decide_by_policy
 from approvals.service.requests.contents import Content
 from approvals.service.requests.examination import ExaminedCall, examined
-from approvals.service.requests.judged import StoredPolicies, asked_of, previewed, shows_another, summary_of
 from approvals.service.requests.rate_limits import Allowances
+from approvals.service.requests.request_content import StoredPolicies, asked_of, previewed, shows_another, summary_of
 from approvals.service.requests.status import ask_again_in
 from approvals.service.requests.transitions import Transitions
-from approvals.service.requests.unasked import approve_by_grant, decide_by_policy
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.channels import FOLLOW
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Installation, Request
 from approvals.service.storage.tables.handles import REQUEST, executions, requests

@@ -27,11 +27,11 @@ from approvals.service.controls.freezes import (
 )
 from approvals.service.identity import credentials
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.requests import freeze_tellings
+from approvals.service.requests import freeze_messages
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Freeze, FreezeConfirmation, GateSession, Installation, table_of
 from approvals.service.storage.tables.handles import freezes, requests
@@ -106,7 +106,7 @@ class Freezes:
         facts = {"freeze": freeze.id, "mode": mode, "because": reason}
         touched = Touched(Freeze, None, freeze)
         tx.record(Kind.FREEZE_MADE, actor, subject(freeze), touched, **facts)
-        freeze_tellings.begin(tx, freeze)
+        freeze_messages.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
         return Made(freeze, new=True, revoked=self._revoke(tx))
 
@@ -149,14 +149,14 @@ class Freezes:
         touched = Touched(Freeze, freeze, changed(freeze, reason=reason))
         facts = {"freeze": freeze.id, "because": reason}
         tx.record(Kind.FREEZE_EXPLAINED, actor, subject(freeze), touched, **facts)
-        freeze_tellings.begin(tx, freeze)
+        freeze_messages.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
 
     def _end(self, tx: Transaction, actor: str, freeze: Freeze) -> None:
         tx.execute(_LIFT, freeze_id=freeze.id, at=tx.now, by=actor)
         touched = Touched(Freeze, freeze, changed(freeze, lifted_at=tx.now, lifted_by=actor))
         tx.record(Kind.FREEZE_LIFTED, actor, subject(freeze), touched, freeze=freeze.id)
-        freeze_tellings.begin(tx, freeze)
+        freeze_messages.begin(tx, freeze)
         tx.signal(CONTROLS_CHANGED)
 
     def _revoke(self, tx: Transaction) -> int:

@@ -12,8 +12,8 @@ from approvals.service.identity import users
 from approvals.service.identity.admins import Admin, is_admin
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import Permission, StandingGrant, table_of
 from approvals.service.storage.tables.handles import requests

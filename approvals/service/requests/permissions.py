@@ -1,8 +1,8 @@
 """What a claim consumes."""
 
 from approvals import ids
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.tables import Permission
 from approvals.service.storage.tables.rows import RequestRow
 

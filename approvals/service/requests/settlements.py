@@ -12,8 +12,8 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.authority import Authority
 from approvals.service.identity.users import Person
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution
 from approvals.service.storage.tables.handles import EXECUTION, executions

@@ -12,8 +12,8 @@ from approvals.protocol.states import OPEN, Deadlines, Move, State
 from approvals.service.audit.kinds import Kind
 from approvals.service.audit.log import SYSTEM
 from approvals.service.notifications.notifier import UPDATE
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Row, Statement, changed
 from approvals.service.storage.tables import Request
 from approvals.service.storage.tables.handles import REQUEST, requests

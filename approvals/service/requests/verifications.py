@@ -14,8 +14,8 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.requests.expiry import SILENCE_SECONDS
 from approvals.service.requests.settlements import MARGIN_SECONDS, check_over
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution, GateSession, Installation, table_of
 from approvals.service.storage.tables.handles import EXECUTION, SESSION, executions, requests

@@ -18,8 +18,8 @@ from approvals.service.history import fulltext
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.requests.transitions import Transitions
 from approvals.service.retention.schedule import Retention
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     AuditEvent,

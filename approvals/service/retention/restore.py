@@ -14,8 +14,8 @@ from approvals.service.audit.log import SYSTEM
 from approvals.service.identity import credentials, sign_in_links
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.requests.transitions import Transitions
-from approvals.service.storage.changes import Watch
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import (
     Credential,

@@ -11,10 +11,10 @@ from approvals.service.notifications.notifier import NotDelivered
 from approvals.service.service import Service
 from approvals.service.slack import blocks, modals
 from approvals.service.slack.buttons import Buttons
-from approvals.service.slack.circumstances import risk
 from approvals.service.slack.client import SlackApi
 from approvals.service.slack.identity import Identities
 from approvals.service.slack.links import Links
+from approvals.service.slack.message_lines import risk
 from approvals.service.slack.payloads import Command
 from approvals.service.slack.request_view import RequestView, view_request
 from approvals.service.slack.text import inline

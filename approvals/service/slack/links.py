@@ -18,8 +18,8 @@ from approvals.service.audit.kinds import Kind
 from approvals.service.identity import users
 from approvals.service.identity.tokens import is_fresh
 from approvals.service.identity.users import Person
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import SlackCode, SlackLink, User, table_of
 

@@ -17,11 +17,11 @@ from approvals.service.history.argument_rows import lines
 from approvals.service.slack import blocks
 from approvals.service.slack.blocks import APPROVE, DENY, Block
 from approvals.service.slack.boxes import boxes
-from approvals.service.slack.cautions import edits, freeze, unusual, why_not_here
-from approvals.service.slack.circumstances import NAMED, afterwards, beforehand, place, quorum, risk_and_why, tool
+from approvals.service.slack.message_lines import NAMED, afterwards, beforehand, place, quorum, risk_and_why, tool
 from approvals.service.slack.outcomes import headline, outcome
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import cut, inline, plain
+from approvals.service.slack.warnings import edits, freeze, unusual, why_not_here
 
 SHOWN_ARGUMENTS, SHOWN_EFFECT, PUSHED = 2800, 2500, 120
 """Characters. Arguments leave room for the marks around them; a locked phone shows PUSHED."""

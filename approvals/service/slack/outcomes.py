@@ -3,7 +3,7 @@ what is left to do. Pure."""
 
 from approvals.protocol.states import State
 from approvals.service.slack import blocks
-from approvals.service.slack.circumstances import NAMED, QUOTED, place
+from approvals.service.slack.message_lines import NAMED, QUOTED, place
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import inline
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from approvals.protocol.states import State
 from approvals.service.slack import blocks
-from approvals.service.slack.circumstances import QUOTED, approvals, quorum, risk, until, who_waits
 from approvals.service.slack.message import Message, push_text
+from approvals.service.slack.message_lines import QUOTED, approvals, quorum, risk, until, who_waits
 from approvals.service.slack.outcomes import headline
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline

@@ -17,8 +17,8 @@ from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
 
 from approvals.instant import Clock, Instant
-from approvals.service.storage.changes import Touched, Watch
 from approvals.service.storage.channels import WAKE
+from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Row, Statement, table_of
 from approvals.service.storage.url import POSTGRES, path_of
 

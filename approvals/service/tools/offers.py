@@ -9,8 +9,8 @@ from approvals.instant import Instant
 from approvals.protocol.registration import Assurance, ToolDefinition
 from approvals.service.audit.kinds import Kind
 from approvals.service.identity.admins import Admin, require_admin
-from approvals.service.storage.changes import Touched
 from approvals.service.storage.database import Transaction
+from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Installation, Tool, ToolRejection, table_of
 from approvals.service.storage.tables.handles import LOCK_SERVER

@@ -17,10 +17,10 @@ from approvals.service.audit.unreadable import UNREADABLE
 from approvals.service.storage.database import Database, Reader
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import DecisionRow, Execution, Permission, Request, StandingGrant, table_of
-from approvals.service.verification import held, life, texts, told
-from approvals.service.verification.held import Held
+from approvals.service.verification import event_claims, hashed_texts, request_life, sealed_rows
+from approvals.service.verification.event_claims import Told
 from approvals.service.verification.history import History
-from approvals.service.verification.told import Told
+from approvals.service.verification.sealed_rows import Held
 
 MOST = 20
 """Faults that are named."""
@@ -68,16 +68,16 @@ def of(reader: Reader, key: bytes, head: links.Head | None = None) -> Verified:
 
 
 def _faults(reader: Reader, key: bytes, history: History) -> Iterator[str]:
-    subjects = told.walk(reader)
-    while some := tuple(islice(subjects, held.TOGETHER)):
-        rows = held.rows_of(reader, [one.subject for one in some])
+    subjects = event_claims.walk(reader)
+    while some := tuple(islice(subjects, sealed_rows.TOGETHER)):
+        rows = sealed_rows.rows_of(reader, [one.subject for one in some])
         for one in some:
             has = rows.get(one.subject, {})
             yield from chain(one.faults, compared(one, has, key))
             for played in (_of_request(reader, one, has, history), _miscounted(reader, has)):
                 yield from _readable(one.subject, played)
-    yield from (f"{name} was inserted: no event tells of it" for name in held.of_nobody(reader))
-    yield from texts.faults(reader)
+    yield from (f"{name} was inserted: no event tells of it" for name in sealed_rows.of_nobody(reader))
+    yield from hashed_texts.faults(reader)
     yield from address.faults(reader, key)
 
 
@@ -110,7 +110,7 @@ def _of_request(reader: Reader, one: Told, has: Held, history: History) -> Itera
     permission = cast(Permission | None, by_table.get("permission"))
     execution = cast(Execution | None, by_table.get("execution"))
     grant = _grant(reader, permission) if permission is not None else None
-    yield from life.faults(life.Life(row, permission, execution, grant, decisions, one.acts, history))
+    yield from request_life.faults(request_life.Life(row, permission, execution, grant, decisions, one.acts, history))
 
 
 def _grant(reader: Reader, permission: Permission) -> StandingGrant | None:

@@ -6,9 +6,9 @@ from psycopg.rows import class_row
 from pydantic import BaseModel, Field
 
 from approvals_server.paging import NEXT, cursor_at
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
 from approvals_server.postgres.summary import cut
-from approvals_server.postgres.words import Refused
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, Field
 
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.plan import MOST_SCANS, plan_text, planned
 from approvals_server.postgres.role import Role
-from approvals_server.postgres.words import Refused
 
 
 class Scan(BaseModel):

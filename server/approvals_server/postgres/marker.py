@@ -5,8 +5,8 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
-from approvals_server.postgres.words import Refused
 
 SCHEMA = "approvals"
 LOCKED = "55P03"

@@ -8,19 +8,19 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from approvals import Approval, GatedServer, Preview
-from approvals_server import attempts
-from approvals_server.attempts import Away
-from approvals_server.hints import DESTROYS, READS
+from approvals_server import retries
+from approvals_server.annotations import DESTROYS, READS
 from approvals_server.paging import Cursor, Limit, place_of
 from approvals_server.postgres import catalogue, explain, search
 from approvals_server.postgres.catalogue import TableDetails, Tables
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.explain import Explanation
 from approvals_server.postgres.role import Role
 from approvals_server.postgres.statement import Sql
 from approvals_server.postgres.summary import Found
-from approvals_server.postgres.words import Refused
 from approvals_server.postgres.write import Written
 from approvals_server.postgres.writer import Writer
+from approvals_server.retries import Away
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def create_postgres(
 
     async def read(attempt: Callable[[], Awaitable[T]]) -> T:
         async with slots:
-            return await _asked(attempts.read(attempt))
+            return await _asked(retries.read(attempt))
 
     @mcp.tool(annotations=READS)
     async def list_tables(cursor: Cursor = "", limit: Limit = 50) -> Tables:

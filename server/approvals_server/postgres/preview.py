@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Sequence
 
 from approvals import Fact, Preview
-from approvals_server.postgres import pictures
+from approvals_server.postgres import preview_views
 from approvals_server.postgres.changes import Change, expectation, gravest, sentence, tables, total
 from approvals_server.postgres.effect import Effect, basis_of
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.statement import Statement
-from approvals_server.postgres.words import Refused
 
 MOST_TABLES = 20
 SHOWN = (20, 5, 0)
@@ -35,8 +35,8 @@ def exact(statement: Statement, effect: Effect) -> Preview:
     rows = total(effect.changes)
     said = sentence(effect.changes) or f"Changes no row: {statement.verb.upper()}"
     for shown in SHOWN:
-        fact = Fact(name="rows", label="Rows", value=rows, note=pictures.note(effect, shown))
-        before, after = pictures.view(effect, "before", shown), pictures.view(effect, "after", shown)
+        fact = Fact(name="rows", label="Rows", value=rows, note=preview_views.note(effect, shown))
+        before, after = preview_views.view(effect, "before", shown), preview_views.view(effect, "after", shown)
         with contextlib.suppress(ValueError):  # more bytes than a preview may have
             found = _preview(statement, effect.changes, said, fact)
             return Preview(**dict(found) | {"before": before, "after": after, "basis": basis_of(effect)})

@@ -10,9 +10,9 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from approvals_server.attempts import Away
+from approvals_server.postgres.errors import Refused, worded
 from approvals_server.postgres.statement import SCHEMA
-from approvals_server.postgres.words import Refused, worded
+from approvals_server.retries import Away
 
 logger = logging.getLogger("approvals_server.postgres")
 

@@ -5,10 +5,10 @@ from typing import LiteralString
 
 import psycopg
 
-from approvals_server.attempts import Away
 from approvals_server.postgres import marker
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
-from approvals_server.postgres.words import Refused
+from approvals_server.retries import Away
 
 _NAMED = 5
 _WRITABLE: LiteralString = """

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import LiteralString
 
 from approvals_server.paging import cursor_at
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
 from approvals_server.postgres.statement import single
 from approvals_server.postgres.summary import CELL, Cell, Found, cell, columns_of, page_of
-from approvals_server.postgres.words import Refused
 
 LOOKED_AT = 1000
 """Rows that a summary is made of."""

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from approvals import Stale
 from approvals_server.postgres.changes import Change, counted, since
 from approvals_server.postgres.effect import Cells, Effect, basis_of, made_anew, settled
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
 from approvals_server.postgres.rows import rows_changed
 from approvals_server.postgres.statement import single
-from approvals_server.postgres.words import Refused
 
 SECONDS = 1.5
 REMEMBERED = 500

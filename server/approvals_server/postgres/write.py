@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 
 from approvals_server.postgres import marker
 from approvals_server.postgres.changes import Change, counted, sentence, since, total
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role, broke
 from approvals_server.postgres.statement import single
 from approvals_server.postgres.summary import Cell, cell, page_of
-from approvals_server.postgres.words import Refused
 
 RETURNED = 50
 _TRANSACTION: str = "SELECT pg_current_xact_id()::text"

@@ -9,16 +9,16 @@ import anyio.to_thread
 from approvals import Preview, Stale, current_preview, current_request_id
 from approvals.gate.runner import Lost
 from approvals.protocol.canonical import JsonObject
-from approvals_server.attempts import Away
-from approvals_server.foreseen import approved_basis
+from approvals_server.approved_effect import approved_basis
 from approvals_server.postgres import marker, preview
 from approvals_server.postgres.changes import Change, total
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.plan import planned
 from approvals_server.postgres.role import Role
 from approvals_server.postgres.statement import classified
 from approvals_server.postgres.trial import Trials
-from approvals_server.postgres.words import Refused
 from approvals_server.postgres.write import Check, Earlier, TooMany, Unsure, Written, write
+from approvals_server.retries import Away
 
 LOOK_SECONDS = 3.0
 REMEMBERED = 200

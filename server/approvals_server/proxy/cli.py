@@ -20,18 +20,18 @@ from approvals.client_configs import CLIENTS
 from approvals.errors import ApprovalsError, Invalid, NotConfigured
 from approvals.gate.auth import ServiceAway
 from approvals.gate.settings import GateSettings
-from approvals_server.proxy import stdio, telling, wrap
-from approvals_server.proxy.behind import Before, Behind, One
+from approvals_server.proxy import client_setup, stdio, wrap_command
 from approvals_server.proxy.configuration.document import json_schema, keeps_secrets
 from approvals_server.proxy.configuration.opening import gate_of, over_http
-from approvals_server.proxy.desk import Desk
-from approvals_server.proxy.front import Front
+from approvals_server.proxy.http_clients import Front
 from approvals_server.proxy.inspection import inspect, table
-from approvals_server.proxy.link import Connect
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.remote import TIMEOUT, credentials
 from approvals_server.proxy.rules.recipes import name_for, recipe
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.upstream import UpstreamLost
+from approvals_server.proxy.upstream_session import Connect
+from approvals_server.proxy.upstreams import Before, Behind, One
 
 if TYPE_CHECKING:
     from approvals_server.proxy.configuration.configured import Configured
@@ -47,7 +47,7 @@ def main() -> None:
     """Serve until the client, or a signal, ends it."""
     words = sys.argv[1:]
     if words[:1] in (["wrap"], ["unwrap"]):
-        sys.exit(wrap.main(words[0], words[1:]))
+        sys.exit(wrap_command.main(words[0], words[1:]))
     if words == ["schema"]:
         sys.stdout.write(f"{json.dumps(json_schema(), indent=2)}\n")
         return
@@ -62,11 +62,13 @@ def main() -> None:
 
 def _tell(words: list[str]) -> str | None:
     """How a client is told of the proxy that these words start."""
-    given, client = telling.words_without(words, "--client")
+    given, client = client_setup.words_without(words, "--client")
     if client not in CLIENTS:
         return f"approvals-proxy: say --client, one of {', '.join(CLIENTS)}"
     asked = _arguments(given)
-    sys.stdout.write(telling.told(client, telling.target_of(asked, telling.absolute(given, asked.config))))
+    sys.stdout.write(
+        client_setup.told(client, client_setup.target_of(asked, client_setup.absolute(given, asked.config)))
+    )
     return None
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from mcp_types import INTERNAL_ERROR
 
 from approvals.clock import boot_clock
-from approvals_server.proxy import frames, peer
-from approvals_server.proxy.behind import Before
-from approvals_server.proxy.exchange import Exchange
+from approvals_server.proxy import client_facts, frames
+from approvals_server.proxy.client_facts import SUBSCRIPTION, Sender
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.peer import SUBSCRIPTION, Sender
+from approvals_server.proxy.http_exchange import Exchange
+from approvals_server.proxy.upstreams import Before
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Conversation:
     async def ask(self, frame: Frame, exchange: Exchange, sender: Sender) -> None:
         """A request: until its answer is said, or its client is gone."""
         assert frame.id is not None  # noqa: S101 — it is a request
-        asked = _Asked(exchange, frame.id, peer.progress_token(frame))
+        asked = _Asked(exchange, frame.id, client_facts.progress_token(frame))
         inner = self._numbered(frame) if self._modern else frame
         id = inner.id
         if id is None or id in self._asked:
@@ -113,7 +113,7 @@ class Conversation:
 
     def _numbered(self, frame: Frame) -> Frame:
         id = next(self._numbers)
-        if peer.progress_token(frame) is None:
+        if client_facts.progress_token(frame) is None:
             return frames.with_id(frame, id)
         meta = {**frame.meta, "progressToken": id}
         return frames.request(id, frame.method or "", {**frame.params, "_meta": meta})

@@ -9,11 +9,11 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from approvals.protocol.registration import Annotations, ToolDefinition, Verdict
 from approvals_server.proxy import frames
-from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.link import Connect, Link
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.suspicion import suspicions
 from approvals_server.proxy.tools import Tools
+from approvals_server.proxy.upstream_session import Connect, Link
 
 _SELF: dict[str, Any] = {"name": "approvals-proxy", "version": "inspect"}
 _FATES = {

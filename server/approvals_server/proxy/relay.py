@@ -12,18 +12,18 @@ import anyio
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from approvals.errors import ApprovalsError
+from approvals.gate.approval_arguments import GET_APPROVAL
 from approvals.gate.call import Caller
-from approvals.gate.extras import GET_APPROVAL
-from approvals_server.proxy import extras, frames, peer
-from approvals_server.proxy.desk import Desk
+from approvals_server.proxy import approval_arguments, client_facts, frames
+from approvals_server.proxy.client_facts import Sender
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.link import Connect, Link
-from approvals_server.proxy.look import look
-from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.get_approval import look
 from approvals_server.proxy.rules.rule import Rules
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.toolcall import ToolCall, UpstreamError, on_the_wire
 from approvals_server.proxy.tools import Tools
 from approvals_server.proxy.upstream import Receive, UpstreamLost
+from approvals_server.proxy.upstream_session import Connect, Link
 
 logger = logging.getLogger("approvals.proxy")
 
@@ -115,7 +115,7 @@ class Relay:
             self._open[id].scope.cancel()
 
     async def _answer(self, frame: Frame, sender: Sender) -> None:
-        caller = sender.caller(peer.client_of(frame, self._link.handshake, sender.transport))
+        caller = sender.caller(client_facts.client_of(frame, self._link.handshake, sender.transport))
         try:
             if frame.method == "tools/call":
                 await self._call(frame, sender, caller)
@@ -172,10 +172,10 @@ def _listed(answer: Frame, asked: Frame, rules: Rules) -> Frame:
     if not isinstance(answer.result.get("tools"), list):
         return answer
     tools = _page(answer)
-    told = [extras.listed(tool, rules) for tool in tools]
+    told = [approval_arguments.listed(tool, rules) for tool in tools]
     names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
     if "cursor" not in asked.params and GET_APPROVAL not in names:
-        told.append(extras.LOOK)
+        told.append(approval_arguments.LOOK)
     return frames.result(answer.id, {**answer.result, "tools": told})
 
 

@@ -10,7 +10,7 @@ from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value, mcp_pa
 from mcp_types import PROTOCOL_VERSION_META_KEY
 
 from approvals.secret_reference import resolve
-from approvals_server.proxy import frames, peer
+from approvals_server.proxy import client_facts, frames
 from approvals_server.proxy.frames import Frame, RequestId
 from approvals_server.proxy.upstream import Gone, Receive, UpstreamLost
 
@@ -48,7 +48,7 @@ class UpstreamHttp:
         id = frame.id
         if frame.is_request and id is not None:
             task = asyncio.create_task(self._request(frame, id))
-            self._posts[id] = task, peer.is_modern(frame)
+            self._posts[id] = task, client_facts.is_modern(frame)
             task.add_done_callback(lambda _: self._posts.pop(id, None))
         elif not self._ends(frame):
             await self._say(frame)
@@ -177,7 +177,7 @@ class UpstreamHttp:
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         if self._session is not None:
             headers["Mcp-Session-Id"] = self._session
-        if frame is not None and peer.is_modern(frame):
+        if frame is not None and client_facts.is_modern(frame):
             return headers | self._routing(frame)
         if self._version is not None and (frame is None or frame.method != "initialize"):
             headers["MCP-Protocol-Version"] = self._version

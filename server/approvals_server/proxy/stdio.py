@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Awaitable
 
 from approvals_server.proxy import frames
-from approvals_server.proxy.behind import Before, Way
+from approvals_server.proxy.client_facts import Sender
 from approvals_server.proxy.frames import Frame, RequestId
-from approvals_server.proxy.peer import Sender
 from approvals_server.proxy.upstream import Receive
+from approvals_server.proxy.upstreams import Before, Way
 
 
 async def serve(before: Before) -> None:

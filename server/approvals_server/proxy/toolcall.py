@@ -8,24 +8,24 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import Field, ValidationError
 
 from approvals.errors import Stale
-from approvals.gate import answers, extras, hosts
+from approvals.gate import answers, approval_arguments, hosts
+from approvals.gate.argument_names import Spellings
 from approvals.gate.call import Answer, Call
+from approvals.gate.input_rounds import Round
 from approvals.gate.origin import Origin
-from approvals.gate.rounds import Round
 from approvals.gate.runner import Lost, NotStarted, current_request_id
-from approvals.gate.spellings import Spellings
 from approvals.protocol.canonical import canonical, encode
 from approvals.protocol.registration import ToolDefinition
 from approvals.protocol.schema_paths import property_names
-from approvals_server.proxy import frames, peer
+from approvals_server.proxy import client_facts, frames
 from approvals_server.proxy.arguments import SchemaArguments
-from approvals_server.proxy.desk import Desk
+from approvals_server.proxy.client_facts import Sender
 from approvals_server.proxy.frames import Frame
-from approvals_server.proxy.link import Link
-from approvals_server.proxy.peer import Sender
-from approvals_server.proxy.rules.looking import look_of
+from approvals_server.proxy.rules.preview_read import look_of
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.tools import Tools
 from approvals_server.proxy.upstream import Receive, UpstreamLost
+from approvals_server.proxy.upstream_session import Link
 
 REQUEST_ID = "mcp-approvals/request_id"
 """In `_meta` of a call that runs on a permission: which one, the same for every attempt."""
@@ -61,9 +61,9 @@ class ToolCall:
         self._frame = frame
         self._tool = tool
         self._sender = sender
-        self._caller = sender.caller(peer.client_of(frame, link.handshake, sender.transport))
-        self._token = peer.progress_token(frame)
-        self._words, self._arguments = extras.split(tool.input_schema, frame.params.get("arguments") or {})
+        self._caller = sender.caller(client_facts.client_of(frame, link.handshake, sender.transport))
+        self._token = client_facts.progress_token(frame)
+        self._words, self._arguments = approval_arguments.split(tool.input_schema, frame.params.get("arguments") or {})
         self._reached = 0.0
 
     async def answer(self) -> None:
@@ -80,7 +80,7 @@ class ToolCall:
             await self._tell(frames.result(self._frame.id, self._on_the_wire(answer)), self._frame.id)
 
     def _call(self) -> Call:
-        modern, caller, gate = peer.is_modern(self._frame), self._caller, self._desk.gate
+        modern, caller, gate = client_facts.is_modern(self._frame), self._caller, self._desk.gate
         wants_progress = self._token is not None
         return Call(
             tool=self._tool.name,
@@ -97,8 +97,8 @@ class ToolCall:
             look=look_of(self._desk.rules.of(self._tool.name).preview, self._link, self._tools, self._frame),
             unchanged=lambda: self._desk.catalogue.knows(self._tool, self._tools.version),
             origin=Origin.of(self._frame.meta, self._sender.headers),
-            reason=self._words.get(extras.REASON),
-            repeat_of=self._words[extras.REPEAT] or None,
+            reason=self._words.get(approval_arguments.REASON),
+            repeat_of=self._words[approval_arguments.REPEAT] or None,
             spellings=self._names() if self._tool.secret else {},
         )
 
@@ -141,7 +141,7 @@ class ToolCall:
             raise NotStarted("the upstream defines the tool in another way now")
         if self._tools.version != version:
             raise NotStarted("the upstream is another version now")
-        meta = peer.passed_on(self._frame.meta) | {REQUEST_ID: request_id}
+        meta = client_facts.passed_on(self._frame.meta) | {REQUEST_ID: request_id}
         params = {"name": self._tool.name, "arguments": values, "_meta": meta}
         progress = self._progress if self._token is not None else None
         declined: list[str] = []
@@ -172,7 +172,7 @@ class ToolCall:
 
     def _round(self) -> Round:
         state = self._desk.opened(self._frame.params.get("requestState"), self._which())
-        return Round.of(state, opens_links=peer.opens_links(self._frame))
+        return Round.of(state, opens_links=client_facts.opens_links(self._frame))
 
     def _which(self) -> str:
         """Names the call, for the state that its client brings back."""
@@ -190,7 +190,7 @@ class ToolCall:
 def on_the_wire(answer: CallToolResult | InputRequiredResult, asked: Frame) -> dict[str, Any]:
     """An answer of the gate's in the era of its client."""
     told: dict[str, Any] = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if not peer.is_modern(asked):
+    if not client_facts.is_modern(asked):
         told.pop("resultType", None)
     return told
 

@@ -7,12 +7,12 @@ from typing import Any
 from approvals.clock import boot_clock
 from approvals.protocol.limits import MAX_TOOLS
 from approvals.protocol.registration import ToolDefinition
-from approvals_server.proxy import peer
+from approvals_server.proxy import client_facts
 from approvals_server.proxy.catalogue import definitions_of
-from approvals_server.proxy.desk import Desk
 from approvals_server.proxy.frames import Frame
-from approvals_server.proxy.link import Link
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.upstream import UpstreamLost
+from approvals_server.proxy.upstream_session import Link
 
 MAX_PAGES = 1_000
 FRESH = 15.0
@@ -55,7 +55,7 @@ class Tools:
                 self._as_of, self._until = self._link.lists_changed, boot_clock() + FRESH
                 self._rules = self._desk.rules
                 try:
-                    listed = await self._list(peer.envelope(asked.meta))
+                    listed = await self._list(client_facts.envelope(asked.meta))
                     self._known = definitions_of(listed, self._desk.rules)
                 except BaseException:
                     self._as_of = -1

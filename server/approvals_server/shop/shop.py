@@ -7,8 +7,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
 from approvals import Approval, GatedServer, Preview, Stale, current_request_id
-from approvals_server.foreseen import approved_basis
-from approvals_server.hints import DESTROYS, READS
+from approvals_server.annotations import DESTROYS, READS
+from approvals_server.approved_effect import approved_basis
 from approvals_server.paging import NEXT, After, Limit
 from approvals_server.shop import previews
 from approvals_server.shop.data import Changed, Shop, ShopError

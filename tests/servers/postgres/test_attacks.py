@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.search import search
-from approvals_server.postgres.words import Refused
 from servers.postgres import attacks
 
 pytestmark = pytest.mark.databases("one")

@@ -18,10 +18,10 @@ from approvals.protocol.previews import known_facts, stored
 from approvals_server.postgres import postgres as postgres_module
 from approvals_server.postgres import preview
 from approvals_server.postgres.effect import LATER, basis_of
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.postgres import create_postgres
 from approvals_server.postgres.statement import classified
 from approvals_server.postgres.trial import Trials
-from approvals_server.postgres.words import Refused
 from approvals_server.postgres.write import write
 from approvals_server.postgres.writer import Writer
 

@@ -7,11 +7,11 @@ import anyio.lowlevel
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
-from approvals_server import attempts
-from approvals_server.attempts import Away
+from approvals_server import retries
 from approvals_server.postgres import postgres as postgres_module
 from approvals_server.postgres.postgres import create_postgres
 from approvals_server.postgres.search import search
+from approvals_server.retries import Away
 
 pytestmark = pytest.mark.databases("one")
 
@@ -117,5 +117,5 @@ async def test_a_read_that_a_replica_breaks_off_is_tried_again(place):
         slept.append(seconds)
 
     with pytest.raises(Away, match="broke the read off"):
-        await attempts.read(lambda: search(place.reader, "SELECT overtaken()", 0, 1), sleep)
-    assert slept == [*attempts.PAUSES]
+        await retries.read(lambda: search(place.reader, "SELECT overtaken()", 0, 1), sleep)
+    assert slept == [*retries.PAUSES]

@@ -3,9 +3,9 @@
 import pytest
 
 from approvals_server.postgres.changes import Change, expectation, gravest, sentence
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.preview import expected, unplanned
 from approvals_server.postgres.statement import LONGEST, Statement, classified, single
-from approvals_server.postgres.words import Refused
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from approvals.policy.examples import facts
 from approvals.policy.loader import read
 from approvals.policy.model import CallFacts
 from approvals.protocol.previews import known_facts, stored
-from approvals_server.attempts import Away
 from approvals_server.postgres import marker
 from approvals_server.postgres import write as write_module
 from approvals_server.postgres.write import Earlier, TooMany, write
 from approvals_server.postgres.writer import Writer
+from approvals_server.retries import Away
 
 pytestmark = pytest.mark.databases("one")
 

@@ -19,17 +19,17 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from approvals.gate.auth import ServiceAway
-from approvals_server.proxy.behind import Behind, One
+from approvals_server.proxy.client_facts import Sender
 from approvals_server.proxy.configuration.configured import Configured
 from approvals_server.proxy.configuration.opening import over_http, rules_of
-from approvals_server.proxy.desk import Desk
-from approvals_server.proxy.front import Front
-from approvals_server.proxy.peer import Sender
+from approvals_server.proxy.http_clients import Front
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.remote import TIMEOUT
 from approvals_server.proxy.rules.rule import NO_RULES, Rules
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.stdio import taken
+from approvals_server.proxy.upstreams import Behind, One
 from support.listening import listening
 from support.notes_server import notes
 from support.processes import clean_environment

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from approvals.errors import Invalid
-from approvals.gate import extras
+from approvals.gate import approval_arguments
 from approvals_server.proxy import schemas
 from approvals_server.proxy.arguments import SchemaArguments
 
@@ -110,7 +110,7 @@ async def test_what_is_checked_apart_is_judged_alike():
 @pytest.mark.parametrize("root", [{"$ref": "#/$defs/I"}, {"allOf": [{"$ref": "#/$defs/I"}]}])
 def test_p2_a_tools_own_approval_reason_is_its_argument_wherever_its_schema_declares_it(root):
     schema = root | {"$defs": {"I": {"type": "object", "properties": {"approval_reason": {"type": "string"}}}}}
-    words, own = extras.split(schema, {"approval_reason": "mine", "approval_repeat": "none"})
+    words, own = approval_arguments.split(schema, {"approval_reason": "mine", "approval_repeat": "none"})
     assert own == {"approval_reason": "mine"}
     assert "approval_reason" not in words
-    assert list(extras.added_to(schema)["properties"]) == ["approval_repeat"]
+    assert list(approval_arguments.added_to(schema)["properties"]) == ["approval_repeat"]

@@ -128,9 +128,9 @@ async def test_p5_without_a_service_nothing_is_called_and_tools_are_still_listed
     from functools import partial
 
     from approvals import Gate
-    from approvals_server.proxy.desk import Desk
     from approvals_server.proxy.process import UpstreamProcess
     from approvals_server.proxy.relay import Relay
+    from approvals_server.proxy.shared_state import Desk
 
     async with proxied.wire() as wire:
         wire.desk = Desk(Gate("notes", None), proxied.plain)

@@ -14,7 +14,7 @@ from approvals.service.controls import audiences, freezes, state
 from approvals.service.identity import servers
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
-from approvals.service.requests import freeze_tellings, freezing
+from approvals.service.requests import freeze_messages, freezing
 from support.answer_table import told
 from support.counting_server import create
 
@@ -201,9 +201,9 @@ def test_messages_of_what_waits_are_brought_up_to_date_in_batches_and_of_what_a_
     ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
     scenario.decide(ids[0], "deny", comment="no")
     scenario.run("UPDATE delivery SET done_at = created_at")
-    few = freeze_tellings.Statement(freeze_tellings._CONCERNED.statement.limit(2), freeze_tellings._CONCERNED.row)
-    monkeypatch.setattr(freeze_tellings, "_CONCERNED", few)
-    monkeypatch.setattr(freeze_tellings, "BATCH", 2)
+    few = freeze_messages.Statement(freeze_messages._CONCERNED.statement.limit(2), freeze_messages._CONCERNED.row)
+    monkeypatch.setattr(freeze_messages, "_CONCERNED", few)
+    monkeypatch.setattr(freeze_messages, "BATCH", 2)
     told = "SELECT request_id FROM delivery WHERE verb = 'update' AND done_at IS NULL ORDER BY request_id"
     for move, of in (
         (freeze, ("agent", scout(scenario))),
@@ -211,13 +211,13 @@ def test_messages_of_what_waits_are_brought_up_to_date_in_batches_and_of_what_a_
         (freeze, ("server", "shop")),
     ):
         move(scenario, *of)
-        assert [scenario.write(freeze_tellings.sweep) for _ in range(4)] == [2, 2, 0, 0]
+        assert [scenario.write(freeze_messages.sweep) for _ in range(4)] == [2, 2, 0, 0]
         assert scenario.rows(told) == [(one,) for one in sorted(ids[1:])]
         scenario.run("UPDATE delivery SET done_at = created_at")
     scenario.add_server("other")
     freeze(scenario, "server", "other")
-    assert scenario.read(freeze_tellings.left)
-    assert scenario.write(freeze_tellings.sweep) == 0 and not scenario.read(freeze_tellings.left)
+    assert scenario.read(freeze_messages.left)
+    assert scenario.write(freeze_messages.sweep) == 0 and not scenario.read(freeze_messages.left)
 
 
 def test_p1_a_freeze_stands_after_a_restart(scenario, open_scenario):

@@ -21,7 +21,7 @@ from approvals.protocol.states import State as Request
 from approvals.service.identity.servers import agent_named
 from approvals.service.notifications.notifier import REPLY, UPDATE, NotDelivered
 from approvals.service.notifications.webhook import Webhook, content
-from approvals.service.requests import freeze_tellings
+from approvals.service.requests import freeze_messages
 from approvals.service.slack import channels, message_log
 from approvals.service.slack.blocks import APPROVE, DENY
 from approvals.service.slack.client import SlackApi
@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
     def freeze_meanwhile(self, method):
         async def happen(about):
             self.freeze("all", "")
-            while self.scenario.write(freeze_tellings.sweep):
+            while self.scenario.write(freeze_messages.sweep):
                 pass
             await self.scenario.service.sender.send_due()
 
@@ -374,7 +374,7 @@ class Machine(RuleBasedStateMachine):
     def drain(self):
         for _ in range(40):
             self.scenario.sweep()
-            while self.scenario.write(freeze_tellings.sweep):
+            while self.scenario.write(freeze_messages.sweep):
                 pass
             if not self.waiting():
                 break

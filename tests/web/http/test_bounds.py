@@ -11,9 +11,9 @@ import uvicorn
 
 from approvals.errors import TooMany
 from approvals.service.realtime.gate_streams import MOST, GateStream
-from approvals.service.realtime.places import Places
-from approvals_web.http import patience, strict_json
-from approvals_web.http.patience import PatientProtocol
+from approvals.service.realtime.stream_limits import Places
+from approvals_web.http import request_timeouts, strict_json
+from approvals_web.http.request_timeouts import PatientProtocol
 
 
 def test_p5_places_are_counted_by_caller_and_come_back():
@@ -101,7 +101,7 @@ async def listening():
 
 @pytest.mark.parametrize("half", HALVES)
 async def test_p5_half_a_request_is_hung_up_on(monkeypatch, half):
-    monkeypatch.setattr(patience, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(request_timeouts, "REQUEST_SECONDS", 0.05)
     async with listening() as (host, port), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(half)
@@ -122,7 +122,7 @@ async def test_p5_a_head_without_end_is_hung_up_on():
 
 
 async def test_what_came_whole_may_take_its_time_to_be_answered(monkeypatch):
-    monkeypatch.setattr(patience, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(request_timeouts, "REQUEST_SECONDS", 0.05)
     async with listening() as (host, port), asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(host, port)
         for _ in range(2):

@@ -63,4 +63,4 @@ def test_a_handler_that_reads_and_awaits_nothing_is_a_plain_function(path):
 
 def test_one_module_reads_what_the_application_was_made_with():
     readers = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.py") if "app.state" in path.read_text()}
-    assert readers == {"app.py", "http/parts.py"}
+    assert readers == {"app.py", "http/app_parts.py"}

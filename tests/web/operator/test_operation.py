@@ -7,15 +7,15 @@ import pytest
 
 from approvals.errors import BadRequest
 from approvals.service.identity.admins import Operator
-from approvals_web.operator.asks.agents import AddAgent, ListAgents, ListedAgent, SetLimits
-from approvals_web.operator.asks.ask import Ask
 from approvals_web.operator.dispatch import ANSWERED_BY, carry_out_written
+from approvals_web.operator.messages.agents import AddAgent, ListAgents, ListedAgent, SetLimits
+from approvals_web.operator.messages.ask import Ask
 from approvals_web.operator.operation import HANDLERS, Operation
 
 
 def asks():
     names = [module.__name__.rpartition(".")[2] for module in ANSWERED_BY]
-    places = [import_module(f"approvals_web.operator.asks.{name}") for name in names]
+    places = [import_module(f"approvals_web.operator.messages.{name}") for name in names]
     return [one for place in places for one in vars(place).values() if isinstance(one, type) and Ask in one.__bases__]
 
 

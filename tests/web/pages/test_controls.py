@@ -12,9 +12,9 @@ from approvals.service.identity.admins import Operator
 from approvals.service.identity.servers import agent_named
 from approvals_web.cli.commands import app
 from approvals_web.operator import client, socket
-from approvals_web.operator.asks.controls import MakeFreeze
-from approvals_web.operator.reach import Alone
-from approvals_web.operator.restored import close_restored
+from approvals_web.operator.messages.controls import MakeFreeze
+from approvals_web.operator.restore import close_restored
+from approvals_web.operator.target import Alone
 
 pytestmark = pytest.mark.databases("one")
 
@@ -130,7 +130,7 @@ async def test_metrics_and_readiness_tell_frozen_from_broken(served, visitors):
 @pytest.fixture
 def run(scenario, capsys, monkeypatch):
     """The `approvals` command over the scenario's database, its output."""
-    monkeypatch.setattr("approvals_web.cli.asking.reach", lambda _: Alone(scenario.service))
+    monkeypatch.setattr("approvals_web.cli.options.reach", lambda _: Alone(scenario.service))
 
     def command(*words):
         app(list(words), standalone_mode=False)

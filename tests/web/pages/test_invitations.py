@@ -11,8 +11,8 @@ from approvals.service.identity import sign_in_links
 from approvals.service.identity.admins import Operator
 from approvals.service.identity.users import require_user
 from approvals_web.cli.commands import app
-from approvals_web.operator.asks.users import Invite
 from approvals_web.operator.dispatch import carry_out
+from approvals_web.operator.messages.users import Invite
 from approvals_web.operator.operation import Operation
 
 PASSWORD = "correct horse battery"

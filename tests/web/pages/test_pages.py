@@ -12,7 +12,7 @@ from approvals.service.identity.admins import Operator
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import DecisionRow, table_of
 from approvals_web.http import assets
-from approvals_web.http.words import STATES
+from approvals_web.http.lexicon import STATES
 
 pytestmark = pytest.mark.databases("one")
 

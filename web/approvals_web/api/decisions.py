@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import Decision, RequestView
 from approvals.service.identity.credentials import Principal
 from approvals.service.identity.users import Person

@@ -6,10 +6,10 @@ from fastapi import Request
 
 from approvals.errors import TooLarge
 from approvals.protocol.canonical import canonical, check_encoded
-from approvals.protocol.details import RequestDetails
-from approvals.protocol.fields import Identifier
 from approvals.protocol.limits import MAX_ARGUMENTS
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import EditAnswer, EditedCall, EditWanted, RequestStatus
+from approvals.protocol.request_details import RequestDetails
 from approvals.service import gate_answers
 from approvals.service.requests.edits import Wanted, replaced
 from approvals_web.api.decisions import person_of

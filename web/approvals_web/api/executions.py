@@ -1,7 +1,7 @@
 """Claim, lease, outcome: `approved → executing → …`, by the gate that holds the claim."""
 
 from approvals.errors import ApprovalsError
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import Claim, Claimed, Lease, Leased, Outcome, RequestStatus
 from approvals.protocol.previews import stored
 from approvals.service.requests.claims import LEASE_SECONDS, START_WITHIN, decided_by_people

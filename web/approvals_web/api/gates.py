@@ -1,6 +1,6 @@
 """What a gate process says of itself."""
 
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.registration import AcknowledgedFreezes
 from approvals.service.storage.channels import CONTROLS_CHANGED
 from approvals_web.api.documented import problems

@@ -6,9 +6,9 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from approvals.errors import NotFound, Unauthenticated
-from approvals.protocol.details import RequestDetails
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import Filing, RequestStatus, RequestView
+from approvals.protocol.request_details import RequestDetails
 from approvals.protocol.states import OPEN, State
 from approvals.service.history import details, queries
 from approvals.service.identity import credentials

@@ -1,7 +1,7 @@
 """Tool registration."""
 
 from approvals.errors import Forbidden
-from approvals.protocol.fields import ServerName
+from approvals.protocol.message_fields import ServerName
 from approvals.protocol.registration import Registered, Registration
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from approvals.protocol.fields import Identifier, ToolName
+from approvals.protocol.message_fields import Identifier, ToolName
 from approvals.protocol.messages import RequestStatus, UnsettledRequests, Verification
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Installation, TheService

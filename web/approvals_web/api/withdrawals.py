@@ -1,6 +1,6 @@
 """An agent takes its own request back."""
 
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import RequestView, Withdrawal
 from approvals_web.api.documented import problems
 from approvals_web.http.deps import Agent, TheService

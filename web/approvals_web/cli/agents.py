@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from approvals.service.identity import key_lifetimes
-from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, counted, show, text
-from approvals_web.operator.asks import agents as asks
+from approvals_web.cli.options import AsJson, DatabaseUrl, ask, counted, show, text
+from approvals_web.operator.messages import agents as asks
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
 

@@ -13,7 +13,7 @@ from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
 from approvals.service.verification import verify as verification
-from approvals_web.cli.asking import DatabaseUrl, counted, record, settings, text
+from approvals_web.cli.options import DatabaseUrl, counted, record, settings, text
 
 app = typer.Typer()
 

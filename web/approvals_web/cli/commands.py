@@ -9,21 +9,12 @@ import typer
 
 from approvals import setting_names
 from approvals.errors import ApprovalsError
-from approvals_web.cli import agents, grants, levers, offers, users
-from approvals_web.cli.asking import (
-    AsJson,
-    DatabaseUrl,
-    ask,
-    counted,
-    here,
-    settings,
-    show,
-    text,
-)
+from approvals_web.cli import agents, controls, grants, offers, users
 from approvals_web.cli.groups import loaded_on_use
-from approvals_web.operator.asks import requests, servers
-from approvals_web.operator.asks import users as people
-from approvals_web.operator.reach import opened
+from approvals_web.cli.options import AsJson, DatabaseUrl, ask, counted, here, settings, show, text
+from approvals_web.operator.messages import requests, servers
+from approvals_web.operator.messages import users as people
+from approvals_web.operator.target import opened
 from approvals_web.setting_values import LAST_PORT
 
 app = typer.Typer(
@@ -41,10 +32,10 @@ app.add_typer(agents.app, name="agent")
 app.add_typer(user, name="user")
 app.add_typer(grants.app, name="grant")
 server.command("grants")(grants.server_grants)
-app.add_typer(levers.rollout, name="rollout")
-app.command("freeze")(levers.freeze)
-app.command("unfreeze")(levers.unfreeze)
-server.command("audience")(levers.audience)
+app.add_typer(controls.rollout, name="rollout")
+app.command("freeze")(controls.freeze)
+app.command("unfreeze")(controls.unfreeze)
+server.command("audience")(controls.audience)
 server.command("offers")(offers.server_offers)
 server.command("reject")(offers.server_reject)
 for name, words in (
@@ -104,7 +95,7 @@ def migrate(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Bring the database to the newest schema."""
-    from approvals_web.operator.restored import close_restored
+    from approvals_web.operator.restore import close_restored
 
     chosen = settings(database_url)
     chosen.prepare()

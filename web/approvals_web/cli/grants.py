@@ -4,14 +4,8 @@ from typing import Annotated
 
 import typer
 
-from approvals_web.cli.asking import (
-    AsJson,
-    DatabaseUrl,
-    ask,
-    show,
-    text,
-)
-from approvals_web.operator.asks import grants as asks
+from approvals_web.cli.options import AsJson, DatabaseUrl, ask, show, text
+from approvals_web.operator.messages import grants as asks
 
 app = typer.Typer(no_args_is_help=True, help="Standing grants: calls that run without asking.")
 

@@ -30,7 +30,7 @@ from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals.secret_reference import resolve
 from approvals.service.storage.url import path_of
 from approvals_web.cli import policy_replay
-from approvals_web.cli.asking import AsJson, DatabaseUrl, counted, record, settings, text
+from approvals_web.cli.options import AsJson, DatabaseUrl, counted, record, settings, text
 from approvals_web.settings import Settings
 
 app = typer.Typer()

@@ -13,7 +13,7 @@ from approvals.policy.loader import PolicyRefused, read
 from approvals.policy.model import DefaultPolicy, Policy
 from approvals.service.policies.file import PolicyFile
 from approvals.service.text import visible
-from approvals_web.cli.asking import DatabaseUrl, record, settings, text
+from approvals_web.cli.options import DatabaseUrl, record, settings, text
 from approvals_web.settings import Settings
 
 if TYPE_CHECKING:  # most commands about policies need no service

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from approvals.errors import Invalid, Unavailable
-from approvals_web.cli.asking import settings, text
+from approvals_web.cli.options import settings, text
 
 if TYPE_CHECKING:
     from approvals.service.slack.workspace import Installed

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from approvals_web.cli.asking import AsJson, DatabaseUrl, ask, show
-from approvals_web.operator.asks import users as asks
+from approvals_web.cli.options import AsJson, DatabaseUrl, ask, show
+from approvals_web.operator.messages import users as asks
 
 
 def mount(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from approvals.errors import Unauthenticated
 from approvals.service.identity import credentials
 from approvals.service.identity.credentials import Principal
-from approvals_web.http.parts import the_service
+from approvals_web.http.app_parts import the_service
 
 
 async def identify(request: Request) -> Principal:

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from approvals.service.identity.sessions import SESSION_LIFE
-from approvals_web.http.parts import the_service
+from approvals_web.http.app_parts import the_service
 
 NAMES = {True: "__Host-approvals", False: "approvals"}
 

@@ -14,9 +14,9 @@ from approvals.service.identity.sessions import person_of
 from approvals.service.identity.users import Person
 from approvals.service.service import Service
 from approvals.service.storage import tables
+from approvals_web.http.app_parts import service_of
 from approvals_web.http.bearer import identify
 from approvals_web.http.cookies import session_token
-from approvals_web.http.parts import service_of
 
 _bearer = HTTPBearer(auto_error=False, description="A key: mcps_… (installation), mcpa_… (agent) or mcpu_… (person)")
 

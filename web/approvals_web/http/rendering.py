@@ -17,10 +17,10 @@ from markupsafe import Markup, escape
 from approvals.instant import Instant
 from approvals.service.controls.freezes import concerning
 from approvals.service.text import visible
-from approvals_web.http import moments, words
+from approvals_web.http import lexicon, times
+from approvals_web.http.app_parts import the_service
 from approvals_web.http.assets import address
 from approvals_web.http.navigation import navigation
-from approvals_web.http.parts import the_service
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -119,7 +119,7 @@ def _as_json(value: object) -> str:
 
 @pass_context
 def _ago(context: Context, at: Instant | None) -> Markup:
-    return moments.ago(at, context["now"])
+    return times.ago(at, context["now"])
 
 
 def plain_value(value: Any) -> str:
@@ -130,13 +130,13 @@ def plain_value(value: Any) -> str:
 _environment.filters |= {
     "ago": _ago,
     "as_json": _as_json,
-    "brief": words.brief,
-    "at": moments.at,
+    "brief": lexicon.brief,
+    "at": times.at,
     "exactly": _exactly,
-    "headline": words.headline,
+    "headline": lexicon.headline,
     "plain_value": plain_value,
-    "span": moments.span,
+    "span": times.span,
     "visible": _shown,
-    "when": moments.exact,
+    "when": times.exact,
 }
-_environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation, "lexicon": words}
+_environment.globals |= {"asset": address, "concerning": concerning, "navigation": navigation, "lexicon": lexicon}

@@ -5,7 +5,7 @@ from approvals.service.identity import agents, credentials, key_lifetimes, serve
 from approvals.service.requests.rate_limits import Allowances
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import Credential
-from approvals_web.operator.asks.agents import (
+from approvals_web.operator.messages.agents import (
     AddAgent,
     ChangeOwners,
     ListAgents,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from approvals.errors import Unavailable, from_document
-from approvals_web.operator.asks.ask import Ask
+from approvals_web.operator.messages.ask import Ask
 
 R = TypeVar("R")
 

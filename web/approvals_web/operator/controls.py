@@ -6,7 +6,7 @@ from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity.servers import agent_named
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import Freeze
-from approvals_web.operator.asks.controls import (
+from approvals_web.operator.messages.controls import (
     Audience,
     ClearRollout,
     LiftFreeze,

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from approvals.errors import BadRequest
 from approvals_web.operator import agents, controls, grants, requests, servers, users
-from approvals_web.operator.asks.ask import Ask
+from approvals_web.operator.messages.ask import Ask
 from approvals_web.operator.operation import HANDLERS, Operation
 
 R = TypeVar("R")

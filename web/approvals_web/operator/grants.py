@@ -4,7 +4,7 @@ from approvals.instant import written
 from approvals.service import grants
 from approvals.service.identity import servers
 from approvals_web import standing_grants
-from approvals_web.operator.asks.grants import AllowGrants, ListedGrant, ListGrants, RevokeGrant
+from approvals_web.operator.messages.grants import AllowGrants, ListedGrant, ListGrants, RevokeGrant
 from approvals_web.operator.operation import Operation, answers
 
 PAGE = 200

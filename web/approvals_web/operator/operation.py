@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from approvals.service.identity.admins import Operator
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
-from approvals_web.operator.asks.ask import Ask
+from approvals_web.operator.messages.ask import Ask
 
 A = TypeVar("A", bound=Ask[Any])
 R = TypeVar("R")

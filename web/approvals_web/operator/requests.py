@@ -1,7 +1,7 @@
 """Requests: withdrawn, erased; and where the service is reached."""
 
 from approvals.service.service import Service
-from approvals_web.operator.asks.requests import Address, Erase, Withdraw
+from approvals_web.operator.messages.requests import Address, Erase, Withdraw
 from approvals_web.operator.operation import Operation, answers
 from approvals_web.setting_values import address as checked
 

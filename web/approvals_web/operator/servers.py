@@ -9,7 +9,7 @@ from approvals.service.storage.tables import Installation
 from approvals.service.text import visible
 from approvals.service.tools import listing as tool_listing
 from approvals.service.tools.registry import place_of
-from approvals_web.operator.asks.servers import (
+from approvals_web.operator.messages.servers import (
     AddServer,
     ListedInstallation,
     ListedOffer,

@@ -1,7 +1,7 @@
 """What an operator may do from the command line, and the local socket (mode 0600) over which a serving process does it.
 
 While `serve` runs, commands go through its socket, so that it knows at once; else they write the database themselves
-(`approvals_web.operator.reach`). Both run the same functions; the audit event names the operating-system user.
+(`approvals_web.operator.target`). Both run the same functions; the audit event names the operating-system user.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 from approvals.instant import written
 from approvals.service.identity import roles, sign_in_links, users
-from approvals_web.operator.asks.users import (
+from approvals_web.operator.messages.users import (
     DisableUser,
     EnableUser,
     Invite,

@@ -27,8 +27,8 @@ from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables import User
 from approvals_web.auth import passwords
 from approvals_web.auth import sessions as browser_session
+from approvals_web.http.app_parts import provider_of, slack_of
 from approvals_web.http.deps import SignedIn, TheService
-from approvals_web.http.parts import provider_of, slack_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import by_password

@@ -15,7 +15,7 @@ from approvals.errors import (
     NotFound,
 )
 from approvals.instant import Instant
-from approvals.protocol.fields import Identifier, ServerName
+from approvals.protocol.message_fields import Identifier, ServerName
 from approvals.service.history import agent_statistics
 from approvals.service.history.agent_statistics import Recent
 from approvals.service.identity import agents, credentials, key_lifetimes, servers

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from approvals.errors import Conflict, Invalid, Stale
 from approvals.policy import grant_terms
 from approvals.policy.eligibility import Act
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.previews import MAX_FACTS, encoded_facts, stored
 from approvals.protocol.states import State
 from approvals.service import grants

@@ -20,8 +20,8 @@ from approvals.service.text import visible
 from approvals_web.auth import oidc_state, sessions
 from approvals_web.auth.oidc import Provider
 from approvals_web.auth.oidc_state import PendingLogin
+from approvals_web.http.app_parts import provider_of
 from approvals_web.http.deps import TheService
-from approvals_web.http.parts import provider_of
 from approvals_web.http.redirects import local_path
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.sign_in import form

@@ -13,7 +13,7 @@ from approvals.errors import (
 from approvals.policy import diff
 from approvals.policy.engine import RulePolicy
 from approvals.policy.model import policy_hash
-from approvals.protocol.fields import Hash
+from approvals.protocol.message_fields import Hash
 from approvals.service.history import rule_statistics
 from approvals.service.identity.users import Person
 from approvals.service.policies import trial as policy_trial

@@ -6,7 +6,7 @@ from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from approvals.protocol.fields import ServerName
+from approvals.protocol.message_fields import ServerName
 from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.identity import servers
 from approvals.service.storage.database import Reader

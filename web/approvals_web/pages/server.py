@@ -7,7 +7,7 @@ from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.errors import ApprovalsError, Conflict, Invalid, NotFound
-from approvals.protocol.fields import Identifier, ServerName
+from approvals.protocol.message_fields import Identifier, ServerName
 from approvals.protocol.registration import ToolDefinition, Verdict
 from approvals.service.controls import audiences, freezes, rollouts
 from approvals.service.controls.rollouts import Observed

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from approvals.errors import ApprovalsError, Duplicate, Invalid
 from approvals.policy import diff
-from approvals.protocol.fields import Hash, ServerName, ToolName
+from approvals.protocol.message_fields import Hash, ServerName, ToolName
 from approvals.protocol.registration import Assurance
 from approvals.service.controls import freezes
 from approvals.service.identity.servers import add_agent, add_server, installation_named, installations

@@ -19,9 +19,9 @@ from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables import User
 from approvals_web.auth import known_browsers, passwords, sessions
 from approvals_web.auth.sessions import address_of
+from approvals_web.http.app_parts import provider_of
 from approvals_web.http.cookies import clear_session
 from approvals_web.http.deps import SignedIn, TheService
-from approvals_web.http.parts import provider_of
 from approvals_web.http.redirects import local_path
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter

@@ -12,7 +12,7 @@ from approvals.errors import BadRequest, NotFound, Unauthenticated
 from approvals.instant import SECOND
 from approvals.service.service import Service
 from approvals.service.slack.interactions import COMMAND, EVENT, INTERACTIVE
-from approvals_web.http.parts import slack_of, the_service
+from approvals_web.http.app_parts import slack_of, the_service
 
 MAX_BODY = 1_048_576
 """Bytes: an interaction carries the message it is in."""

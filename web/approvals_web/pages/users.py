@@ -19,8 +19,8 @@ from approvals.service.identity.users import ROLES, Person
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables import User
+from approvals_web.http.app_parts import provider_of
 from approvals_web.http.deps import Admin, Overseer, TheService
-from approvals_web.http.parts import provider_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.names import named

@@ -9,13 +9,13 @@ from weakref import WeakSet
 
 from approvals.errors import ApprovalsError
 from approvals.gate.gate import Gate
-from approvals_server.proxy.behind import Behind, Way
+from approvals_server.proxy.aggregation.hub import Hub
 from approvals_server.proxy.configuration.document import Document, UpstreamPart
 from approvals_server.proxy.configuration.opening import opened, rules_of, summary
 from approvals_server.proxy.configuration.reading import read
-from approvals_server.proxy.many.hub import Hub
 from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.upstream import Receive
+from approvals_server.proxy.upstreams import Behind, Way
 
 logger = logging.getLogger("approvals.proxy")
 

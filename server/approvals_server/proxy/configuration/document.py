@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import httpx2
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from approvals.protocol.fields import ServerName
+from approvals.protocol.message_fields import ServerName
 from approvals_server.proxy.rules.recipes import NONE, all_recipes
 from approvals_server.proxy.rules.rule import Said, ToolRule
 

@@ -12,16 +12,16 @@ from approvals.errors import NotConfigured
 from approvals.gate.gate import Gate
 from approvals.gate.settings import GateSettings
 from approvals.secret_reference import resolve
-from approvals_server.proxy.behind import Behind
+from approvals_server.proxy.client_files import KEYS
 from approvals_server.proxy.configuration.document import Document, UpstreamPart
-from approvals_server.proxy.desk import Desk
-from approvals_server.proxy.link import Connect
 from approvals_server.proxy.process import UpstreamProcess
 from approvals_server.proxy.remote import TIMEOUT, ParamHeaders, UpstreamHttp
 from approvals_server.proxy.rules.recipes import name_for, recipe
 from approvals_server.proxy.rules.rule import Rules
+from approvals_server.proxy.shared_state import Desk
 from approvals_server.proxy.upstream import Gone, Receive, Upstream
-from approvals_server.proxy.wrapping import KEYS
+from approvals_server.proxy.upstream_session import Connect
+from approvals_server.proxy.upstreams import Behind
 
 logger = logging.getLogger("approvals.proxy")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from approvals.protocol.canonical import SAFE_INTEGER
 from approvals.protocol.previews import Fact, Preview, View
-from approvals_server.proxy.rules import places
-from approvals_server.proxy.rules.places import ABSENT, ANSWER
+from approvals_server.proxy.rules import templates
 from approvals_server.proxy.rules.rule import Known, PreviewRule, Shown
+from approvals_server.proxy.rules.templates import ABSENT, ANSWER
 
 MOST = 7_000
 """Characters of either side that are shown; of longer ones, what differs."""
@@ -59,8 +59,8 @@ def arguments_of_read(rule: PreviewRule, arguments: Mapping[str, Any]) -> dict[s
     """Those with which the read of a rule is called. Raises NoEffect."""
     assert rule.read is not None  # noqa: S101 — whoever reads has one
     try:
-        found: dict[str, Any] = places.given(rule.read.arguments, arguments, _words(rule, arguments))
-    except places.Unsafe as error:
+        found: dict[str, Any] = templates.given(rule.read.arguments, arguments, _words(rule, arguments))
+    except templates.Unsafe as error:
         raise NoEffect(str(error)) from error
     return found
 
@@ -79,8 +79,8 @@ def effect(rule: PreviewRule, arguments: Mapping[str, Any], answer: Answer | Non
         before = ""  # nothing is there yet
     shown = _around(before, after)
     return Preview(
-        effect=places.filled(template, values)[:300],
-        object=places.filled(rule.object, values)[:200],
+        effect=templates.filled(template, values)[:300],
+        object=templates.filled(rule.object, values)[:200],
         facts=tuple(fact for known in rule.facts if (fact := _fact(known, values)) is not None),
         before=_view(rule.before, shown[0]),
         after=_view(rule.after, shown[1]),
@@ -98,7 +98,7 @@ def _resource(block: Mapping[str, Any]) -> Any:
 def _words(rule: PreviewRule, arguments: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name, word in rule.words.items():
-        text = places.at(arguments, word.of)
+        text = templates.at(arguments, word.of)
         match = re.match(word.pattern, text[:_LOOKED_AT]) if isinstance(text, str) else None
         if match is None or not _WORD.fullmatch(match[1] or ""):
             raise NoEffect(f"no {name} can be read out of {word.of!r}")
@@ -108,12 +108,12 @@ def _words(rule: PreviewRule, arguments: Mapping[str, Any]) -> dict[str, str]:
 
 def _side(shown: Shown | None, values: Mapping[str, Any], answer: Answer | None) -> str | None:
     """A side's text; None where there is none."""
-    path = places.whole(shown.of) if shown is not None else None
+    path = templates.whole(shown.of) if shown is not None else None
     if shown is None or path is None:
         return None
     if path == ANSWER and answer is not None and shown.kind != "json":
         return answer.text
-    value = places.at(values, path)
+    value = templates.at(values, path)
     if value is ABSENT:
         return None
     if shown.pick:
@@ -126,20 +126,20 @@ def _side(shown: Shown | None, values: Mapping[str, Any], answer: Answer | None)
 def _picked(value: Any, names: tuple[str, ...]) -> Any:
     if isinstance(value, list):
         return [_picked(item, names) for item in value]
-    found = {name: places.at(value, name) for name in names} if isinstance(value, dict) else {}
+    found = {name: templates.at(value, name) for name in names} if isinstance(value, dict) else {}
     return {name: item for name, item in found.items() if item is not ABSENT} or value
 
 
 def _fact(known: Known, values: Mapping[str, Any]) -> Fact | None:
-    path = places.whole(known.of)
-    value = places.at(values, path) if path is not None else places.filled(known.of, values)
+    path = templates.whole(known.of)
+    value = templates.at(values, path) if path is not None else templates.filled(known.of, values)
     if value is ABSENT or value is None or isinstance(value, list | dict):
         return None
     if isinstance(value, str):
         value = value[:500]
     if isinstance(value, int) and abs(value) > SAFE_INTEGER:
         value = str(value)
-    currency = places.filled(known.currency, values).upper() if known.currency and type(value) is int else None
+    currency = templates.filled(known.currency, values).upper() if known.currency and type(value) is int else None
     if currency is not None and not re.fullmatch("[A-Z]{3}", currency):
         currency = None
     return Fact(name=known.name, label=known.label, value=value, currency=currency)

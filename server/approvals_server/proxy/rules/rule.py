@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from approvals.protocol.previews import MAX_FACTS, Fact
-from approvals_server.proxy.rules import places
+from approvals_server.proxy.rules import templates
 
 Template = Annotated[str, Field(min_length=1, max_length=300)]
 """Words with `{argument}`, `{items[].name}` or `{answer.title}` in them."""
@@ -71,7 +71,7 @@ class Shown(Said):
     @field_validator("of")
     @classmethod
     def _is_place(cls, of: str) -> str:
-        if places.whole(of) is None:
+        if templates.whole(of) is None:
             raise ValueError('write one place, such as "{answer}" or "{content}"')
         return of
 
@@ -103,7 +103,7 @@ class PreviewRule(Said):
     def _has_its_answer(self) -> "PreviewRule":
         told = [self.effect, self.object, *(shown.of for shown in (self.before, self.after) if shown is not None)]
         told += [fact.of for fact in self.facts]
-        if self.read is None and any(places.ANSWER in places.roots(text) for text in told):
+        if self.read is None and any(templates.ANSWER in templates.roots(text) for text in told):
             raise ValueError("there is no {answer} without a read")
         for fact in self.facts:
             Fact(name=fact.name, value=0, label=fact.label)

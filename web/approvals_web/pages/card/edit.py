@@ -14,7 +14,7 @@ from approvals.errors import ApprovalsError, Conflict, Invalid, Stale
 from approvals.policy.edits import EditLimits
 from approvals.policy.eligibility import Act
 from approvals.protocol.canonical import JsonObject
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import Decision
 from approvals.protocol.states import State
 from approvals.service import gate_answers
@@ -26,8 +26,8 @@ from approvals.service.service import Service
 from approvals.service.storage.database import Reader
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools import forms
+from approvals_web.http.app_parts import slack_of
 from approvals_web.http.deps import SignedIn, TheService
-from approvals_web.http.parts import slack_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import What, seen_token, what

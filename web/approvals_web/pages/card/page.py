@@ -18,7 +18,7 @@ from approvals.errors import (
     Invalid,
     Stale,
 )
-from approvals.protocol.fields import Identifier
+from approvals.protocol.message_fields import Identifier
 from approvals.protocol.messages import Decision, RequestStatus
 from approvals.service import gate_answers
 from approvals.service.authority import on_content
@@ -27,8 +27,8 @@ from approvals.service.requests.decisions import Seen
 from approvals.service.requests.settlements import Truth
 from approvals.service.service import Service
 from approvals.service.storage.database import Reader, Transaction
+from approvals_web.http.app_parts import slack_of, viewers_of
 from approvals_web.http.deps import Admin, SignedIn, TheService
-from approvals_web.http.parts import slack_of, viewers_of
 from approvals_web.http.rendering import is_part, page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.card.view import Card, check_typed, context, seen_token

@@ -10,7 +10,7 @@ from approvals.service.identity import credentials, users
 from approvals.service.storage.database import Reader
 from approvals.service.storage.statements import Row, Statement
 from approvals.service.storage.tables import AuditEvent, AuditLink, AuditPayload, table_of
-from approvals_web.http.words import KINDS, STATES
+from approvals_web.http.lexicon import KINDS, STATES
 
 _events = table_of(AuditEvent)
 _payloads = table_of(AuditPayload)

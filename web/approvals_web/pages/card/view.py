@@ -12,7 +12,7 @@ from approvals.instant import SECOND, Instant
 from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
 from approvals.policy.model import DefaultPolicy
-from approvals.policy.wording import Wording, wordings
+from approvals.policy.rule_words import Wording, wordings
 from approvals.protocol.edits import Edited
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.preview_words import money
@@ -34,15 +34,15 @@ from approvals.service.storage.tables.handles import EXECUTION
 from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
-from approvals_web.http import words
-from approvals_web.http.moments import relative
+from approvals_web.http import lexicon
 from approvals_web.http.rendering import fragment, plain_value
+from approvals_web.http.times import relative
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
-from approvals_web.pages.card.because import Because, because
 from approvals_web.pages.card.confirmation import to_type
 from approvals_web.pages.card.decision_panel import Deciding, deciding
 from approvals_web.pages.card.preview import Foreseen, foreseen
 from approvals_web.pages.card.views import View, views
+from approvals_web.pages.card.why_asked import Because, because
 
 SIMILAR = 5
 """Past decisions on the card."""
@@ -248,7 +248,7 @@ def card_of(service: Service, reader: Reader, request_id: str, person: Person) -
         client=json.loads(row.client),
         passage=diff.passages(text).get(row.rule),
         because=because(row, None if text in ("", DefaultPolicy.text) else said, content.formats),
-        deny_reasons=said.deny_reasons or words.DENY_REASONS,
+        deny_reasons=said.deny_reasons or lexicon.DENY_REASONS,
         waiting=presence.waiting(reader, row.id),
         deciding=deciding(service, reader, row, person),
         further=further(service, reader, row, person, on_content(reader, row), agent, content.card_hash),

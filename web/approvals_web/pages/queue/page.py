@@ -7,8 +7,8 @@ from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from approvals.service.identity.users import Person
+from approvals_web.http.app_parts import slack_of, test_requests_of
 from approvals_web.http.deps import Admin, SignedIn, TheService
-from approvals_web.http.parts import slack_of, test_requests_of
 from approvals_web.http.rendering import page
 from approvals_web.http.routers import PageRouter
 from approvals_web.pages.queue.filter import QueueFilter
