@@ -50,7 +50,7 @@ def test_serve_says_where_everything_is_and_stops_cleanly_with_streams_open(inst
         events = streams.enter_context(gate.stream("POST", url, json=opening))
         assert next(events.iter_lines()).startswith("event: lease")
         pokes = streams.enter_context(ann.stream("GET", "/events"))
-        assert next(pokes.iter_lines()).startswith("retry")
+        assert next(pokes.iter_lines()).startswith("event: hello")
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 5
