@@ -143,6 +143,8 @@ class ToolArguments(Effective):
     @_honestly()
     def edited(self, wanted: JsonObject) -> Effective:
         """Read by the model as if they had come so; what is read is read as the same again, anywhere else, too."""
+        if self._key in wanted:
+            raise _not_declared([repr(self._key)])
         made = self._read_as(wanted)
         again = self._read_as(made.shown)
         if not _same(again.shown, made.shown) or classes(again.values) != classes(made.values):

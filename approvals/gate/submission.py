@@ -19,6 +19,7 @@ from approvals.errors import (
     Unreachable,
 )
 from approvals.gate.agents import KnownAgents
+from approvals.gate.argument_names import spelled
 from approvals.gate.call import Call, Caller
 from approvals.gate.client import ServiceClient
 from approvals.gate.kept_calls import KeptCalls
@@ -31,6 +32,7 @@ from approvals.protocol.limits import MAX_ARGUMENTS, MAX_REASON
 from approvals.protocol.messages import EditAnswer, EditedCall, Filing, RequestStatus
 from approvals.protocol.previews import preview_hash
 from approvals.protocol.registration import ToolVerdict
+from approvals.protocol.secret_edits import touched
 from approvals.protocol.states import State
 
 REMEMBERED = 10_000
@@ -144,6 +146,8 @@ class Submissions:
     async def _edited(self, call: Call, asked: EditedCall) -> Masked[EditAnswer]:
         """The changed call as its tool reads it, with what it would do now."""
         shown, name = self.redacted(call)[0], self.name(call)
+        if place := touched(shown, asked.arguments, spelled(self._lease.secret(call.tool), call.spellings)):
+            raise Invalid(f"{place} is secret, or has a secret in it.", hint="Hidden arguments stay as they are.")
         wanted = merged(asked.arguments, shown, encode(call.read.shown))
         read = call.read.edited(decode(wanted))
         read.settle()
@@ -151,6 +155,10 @@ class Submissions:
         verdict = await self._lease.verdict(call.tool)
         call = await self.masked(replace(call, read=read), read.shown).foreseen()
         arguments, hidden = self.redacted(call)
+        if place := touched(shown, arguments):
+            raise Invalid(
+                f"What is hidden would be something else: {place}.", hint="Hidden arguments stay as they are."
+            )
         preview, more = None, 0
         if call.looked.preview is not None:
             preview, more = call.mask.preview(call.looked.preview, self._lease.pepper)

@@ -1,7 +1,6 @@
 """What a person may change of a call before approving it, as its rule says. Pure."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 from approvals.policy.grant_terms import number_type
 from approvals.policy.stored_terms import written
 from approvals.protocol.canonical import decode
-from approvals.protocol.edits import changed_paths
-
-_PLACE = re.compile(r"\[\d+\]")
+from approvals.protocol.edits import changed_places
+from approvals.protocol.places import Place, is_within, words
+from approvals.protocol.secret_paths import steps_of
 
 
 @dataclass(frozen=True)
@@ -34,27 +33,24 @@ class EditLimits:
         kept = json.loads(text or "{}")
         return cls(**kept | ({"only": tuple(kept["only"])} if "only" in kept else {}))
 
-    def lets(self, path: str) -> bool:
-        """Whether what stands at a path may be changed at all."""
-        plain = _PLACE.sub("[]", path)
-        within = any(plain == one or plain.startswith((f"{one}.", f"{one}[")) for one in self.only)
-        return self.allowed and (not self.only or within)
+    def lets(self, place: Place) -> bool:
+        """Whether what stands at a place may be changed at all."""
+        return self.allowed and (not self.only or any(is_within(place, steps_of(one)) for one in self.only))
 
     def faults(self, was: Any, now: Any) -> Iterator[str]:
         """What of a change of encoded arguments is not within them, in words."""
         if not self.allowed:
             yield "its rule lets nobody change what was asked"
             return
-        for path, one, other in changed_paths(was, now):
-            if not self.lets(path):
-                yield f"its rule lets {path} be changed by nobody, only {', '.join(self.only)}"
+        for place, one, other in changed_places(was, now):
+            if not self.lets(place):
+                yield f"its rule lets {words(place)} be changed by nobody, only {', '.join(self.only)}"
             elif self.lower and not _is_lower(one, other):
-                yield f"its rule lets {path} only be lowered"
+                yield f"its rule lets {words(place)} only be lowered, not below zero"
 
 
 def _is_lower(was: Any, now: Any) -> bool:
-    """A number of any type, to a lower one that is not below zero where it was not."""
+    """A number of any type, to a lower one that is not below zero."""
     if number_type(was) is None or number_type(now) is None:
         return False
-    before, after = decode(was), decode(now)
-    return bool(after < before and (after >= 0 or before < 0))
+    return bool(0 <= decode(now) < decode(was))

@@ -13,6 +13,8 @@ from approvals.errors import Invalid
 from approvals.protocol.canonical import JsonObject, canonical, decode, is_object, is_redacted
 from approvals.protocol.limits import MAX_REASON
 from approvals.protocol.message_fields import Message
+from approvals.protocol.places import Place
+from approvals.protocol.places import words as words_of_place
 
 MOST = 50
 """Changes that are told one by one."""
@@ -41,14 +43,14 @@ class Edited(Message):
 
 def changes(was: Any, now: Any) -> tuple[Change, ...]:
     """In what arguments differ, leaf by leaf where their shapes are alike."""
-    found = list(_changes(was, now, ""))
-    told = [Change(path=path, was=_told(one), now=_told(other)) for path, one, other in found[:MOST]]
+    found = list(_changes(was, now, ()))
+    told = [Change(path=words_of_place(at), was=_told(one), now=_told(other)) for at, one, other in found[:MOST]]
     return (*told, *([Change(path=f"… and {len(found) - MOST} more")] if len(found) > MOST else []))
 
 
-def changed_paths(was: Any, now: Any) -> list[tuple[str, Any, Any]]:
+def changed_places(was: Any, now: Any) -> list[tuple[Place, Any, Any]]:
     """Where arguments differ, with both encoded values; None where there is none."""
-    return [(path, _present(one), _present(other)) for path, one, other in _changes(was, now, "")]
+    return [(place, _present(one), _present(other)) for place, one, other in _changes(was, now, ())]
 
 
 def words(told: Sequence[Change]) -> str:
@@ -56,11 +58,11 @@ def words(told: Sequence[Change]) -> str:
     return "; ".join(f"{change.path}: {_short(change.was)} → {_short(change.now)}" for change in told)
 
 
-def redacted_leaves(arguments: Any, path: str = "") -> dict[str, JsonObject]:
+def redacted_leaves(arguments: Any, place: Place = ()) -> dict[Place, JsonObject]:
     """The stand-ins in arguments, by their places."""
     if is_redacted(arguments):
-        return {path: arguments}
-    below = (redacted_leaves(item, place) for place, item in _inside(arguments, path))
+        return {place: arguments}
+    below = (redacted_leaves(item, (*place, step)) for step, item in _inside(arguments))
     return {where: leaf for found in below for where, leaf in found.items()}
 
 
@@ -78,32 +80,31 @@ def merged(edited: Any, shown: Any, exact: Any) -> Any:
     return edited
 
 
-def _changes(was: Any, now: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
     if was is not _ABSENT and now is not _ABSENT and canonical(was) == canonical(now):
         return
     if _is_nest(was) and _is_nest(now):
         for key in dict.fromkeys([*was, *now]):
-            yield from _changes(was.get(key, _ABSENT), now.get(key, _ABSENT), _below(path, key))
+            yield from _changes(was.get(key, _ABSENT), now.get(key, _ABSENT), (*place, _name(key)))
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         for i, (one, other) in enumerate(zip(was, now, strict=True)):
-            yield from _changes(one, other, f"{path}[{i}]")
+            yield from _changes(one, other, (*place, i))
     else:
-        yield path, was, now
+        yield place, was, now
 
 
 def _is_nest(value: Any) -> bool:
     return isinstance(value, dict) and is_object(value) and not is_redacted(value)
 
 
-def _inside(value: Any, path: str) -> list[tuple[str, Any]]:
+def _inside(value: Any) -> list[tuple[str | int, Any]]:
     if isinstance(value, list):
-        return [(f"{path}[{i}]", item) for i, item in enumerate(value)]
-    return [(_below(path, key), item) for key, item in value.items()] if _is_nest(value) else []
+        return list(enumerate(value))
+    return [(_name(key), item) for key, item in value.items()] if _is_nest(value) else []
 
 
-def _below(path: str, key: str) -> str:
-    name = key[1:] if key.startswith("$$") else key
-    return f"{path}.{name}" if path else name
+def _name(key: str) -> str:
+    return key[1:] if key.startswith("$$") else key
 
 
 def _at(value: Any, place: str | int) -> Any:

@@ -23,6 +23,15 @@ class SchemaPaths:
         self._root = schema if isinstance(schema, dict) else {}
         self._looked = 0
 
+    @property
+    def root(self) -> list[Any]:
+        """Where every path begins."""
+        return [self._root]
+
+    def names(self, at: Sequence[object]) -> frozenset[str]:
+        """The names that these schemas give to what may stand there."""
+        return frozenset(name for place in self.places(at) for name in _dict(place, "properties"))
+
     def fault(self, path: str, *, through_anything: bool = False) -> str:
         """Why the path names nothing, in words; nothing if it names something. `through_anything` lets it go on where
         the schema leaves open what there is."""

@@ -56,7 +56,12 @@ def tree(paths: tuple[Steps, ...]) -> Branch:
 
 def kept_back(arguments: object, paths: tuple[str, ...], stand_in: StandIn) -> Any:
     """A copy of encoded arguments with stand-ins for what the paths name."""
-    return _Walk(stand_in, encoded=True).through(arguments, [tree(tuple(map(steps_of, paths)))], "")
+    return kept_back_at(arguments, tuple(map(steps_of, paths)), stand_in)
+
+
+def kept_back_at(arguments: object, paths: tuple[Steps, ...], stand_in: StandIn) -> Any:
+    """The same of paths in their steps."""
+    return _Walk(stand_in, encoded=True).through(arguments, [tree(paths)], "")
 
 
 def shown(arguments: object, paths: tuple[str, ...]) -> Iterator[str]:

@@ -9,14 +9,16 @@ from typing import Annotated
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, current_preview
 from approvals.errors import Invalid, NotPossible, Stale
 from approvals.policy.edits import EditLimits
 from approvals.policy.model import Action, DefaultPolicy
+from approvals.protocol.messages import Decision
 from approvals.protocol.previews import stored
 from approvals.service.requests import edits
+from approvals.service.requests.decisions import Seen
 from approvals.service.requests.edits import Wanted
 from support.answer_table import facts, told
 
@@ -445,3 +447,134 @@ async def test_p7_a_changed_call_that_fails_says_both(served, desk):
     assert result.is_error
     assert "cannot take 80" in text(result)
     assert told(result, "failed")["edited"]["changes"] == [{"path": "amount", "asked": 100, "approved": 80}]
+
+
+class Card(BaseModel):
+    number: str | None = Field(None, validation_alias=AliasChoices("number", "no"))
+    cents: int = 0
+
+
+class Vault:
+    """A tool with secrets of every shape, and a file of what is kept at the service."""
+
+    def __init__(self, served) -> None:
+        self.served, self.ran = served, []
+        self.mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+        def keep(
+            password: Annotated[str, Field(validation_alias=AliasChoices("password", "pw"))],
+            cents: int = 5,
+            opt: str | None = None,
+            cards: list[Card] = [],  # noqa: B006
+            free: str = "",
+        ) -> str:
+            """Keep it."""
+            self.ran.append((password, cents, opt, cards, free))
+            return "kept"
+
+        self.mcp.add_tool(keep, approval=Approval(secret=("password", "opt", "cards[].number")))
+
+    def stored(self) -> str:
+        """All that is at the service of edits and requests."""
+        return str(
+            [
+                self.served.scenario.rows(f"SELECT * FROM {table}")
+                for table in ("edit", "request", "decision", "audit_event", "audit_payload")
+            ]
+        )
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"opt": "PLAINTEXT"}, "Hidden arguments stay as they are; opt"),
+        ({"password": "PLAINTEXT"}, "Hidden arguments stay as they are; password"),
+        ({"cards": [{"number": "PLAINTEXT", "cents": 1}]}, r"stay as they are; cards\[0\].number"),
+        ({"cards": [{"number": None, "cents": 1}, {"number": "PLAINTEXT"}]}, "Hidden arguments stay"),
+        ({"pw": "PLAINTEXT"}, "no argument pw"),
+        ({"cards": [{"number": None, "no": "PLAINTEXT", "cents": 1}]}, r"no argument cards\[0\].no"),
+    ],
+)
+async def test_p8_nobody_fills_in_a_secret_that_the_agent_left_out(served, changed, why):
+    vault = Vault(served)
+    async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2", "cards": [{"cents": 1}]}))
+        first = await served.pending()
+        with pytest.raises(Invalid, match=why):
+            await _ask(served, **changed)
+        assert "PLAINTEXT" not in vault.stored()
+        row = await served.pending()
+        assert (row.content_version, row.digest) == (1, first.digest)
+        service, person = served.scenario.service, served.scenario.person()
+        denial = Decision(verdict="deny", comment="no", content_version=1, digest=row.digest)
+        suggested = json.loads(row.arguments) | changed
+        with pytest.raises(Invalid, match=why):
+            await service.write(
+                lambda tx: service.decisions.decide(tx, row.id, person, denial, Seen(), suggested=suggested)
+            )
+        assert "PLAINTEXT" not in vault.stored()
+        assert (await served.edit(cents=4)).refused is None
+        assert (await served.edit(cents=3)).refused is None, "what was changed can be changed again"
+        await served.decide()
+        await call
+    assert [(one[0], one[1], one[2]) for one in vault.ran] == [("hunter2-hunter2", 3, None)]
+
+
+@pytest.mark.parametrize("changed", [{"opt": "PLAINTEXT"}, {"pw": "PLAINTEXT"}])
+async def test_p8_a_gate_reads_no_secret_from_an_edit_whatever_the_service_lets_pass(served, changed, monkeypatch):
+    vault = Vault(served)
+    monkeypatch.setattr(edits, "unfit", lambda *_: "")
+    async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2"}))
+        await served.pending()
+        assert "is secret" in (await served.edit(**changed)).refused
+        assert (await served.pending()).content_version == 1
+        await served.decide()
+        await call
+    assert [one[:3] for one in vault.ran] == [("hunter2-hunter2", 5, None)]
+
+
+async def test_p8_an_edit_that_repeats_the_agents_secret_elsewhere_is_refused_and_blocks_no_other(served):
+    vault = Vault(served)
+    async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2"}))
+        await served.pending()
+        assert "What is hidden would be something else: free" in (await served.edit(free="hunter2-hunter2")).refused
+        assert (await served.edit(cents=4)).refused is None
+        assert (await served.edit(cents=3)).refused is None
+        await served.decide()
+        await call
+    assert [one[1] for one in vault.ran] == [3]
+
+
+async def test_p3_an_idempotency_key_is_the_gates_and_an_edit_of_it_is_refused_in_words(served):
+    ran = []
+    mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+    def pay(amount: int, key: str) -> str:
+        """Pay."""
+        ran.append(amount)
+        return "paid"
+
+    mcp.add_tool(pay, approval=Approval(idempotency="key"))
+    async with Client(mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("pay", {"amount": 100}))
+        row = await served.pending()
+        with pytest.raises(Invalid, match="key is filled in when it runs, and nobody sets it"):
+            await _ask(served, key="mine")
+        assert (await served.pending()).content_version == row.content_version
+        await served.decide()
+        await call
+    assert ran == [100]
+
+
+async def test_p1_an_edit_that_the_tool_reads_as_what_was_there_is_refused_and_voids_no_vote(served, desk):
+    async with Client(server(served, desk)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        await served.pending()
+        served.scenario.service.policy.present = Two()
+        await served.edit(amount=90)
+        await served.decide(who="ann")
+        assert "Nothing is changed by it" in (await served.edit(amount="90", who="bob")).refused
+        await served.decide(who="bob")
+        assert text(await call).endswith("took 90")

@@ -99,6 +99,31 @@ async def test_p2_an_amount_changed_on_the_form_is_looked_up_shown_approved_and_
     assert "Ann changed what the agent asked" in words
 
 
+async def test_p8_the_form_does_not_offer_a_secret_that_the_agent_left_out(served, ann):
+    ran = []
+    mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+    def keep(cents: int, opt: str | None = None, notes: dict[str, str] = {}) -> str:  # noqa: B006
+        """Keep it."""
+        ran.append((cents, opt, notes))
+        return "kept"
+
+    mcp.add_tool(keep, approval=Approval(secret=("opt", "notes.*")))
+    async with Client(mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("keep", {"cents": 5}))
+        row = await served.pending()
+        page = plain((await ann.http.get(f"/requests/{row.id}/edit")).text)
+        assert "opt hidden: it stays as it is" in page
+        answer = await edit(ann, row.id, v0="4", v1="PLAINTEXT")
+        assert answer.status_code == 303, "there is no such field, so nothing reads it"
+        written = await edit(ann, row.id, v2='{"any": "PLAINTEXT"}')
+        assert "Hidden arguments stay as they are; notes.any" in plain(written.text)
+        assert "PLAINTEXT" not in str(served.scenario.rows("SELECT * FROM edit"))
+        await ann.decide(row.id)
+        await call
+    assert ran == [(4, None, {})]
+
+
 async def test_what_the_tool_refuses_is_said_on_the_form_with_what_was_typed(served, server, ann):
     async with Client(server) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("take", {"amount": 100}))

@@ -109,7 +109,7 @@ class Decisions:
         proposed = json.loads(row.proposed or row.arguments)
         if canonical(suggested) == canonical(proposed):
             raise Invalid("The suggestion is what was asked.", hint="Change an argument, or deny without one.")
-        if fault := edits.unfit(proposed, suggested):
+        if fault := edits.unfit(self._registry, tx, row, proposed, suggested):
             raise Invalid(fault)
         forms.check(self._registry.definition(tx, row.server, row.tool_hash).input_schema, suggested)
         return canonical([change.model_dump() for change in changes(proposed, suggested)]).decode()

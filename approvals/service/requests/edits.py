@@ -16,9 +16,9 @@ from approvals.errors import Invalid, NotFound, NotPossible, Stale, TooLarge, Un
 from approvals.policy.edits import EditLimits
 from approvals.policy.eligibility import Act
 from approvals.policy.model import Action, CallFacts, Judgement
-from approvals.protocol import credentials, secret_paths
+from approvals.protocol import credentials, secret_edits, secret_paths
 from approvals.protocol.canonical import JsonObject, canonical, check_encoded, digest, encode
-from approvals.protocol.edits import Edited, changed_paths, changes, redacted_leaves
+from approvals.protocol.edits import Edited, changed_places, changes, redacted_leaves
 from approvals.protocol.limits import MAX_ARGUMENTS, MAX_REASON
 from approvals.protocol.messages import EditAnswer, EditedCall
 from approvals.protocol.previews import known_facts, preview_hash
@@ -95,6 +95,8 @@ class Edits:
         if (wanted.content_version, wanted.digest) != (row.content_version, row.digest):
             raise Stale("What would run has changed since you opened it.", hint="Look again before you change it.")
         _check(row, wanted)
+        if fault := faults_of(self._registry, tx, row, wanted.arguments):
+            raise Invalid(fault)
         revisions.check(tx, row)
         session = _gate_of(tx, row)
         edit = tx.insert(
@@ -167,6 +169,7 @@ class Edits:
         self, tx: Transaction, installation: Installation, row: RequestRow, edit: Edit, answer: EditAnswer
     ) -> None:
         tool = self._standing(tx, installation, row, answer)
+        _check_read(json.loads(row.arguments), answer.arguments)
         known = _known(tx, installation, row, tool, answer)
         policy = self._policy.present
         judgement = policy.judge(known)
@@ -276,20 +279,26 @@ def check_judged(row: RequestRow, judgement: Judgement, proposed: JsonObject, ed
             raise Invalid(f"It cannot be changed so: {fault}.")
 
 
-def faults_of(row: RequestRow, edited: JsonObject) -> str:
+def faults_of(registry: Registry, reader: Reader, row: RequestRow, edited: JsonObject) -> str:
     """Why a person may not make this of a request's arguments, before its gate has said anything; or nothing."""
     proposed = json.loads(row.proposed or row.arguments)
     if fault := next(EditLimits.parse(row.edits).faults(proposed, edited), ""):
         return f"It cannot be changed so: {fault}."
-    return unfit(json.loads(row.arguments), edited)
+    return unfit(registry, reader, row, json.loads(row.arguments), edited)
 
 
-def unfit(was: JsonObject, wanted: JsonObject) -> str:
-    """Why no person can want this of encoded arguments; or nothing."""
-    before, after = redacted_leaves(was), redacted_leaves(wanted)
-    if any(before.get(path) != after.get(path) for path in {*before, *after}):
-        return "Hidden arguments stay as they are."
-    if any(_looks_secret(value) for _, _, value in changed_paths(was, wanted)):
+def unfit(registry: Registry, reader: Reader, row: RequestRow, was: JsonObject, wanted: JsonObject) -> str:
+    """Why no person can want this of a request's encoded arguments; or nothing."""
+    secret = [secret_paths.steps_of(path) for path in registry.kept_secret(reader, row)]
+    definition = registry.definition(reader, row.server, row.tool_hash)
+    if place := secret_edits.touched(was, wanted, secret):
+        return f"Hidden arguments stay as they are; {place} is one, or has one in it."
+    if place := secret_edits.strange(was, wanted, secret, definition.input_schema):
+        return f"The tool has no argument {place}."
+    changed = changed_places(was, wanted)
+    if definition.idempotency and any(place[:1] == (definition.idempotency,) for place, _, _ in changed):
+        return f"The argument {definition.idempotency} is filled in when it runs, and nobody sets it."
+    if any(_looks_secret(value) for _, _, value in changed):
         return "That looks like a credential, which does not belong here."
     return ""
 
@@ -329,8 +338,14 @@ def _check(row: RequestRow, wanted: Wanted) -> None:
         raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")
     if written.decode() == row.arguments:
         raise Invalid("Nothing is changed.", hint="Change an argument, or approve it as it is.")
-    if fault := faults_of(row, wanted.arguments):
-        raise Invalid(fault)
+
+
+def _check_read(was: JsonObject, read: JsonObject) -> None:
+    """Raises Invalid for what a gate read that leaves everything as it was, or hides something else than before."""
+    if canonical(was) == canonical(read):
+        raise Invalid("Nothing is changed by it: the tool reads the same.", hint="Change an argument to another value.")
+    if place := secret_edits.touched(was, read):
+        raise Invalid(f"What is hidden would be something else: {place}.", hint="Hidden arguments stay as they are.")
 
 
 def _looks_secret(value: object) -> bool:

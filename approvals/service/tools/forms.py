@@ -15,6 +15,8 @@ from approvals.errors import Invalid
 from approvals.policy.edits import EditLimits
 from approvals.protocol.canonical import JsonObject, canonical, decode, encode, is_redacted
 from approvals.protocol.edits import redacted_leaves
+from approvals.protocol.places import Place, is_within, words
+from approvals.protocol.secret_paths import steps_of
 from approvals.service.tools.layout import Layout, plain_name
 
 MOST = 60
@@ -67,11 +69,14 @@ class Field:
         return f"v{self.number}"
 
 
-def fields(schema: Mapping[str, Any], arguments: JsonObject, limits: EditLimits) -> list[Field]:
-    """The form over encoded arguments, in the schema's order."""
+def fields(
+    schema: Mapping[str, Any], arguments: JsonObject, limits: EditLimits, secret: tuple[str, ...] = ()
+) -> list[Field]:
+    """The form over encoded arguments, in the schema's order; what is or would be secret is fixed."""
     layout = Layout(schema)
-    found = [*_fields(layout.arranged(arguments), layout, "", ()), *_absent(layout, arguments)]
-    return [_bounded(replace(field, number=i), limits) for i, field in enumerate(islice(found, MOST))]
+    found = [*_fields(layout.arranged(arguments), layout, ()), *_absent(layout, arguments)]
+    kept = [_kept(field, secret) for field in islice(found, MOST)]
+    return [_bounded(replace(field, number=i), limits) for i, field in enumerate(kept)]
 
 
 def read(made: list[Field], arguments: JsonObject, given: Mapping[str, str]) -> JsonObject:
@@ -89,19 +94,19 @@ def check(schema: Mapping[str, Any], arguments: JsonObject) -> None:
     layout = Layout(schema)
     if unknown := [key for key in arguments if layout.names and plain_name(key) not in layout.names]:
         raise Invalid(f"The tool has no argument {plain_name(unknown[0])!r}.", hint="Leave it out.")
-    for field in islice(_fields(arguments, layout, "", ()), MOST):
+    for field in islice(_fields(arguments, layout, ()), MOST):
         if not is_redacted(field.value):
             _check_kind(field)
             _check(field, field.value)
 
 
-def _fields(value: Any, layout: Layout, path: str, steps: Steps) -> Iterator[Field]:
+def _fields(value: Any, layout: Layout, steps: Steps) -> Iterator[Field]:
     if _is_nest(value) and (not steps or _is_plain(layout, value) or redacted_leaves(value)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             below = layout.of(plain_name(key)) if isinstance(key, str) else layout.of_item()
-            yield from _fields(item, below, _step(path, key), (*steps, key))
+            yield from _fields(item, below, (*steps, key))
     elif steps:
-        yield _field(value, layout, path, steps)
+        yield _field(value, layout, steps)
 
 
 def _absent(layout: Layout, arguments: JsonObject) -> Iterator[Field]:
@@ -111,15 +116,17 @@ def _absent(layout: Layout, arguments: JsonObject) -> Iterator[Field]:
         kinds, _ = _types(layout.of(name))
         if len(kinds) == 1 and kinds <= _SCALARS:
             encoded = f"${name}" if name.startswith("$") else name
-            yield _field(_ABSENT, layout.of(name), name, (encoded,))
+            yield _field(_ABSENT, layout.of(name), (encoded,))
 
 
-def _field(value: Any, layout: Layout, path: str, steps: Steps) -> Field:
+def _field(value: Any, layout: Layout, steps: Steps) -> Field:
     about = next((part["description"] for part in layout.parts if isinstance(part.get("description"), str)), "")
     kinds, nullable = _types(layout)
     listed = tuple(map(encode, _listed(layout)))
     named = frozenset(kinds | {"null"} if nullable else kinds)
-    plain = Field(path, steps, value, title=layout.title, about=about[:_ABOUT], kinds=named, listed=listed)
+    plain = Field(
+        words(_place(steps)), steps, value, title=layout.title, about=about[:_ABOUT], kinds=named, listed=listed
+    )
     if is_redacted(value):
         return replace(plain, kind="fixed", why=_HIDDEN)
     blank = "absent" if value is _ABSENT else "null" if value is None or nullable else ""
@@ -198,10 +205,17 @@ def _longest(layout: Layout) -> int | None:
     return next((part["maxLength"] for part in layout.parts if type(part.get("maxLength")) is int), None)
 
 
+def _kept(field: Field, secret: tuple[str, ...]) -> Field:
+    place = _place(field.steps)
+    return (
+        replace(field, kind="fixed", why=_HIDDEN) if any(is_within(place, steps_of(one)) for one in secret) else field
+    )
+
+
 def _bounded(field: Field, limits: EditLimits) -> Field:
     if field.kind == "fixed":
         return field
-    if not limits.lets(field.path):
+    if not limits.lets(_place(field.steps)):
         return replace(field, kind="fixed", why="its rule lets nobody change it")
     if limits.lower and field.kind not in {"integer", "number"}:
         return replace(field, kind="fixed", why="its rule lets only numbers be lowered")
@@ -303,7 +317,5 @@ def _is_plain(layout: Layout, value: Any) -> bool:
     return bool(layout.names) and all(plain_name(key) in layout.names for key in value)
 
 
-def _step(path: str, key: str | int) -> str:
-    if isinstance(key, int):
-        return f"{path}[{key}]"
-    return f"{path}.{plain_name(key)}" if path else plain_name(key)
+def _place(steps: Steps) -> Place:
+    return tuple(plain_name(step) if isinstance(step, str) else step for step in steps)

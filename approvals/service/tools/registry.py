@@ -214,6 +214,16 @@ class Registry:
         """Which definition of a tool stands at an installation, since when and by whom."""
         return reader.one(TOOL, server=installation.server, installation_id=place_of(installation), name=name)
 
+    def kept_secret(self, reader: Reader, row: RequestRow) -> tuple[str, ...]:
+        """The secret paths of a request's tool: those of the definition that was asked, of the one that stands, and of
+        the one that is offered."""
+        where = {"server": row.server, "name": row.tool}
+        places = dict.fromkeys(("", row.installation_id))
+        stand = [reader.one(TOOL, installation_id=place, **where) for place in places]
+        known = [row.tool_hash, *(one for tool in stand if tool for one in (tool.accepted_hash, tool.offered_hash))]
+        hashes = dict.fromkeys(one for one in known if one)
+        return tuple(dict.fromkeys(path for one in hashes for path in self.definition(reader, row.server, one).secret))
+
     def tools(self, reader: Reader) -> list[Tool]:
         return reader.all(_TOOLS)
 

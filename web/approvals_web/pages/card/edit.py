@@ -133,7 +133,7 @@ def _form(
     if given:
         made = [replace(field, text=given.get(field.name, field.text)) for field in made]
     elif earlier is not None:
-        made = _beginning_with(made, forms.fields(_schema(service, reader, row), earlier.arguments, EditLimits()))
+        made = _beginning_with(made, _over(service, reader, row, earlier.arguments, EditLimits()))
     return EditPage(
         person,
         row,
@@ -174,8 +174,11 @@ def _changed(service: Service, reader: Reader, request_id: str, given: Mapping[s
 
 
 def _made(service: Service, reader: Reader, row: RequestRow) -> list[forms.Field]:
-    return forms.fields(_schema(service, reader, row), json.loads(row.arguments), EditLimits.parse(row.edits))
+    return _over(service, reader, row, json.loads(row.arguments), EditLimits.parse(row.edits))
 
 
-def _schema(service: Service, reader: Reader, row: RequestRow) -> JsonObject:
-    return service.registry.definition(reader, row.server, row.tool_hash).input_schema
+def _over(
+    service: Service, reader: Reader, row: RequestRow, arguments: JsonObject, limits: EditLimits
+) -> list[forms.Field]:
+    schema = service.registry.definition(reader, row.server, row.tool_hash).input_schema
+    return forms.fields(schema, arguments, limits, service.registry.kept_secret(reader, row))
