@@ -12,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 
+from approvals.errors import Invalid
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.previews import Preview
 
@@ -54,16 +55,19 @@ class Looked:
 
     preview: Preview | None = None
     why_not: str = ""
+    refused: Invalid | None = None
+    """What the preview says of a call that the tool would never do: nobody is asked."""
 
 
 async def looked(look: Look | None, values: JsonObject) -> Looked:
-    """Look; what fails is said, and blocks nothing."""
+    """Look; what fails is said, and blocks nothing but what the preview itself refuses as Invalid."""
     if look is None:
         return Looked()
     try:
         return Looked(await look(values))
     except NoPreview as none:
-        return Looked(why_not=str(none))
+        refused = none.__cause__ if isinstance(none.__cause__, Invalid) else None
+        return Looked(why_not=refused.detail if refused else str(none), refused=refused)
 
 
 def unfit_preview(look: Look, names: list[str]) -> str:

@@ -116,6 +116,8 @@ class Session:
             call.read.settle()
             await call.read.check()
             call = await call.foreseen()
+            if call.looked.refused is not None:
+                raise call.looked.refused
             submitted: Submitted
             with anyio.CancelScope(shield=True):  # short; else nobody would know that the caller left meanwhile
                 submitted = await self._submissions.submit(call, verdict)

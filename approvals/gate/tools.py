@@ -37,7 +37,7 @@ class Approval:
 
     `preview` looks up, reading only, what a call would do, within `preview_seconds`: the card shows it, it is part of
     what is approved, and it is looked up again before the tool starts. It takes the tool's arguments by name and
-    returns a `Preview`.
+    returns a `Preview`. What it raises as Invalid is refused before anybody is asked.
     """
 
     summary: str | None = None

@@ -7,19 +7,18 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
-from approvals_server.postgres.marker import SCHEMA
 from approvals_server.postgres.role import Connection
 
 LONGEST = 200
-VERBS = ("delete", "merge", "update", "insert")
+VERBS = ("delete", "update", "insert")
 """The gravest first."""
-_DONE = {"delete": "Deletes", "merge": "Merges", "update": "Changes", "insert": "Adds"}
+_DONE = {"delete": "Deletes", "update": "Changes", "insert": "Adds"}
 _COUNTED: LiteralString = """
 SELECT n.nspname || '.' || c.relname AS table,
     sum(s.n_tup_ins)::bigint AS inserted, sum(s.n_tup_upd)::bigint AS updated, sum(s.n_tup_del)::bigint AS deleted
 FROM pg_stat_xact_user_tables s
 JOIN pg_class c ON c.oid = COALESCE(pg_partition_root(s.relid), s.relid) JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 AND n.nspname <> %s GROUP BY 1 ORDER BY 1
+WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 GROUP BY 1 ORDER BY 1
 """
 
 Tally = Counter[tuple[str, str]]
@@ -28,11 +27,17 @@ Tally = Counter[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Change:
-    """Rows of one table that are inserted, updated, deleted or merged."""
+    """Rows of one table, each inserted, updated or deleted: by this verb, or by one of the others."""
 
     verb: str
     table: str
     rows: int
+    others: tuple[str, ...] = ()
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """All that it may do."""
+        return (self.verb, *self.others)
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,9 @@ class _Counted:
 
 
 async def counted(connection: Connection) -> Tally:
-    """What the database has counted so far, the markers apart; behind a pooler that includes what was before."""
+    """What the database has counted so far; behind a pooler that includes what was before."""
     async with connection.cursor(row_factory=class_row(_Counted)) as cursor:
-        await cursor.execute(_COUNTED, [SCHEMA])
+        await cursor.execute(_COUNTED)
         found = await cursor.fetchall()
     return Tally(
         {
@@ -76,6 +81,24 @@ def tables(changes: Iterable[Change]) -> tuple[str, ...]:
     return tuple(sorted({change.table for change in changes}))
 
 
+def verbs(changes: Iterable[Change]) -> tuple[str, ...]:
+    """All that is done, each once."""
+    return tuple(sorted({verb for change in changes for verb in change.verbs}))
+
+
+def beyond(done: Iterable[Change], foreseen: Iterable[Change]) -> bool:
+    """Whether something was done that was not foreseen: another verb, another table, or more rows of a table."""
+    named, most, came = set[tuple[str, str]](), Counter[str](), Counter[str]()
+    for change in foreseen:
+        named |= {(verb, change.table) for verb in change.verbs}
+        most[change.table] += change.rows
+    for change in done:
+        if (change.verb, change.table) not in named:
+            return True
+        came[change.table] += change.rows
+    return any(rows > most[table] for table, rows in came.items())
+
+
 def gravest(changes: Iterable[Change]) -> str | None:
     """The verb that rules should know of; None where nothing changes."""
     verbs = {change.verb for change in changes}
@@ -96,11 +119,14 @@ def expectation(changes: Sequence[Change]) -> str:
     if len(changes) == 1:
         (change,) = changes
         about = "about " if change.rows > 1 else ""
-        return f"{_DONE[change.verb]} {about}{_figure(change.rows)} of {change.table}"
-    parts = _joined(
-        f"{_DONE[verb]} rows of {table}" for verb, table in dict.fromkeys((c.verb, c.table) for c in changes)
-    )
+        return f"{_doing(change)} {about}{_figure(change.rows)} of {change.table}"
+    parts = _joined(dict.fromkeys(f"{_doing(change)} rows of {change.table}" for change in changes))
     return f"{parts}: about {total(changes):,} in all" if parts else ""
+
+
+def _doing(change: Change) -> str:
+    first, *more = (_DONE[verb] for verb in change.verbs if verb in _DONE)
+    return " or ".join([first, *map(str.lower, more)])
 
 
 def _joined(parts: Iterable[str]) -> str:

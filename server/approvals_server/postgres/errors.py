@@ -4,6 +4,7 @@ import psycopg
 
 LONGEST = 500
 _NEXT = {
+    "08P01": "Write the values into the statement: parameters such as $1 have none.",
     "25006": "This is a read-only transaction: writes go through execute_write.",
     "42501": "This server's role may not do that.",
     "55P03": "Somebody else holds a lock on it: try again later.",

@@ -8,6 +8,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from approvals import Approval, GatedServer, Preview
+from approvals.errors import Invalid
 from approvals_server import retries
 from approvals_server.annotations import DESTROYS, READS
 from approvals_server.paging import Cursor, Limit, place_of
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 Name = Annotated[str, Field(min_length=1, max_length=63)]
 PREVIEW_SECONDS = 4.0
+UNSTEADY = frozenset({"55P03", "57014", "40001", "40P01"})
+"""A lock, a time-out, another transaction: the next look may find it."""
 READS_AT_ONCE = 10
 """Connections that this process takes for reads; more wait."""
 
@@ -90,7 +93,14 @@ def create_postgres(
 
 def _add_write(mcp: GatedServer, writer: Writer) -> None:
     async def look(sql: str) -> Preview:
-        return await _asked(writer.preview(sql))
+        try:
+            return await writer.preview(sql)
+        except Refused as error:
+            if error.code in UNSTEADY:
+                raise ToolError(str(error)) from error
+            raise Invalid(str(error)) from error
+        except Away as error:
+            raise ToolError(str(error)) from error
 
     approval = Approval(preview=look, preview_seconds=PREVIEW_SECONDS, verify=writer.verify)
 

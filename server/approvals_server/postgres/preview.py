@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from approvals import Fact, Preview
 from approvals_server.postgres import preview_views
-from approvals_server.postgres.changes import Change, expectation, gravest, sentence, tables, total
+from approvals_server.postgres.changes import Change, expectation, gravest, sentence, tables, total, verbs
 from approvals_server.postgres.effect import Effect, basis_of
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.statement import Statement
@@ -43,11 +43,6 @@ def exact(statement: Statement, effect: Effect) -> Preview:
     raise Refused("Its effect is too large to be shown.")
 
 
-def unplanned(statement: Statement) -> Preview:
-    """Of what has no plan, such as DDL: nobody knows how many rows."""
-    return _preview(statement, (), f"Runs a statement that has no plan: {statement.verb.upper()}", planned=False)
-
-
 def _none(statement: Statement) -> str:
     return f"Changes no row that the planner sees: {statement.verb.upper()}"
 
@@ -57,20 +52,19 @@ def _all(statement: Statement, changes: Sequence[Change]) -> str:
     return "; it has no condition that looks at a row" if grave and not statement.has_where else ""
 
 
-def _preview(
-    statement: Statement, changes: Sequence[Change], effect: str, *rows: Fact, planned: bool = True
-) -> Preview:
-    written = tables(changes) if planned else statement.tables
+def _preview(statement: Statement, changes: Sequence[Change], effect: str, rows: Fact) -> Preview:
+    written = tables(changes)
     if len(written) > MOST_TABLES:
         raise Refused(f"It changes {len(written)} tables; a write may change {MOST_TABLES} at the most.")
     verb = gravest(changes) or statement.verb
     return Preview(
         effect=effect,
         facts=(
-            *rows,
+            rows,
             Fact(name="sql.verb", label="Statement", value=verb),
+            Fact(name="sql.verbs", label="Does", value=verbs(changes)),
             Fact(name="sql.tables", label="Tables", value=written),
             Fact(name="has_where", label="Has a condition", value=statement.has_where),
         ),
-        reversible="by_hand" if verb == "insert" else "no",
+        reversible="by_hand" if verbs(changes) == ("insert",) else "no",
     )

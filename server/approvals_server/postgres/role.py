@@ -20,6 +20,8 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 LOCK_SECONDS = 2.0
+PARAMETERS = "08P01"
+"""Of a statement that has parameters, of which there are none."""
 OVERTAKEN = "40001"
 """On a replica: what a read needs is being removed by the primary."""
 GRACE = 2.0
@@ -91,7 +93,7 @@ def broke(error: psycopg.Error) -> bool:
     """Whether the connection is gone: the database gave no answer, or was shut down."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate[:2] in {"08", "57"} and error.sqlstate != "57014"
+    return error.sqlstate[:2] in {"08", "57"} and error.sqlstate not in {"57014", PARAMETERS}
 
 
 def _milliseconds(seconds: float) -> str:

@@ -6,8 +6,8 @@ from typing import LiteralString
 from approvals_server.paging import cursor_at
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.role import Connection, Role
-from approvals_server.postgres.statement import single
 from approvals_server.postgres.summary import CELL, Cell, Found, cell, columns_of, page_of
+from approvals_server.postgres.text import single
 
 LOOKED_AT = 1000
 """Rows that a summary is made of."""

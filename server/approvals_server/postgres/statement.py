@@ -9,6 +9,8 @@ from pydantic import Field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from approvals_server.postgres.text import single
+
 LONGEST = 20_000
 UNCLASSIFIED = "unclassified"
 SCHEMA = "public"
@@ -48,15 +50,10 @@ class Statement:
     """Whether every UPDATE and DELETE in it has a condition over a column."""
 
 
-def single(sql: str) -> str:
-    """The text without what may follow one statement."""
-    return sql.strip().rstrip(";").rstrip()
-
-
 def classified(sql: str) -> Statement:
     """What a text is called; unclassified when that is not plain to see."""
     try:
-        found = [one for one in sqlglot.parse(sql, dialect="postgres") if one is not None]
+        found = [one for one in sqlglot.parse(single(sql), dialect="postgres") if one is not None]
     except (SqlglotError, RecursionError, ValueError):
         return Statement()
     if len(found) != 1 or found[0].key not in _VERBS:

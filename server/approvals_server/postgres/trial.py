@@ -6,9 +6,10 @@ from approvals import Stale
 from approvals_server.postgres.changes import Change, counted, since
 from approvals_server.postgres.effect import Cells, Effect, basis_of, made_anew, settled
 from approvals_server.postgres.errors import Refused
+from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Connection, Role
 from approvals_server.postgres.rows import rows_changed
-from approvals_server.postgres.statement import single
+from approvals_server.postgres.text import single
 
 SECONDS = 1.5
 REMEMBERED = 500
@@ -45,6 +46,7 @@ class Trials:
 
     async def _tried(self, sql: str) -> Effect:
         async with self._writer.writing(SECONDS) as connection:
+            await written(connection, sql)
             before = await counted(connection)
             await connection.execute(single(sql).encode(), prepare=True)
             return await self._looked_at(connection, since(before, await counted(connection)))

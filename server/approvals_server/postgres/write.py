@@ -11,11 +11,12 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, Field
 
 from approvals_server.postgres import marker
-from approvals_server.postgres.changes import Change, counted, sentence, since, total
+from approvals_server.postgres.changes import Change, beyond, counted, sentence, since, total
 from approvals_server.postgres.errors import Refused
+from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Connection, Role, broke
-from approvals_server.postgres.statement import single
 from approvals_server.postgres.summary import Cell, cell, page_of
+from approvals_server.postgres.text import single
 
 RETURNED = 50
 _TRANSACTION: str = "SELECT pg_current_xact_id()::text"
@@ -50,8 +51,9 @@ class TooMany(Exception):
     """It would have changed more than was approved; it was rolled back."""
 
     def __init__(self, changes: tuple[Change, ...], approved: int) -> None:
-        did = sentence(changes)
-        super().__init__(f"it changed {total(changes):,} rows, and {approved:,} were approved ({did}): rolled back")
+        did, rows = sentence(changes), total(changes)
+        words = f"{approved:,} were approved" if rows > approved else "not all of that was approved"
+        super().__init__(f"it changed {rows:,} rows, and {words} ({did}): rolled back")
         self.changes = changes
 
 
@@ -63,10 +65,20 @@ class Earlier(Exception):
         self.found = found
 
 
-async def write(writer: Role, sql: str, request_id: str, approved: int | None, check: Check | None = None) -> Written:
-    """Run it once; `check` may look at what was done and refuse it. Raises TooMany, Earlier, Unsure, Away, Refused, and
-    what the check raises; after all but Unsure nothing was changed."""
+async def write(
+    writer: Role,
+    sql: str,
+    request_id: str,
+    approved: int | None,
+    check: Check | None = None,
+    foreseen: tuple[Change, ...] | None = None,
+) -> Written:
+    """Run it once, within the tables, verbs and rows that were foreseen (without any: that the planner foresees now);
+    or else with a `check` that looks at what was done and may refuse it. Raises TooMany, Earlier, Unsure, Away,
+    Refused, and what the check raises; after all but Unsure nothing was changed."""
     async with writer.writing() as connection:
+        plan = await written(connection, sql)
+        expected = plan.changes if foreseen is None else foreseen
         if (found := await marker.mark(connection, request_id)) is not None:
             raise Earlier(found)
         before, transaction = await counted(connection), await _transaction(connection)
@@ -74,8 +86,11 @@ async def write(writer: Role, sql: str, request_id: str, approved: int | None, c
         if await _transaction(connection) != transaction:
             raise Refused("This controls the transaction, and a write is one transaction of its own.")
         changes = since(before, await counted(connection))
-        if approved is not None and total(changes) > approved:
-            raise TooMany(changes, approved)
+        if any(change.table.startswith(f"{marker.SCHEMA}.") for change in changes):
+            raise Refused("It changed this server's own markers, which no statement may.")
+        most = total(expected) if approved is None else approved
+        if total(changes) > most or (check is None and beyond(changes, expected)):
+            raise TooMany(changes, most)
         if check is not None:
             await check(connection, changes)
         told = await _told(cursor, changes)

@@ -13,7 +13,7 @@ from approvals_server.approved_effect import approved_basis
 from approvals_server.postgres import marker, preview
 from approvals_server.postgres.changes import Change, total
 from approvals_server.postgres.errors import Refused
-from approvals_server.postgres.plan import planned
+from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Role
 from approvals_server.postgres.statement import classified
 from approvals_server.postgres.trial import Trials
@@ -34,27 +34,30 @@ class Writer:
         self._trials = Trials(role) if exact else None
         self._counted: OrderedDict[str, tuple[Change, ...]] = OrderedDict()
         """What came of statements that were rolled back because it was more than approved."""
+        self._foreseen: OrderedDict[str, tuple[Change, ...]] = OrderedDict()
+        """What was found of statements at the last look: the gate looks just before it runs one."""
 
     async def preview(self, sql: str) -> Preview:
         """What it would do now. Raises Away, Refused."""
         statement = await anyio.to_thread.run_sync(classified, sql)  # of a long one, it takes its time
         async with self._role.reading(LOOK_SECONDS) as connection:
-            plan = await planned(connection, sql)
-        if plan is None:
-            return preview.unplanned(statement)
+            plan = await written(connection, sql)
         if self._trials is not None and total(plan.changes) <= MOST_TRIED:
             return preview.exact(statement, await self._trials.effect(sql))
-        if (known := self._counted.get(sql)) is not None:
-            return preview.counted(statement, known)
-        return preview.expected(statement, plan.changes)
+        known = self._counted.get(sql)
+        _remember(self._foreseen, sql, known or plan.changes)
+        return preview.counted(statement, known) if known else preview.expected(statement, plan.changes)
 
     async def write(self, sql: str) -> Written:
         """Do it, within what was approved. Raises Stale, Lost, Away, Refused."""
-        request_id = current_request_id() or str(uuid4())
+        if (request_id := current_request_id()) and _approved_rows() is None:
+            raise Refused("Nobody saw what it would change: the look at it had failed. Call it again.")
+        request_id = request_id or str(uuid4())
         try:
-            done = await write(self._role, sql, request_id, _approved_rows(), self._check())
+            done = await write(self._role, sql, request_id, _approved_rows(), self._check(), self._foreseen.get(sql))
         except TooMany as error:
-            self._remember(sql, error.changes)
+            _remember(self._counted, sql, error.changes)
+            _remember(self._foreseen, sql, error.changes)
             raise Stale(str(error)) from error
         except Earlier as error:
             return _earlier(error.found)
@@ -87,10 +90,12 @@ class Writer:
         basis = approved_basis()
         return partial(self._trials.check, basis) if self._trials is not None and basis else None
 
-    def _remember(self, sql: str, changes: tuple[Change, ...]) -> None:
-        self._counted[sql] = changes
-        while len(self._counted) > REMEMBERED:
-            self._counted.popitem(last=False)
+
+def _remember(kept: OrderedDict[str, tuple[Change, ...]], sql: str, changes: tuple[Change, ...]) -> None:
+    kept[sql] = changes
+    kept.move_to_end(sql)
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)
 
 
 def _approved_rows() -> int | None:

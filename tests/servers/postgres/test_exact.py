@@ -39,7 +39,11 @@ async def test_p2_a_preview_shows_rows_before_and_after_with_what_cascades_and_t
     writer = Writer(place.writer, exact=True)
     found = await writer.preview("UPDATE orders SET status = 'paid', changed_at = now() WHERE id IN (1, 2)")
     assert found.effect == "Adds 2 rows of public.audit, changes 2 rows of public.orders"
-    assert known_facts(found)["sql"] == {"verb": "update", "tables": ["public.audit", "public.orders"]}
+    assert known_facts(found)["sql"] == {
+        "verb": "update",
+        "verbs": ["insert", "update"],
+        "tables": ["public.audit", "public.orders"],
+    }
     assert f"public.audit: id = {LATER}, said = 1 was shipped" in plain_view(found.after)
     assert f"status = paid, cents = 100, changed_at = {LATER}" in plain_view(found.after)
     assert "1 | 2 | shipped | 100 | 2026-01-01" in plain_view(found.before)

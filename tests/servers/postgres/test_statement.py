@@ -2,10 +2,11 @@
 
 import pytest
 
-from approvals_server.postgres.changes import Change, expectation, gravest, sentence
+from approvals_server.postgres.changes import Change, beyond, expectation, gravest, sentence, verbs
 from approvals_server.postgres.errors import Refused
-from approvals_server.postgres.preview import expected, unplanned
-from approvals_server.postgres.statement import LONGEST, Statement, classified, single
+from approvals_server.postgres.preview import expected
+from approvals_server.postgres.statement import LONGEST, Statement, classified
+from approvals_server.postgres.text import single
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,9 @@ def test_a_statement_is_called_what_it_plainly_is_and_else_unclassified(sql, ver
     assert classified(sql) == Statement(verb, tables, has_where)
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT 1;", " SELECT 1 ;; \n"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1", "SELECT 1;", " SELECT 1 ;; \n", "SELECT 1; -- x", "SELECT 1 /* a /* ; */ b */;; -- x\n;"]
+)
 def test_what_follows_one_statement_is_left_out(sql):
     assert single(sql) == "SELECT 1"
 
@@ -48,10 +51,19 @@ def test_an_effect_is_told_in_a_sentence_whose_numbers_are_those_of_the_facts():
     assert (gravest(two), gravest(())) == ("delete", None)
 
 
-def test_p5_a_statement_without_a_plan_has_no_number_of_rows():
-    found = unplanned(classified("DROP TABLE orders"))
-    assert [fact.name for fact in found.facts] == ["sql.verb", "sql.tables", "has_where"]
-    assert found.facts[1].value == ("public.orders",)
+def test_what_only_looks_like_an_end_stays():
+    for sql in ("SELECT ';'", "SELECT $a$;--$a$", 'SELECT 1 AS ";"', "SELECT E'\\';--'"):
+        assert single(f"{sql};") == sql
+
+
+def test_rows_that_may_be_added_or_changed_are_told_once_and_by_all_verbs():
+    upsert = (Change("update", "public.a", 5, ("insert",)),)
+    assert expectation(upsert) == "Changes or adds about 5 rows of public.a"
+    assert verbs(upsert) == ("insert", "update")
+    assert not beyond([Change("insert", "public.a", 2), Change("update", "public.a", 3)], upsert)
+    assert beyond([Change("insert", "public.a", 3), Change("update", "public.a", 3)], upsert)
+    assert beyond([Change("delete", "public.a", 1)], upsert)
+    assert beyond([Change("update", "public.b", 1)], upsert)
 
 
 def test_p5_more_tables_than_a_rule_could_see_are_refused():

@@ -14,6 +14,8 @@ from approvals.policy.model import CallFacts
 from approvals.protocol.previews import known_facts, stored
 from approvals_server.postgres import marker
 from approvals_server.postgres import write as write_module
+from approvals_server.postgres.changes import Change
+from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.write import Earlier, TooMany, write
 from approvals_server.postgres.writer import Writer
 from approvals_server.retries import Away
@@ -46,7 +48,7 @@ async def test_p2_a_write_waits_with_its_effect_and_runs_once_when_it_is_approve
     assert preview.effect == "Changes about 2 rows of public.orders"
     assert known_facts(preview) == {
         "rows": 2,
-        "sql": {"verb": "update", "tables": ["public.orders"]},
+        "sql": {"verb": "update", "verbs": ["update"], "tables": ["public.orders"]},
         "has_where": True,
     }
     assert result.structured_content["changes"] == [{"verb": "update", "table": "public.orders", "rows": 2}]
@@ -166,12 +168,86 @@ async def test_p2_triggers_and_functions_count_as_what_they_do(place):
     with pytest.raises(TooMany) as more:
         await write(place.writer, SHIP, "request-1", 2)
     assert "Adds 4 rows of public.audit" in str(more.value)
-    writer = Writer(place.writer)
-    foreseen = await writer.preview("SELECT clean()")
-    assert foreseen.effect == "Changes no row that the planner sees: SELECT"
-    with pytest.raises(TooMany):
-        await write(place.writer, "SELECT clean()", "request-2", known_facts(foreseen)["rows"])
+    clean = "UPDATE customer SET name = 'x' || clean() WHERE id = 1"
+    with pytest.raises(TooMany) as other:
+        await write(place.writer, clean, "request-2", 100)
+    assert "not all of that was approved" in str(other.value)
     assert place.run("SELECT count(*) FROM orders") == [(200,)]
+
+
+NO_WRITES = [
+    "EXPLAIN ANALYZE DELETE FROM orders",
+    "EXPLAIN DELETE FROM orders",
+    "DO $$ BEGIN DELETE FROM orders; END $$",
+    "SELECT clean()",
+    "WITH gone AS (DELETE FROM orders RETURNING id) SELECT * FROM gone",
+    "/* INSERT */ COMMIT -- DELETE",
+    "TRUNCATE orders",
+    "DROP TABLE orders",
+    "CREATE TABLE more AS SELECT * FROM orders",
+    "EXECUTE _pg3_0",
+    "CALL clean()",
+    "DELETE FROM orders; DELETE FROM customer",
+    "UPDATE orders SET cents = 1 WHERE id = $1",
+    "INSERT INTO orders (customer_id, status) SELECT 1, 'paid' FROM orders a, orders b, orders c, orders d, orders e, "
+    "orders f, orders g, orders h",
+    "INSERT INTO nowhere VALUES (1)",
+    "INSERT INTO told VALUES (1)",
+    "INSERT INTO approvals.write_marker VALUES ('request-9', true, 1)",
+    "DELETE FROM orders WHERE EXISTS (SELECT 1 FROM approvals.write_marker)",
+]
+
+
+async def test_p2_what_is_no_one_write_with_a_plan_is_refused_before_anybody_is_asked(served, agent, place):
+    place.run("""
+        CREATE FUNCTION clean() RETURNS int LANGUAGE sql AS 'DELETE FROM orders WHERE id < 4; SELECT 1';
+        CREATE TABLE nowhere (a int); CREATE RULE none AS ON INSERT TO nowhere DO INSTEAD NOTHING;
+        CREATE TABLE told (a int); CREATE RULE tell AS ON INSERT TO told DO ALSO NOTIFY orders;
+    """)
+    place.run(f"GRANT ALL ON nowhere, told TO {psycopg.conninfo.conninfo_to_dict(place.writer.url)['user']}")
+    before = place.world()
+    for sql in NO_WRITES:
+        with anyio.fail_after(20):
+            result = await agent.call_tool("execute_write", {"sql": sql})
+        assert result.is_error, sql
+        with pytest.raises(Refused):
+            await write(place.writer, sql, "request-1", None)
+    assert served.scenario.rows("SELECT id FROM request") == []
+    assert place.world() == before
+
+
+async def test_p2_a_marker_that_a_statement_writes_by_a_function_is_rolled_back(place):
+    user = psycopg.conninfo.conninfo_to_dict(place.writer.url)["user"]
+    place.run("""CREATE FUNCTION forge() RETURNS int LANGUAGE sql SECURITY DEFINER AS
+        $$ INSERT INTO approvals.write_marker VALUES ('request-9', true, 1); SELECT 1 $$""")
+    with pytest.raises(Refused, match="markers"):
+        await write(place.writer, "UPDATE orders SET cents = forge() WHERE id = 1", "request-1", 10)
+    assert place.run("SELECT * FROM approvals.write_marker") == [], user
+
+
+async def test_p2_a_verb_or_a_table_that_the_card_does_not_name_is_rolled_back(place):
+    """Though it is fewer rows in all."""
+    place.run("CREATE RULE noted AS ON UPDATE TO customer DO ALSO INSERT INTO audit (said) VALUES (new.name)")
+    writer = Writer(place.writer)
+    upsert = "INSERT INTO customer VALUES (1, 'x'), (99, 'y') ON CONFLICT (id) DO UPDATE SET name = excluded.name"
+    facts = known_facts(await writer.preview("UPDATE customer SET name = 'x' WHERE id = 1"))
+    assert facts["sql"] == {
+        "verb": "update",
+        "verbs": ["insert", "update"],
+        "tables": ["public.audit", "public.customer"],
+    }
+    place.run("DROP RULE noted ON customer")
+    facts = known_facts(await writer.preview(upsert))
+    assert (facts["rows"], facts["sql"]["verb"], facts["sql"]["verbs"]) == (2, "update", ["insert", "update"])
+    merge = "MERGE INTO customer c USING (VALUES (1)) v (i) ON c.id = v.i WHEN MATCHED THEN DELETE"
+    assert known_facts(await writer.preview(merge))["sql"]["verb"] == "delete"
+    before = place.world()
+    with pytest.raises(TooMany):  # as though it had been approved as plain additions
+        await write(place.writer, upsert, "request-1", 2, foreseen=(Change("insert", "public.customer", 2),))
+    with pytest.raises(TooMany):  # of 20 orders that were approved, 10 are deleted by a cascade that was not
+        await write(place.writer, CANCEL, "request-2", 20, foreseen=(Change("delete", "public.customer", 20),))
+    assert place.world() == before
+    assert (await write(place.writer, upsert, "request-3", 2)).rows == 2
 
 
 async def test_p3_a_crash_between_commit_and_report_is_settled_by_the_marker(place):
@@ -251,4 +327,3 @@ async def test_the_policy_to_start_from_says_what_the_page_says(served, agent, p
     assert await rule(CANCEL) == ("never-customers", "deny", "high")
     assert await rule(SHIP) == ("writes", "require_approval", "high")
     assert await rule("UPDATE orders SET cents = 1") == ("everything", "require_approval", "critical")
-    assert (await rule("DROP TABLE orders"))[1:] == ("require_approval", "critical")
