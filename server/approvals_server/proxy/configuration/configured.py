@@ -13,7 +13,6 @@ from approvals_server.proxy.aggregation.hub import Hub
 from approvals_server.proxy.configuration.document import Document, UpstreamPart
 from approvals_server.proxy.configuration.opening import opened, rules_of, summary
 from approvals_server.proxy.configuration.reading import read
-from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.upstream import Receive
 from approvals_server.proxy.upstreams import Behind, Way
 
@@ -48,9 +47,7 @@ class Configured:
         return tuple(self._behind.values())
 
     def open(self, tell: Receive) -> Way:
-        """A single upstream is passed through as it is."""
-        if len(self._behind) == 1 and not self.behind[0].prefix:
-            return Relay(self.behind[0].desk, self.behind[0].connect, tell)
+        """Also a single upstream stands behind a hub: its client hears of changes of the file."""
         hub = Hub(self.behind, tell)
         self._hubs.add(hub)
         return hub

@@ -143,6 +143,19 @@ async def test_p5_a_file_that_is_wrong_changes_nothing(house, caplog):
         assert text(await agent.call_tool("notes_read_note", {"name": "b"})) == "read_note b"
 
 
+async def test_p5_the_client_of_a_single_upstream_loses_it_when_the_file_does(house):
+    said = {"tools": {"write_note": {"read_only": True}}}
+    house.write(["notes"], notes=said)
+    async with house.proxied.several(house.file) as (agent, configured, wire):
+        await agent.list_tools()
+        house.write(["more"])
+        await configured.look()
+        assert any(b"tools/list_changed" in heard for heard in wire.heard)
+        assert text(await agent.call_tool("read_note", {"name": "a"})) == "read_note a"
+    assert house.did("notes") == []
+    assert house.did("more") == [["read_note", {"name": "a"}]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_over_http_each_era_passes_before_several(house, mode):
