@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from approvals_server.postgres.functions import REVOKED
 from approvals_server.postgres.marker import SCHEMA, TABLE
 
-_HEAD = """-- Run this as the owner of the tables, in the database that agents are to read: psql -f FILE DATABASE
+_HEAD = """-- Run this as a superuser, or part by part as the owner of each part:
+-- in the database that agents are to read, psql -f FILE DATABASE
 -- Then give each role a password that you keep as a secret: {passwords}
 """
 _ROLE = SQL("CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;")
@@ -15,7 +17,7 @@ _ROLE = SQL("CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHE
 def script(read: str, write: str, schemas: Sequence[str], writes: Sequence[tuple[str, str]]) -> str:
     """What to run; the write role only for the tables that are named."""
     passwords = ", ".join(f"\\password {name}" for name in ([read, write] if writes else [read]))
-    parts = [_HEAD.format(passwords=passwords), *_lines(_reader(read, schemas))]
+    parts = [_HEAD.format(passwords=passwords), REVOKED, "", *_lines(_reader(read, schemas))]
     if writes:
         parts += ["", *_lines(_writer(write, writes))]
     return "\n".join(parts) + "\n"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import psycopg
 from pydantic import BaseModel, Field
 
+from approvals_server.postgres.cascades import with_cascades
 from approvals_server.postgres.changes import Change
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.marker import SCHEMA as MARKERS
@@ -82,7 +83,7 @@ async def written(connection: Connection, sql: str) -> Plan:
     nodes = [node for plan in plans for node in plan.walk()]
     if any(node.schema_name == MARKERS and node.relation for node in nodes):
         raise Refused(f"The schema {MARKERS} holds this server's own markers, which no statement may touch.")
-    found = Plan(plans[0], _changes(plans, sql))
+    found = Plan(plans[0], await with_cascades(connection, _changes(plans, sql)))
     if any(change.rows > SAFE_INTEGER for change in found.changes):
         raise Refused("The planner expects more rows than can be counted. Name the rows by their key.")
     return found

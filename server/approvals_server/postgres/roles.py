@@ -7,6 +7,7 @@ import psycopg
 
 from approvals_server.postgres import marker
 from approvals_server.postgres.errors import Refused
+from approvals_server.postgres.functions import EXECUTABLE
 from approvals_server.postgres.role import Connection, Role
 from approvals_server.retries import Away
 
@@ -42,6 +43,10 @@ WHERE r.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_re
     AND pg_has_role(session_user, r.oid, 'MEMBER')
 """
 _IN_RECOVERY: LiteralString = "SELECT pg_is_in_recovery(), current_setting('track_counts')::bool"
+_ACTS = (
+    "it may execute {}, which acts though a transaction is rolled back: REVOKE EXECUTE ON FUNCTION … FROM PUBLIC and "
+    "from the role, as a superuser, or run what `approvals-postgres init` prints"
+)
 _PROBE: LiteralString = "CREATE TABLE approvals_probe_of_the_read_role ()"
 
 
@@ -53,6 +58,7 @@ async def unfit_reader(role: Role) -> list[str]:
             *await _told(connection, _SERVER, "it is a member of {}"),
             *await _told(connection, _WRITABLE, "it can write {}"),
             *await _told(connection, _CREATES, "it can create tables in the schema {}"),
+            *await _told(connection, EXECUTABLE, _ACTS),
         ]
         if not found and await _writes(connection):
             found.append("it could create a table (which was rolled back)")
@@ -66,6 +72,7 @@ async def unfit_writer(role: Role) -> list[str]:
         found = [
             *await _told(connection, _POWERS, "it is a role with powers beyond writing rows: {}"),
             *await _told(connection, _SERVER, "it is a member of {}"),
+            *await _told(connection, EXECUTABLE, _ACTS),
         ]
         cursor = await connection.execute(_IN_RECOVERY)
         replica, counts = await cursor.fetchone() or (False, True)

@@ -18,9 +18,12 @@ _EDGE = re.compile(r"/\*|\*/")
 
 def pieces(sql: str) -> list[tuple[str, int]]:
     """Its pieces, lower-case, each with where it ends; strings are "'", and spaces and comments are left out."""
-    found, at = [], 0
+    found: list[tuple[str, int]] = []
+    at = 0
     while match := _PIECE.match(sql, at):
-        at = _after_comment(sql, at) if match["open"] else match.end()
+        start, at = at, _after_comment(sql, at) if match["open"] else match.end()
+        if match["open"] and not at:
+            return [*found, (sql[start:], len(sql))]
         if match["string"]:
             found.append(("'", at))
         elif match["word"] or match["other"]:
@@ -37,10 +40,10 @@ def single(sql: str) -> str:
 
 
 def _after_comment(sql: str, at: int) -> int:
-    """Comments hold comments. One that never ends goes to the end, and the database refuses it."""
+    """Comments hold comments. 0 for one that never ends, which the database refuses."""
     depth = 0
     for edge in _EDGE.finditer(sql, at):
         depth += 1 if edge[0] == "/*" else -1
         if depth == 0:
             return edge.end()
-    return len(sql)
+    return 0

@@ -8,7 +8,7 @@ from approvals_server.postgres.effect import Cells, Effect, basis_of, made_anew,
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Connection, Role
-from approvals_server.postgres.rows import rows_changed
+from approvals_server.postgres.rows import only_rows, rows_changed
 from approvals_server.postgres.text import single
 
 SECONDS = 1.5
@@ -49,6 +49,7 @@ class Trials:
             await written(connection, sql)
             before = await counted(connection)
             await connection.execute(single(sql).encode(), prepare=True)
+            await only_rows(connection)
             return await self._looked_at(connection, since(before, await counted(connection)))
 
     async def _looked_at(self, connection: Connection, changes: tuple[Change, ...]) -> Effect:

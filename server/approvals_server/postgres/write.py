@@ -15,6 +15,7 @@ from approvals_server.postgres.changes import Change, beyond, counted, sentence,
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Connection, Role, broke
+from approvals_server.postgres.rows import only_rows
 from approvals_server.postgres.summary import Cell, cell, page_of
 from approvals_server.postgres.text import single
 
@@ -85,6 +86,7 @@ async def write(
         cursor = await connection.execute(single(sql).encode(), prepare=True)
         if await _transaction(connection) != transaction:
             raise Refused("This controls the transaction, and a write is one transaction of its own.")
+        await only_rows(connection)
         changes = since(before, await counted(connection))
         if any(change.table.startswith(f"{marker.SCHEMA}.") for change in changes):
             raise Refused("It changed this server's own markers, which no statement may.")

@@ -70,6 +70,18 @@ ATTACKS = (
         REFUSED,
         "permission denied",
     ),
+    Attack(
+        "ending one's own role's",
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = current_user",
+        REFUSED,
+        "permission denied",
+    ),
+    Attack(
+        "a message in the log of the database",
+        "SELECT pg_logical_emit_message(false, 'outbox', 'deleted')",
+        REFUSED,
+        "permission denied",
+    ),
     Attack("an advisory lock", "SELECT pg_advisory_lock(42)", HARMLESS, "it ends with the connection"),
     Attack("NOTIFY", "SELECT pg_notify('orders', 'deleted')", HARMLESS, "reads are rolled back: nobody hears it"),
     Attack(

@@ -75,6 +75,36 @@ async def test_rows_that_a_foreign_key_locks_are_not_changed_ones(place):
     assert found.before.rows == (("2", None),)
 
 
+async def test_p2_rows_that_are_changed_in_a_subtransaction_are_shown_and_compared(place):
+    place.run("""CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        BEGIN UPDATE customer SET name = 'also' WHERE id = (SELECT min(word::int) FROM secret);
+        EXCEPTION WHEN unique_violation THEN NULL; END; RETURN new; END $$;
+        CREATE TRIGGER also AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION also();
+        UPDATE secret SET word = '11';
+    """)
+    trials, sql = Trials(place.writer), "UPDATE orders SET cents = 1 WHERE id = 1"
+    effect = await trials.effect(sql)
+    assert [(rows.table, rows.before[0][0], len(rows.after)) for rows in effect.rows] == [
+        ("public.customer", "11", 1),
+        ("public.orders", "1", 1),
+    ]
+    place.run("UPDATE secret SET word = '12'")
+    before = place.world()
+    with pytest.raises(Stale, match="did not do what was approved"):
+        await write(place.writer, sql, "request-1", 2, partial(trials.check, basis_of(effect)))
+    assert place.world() == before
+
+
+async def test_p2_rows_that_are_counted_and_not_found_are_refused(place):
+    place.run("""CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE customer SET name = name || '!' WHERE id = new.id; RETURN new; END $$;
+        CREATE TRIGGER twice AFTER UPDATE ON customer FOR EACH ROW WHEN (pg_trigger_depth() = 0)
+        EXECUTE FUNCTION twice();
+    """)
+    with pytest.raises(Refused, match="counted 2 rows before and 2 after, and 1 and 1 are found"):
+        await Writer(place.writer, exact=True).preview("UPDATE customer SET name = 'x' WHERE id = 1")
+
+
 async def test_partitions_go_by_the_name_of_their_table(place):
     place.run("""
         CREATE TABLE event (id int, day date) PARTITION BY RANGE (day);

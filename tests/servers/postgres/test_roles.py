@@ -31,6 +31,8 @@ async def test_the_roles_that_init_prints_are_fit(place):
         ("ALTER ROLE {role} SUPERUSER", "powers beyond reading"),
         ("ALTER ROLE {role} CREATEROLE", "createrole"),
         ("GRANT pg_execute_server_program TO {role}", "it is a member of pg_execute_server_program"),
+        ("GRANT EXECUTE ON FUNCTION pg_cancel_backend TO PUBLIC", "it may execute pg_cancel_backend(integer)"),
+        ("GRANT EXECUTE ON FUNCTION pg_logical_emit_message(bool, text, text, bool) TO {role}", "REVOKE EXECUTE"),
         ("GRANT pg_write_all_data TO {role}", "public.audit, public.customer"),
     ],
 )
@@ -48,6 +50,7 @@ async def test_p5_a_read_role_that_could_write_is_refused(place, change, said):
     [
         ("ALTER ROLE {role} SUPERUSER", "The write role is not fit: it is a role with powers beyond writing rows"),
         ("ALTER ROLE {role} BYPASSRLS", "bypassrls"),
+        ("GRANT EXECUTE ON FUNCTION pg_terminate_backend TO {role}", "pg_terminate_backend"),
         ("GRANT pg_write_server_files TO {role}", "pg_write_server_files"),
         ("REVOKE INSERT ON approvals.write_marker FROM {role}", "approvals-postgres init"),
         ("DROP TABLE approvals.write_marker", "approvals-postgres init"),

@@ -14,6 +14,7 @@ from approvals.policy.model import CallFacts
 from approvals.protocol.previews import known_facts, stored
 from approvals_server.postgres import marker
 from approvals_server.postgres import write as write_module
+from approvals_server.postgres.cascades import Key, brought_about
 from approvals_server.postgres.changes import Change
 from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.write import Earlier, TooMany, write
@@ -68,12 +69,15 @@ async def test_what_returning_gives_comes_back(served, agent):
 
 
 async def test_p2_more_rows_than_approved_are_rolled_back_and_asked_anew_with_the_true_number(served, agent, place):
-    """The planner knows nothing of cascades; the database counts them."""
+    """The planner knows of cascades what the statistics say; the database counts them."""
+    place.run("INSERT INTO orders (customer_id, status) SELECT 7, 'paid' FROM generate_series(1, 5)")
     before = place.run("SELECT * FROM orders ORDER BY id")
     async with asyncio.TaskGroup() as tasks:
         call = tasks.create_task(agent.call_tool("execute_write", {"sql": CANCEL}))
         first = await served.pending()
-        assert stored(first.preview).effect == "Deletes 1 row of public.customer"
+        assert stored(first.preview).effect == (
+            "Deletes rows of public.customer, deletes rows of public.orders: about 11 in all"
+        )
         await served.decide()
         with anyio.fail_after(20):
             while served.scenario.status(first.id).state != "stale":
@@ -82,13 +86,13 @@ async def test_p2_more_rows_than_approved_are_rolled_back_and_asked_anew_with_th
         second = await served.pending()
         assert second.replaces == first.id
         foreseen = stored(second.preview)
-        assert foreseen.effect == "Deletes 1 row of public.customer, deletes 10 rows of public.orders"
-        assert known_facts(foreseen)["rows"] == 11
+        assert foreseen.effect == "Deletes 1 row of public.customer, deletes 15 rows of public.orders"
+        assert known_facts(foreseen)["rows"] == 16
         assert known_facts(foreseen)["sql"]["tables"] == ["public.customer", "public.orders"]
         await served.decide()
         with anyio.fail_after(20):
             result = await call
-    assert result.structured_content["rows"] == 11
+    assert result.structured_content["rows"] == 16
     assert place.run("SELECT count(*) FROM orders WHERE customer_id = 7") == [(0,)]
 
 
@@ -327,3 +331,31 @@ async def test_the_policy_to_start_from_says_what_the_page_says(served, agent, p
     assert await rule(CANCEL) == ("never-customers", "deny", "high")
     assert await rule(SHIP) == ("writes", "require_approval", "high")
     assert await rule("UPDATE orders SET cents = 1") == ("everything", "require_approval", "critical")
+
+
+async def test_p2_a_table_that_a_function_empties_is_rolled_back(place):
+    """No counter tells of TRUNCATE."""
+    place.run("""
+        CREATE FUNCTION purge() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS
+            $$ BEGIN BEGIN TRUNCATE secret; EXCEPTION WHEN unique_violation THEN NULL; END; RETURN 'x'; END $$;
+    """)
+    purge = "UPDATE customer SET name = purge() WHERE id = 1"
+    with pytest.raises(Refused, match=r"emptied or redefined public\.secret"):
+        await write(place.writer, purge, "request-1", 1)
+    with pytest.raises(Refused, match=r"emptied or redefined public\.secret"):
+        await Writer(place.writer, exact=True).preview(purge)
+    assert place.run("SELECT count(*) FROM secret") == [(1,)]
+
+
+def test_what_foreign_keys_bring_about_is_followed_once():
+    keys = [
+        Key("a", "b", "delete", 2.5),
+        Key("b", "c", "update", 2),
+        Key("b", "a", "delete", 1),
+        Key("x", "y", "delete", 1),
+    ]
+    assert brought_about([Change("delete", "a", 3), Change("update", "x", 1)], keys) == (
+        Change("delete", "b", 8),
+        Change("update", "c", 16),
+        Change("delete", "a", 8),
+    )
