@@ -116,6 +116,11 @@ class Gate:
             if self._session is not None:
                 self._session.note_unknown(tool, caller)
 
+    @property
+    def pepper(self) -> bytes:
+        """With which a call of this server's names what may hold secrets, so that nobody can try guesses."""
+        return self.session.pepper
+
     async def verdict(self, tool: str) -> ToolVerdict:
         """What may be done with a tool's calls. Raises Unavailable, and Stale for a tool that is not served."""
         async with self.running():

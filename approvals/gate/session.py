@@ -160,6 +160,11 @@ class Session:
         """Tell the service what this process serves."""
         await self._lease.register()
 
+    @property
+    def pepper(self) -> bytes:
+        """With which what may hold secrets is named. There is one once anything was judged."""
+        return self._lease.pepper
+
     async def verdict(self, tool: str) -> ToolVerdict:
         """What the service says of a tool as it is served now."""
         return await self._lease.verdict(tool)

@@ -94,7 +94,7 @@ class ToolCall:
             round=self._round() if modern else None,
             progress=self._beat if wants_progress else None,
             is_there=self._sender.is_there,
-            look=look_of(self._desk.rules.of(self._tool.name).preview, self._link, self._tools, self._frame),
+            look=look_of(self._desk.rules.of(self._tool.name).preview, gate, self._link, self._tools, self._frame),
             unchanged=lambda: self._desk.catalogue.knows(self._tool, self._tools.version),
             origin=Origin.of(self._frame.meta, self._sender.headers),
             reason=self._words.get(approval_arguments.REASON),

@@ -1,11 +1,14 @@
 """What a call would do, made of its arguments and of what was read. Pure."""
 
 import hashlib
+import hmac
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from approvals.protocol.canonical import SAFE_INTEGER
 from approvals.protocol.previews import Fact, Preview, View
@@ -65,13 +68,17 @@ def arguments_of_read(rule: PreviewRule, arguments: Mapping[str, Any]) -> dict[s
     return found
 
 
-def effect(rule: PreviewRule, arguments: Mapping[str, Any], answer: Answer | None) -> Preview:
-    """Raises NoEffect, also where what was read is an error that says nothing of the effect."""
+def effect(rule: PreviewRule, arguments: Mapping[str, Any], answer: Answer | None, pepper: bytes) -> Preview:
+    """Raises NoEffect, also where what was read is an error that says nothing of the effect. What it is based on may
+    hold secrets: with the pepper, it is named so that nobody can try guesses."""
     absent = rule.read.absent if rule.read is not None else None
     template = rule.effect
     if answer is not None and answer.is_error:
         if absent is None or absent.when not in answer.text:
             raise NoEffect(f"the upstream answered with an error: {answer.text[:200]}")
+        given = [text for value in arguments_of_read(rule, arguments).values() for text in _texts(value)]
+        if any(_plain(absent.when) in _plain(text) for text in given):
+            raise NoEffect(f"the call itself has the words {absent.when!r} by which an error would tell of its effect")
         template, answer = absent.effect, None
     values = {**arguments, **_words(rule, arguments), ANSWER: answer.parsed if answer is not None else ABSENT}
     before, after = _side(rule.before, values, answer), _side(rule.after, values, answer)
@@ -86,7 +93,7 @@ def effect(rule: PreviewRule, arguments: Mapping[str, Any], answer: Answer | Non
         after=_view(rule.after, shown[1]),
         reversible=rule.reversible,
         until=rule.until,
-        basis=_basis(before, after),
+        basis=_basis(before, after, pepper),
     )
 
 
@@ -145,9 +152,31 @@ def _fact(known: Known, values: Mapping[str, Any]) -> Fact | None:
     return Fact(name=known.name, label=known.label, value=value, currency=currency)
 
 
-def _basis(before: str | None, after: str | None) -> str:
+def _texts(value: Any) -> Iterator[str]:
+    """All that a call's own words can make an error say."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield str(name)
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    else:
+        yield str(value)
+
+
+def _plain(text: str) -> str:
+    """Letters and digits, however they were written."""
+    for _ in range(3):
+        text = unquote(text)
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(filter(str.isalnum, folded)) or folded
+
+
+def _basis(before: str | None, after: str | None, pepper: bytes) -> str:
     """Names all of it, also what is not shown."""
-    return hashlib.sha256(json.dumps([before, after]).encode()).hexdigest()
+    said = b"basis\0" + json.dumps([before, after]).encode()
+    return hmac.new(pepper, said, hashlib.sha256).hexdigest()
 
 
 def _around(before: str | None, after: str | None) -> tuple[str | None, str | None]:

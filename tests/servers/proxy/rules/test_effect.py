@@ -11,6 +11,7 @@ from approvals_server.proxy.rules.rule import PreviewRule
 WRITE = recipe("filesystem").of("write_file").preview
 SQL = recipe("sqlite").of("write_query").preview
 ASKED = {"path": "/srv/a.txt", "content": "one\nthree\n"}
+PEPPER = b"pepper"
 
 
 def said(text, **more):
@@ -18,35 +19,53 @@ def said(text, **more):
 
 
 def test_a_write_shows_what_was_there_and_what_will_be():
-    preview = effect(WRITE, ASKED, said("one\ntwo\n"))
+    preview = effect(WRITE, ASKED, said("one\ntwo\n"), PEPPER)
     assert preview.effect == "Replaces /srv/a.txt"
     assert (preview.before.text, preview.after.text) == ("one\ntwo\n", "one\nthree\n")
 
 
 def test_what_is_not_there_yet_is_created():
-    preview = effect(WRITE, ASKED, said("ENOENT: no such file or directory", isError=True))
+    preview = effect(WRITE, ASKED, said("ENOENT: no such file or directory", isError=True), PEPPER)
     assert preview.effect == "Creates /srv/a.txt"
     assert preview.before.text == ""
 
 
 def test_an_error_that_says_nothing_of_the_effect_is_no_preview():
     with pytest.raises(NoEffect, match="access denied"):
-        effect(WRITE, ASKED, said("access denied", isError=True))
+        effect(WRITE, ASKED, said("access denied", isError=True), PEPPER)
 
 
 def test_a_long_text_shows_the_lines_around_what_differs():
     lines = [f"line {i}" for i in range(2000)]
     changed = [*lines[:1000], "another", *lines[1001:]]
     asked = {**ASKED, "content": "\n".join(changed)}
-    preview = effect(WRITE, asked, said("\n".join(lines)))
+    preview = effect(WRITE, asked, said("\n".join(lines)), PEPPER)
     assert "another" in preview.after.text
     assert preview.before.text.startswith("[997 equal lines above]\nline 997\n")
     assert len(preview.before.text) < 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/ENOENT", "/srv/enoent.txt", "/EN%4fENT", "/EN%254fENT", "/E\N{ZERO WIDTH SPACE}NOENT", "/\uff25NOENT"]
+)
+def test_p2_an_agent_cannot_word_the_error_that_says_that_nothing_is_there(path):
+    with pytest.raises(NoEffect, match="the call itself has the words"):
+        effect(WRITE, {**ASKED, "path": path}, said("EACCES: permission denied, ENOENT", isError=True), PEPPER)
+
+
+def test_a_text_that_is_not_read_with_may_say_anything():
+    asked = {**ASKED, "content": "ENOENT"}
+    assert effect(WRITE, asked, said("ENOENT: no such file", isError=True), PEPPER).effect.startswith("Creates")
+
+
+def test_p8_nobody_without_the_pepper_can_guess_what_an_effect_is_based_on():
+    one, other = (effect(WRITE, ASKED, said("one"), pepper).basis for pepper in (PEPPER, b"another"))
+    assert one != other
+
+
 def test_p2_a_change_that_is_not_shown_is_another_effect():
     asked = {**ASKED, "content": "x" * 20_000}
-    one, other = (effect(WRITE, asked, said("y" * 20_000 + end)) for end in "ab")
+    one, other = (effect(WRITE, asked, said("y" * 20_000 + end), PEPPER) for end in "ab")
     assert one.before == other.before
     assert len(one.before.text) < MOST + 100
     assert differs(one, other)
@@ -86,7 +105,7 @@ def test_an_argument_among_other_words_is_refused():
 def test_a_refund_says_the_money_as_facts():
     rule = recipe("stripe").of("create_refund").preview
     answer = said('{"id": "pi_1", "amount_received": 12000, "currency": "usd", "livemode": true}')
-    preview = effect(rule, {"payment_intent": "pi_1", "amount": 4000}, answer)
+    preview = effect(rule, {"payment_intent": "pi_1", "amount": 4000}, answer, PEPPER)
     assert [(fact.name, fact.value, fact.currency) for fact in preview.facts] == [
         ("refund", 4000, "USD"),
         ("paid", 12000, "USD"),
@@ -101,7 +120,7 @@ def test_a_file_of_githubs_is_its_content_without_the_words_about_it():
         {"type": "resource", "resource": {"uri": "repo://a", "text": "old"}},
     ]
     asked = {"owner": "o", "repo": "r", "path": "a", "branch": "main", "message": "m", "content": "new"}
-    preview = effect(rule, asked, Answer.of({"content": content}))
+    preview = effect(rule, asked, Answer.of({"content": content}), PEPPER)
     assert preview.before.text == "old"
     assert preview.effect == "Replaces a on main of o/r: m"
 

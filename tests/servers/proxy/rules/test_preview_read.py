@@ -79,6 +79,42 @@ async def test_p1_a_tool_that_does_not_say_that_it_reads_is_not_called_for_a_loo
     assert proxied.did == []
 
 
+async def denied(proxied, said):
+    """The request of a write under these rules, which is denied."""
+    async with proxied.client(rules=said) as agent:
+        task = asyncio.create_task(agent.call_tool("write_note", {"name": "a", "text": "new"}))
+        row = await proxied.served.decide("deny", comment="no")
+        await task
+    return row
+
+
+async def test_p1_a_tool_of_an_upstream_that_nobody_trusts_is_not_called_for_a_look(proxied, note):
+    proxied.served.scenario.run("UPDATE installation SET trusted = :no WHERE server = 'notes'", no=False)
+    row = await denied(proxied, rules())
+    assert "not called for a look" in row.no_preview
+    assert proxied.did == []
+
+
+async def test_p5_a_definition_that_nobody_accepted_is_not_called_for_a_look(proxied, note):
+    async with proxied.client(rules=rules(changes_nothing=True)) as agent:
+        await agent.call_tool("read_note", {"name": "a"})
+        proxied.log.with_name("renamed").touch()
+        await agent.list_tools()
+        task = asyncio.create_task(agent.call_tool("write_note", {"name": "a", "text": "new"}))
+        row = await proxied.served.decide("deny", comment="no")
+        await task
+    assert "a person has yet to accept" in row.no_preview
+    assert [name for name, _ in proxied.did] == ["read_note"]
+
+
+async def test_p1_a_dry_run_that_the_tool_does_not_declare_is_not_called_for_a_look(proxied):
+    read = {"tool": "write_note", "arguments": {"name": "{name}", "dryRun": True}, "changes_nothing": True}
+    said = Rules.model_validate({"tools": {"write_note": {"preview": {"effect": "Replaces {name}", "read": read}}}})
+    row = await denied(proxied, said)
+    assert "does not declare the argument 'dryRun'" in row.no_preview
+    assert proxied.did == []
+
+
 async def test_a_tool_that_is_not_there_makes_no_preview(proxied):
     async with proxied.client(rules=rules(reader="look_at")) as agent:
         task = asyncio.create_task(agent.call_tool("write_note", {"name": "a", "text": "new"}))
