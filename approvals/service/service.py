@@ -39,7 +39,7 @@ from approvals.service.realtime.gate_streams import GateStream, GateStreams
 from approvals.service.realtime.replicas import Replicas
 from approvals.service.realtime.stream_limits import Places
 from approvals.service.realtime.wakeup import Wakeup
-from approvals.service.requests import freeze_messages, freeze_releases, freezing, presence
+from approvals.service.requests import freeze_messages, freeze_releases, freezing, presence, vote_messages
 from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.contents import content_of
@@ -269,14 +269,16 @@ class Service:
         await self.link_events()
 
     async def apply_controls(self) -> None:
-        """Take back what a freeze left approved, let go what one held, and have messages say so: batch by batch, others
-        in between."""
+        """Take back what a freeze left approved, let go what one held, and have messages say so, and whose votes count:
+        batch by batch, others in between."""
         while await self.read(freezing.unclaimed):
             await self.write(self.freezes.sweep)
         while await self.read(freeze_releases.waiting):
             await self.write(self.releases.sweep)
         while await self.read(freeze_messages.left):
             await self.write(freeze_messages.sweep)
+        while await self.read(vote_messages.left):
+            await self.write(vote_messages.sweep)
 
     async def link_events(self, back: int = chain.LATE) -> None:
         """Link all that is there now; what is written meanwhile is the next look's."""

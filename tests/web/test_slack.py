@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from approvals.instant import SECOND
 from approvals.policy.model import DefaultPolicy, Notify
 from approvals.policy.reviewers import Reviewers
+from approvals.service.identity import roles
+from approvals.service.identity.admins import Operator
+from approvals.service.identity.users import require_user
 from approvals.service.notifications.notifier import REPLY
 from approvals.service.requests import presence
 from approvals.service.slack.blocks import APPROVE, DENY
@@ -438,6 +441,46 @@ async def test_a_freeze_shows_on_what_waits_and_goes_with_it(slack, scenario):
     scenario.write(lambda tx: freezes.lift(tx, admin, "server", "shop"))
     await slack.state.until(lambda: "Frozen" not in words(said) and said.button(APPROVE))
     assert scenario.rows("SELECT 1 FROM freeze_telling") == []
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["disabled", "demoted"])
+async def test_a_vote_that_stops_counting_is_taken_off_the_message_and_comes_back_with_the_person(slack, scenario, how):
+    filed = scenario.file()
+    scenario.need(filed.request_id, quorum=2)
+    said = await slack.announced(filed.request_id)
+    await slack.approve(said, "UBOB")
+    await slack.shows(said, "1 of 2: Bob has approved")
+    bob = scenario.read(lambda reader: require_user(reader, "bob"))
+    if how == "disabled":
+        scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("test")))
+    else:
+        scenario.set_roles("bob", "viewer")
+    await slack.shows(said, "0 of 2")
+    assert said.button(APPROVE)["text"]["text"] == "Approve (1 of 2)"
+    if how == "disabled":
+        scenario.write(lambda tx: roles.enable(tx, bob, Operator("test")))
+    else:
+        scenario.set_roles("bob", "reviewer")
+    await slack.shows(said, "1 of 2: Bob has approved")
+    assert said.button(APPROVE)["text"]["text"] == "Approve (2 of 2)"
+    assert scenario.rows("SELECT 1 FROM vote_telling") == []
+
+
+class OfTheFinance(DefaultPolicy):
+    """Whoever is in a group."""
+
+    def judge(self, call):
+        return replace(super().judge(call), reviewers=Reviewers(groups=("finance",)))
+
+
+async def test_who_is_missing_is_named_anew_when_a_group_has_other_members(scenario):
+    async with fake_slack(scenario, policy=OfTheFinance()) as slack:
+        said = await slack.file()
+        assert "(Bob)" not in words(said)
+        bob = scenario.read(lambda reader: require_user(reader, "bob"))
+        scenario.write(lambda tx: roles.set_groups(tx, bob, ["finance"], Operator("test")))
+        await slack.shows(said, "(Bob)")
 
 
 class Called(DefaultPolicy):

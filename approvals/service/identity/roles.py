@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, update
 
 from approvals.errors import Invalid, NotFound
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import credentials, sessions, tokens, users
+from approvals.service.identity import credentials, sessions, tokens, users, vote_changes
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.row_changes import Watch
@@ -57,6 +57,7 @@ def set_roles(tx: Transaction, user: User, roles: str, by: Admin) -> None:
     tx.execute(_SET["roles"], of=user.id, to=wanted)
     ended = tokens.end_beyond(tx, user.id, wanted)
     facts = {"roles": wanted, "before": before, "tokens": ended}
+    vote_changes.begin(tx, user.id)
     tx.record(Kind.USER_ROLES_SET, actor, f"user:{user.id}", *watches, **facts)
 
 
@@ -68,6 +69,7 @@ def set_groups(tx: Transaction, user: User, groups: Iterable[str], by: Admin) ->
     watch = Watch(tx, User, id=user.id)
     before = _now(tx, user).groups
     tx.execute(_SET["groups"], of=user.id, to=wanted)
+    vote_changes.begin(tx, user.id)
     tx.record(Kind.USER_GROUPS_SET, actor, f"user:{user.id}", watch, groups=wanted, before=before)
 
 
@@ -80,6 +82,7 @@ def disable(tx: Transaction, user_id: str, by: Admin) -> None:
     tx.execute(_SET["disabled_at"], of=user_id, to=tx.now)
     sessions.end_all(tx, user_id)
     credentials.revoke_all(tx, "user", user_id)
+    vote_changes.begin(tx, user_id)
     tx.record(Kind.USER_DISABLED, actor, f"user:{user_id}", *watches)
 
 
@@ -88,6 +91,7 @@ def enable(tx: Transaction, user: User, by: Admin) -> None:
     actor = require_admin(tx, by)
     watch = Watch(tx, User, id=user.id)
     tx.execute(_SET["disabled_at"], of=user.id, to=None)
+    vote_changes.begin(tx, user.id)
     tx.record(Kind.USER_ENABLED, actor, f"user:{user.id}", watch)
 
 

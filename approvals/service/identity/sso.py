@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 from approvals import ids
 from approvals.errors import Forbidden
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import handles, tokens, users
+from approvals.service.identity import handles, tokens, users, vote_changes
 from approvals.service.storage.database import Transaction
 from approvals.service.storage.row_changes import Touched, Watch
 from approvals.service.storage.statements import Statement
@@ -106,6 +106,8 @@ def _renew(tx: Transaction, user: User, who: Identity, roles: str) -> None:
     tx.execute(_RENEW, of=user.id, name=who.name, email=who.email, claimed_groups=groups, roles=roles)
     ended = tokens.end_beyond(tx, user.id, roles) if roles != user.roles else 0
     touched = [row for watch in watches for row in watch.touched()]
+    if roles != user.roles or groups != user.claimed_groups:
+        vote_changes.begin(tx, user.id)
     if roles != user.roles:
         told = {"roles": roles, "before": user.roles, "tokens": ended}
         tx.record(Kind.USER_ROLES_SET, actor, subject, *touched, **told)

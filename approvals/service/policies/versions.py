@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, func, select
 
 from approvals.policy.model import Policy, policy_hash
 from approvals.service.audit.kinds import Kind
+from approvals.service.identity import vote_changes
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.row_changes import Watch
 from approvals.service.storage.statements import Statement
@@ -45,6 +46,7 @@ def load(tx: Transaction, policy: Policy, by: str) -> bool:
         return False
     store(tx, policy)
     watch = Watch(tx, PolicyLoad, hash=name)
+    vote_changes.begin(tx, vote_changes.EVERYBODY)  # it may name other members of a group
     tx.insert(PolicyLoad, at=tx.now, hash=name, by=by)
     tx.record(Kind.POLICY_LOADED, by, name, watch, hash=name, before=before.hash if before is not None else None)
     return True

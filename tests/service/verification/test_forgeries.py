@@ -34,6 +34,7 @@ NOT_SEALED = {
         "delivery",
         "slack_message",
         "freeze_telling",
+        "vote_telling",
         "admin_notice",
         "request_words",
         "meta",

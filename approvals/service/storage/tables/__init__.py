@@ -38,6 +38,7 @@ from approvals.service.storage.tables.requests import (
     Permission,
     Request,
     RequestWords,
+    VoteTelling,
     WaitingCall,
 )
 from approvals.service.storage.tables.rules import (
@@ -88,6 +89,7 @@ __all__ = [
     "ToolDefinitionRow",
     "ToolRejection",
     "User",
+    "VoteTelling",
     "WaitingCall",
     "WebSession",
     "table_of",

@@ -180,6 +180,16 @@ class Edit(SQLModel, table=True):
     """Why nothing came of it."""
 
 
+class VoteTelling(SQLModel, table=True):
+    """Whose votes count has changed, and messages of waiting requests do not show it yet."""
+
+    __tablename__: ClassVar[str] = "vote_telling"
+    of: str = Field(primary_key=True)
+    """A person; nothing where it may be anybody."""
+    after: str = ""
+    """The last request that was seen to."""
+
+
 class DecisionRow(SQLModel, table=True):
     """A person's verdict on one content of a request, with its evidence."""
 

@@ -1,0 +1,26 @@
+"""What waits is told of anew when somebody's vote begins or ceases to count."""
+
+from approvals.service.identity import roles
+from approvals.service.identity.admins import Operator
+from approvals.service.requests import vote_messages
+
+TOLD = "SELECT request_id FROM delivery WHERE verb = 'update' AND done_at IS NULL ORDER BY request_id"
+
+
+def test_messages_are_brought_up_to_date_in_batches_and_only_where_that_person_voted(scenario, monkeypatch):
+    scenario.service.outbox.notifiers = {"slack": None}
+    scenario.write(lambda tx: [vote_messages.sweep(tx) for _ in range(3)])
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(5)]
+    for request_id in ids:
+        scenario.need(request_id, quorum=2)
+    for request_id in ids[:3]:
+        scenario.decide(request_id, who="bob")
+    scenario.decide(ids[3], who="ann")
+    scenario.run("UPDATE delivery SET done_at = created_at")
+    few = vote_messages.Statement(vote_messages._CONCERNED.statement.limit(2), vote_messages._CONCERNED.row)
+    monkeypatch.setattr(vote_messages, "_CONCERNED", few)
+    monkeypatch.setattr(vote_messages, "BATCH", 2)
+    scenario.write(lambda tx: roles.disable(tx, scenario.person("bob").id, Operator("test")))
+    assert [scenario.write(vote_messages.sweep) for _ in range(3)] == [2, 1, 0]
+    assert scenario.rows(TOLD) == [(one,) for one in sorted(ids[:3])]
+    assert not scenario.read(vote_messages.left)
