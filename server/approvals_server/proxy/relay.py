@@ -34,6 +34,11 @@ _LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/l
 MOST_OPEN = 1_000
 """Requests of one client at once."""
 
+LEFT = (
+    "The proxy's configuration of this MCP server changed while this was not answered yet. See what became of a call "
+    "with get_approval, or call it again with identical arguments."
+)
+
 
 @dataclass(frozen=True)
 class _Open:
@@ -53,6 +58,7 @@ class Relay:
         self._link = Link(connect, tell)
         self._tools = Tools(desk, self._link)
         self._open: dict[RequestId, _Open] = {}
+        self._left = False
 
     def take(self, frame: Frame, sender: Sender) -> Awaitable[None]:
         """Whatever the client says. Done when it is answered, or passed on."""
@@ -63,6 +69,11 @@ class Relay:
     async def hang_up(self, id: RequestId) -> None:
         """The client waits no longer for this answer, and will not come for it."""
         await self._cancel(frames.notification("notifications/cancelled", {"requestId": id}))
+
+    async def leave(self) -> None:
+        """Close, since the configuration changed; the client, which goes on, hears so of what it waits for."""
+        self._left = True
+        await self.close()
 
     async def close(self) -> None:
         """Cancel what waits, let what runs on a permission come to its end, and leave the upstream."""
@@ -88,6 +99,8 @@ class Relay:
     async def _answer_within(self, scope: anyio.CancelScope, frame: Frame, sender: Sender) -> None:
         with scope:
             await self._answer(frame, sender)
+        if scope.cancelled_caught and self._left:
+            await self._refuse(frame, INTERNAL_ERROR, LEFT)
 
     async def _pass(self, frame: Frame) -> None:
         """A notification, or the answer to a request of the upstream's."""

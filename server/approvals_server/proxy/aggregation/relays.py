@@ -3,6 +3,7 @@ say to the client, in whose ids."""
 
 import asyncio
 import itertools
+import logging
 import secrets
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,9 @@ from approvals_server.proxy.relay import Relay
 from approvals_server.proxy.upstream import Receive
 from approvals_server.proxy.upstreams import Behind
 
+logger = logging.getLogger("approvals.proxy")
+
+_CANCELLED = "notifications/cancelled"
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
 
@@ -69,7 +73,7 @@ class Relays:
         fresh = [name for name, one in wanted.items() if self._behind.get(name) is not one]
         self._behind = wanted
         self._by_name |= {name: self._relay(wanted[name]) for name in fresh}
-        await asyncio.gather(*(relay.close() for relay in leaving))
+        await asyncio.gather(*(relay.leave() for relay in leaving))
         return fresh
 
     async def close(self) -> None:
@@ -116,8 +120,19 @@ class Relays:
         whose = self._asked_for.get(about, about)
         if frame.is_request and frame.id is not None:
             await self._tell(self._question(name, frame, frame.id), whose)
+        elif frame.method == _CANCELLED:
+            await self._withdraw(name, frame, whose)
         elif frame.method != _ACKNOWLEDGED or self._is_first(whose):
-            await self._tell(self._as_asked(name, frame), whose)
+            await self._tell(self._as_asked(frame), whose)
+
+    async def _withdraw(self, name: str, frame: Frame, whose: RequestId | None) -> None:
+        """An upstream takes back a question of its own; those of others are none of its business."""
+        asked = name, frame.params.get("requestId")
+        own = next((own for own, question in self._questions.items() if question == asked), None)
+        if own is None:
+            logger.warning("%s cancels what it did not ask; nobody is told.", name)
+            return
+        await self._tell(reworded(frame, requestId=own), whose)
 
     def _question(self, name: str, frame: Frame, id: RequestId) -> Frame:
         """Under an id that no other upstream uses."""
@@ -132,15 +147,11 @@ class Relays:
         self._acknowledged.add(whose)
         return True
 
-    def _as_asked(self, name: str, frame: Frame) -> Frame:
+    def _as_asked(self, frame: Frame) -> Frame:
         """A notification with the client's names for requests."""
         subscription = frame.meta.get(SUBSCRIPTION)
         if isinstance(subscription, str) and subscription in self._asked_for:
             return reworded(frame, _meta={**frame.meta, SUBSCRIPTION: self._asked_for[subscription]})
-        if frame.method == "notifications/cancelled":
-            asked = name, frame.params.get("requestId")
-            own = next((own for own, question in self._questions.items() if question == asked), None)
-            return reworded(frame, requestId=own) if own is not None else frame
         return frame
 
 

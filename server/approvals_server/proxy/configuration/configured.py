@@ -75,6 +75,8 @@ class Configured:
             await self._change(read(self._path))
         except ApprovalsError as error:
             logger.error("The configuration stays as it was. %s %s", error.detail, error.hint)
+        except Exception as error:  # whatever it is, the next change counts again; its words may hold secrets
+            logger.error("The configuration stays as it was. It cannot be taken: %s.", type(error).__name__)
 
     async def _watch(self) -> None:
         while True:

@@ -35,7 +35,7 @@ class UpstreamPart(Said):
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str) -> str:
-        if url and (httpx2.URL(url).scheme not in {"http", "https"} or not httpx2.URL(url).host):
+        if url and not is_address(url):
             raise ValueError("this is no http(s) address")
         return url
 
@@ -71,6 +71,15 @@ class Document(Said):
     """HOST:PORT at which it serves streamable HTTP, at /mcp; without, stdio."""
     upstreams: dict[ServerName, UpstreamPart] = Field(min_length=1)
     """By their names at the approval service."""
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one that HTTP can reach."""
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host)
 
 
 def keeps_secrets(address: str) -> bool:

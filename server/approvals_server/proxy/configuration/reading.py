@@ -36,6 +36,8 @@ def parsed(text: str, name: str) -> Document:
         raise Invalid(f"{name} is no YAML: {type(error).__name__}.") from error
     except ValidationError as error:
         raise Invalid(f"{name}: {_words(error)}") from error
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"{name} cannot be read: {type(error).__name__}.") from error
 
 
 class _Strict(yaml.SafeLoader):  # type: ignore[misc]
@@ -47,7 +49,18 @@ class _Strict(yaml.SafeLoader):  # type: ignore[misc]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=mark)
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except yaml.YAMLError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # 2026-13-45, 0x_, !!map x
+            said = f"this is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark) from error
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.MarkedYAMLError(problem="this is no map", problem_mark=node.start_mark)
         names: set[Any] = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)

@@ -36,9 +36,16 @@ def name_for(upstream: Sequence[str]) -> str:
     for name, known in all_recipes().items():
         if any(_starts(word, command) for word in upstream for command in known.commands):
             return name
-        if len(upstream) == 1 and "://" in upstream[0] and httpx2.URL(upstream[0]).host in known.urls:
+        if len(upstream) == 1 and "://" in upstream[0] and _host(upstream[0]) in known.urls:
             return name
     return NONE
+
+
+def _host(address: str) -> str:
+    try:
+        return httpx2.URL(address).host
+    except httpx2.InvalidURL:
+        return ""
 
 
 def _starts(word: str, package: str) -> bool:

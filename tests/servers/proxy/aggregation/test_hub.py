@@ -156,6 +156,30 @@ async def test_p5_the_client_of_a_single_upstream_loses_it_when_the_file_does(ho
     assert house.did("more") == [["read_note", {"name": "a"}]]
 
 
+async def test_a_call_that_waits_is_answered_when_its_upstream_is_taken_away(house):
+    async with house.proxied.several(house.file) as (agent, configured, _):
+        call = asyncio.create_task(agent.call_tool("notes_write_note", {"name": "a"}))
+        await house.proxied.served.pending()
+        house.write(["more"])
+        await configured.look()
+        with anyio.fail_after(10), pytest.raises(MCPError, match="configuration of this MCP server changed"):
+            await call
+    assert house.did("notes") == []
+
+
+async def test_whatever_is_wrong_with_a_file_the_next_change_counts(house, caplog):
+    async with house.proxied.several(house.file) as (agent, configured, _):
+        configured._open_upstream, opened = None, configured._open_upstream  # fails as nobody foresaw
+        house.write(["third"])
+        await configured.look()
+        assert "cannot be taken: TypeError" in caplog.text
+        configured._open_upstream = opened
+        house.write(["more"])
+        await configured.look()
+        assert text(await agent.call_tool("read_note", {"name": "a"})) == "read_note a"
+    assert house.did("more") == [["read_note", {"name": "a"}]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_over_http_each_era_passes_before_several(house, mode):

@@ -20,10 +20,17 @@ def test_a_prefix_counts_for_all_of_an_upstream():
     assert set(names.routes) == {"read", "t-read"}
 
 
-def test_p1_a_name_that_two_things_would_have_is_nobodys():
+def test_p1_a_name_that_is_like_anothers_behind_its_own_takes_nothing_away():
     names = named({"a": ["read", "b_read"], "b": ["read"], "c": ["read"]}, {})
-    assert set(names.routes) == {"a_read", "c_read"}
-    assert names.shown("b", "read") is None
+    assert names.routes["b_read"] == Route("b", "read")
+    assert names.routes["a_b_read"] == Route("a", "b_read")
+    assert set(names.routes) == {"a_read", "a_b_read", "b_read", "c_read"}
+
+
+def test_p1_names_that_meet_also_behind_their_upstreams_are_all_there():
+    names = named({"a": ["b_c", "c"], "a_b": ["c", "b_c"], "x": ["a_b_c"]}, {})
+    assert len(names.routes) == 5
+    assert len(set(names.routes.values())) == 5
 
 
 def test_a_greeting_offers_what_any_offers_in_the_version_that_all_speak():
