@@ -665,6 +665,28 @@ async def test_a_channel_that_is_gone_falls_back_and_says_so(scenario):
         assert scenario.service.trouble() == {}
 
 
+@pytest.mark.parametrize("how", [{"archived": True}, {"member": False}])
+async def test_an_update_waits_for_its_channel_and_everybody_sees_that_it_cannot_be_reached(
+    slack, scenario, visitors_to, until, how
+):
+    said = await slack.file()
+    await slack.drained()
+    vars(slack.state.channels[CHANNEL]).update(how)
+    scenario.decide(request_of(said), "deny", comment="no")
+    await until(lambda: scenario.rows("SELECT 1 FROM delivery WHERE error IS NOT NULL") != [])
+    assert scenario.rows("SELECT 1 FROM delivery WHERE dead_at IS NOT NULL") == []
+    ann = await visitors_to(slack.url).signed_in()
+    assert "Channels that cannot be reached: C1:" in (await ann.http.get("/readyz")).json()["notifiers"]["slack"]
+    assert "Channels that cannot be reached: C1:" in (await ann.http.get("/")).text
+    vars(slack.state.channels[CHANNEL]).update(archived=False, member=True)
+    scenario.clock.forward(61)
+    await slack.drained()
+    await slack.shows(said, "Denied")
+    assert scenario.service.trouble() == {}
+    updates = [sent for method, sent in slack.state.calls if method == "chat.update"]
+    assert {(sent["parse"], sent["link_names"]) for sent in updates} == {("none", "false")}
+
+
 async def test_who_may_decide_since_an_escalation_is_told_with_the_reminder(scenario):
     async with fake_slack(scenario, policy=Told()) as slack:
         filed = scenario.file()

@@ -32,7 +32,8 @@ from approvals.service.slack.request_view import RequestView, view_request
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.tables import SlackMessage
 
-QUIET: dict[str, Any] = {"unfurl_links": "false", "unfurl_media": "false", "parse": "none", "link_names": "false"}
+AS_WRITTEN: dict[str, Any] = {"parse": "none", "link_names": "false"}
+QUIET: dict[str, Any] = {"unfurl_links": "false", "unfurl_media": "false"} | AS_WRITTEN
 """Nothing in a message fetches an address, and nobody is mentioned by what somebody else wrote."""
 NO_CHANNEL = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "is_inactive"})
 NO_MESSAGE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
@@ -173,6 +174,7 @@ class SlackNotifier:
             words = blocks.note(f"Meant for {place}, which cannot be reached ({error.error}).")
             return await self._say(self._channel, Message(said.text, [*said.blocks, words]))
         self._unreachable.pop(place, None)
+        self._unreachable.pop(str(answer["channel"]), None)
         return answer
 
     async def _say(self, channel: str, said: Message, **more: Any) -> dict[str, Any]:
@@ -198,9 +200,12 @@ class SlackNotifier:
             ran = view.status.state in RAN and mine.told != view.status.state
         if said.fingerprint != mine.shown:
             try:
-                await self._api.call("chat.update", channel=channel, ts=ts, text=said.text, blocks=said.blocks)
+                await self._api.call(
+                    "chat.update", channel=channel, ts=ts, text=said.text, blocks=said.blocks, **AS_WRITTEN
+                )
             except Refused as error:
                 return self._lost(copies, error)
+            self._unreachable.pop(channel, None)
         steps = [Step(REPLY, _name(mine))] if ran else []
 
         def write(tx: Transaction) -> Iterable[Step]:
@@ -210,9 +215,14 @@ class SlackNotifier:
         return Sent(then=write)
 
     def _lost(self, copies: list[SlackMessage], error: Refused) -> Sent:
-        """A deleted message comes back once, while there is something to decide."""
+        """A deleted message comes back once, while there is something to decide. What stands in a channel that cannot
+        be reached is tried again: somebody may let the app in again."""
         if error.error in NO_CHANNEL:
-            raise Undeliverable(f"{copies[0].channel}: {error.error}") from None
+            why = f"{copies[0].channel}: {error.error}"
+            if copies[0].asked.startswith("@"):
+                raise Undeliverable(why) from None
+            self._unreachable[copies[0].channel] = error.error
+            raise NotDelivered(why, 60.0) from None
         if error.error not in NO_MESSAGE:
             raise error
 
@@ -238,6 +248,7 @@ class SlackNotifier:
             await (self._remind(mine, view) if view.pending else self._say(channel, replies.result(view), thread_ts=ts))
         except Refused as error:
             return self._lost(copies, error)
+        self._unreachable.pop(channel, None)
         return NOTHING if view.pending else Sent(then=partial(_told, mine, state))
 
     async def _still_asked(self, copy: SlackMessage) -> tuple[RequestView, bool]:
