@@ -65,7 +65,8 @@ async def compare(served, seed: int) -> tuple[int, list[tuple[object, ...]]]:
     return ran, refused
 
 
-BATCHES = [pytest.param(seed, marks=pytest.mark.slow if seed else ()) for seed in range(25)]
+MARKS = ((), pytest.mark.slow, (pytest.mark.slow, pytest.mark.deep))
+BATCHES = [pytest.param(seed, marks=MARKS[(seed > 0) + (seed > 5)]) for seed in range(25)]
 
 
 @pytest.mark.parametrize("seed", BATCHES)
