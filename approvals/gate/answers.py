@@ -78,7 +78,7 @@ def of_status(status: RequestStatus, *, held: str = "", nameless: bool = False) 
                 {"path": one.path, "asked": one.was, "suggested": one.now} for one in status.suggestion
             ]
     if status.edited is not None and status.state in _AS_EDITED:
-        words = f"{words} {edit_words(status.edited).replace('what ran is', 'what counts is')}"
+        words = f"{words} {edit_words(status.edited, what='what counts')}"
         facts["edited"] = edit_facts(status.edited)
     if held:
         facts["frozen"] = held
@@ -113,11 +113,11 @@ def as_edited(result: CallToolResult, status: RequestStatus) -> CallToolResult:
     return _with(result, facts)
 
 
-def edit_words(edited: Edited) -> str:
-    """What a person changed of a call, for its agent."""
+def edit_words(edited: Edited, *, what: str = "what ran") -> str:
+    """What a person changed of a call, for its agent; `what` is the changed call."""
     why = f" Their reason: {edited.reason}" if edited.reason else ""
     return (
-        f"{edited.by or 'A reviewer'} changed this call before approving it, and what ran is the changed call: "
+        f"{edited.by or 'A reviewer'} changed this call before approving it, and {what} is the changed call: "
         f"{words_of(edited.changes)}.{why}"
     )
 

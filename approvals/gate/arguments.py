@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from approvals.errors import ApprovalsError, Invalid
 from approvals.gate.call_identity import chooses, makes, said
 from approvals.gate.idempotency import STAND_IN
+from approvals.gate.shown_names import as_shown
 from approvals.gate.undeclared import ABSENT, parsed, undeclared
 from approvals.gate.value_json import classes, read_back, shown
 from approvals.protocol.canonical import JsonObject, canonical, encode
@@ -152,7 +153,7 @@ class ToolArguments(Effective):
         return made
 
     def _read_as(self, wanted: JsonObject) -> "ToolArguments":
-        words = _merged(self._words, self.shown, wanted)
+        words = _merged(as_shown(self._words, self.read), self.shown, wanted)
         made = ToolArguments(self._model, words, self._key)
         if self.makes and not _same(made.shown, wanted):  # what a call makes by itself stays what it was
             words = _merged(words, made.shown, wanted)

@@ -200,7 +200,8 @@ def _spellings(kind: type) -> dict[str, list[list[str | int]]]:
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
     by_name = config.get("validate_by_name") or config.get("populate_by_name")
     aliases = {name: list(_paths(info)) for name, info in _fields(kind).items()}
-    return {name: [*known, [name]] if by_name or not known else known for name, known in aliases.items()}
+    own = {name for name, known in aliases.items() if [name] not in known and (by_name or not known)}
+    return {name: [*known, [name]] if name in own else known for name, known in aliases.items()}
 
 
 def _fields(kind: type) -> dict[str, FieldInfo | None]:

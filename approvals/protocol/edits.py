@@ -4,8 +4,9 @@ Arguments are encoded (`approvals.protocol.canonical`). A redacted leaf is never
 is, and the gate puts its own value back in its place.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -21,6 +22,7 @@ MOST = 50
 LONGEST = 500
 """Characters of a value that is told."""
 _SHORT = 80
+_NONE = "left out"
 _ABSENT = object()
 
 
@@ -31,6 +33,8 @@ class Change(Message):
     path: str
     was: Any = None
     now: Any = None
+    without: Literal["", "was", "now"] = Field("", exclude_if=lambda side: not side)
+    """The side on which there is none."""
 
 
 class Edited(Message):
@@ -44,7 +48,7 @@ class Edited(Message):
 def changes(was: Any, now: Any) -> tuple[Change, ...]:
     """In what arguments differ, leaf by leaf where their shapes are alike."""
     found = list(_changes(was, now, ()))
-    told = [Change(path=words_of_place(at), was=_told(one), now=_told(other)) for at, one, other in found[:MOST]]
+    told = [_change(*one) for one in found[:MOST]]
     return (*told, *([Change(path=f"… and {len(found) - MOST} more")] if len(found) > MOST else []))
 
 
@@ -55,7 +59,15 @@ def changed_places(was: Any, now: Any) -> list[tuple[Place, Any, Any]]:
 
 def words(told: Sequence[Change]) -> str:
     """Changes in a sentence."""
-    return "; ".join(f"{change.path}: {_short(change.was)} → {_short(change.now)}" for change in told)
+    return "; ".join(
+        f"{change.path}: {' → '.join(sides(change, _SHORT))}" if _tells(change) else change.path for change in told
+    )
+
+
+def sides(change: Change, most: int = LONGEST) -> tuple[str, str]:
+    """What was and what is, so that no two values read alike: as JSON, and what there is none of in words."""
+    was, now = (_written(value, most) for value in (change.was, change.now))
+    return _NONE if change.without == "was" else was, _NONE if change.without == "now" else now
 
 
 def redacted_leaves(arguments: Any, place: Place = ()) -> dict[Place, JsonObject]:
@@ -128,6 +140,21 @@ def _told(value: Any) -> Any:
     return plain if len(written) <= LONGEST else f"{written[:LONGEST]}… ({len(written):,} characters)"
 
 
-def _short(value: Any) -> str:
-    said = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return said if len(said) <= _SHORT else f"{said[:_SHORT]}…"
+def _change(place: Place, was: Any, now: Any) -> Change:
+    without: Literal["", "was", "now"] = "was" if was is _ABSENT else "now" if now is _ABSENT else ""
+    return Change(path=words_of_place(place), was=_told(was), now=_told(now), without=without)
+
+
+def _sentence(change: Change) -> str:
+    return f"{change.path}: {' → '.join(sides(change, _SHORT))}" if _tells(change) else change.path
+
+
+def _tells(change: Change) -> bool:
+    """Whether it is not the note of how many more there are."""
+    return change.was is not None or change.now is not None or bool(change.without)
+
+
+def _written(value: Any, most: int) -> str:
+    said = json.dumps(value[:most] if isinstance(value, str) else value, ensure_ascii=False)
+    longer = len(said) > most + 2 or (isinstance(value, str) and len(value) > most)
+    return f"{said[: most + 2]}…" if longer else said

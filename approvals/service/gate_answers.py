@@ -5,12 +5,15 @@ import contextlib
 from collections.abc import Iterator
 
 from approvals.errors import Invalid, NotPossible
+from approvals.protocol.states import State
 from approvals.service.identity.users import Person
 from approvals.service.realtime.wakeup import Wakeup
 from approvals.service.requests import edits, preview_refreshes
 from approvals.service.requests.edits import Asked, Wanted
+from approvals.service.requests.transitions import seen_state
 from approvals.service.service import Service
-from approvals.service.storage.database import Transaction
+from approvals.service.storage.database import Reader, Transaction
+from approvals.service.storage.tables import Edit
 
 LOOK_SECONDS = 5.0
 """A look takes up to four."""
@@ -34,7 +37,8 @@ async def look_again(service: Service, request_id: str, person: Person) -> None:
 
 async def edit(service: Service, request_id: str, person: Person, wanted: Wanted) -> None:
     """Have it read what a person made of the call: afterwards that is what everybody votes on. Raises Invalid with the
-    tool's own words for what it does not take, NotPossible when nobody answers in time, and as `Edits.ask`."""
+    tool's own words for what it does not take, NotPossible when something else was quicker or nobody answers in time,
+    and as `Edits.ask`."""
     with _hearing(service, request_id) as wakeup:
         asked = await service.write(lambda tx: service.edits.ask(tx, request_id, person, wanted))
         service.gates.edit(asked.session, request_id, asked.edit_id)
@@ -46,8 +50,17 @@ async def edit(service: Service, request_id: str, person: Person, wanted: Wanted
                 break
             if not await wakeup.wait(max(0.0, deadline - now())):
                 raise NotPossible("The server has not answered yet.", hint=_LATER)
-    if answered.refused:
-        raise Invalid(answered.refused)
+    if answered.refused is None:
+        return
+    if await service.read(lambda reader: _is_past(service, reader, request_id, answered)):
+        raise NotPossible(answered.refused)
+    raise Invalid(answered.refused)
+
+
+def _is_past(service: Service, reader: Reader, request_id: str, asked: Edit) -> bool:
+    """Whether something else became of the request than what was to be changed."""
+    row = service.transitions.get(reader, request_id)
+    return seen_state(row, reader.now) is not State.PENDING or row.content_version != asked.content_version
 
 
 def _ask_again(service: Service, tx: Transaction, request_id: str, person: Person) -> Asked:

@@ -9,14 +9,16 @@ from typing import Annotated
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, current_preview
 from approvals.errors import Invalid, NotPossible, Stale
+from approvals.gate import answers
 from approvals.policy.edits import EditLimits
 from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.messages import Decision
 from approvals.protocol.previews import stored
+from approvals.service import gate_answers
 from approvals.service.requests import edits
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.edits import Wanted
@@ -578,3 +580,75 @@ async def test_p1_an_edit_that_the_tool_reads_as_what_was_there_is_refused_and_v
         assert "Nothing is changed by it" in (await served.edit(amount="90", who="bob")).refused
         await served.decide(who="bob")
         assert text(await call).endswith("took 90")
+
+
+async def test_p1_an_edit_that_loses_to_an_approval_is_a_conflict_and_no_misfit(served, desk, monkeypatch):
+    service = served.scenario.service
+    hand_over, late = service.gates.edit, []
+
+    def after_the_approval(*asked):
+        async def go():
+            await served.decide()
+            hand_over(*asked)
+
+        late.append(asyncio.create_task(go()))
+
+    monkeypatch.setattr(service.gates, "edit", after_the_approval)
+    async with Client(server(served, desk)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        row = await served.pending()
+        wanted = Wanted(json.loads(row.arguments) | {"amount": 80}, "less", row.content_version, row.digest)
+        with pytest.raises(NotPossible, match="already") as lost:
+            await gate_answers.edit(service, row.id, served.scenario.person(), wanted)
+        assert lost.value.status == 409
+        assert text(await call) == "took 100"
+    await asyncio.gather(*late)
+
+
+async def test_p7_a_reviewers_reason_is_told_as_it_was_written_whatever_it_says(served, desk):
+    budgets = Budgets(plain=0.05)
+    async with Client(server(served, desk, budgets=budgets)) as client:
+        await client.call_tool("take", {"amount": 100})
+        await served.edit(amount=80, reason="what ran is too much")
+        await served.decide()
+        status = served.scenario.status(_only(served))
+    said = text(answers.of_status(status))
+    assert "what counts is the changed call: amount: 100 → 80. Their reason: what ran is too much" in said
+
+
+def _only(served):
+    ((request_id,),) = served.scenario.rows("SELECT id FROM request")
+    return request_id
+
+
+class Order(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    amount: int = Field(alias="amountCents")
+    most: int = Field(5, validation_alias=AliasChoices("most", "limit"))
+
+
+@pytest.mark.parametrize(
+    "order", [{"amountCents": 5, "limit": 9}, {"amount": 5, "most": 9}, {"amountCents": 5, "most": 9}]
+)
+async def test_p2_a_field_is_edited_whichever_of_its_names_the_agent_used(served, order):
+    ran = []
+    mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+    def place(orders: list[Order], by_name: dict[str, Order], top: int = 1) -> str:
+        """Place orders."""
+        ran.append((orders[0].most, by_name["x"].most, by_name["x"].amount, top))
+        return "placed"
+
+    mcp.add_tool(place)
+    async with Client(mcp) as client, asyncio.TaskGroup() as tasks:
+        words = {"orders": [order], "by_name": {"x": order}, "top": 3}
+        call = tasks.create_task(client.call_tool("place", words))
+        row = await served.pending()
+        shown = json.loads(row.arguments)
+        assert shown["orders"] == [{"amountCents": 5, "most": 9}]
+        wanted = shown | {"orders": [{"amountCents": 5, "most": 8}], "by_name": {"x": {"amountCents": 4, "most": 9}}}
+        assert (await served.edit(**wanted)).refused is None
+        assert (await served.edit(top=2)).refused is None
+        await served.decide()
+        await call
+    assert ran == [(8, 9, 4, 2)]

@@ -158,7 +158,7 @@ async def test_p7_a_denial_suggests_arguments_that_the_agent_reads_as_data(serve
         {"path": "amount", "asked": 100, "suggested": 80},
         {"path": "kind", "asked": "full", "suggested": "part"},
     ]
-    assert "They suggest instead: amount: 100 → 80; kind: full → part" in text(result)
+    assert 'They suggest instead: amount: 100 → 80; kind: "full" → "part"' in text(result)
     words = plain((await ann.http.get(f"/requests/{row.id}")).text)
     assert "Suggested instead: amount : 100 80" in words
 

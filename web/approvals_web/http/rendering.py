@@ -15,6 +15,7 @@ from jinja2_fragments.fastapi import Jinja2Blocks
 from markupsafe import Markup, escape
 
 from approvals.instant import Instant
+from approvals.protocol.edits import sides
 from approvals.service.controls.freezes import concerning
 from approvals.service.text import visible
 from approvals_web.http import lexicon, times
@@ -122,11 +123,6 @@ def _ago(context: Context, at: Instant | None) -> Markup:
     return times.ago(at, context["now"])
 
 
-def plain_value(value: Any) -> str:
-    """A value of a changed argument in words."""
-    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 _environment.filters |= {
     "ago": _ago,
     "as_json": _as_json,
@@ -134,7 +130,7 @@ _environment.filters |= {
     "at": times.at,
     "exactly": _exactly,
     "headline": lexicon.headline,
-    "plain_value": plain_value,
+    "sides": sides,
     "span": times.span,
     "visible": _shown,
     "when": times.exact,

@@ -13,7 +13,7 @@ from approvals.policy import diff
 from approvals.policy.grant_terms import parse, sentence
 from approvals.policy.model import DefaultPolicy
 from approvals.policy.rule_words import Wording, wordings
-from approvals.protocol.edits import Edited
+from approvals.protocol.edits import Change, Edited, sides
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.preview_words import money
 from approvals.protocol.previews import stored
@@ -35,7 +35,7 @@ from approvals.service.storage.tables.rows import RequestRow
 from approvals.service.tools.layout import Layout
 from approvals.service.tools.summary import formats
 from approvals_web.http import lexicon
-from approvals_web.http.rendering import fragment, plain_value
+from approvals_web.http.rendering import fragment
 from approvals_web.http.times import relative
 from approvals_web.pages.card import confirmation, execution_facts, timeline, warnings
 from approvals_web.pages.card.confirmation import to_type
@@ -83,10 +83,14 @@ class What:
     def changed(self) -> list[Difference]:
         """What a person changed, in words; amounts as such, too."""
         said = self.edited.changes if self.edited is not None else ()
-        return [Difference(one.path, self._said(one.path, one.was), self._said(one.path, one.now)) for one in said]
+        return [self._difference(one) for one in said]
 
-    def _said(self, path: str, value: object) -> str:
-        words = plain_value(value)
+    def _difference(self, change: Change) -> Difference:
+        was, now = sides(change)
+        path = change.path
+        return Difference(path, self._said(path, change.was, was), self._said(path, change.now, now))
+
+    def _said(self, path: str, value: object, words: str) -> str:
         currency = self.formats.get(path, "").upper()
         if isinstance(value, int) and not isinstance(value, bool) and currency in CURRENCIES:
             return f"{words} ({money(value, currency)})"
