@@ -146,7 +146,7 @@ async def test_p6_a_quorum_by_presses_and_what_came_of_it_is_shown_on_every_copy
         assert len(history[0][0]) == 64, place
     said = await foreign.shown(channel)
     assert "It ran and failed" in words(said) and APPROVE not in words(said)
-    assert "502" in words((await emulator.thread(channel, said["ts"]))[-1])
+    assert "It ran and failed" in words((await emulator.thread(channel, said["ts"]))[-1]) and "502" in words(said)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
