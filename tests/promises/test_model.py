@@ -243,7 +243,7 @@ class Machine(RuleBasedStateMachine):
         answer = EditAnswer(session=session, tool_hash=row.tool_hash, arguments=arguments, preview=foreseen(effect))
 
         def edit(at: Scenario, tx: Transaction) -> None:
-            presence.stream_opened(tx, session, "stream")
+            presence.stream_opened(tx, row.session_id, "stream")  # the process that filed it is there
             asked = at.service.edits.ask(tx, row.id, person, wanted)
             at.service.edits.answer(tx, installation, row.id, asked.edit_id, answer)
 

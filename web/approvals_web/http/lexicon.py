@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple, Protocol
 
+_ANOTHER = re.compile(r", \w+=")
 _IDENTIFIER = re.compile(r"\b[0-9a-f]{8}[0-9a-f-]{8,}\b")
 
 STATES = {
@@ -80,7 +81,9 @@ def headline(row: Named, short: bool = False) -> str:
     call = f"{row.server}.{row.tool}("
     if not row.summary.startswith(call):
         return row.summary
-    given = row.summary.removeprefix(call).removesuffix(")").partition("=")[2]
+    given = row.summary.removeprefix(call).removesuffix(")")
+    if not _ANOTHER.search(given):
+        given = given.partition("=")[2]  # of one argument the value says enough
     return f"{row.tool}: {given}" if short and given else f"Call {row.tool} on {row.server}"
 
 
