@@ -109,22 +109,24 @@ class Figures:
 
 
 def of(reader: Reader, days: int) -> Figures:
-    """The last `days`, as of now."""
-    since = reader.now - days * 24 * HOUR * SECOND
+    """The last `days`, today among them; of one day its last 24 hours. Days are UTC's."""
+    step = HOUR if days == 1 else DAY
+    since = _ended(reader.now, step) - days * DAY * SECOND
     rows = reader.all(_LATEST, first=ids.first(since), most=MOST)
     looked = reader.all(_LOOKED, first=rows[-1].id) if rows else []
     if len(rows) == MOST:
         since = rows[-1].created_at
     asked = [row for row in rows if row.action == "require_approval"]
-    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST, step=HOUR if days == 1 else DAY)
+    return figured(asked, looked, since, reader.now, whole=len(rows) < MOST, step=step)
 
 
 def figured(
     rows: Iterable[Row], looked: Iterable[Row], since: Instant, now: Instant, *, whole: bool, step: int = DAY
 ) -> Figures:
-    """Pure. `step` is the length of a span in seconds; the last one ends now."""
-    number = max(1, -(-(now - since) // (step * SECOND)))
-    first = now - number * step * SECOND
+    """Pure. `step` is the length of a span in seconds: an hour or a day of the clock, the last of them not over yet."""
+    last = _ended(now, step)
+    number = max(1, -(-(last - since) // (step * SECOND)))
+    first = last - number * step * SECOND
     ends = [Counter[str]() for _ in range(number)]
     by_person = defaultdict[str, list[int]](list)
     everything, lines = Line(), defaultdict[tuple[str, str], Line](Line)
@@ -151,6 +153,11 @@ def figured(
     listed = sorted(lines.values(), key=lambda line: -line.asked)
     spans = [Span(first + at * step * SECOND, counted) for at, counted in enumerate(ends)]
     return Figures(everything, listed, everything.asked / hours, since, whole, spans, dict(by_person))
+
+
+def _ended(now: Instant, step: int) -> Instant:
+    """When the hour or the day of the clock that it is now will be over."""
+    return (now // (step * SECOND) + 1) * step * SECOND
 
 
 def end_of(state: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.instant import to_datetime
 from approvals_web.pages.charts import HEIGHT, LEFT, TOP, WIDTH, sparkline, stacked
 
 NAMES = ("approved", "denied")
@@ -66,3 +67,13 @@ async def test_each_day_has_its_place(served, ann, days):
     served.scenario.file()
     page = (await ann.http.get(f"/figures?days={days}")).text
     assert page.count('<tr><th scope="row">') == days
+
+
+async def test_a_request_stands_under_the_day_and_the_hour_it_was_made_in(served, ann):
+    scenario = served.scenario
+    now = to_datetime(scenario.clock.now())
+    scenario.file()
+    for days, form in ((7, "%-d %b"), (1, "%H:00")):
+        page = (await ann.http.get(f"/figures?days={days}")).text
+        rows = re.findall(r"<tr><th scope=\"row\">([^<]*)</th>(.*?)</tr>", page, re.S)
+        assert [word for word, cells in rows if "<td>1</td>" in cells] == [now.strftime(form)]
