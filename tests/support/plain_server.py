@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 LOG = Path(sys.argv[1])
+STARTED_BY = os.getppid()
 TEXT = {"type": "object", "properties": {"name": {"type": "string"}, "text": {"type": "string"}}, "required": ["name"]}
 TOOLS = [
     {"name": "read_note", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}, "description": "Read a note."},
@@ -53,6 +54,8 @@ def call(id: object, name: str, arguments: dict[str, object], meta: dict[str, ob
             say(method="notifications/progress", params={"progressToken": token, "progress": 1, "total": 2})
         while not LOG.with_name("go").exists():
             time.sleep(0.01)
+            if os.getppid() != STARTED_BY:
+                os._exit(4)  # whoever started it was killed
     if name == "change":
         say(method="notifications/tools/list_changed")
     if name == "reject_note":
