@@ -529,19 +529,22 @@ async def test_p8_a_gate_reads_no_secret_from_an_edit_whatever_the_service_lets_
     async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2"}))
         await served.pending()
-        assert "is secret" in (await served.edit(**changed)).refused
+        refused = await served.edit(**changed)
+        assert ("is secret" in refused.refused, refused.arguments) == (True, "{}")
         assert (await served.pending()).content_version == 1
         await served.decide()
         await call
     assert [one[:3] for one in vault.ran] == [("hunter2-hunter2", 5, None)]
 
 
-async def test_p8_an_edit_that_repeats_the_agents_secret_elsewhere_is_refused_and_blocks_no_other(served):
+async def test_p8_an_edit_that_repeats_the_agents_secret_elsewhere_is_refused_unkept_and_blocks_no_other(served):
     vault = Vault(served)
     async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2"}))
         await served.pending()
-        assert "What is hidden would be something else: free" in (await served.edit(free="hunter2-hunter2")).refused
+        refused = await served.edit(free="hunter2-hunter2")
+        assert "What is hidden would be something else: free" in refused.refused
+        assert refused.arguments == "{}", "what was typed is not kept"
         assert (await served.edit(cents=4)).refused is None
         assert (await served.edit(cents=3)).refused is None
         await served.decide()

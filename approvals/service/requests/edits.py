@@ -46,7 +46,7 @@ _BY_ID = Statement(select(_edits).where(_edits.c.id == bindparam("id")), Edit)
 _ANSWER = Statement(
     update(_edits)
     .where(_edits.c.id == bindparam("of"))
-    .values(answered_at=bindparam("answered_at"), refused=bindparam("refused"))
+    .values(answered_at=bindparam("answered_at"), refused=bindparam("refused"), arguments=bindparam("arguments"))
 )
 
 
@@ -260,8 +260,9 @@ class Edits:
         tx.wake(row.id)
 
     def _answered(self, tx: Transaction, edit: Edit, refused: str | None) -> Touched:
-        tx.execute(_ANSWER, of=edit.id, answered_at=tx.now, refused=refused)
-        return Touched(Edit, edit, changed(edit, answered_at=tx.now, refused=refused))
+        kept = edit.arguments if refused is None else "{}"  # a secret may have been typed where none is hidden
+        tx.execute(_ANSWER, of=edit.id, answered_at=tx.now, refused=refused, arguments=kept)
+        return Touched(Edit, edit, changed(edit, answered_at=tx.now, refused=refused, arguments=kept))
 
 
 def find(reader: Reader, edit_id: str) -> Edit | None:
