@@ -23,6 +23,11 @@ def visible(text: str, keep: str = "") -> str:
     return text.translate({ord(character): _visible(character) for character in set(text) - set(keep)})
 
 
+def says_something(text: str) -> bool:
+    """Whether it has a visible character: a letter, digit, sign or symbol that shows."""
+    return any(unicodedata.category(one)[0] in "LNPS" and one not in _BLANK for one in text)
+
+
 def is_ordinary(text: str) -> bool:
     """Whether nothing can be odd about it: printable ASCII alone."""
     return text.isascii() and text.isprintable()

@@ -423,6 +423,21 @@ async def _answered(served, edit_id):
     return edit
 
 
+@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", "\u2060\u200d", "\u3164", "\ufe0f", "\u2800"])
+async def test_a_reason_that_nobody_can_see_is_none_for_an_edit_and_for_a_denial(served, desk, nothing):
+    async with Client(server(served, desk)) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("take", {"amount": 100}))
+        row = await served.pending()
+        service, person = served.scenario.service, served.scenario.person()
+        wanted = Wanted(json.loads(row.arguments) | {"amount": 80}, nothing, row.content_version, row.digest)
+        with pytest.raises(Invalid, match="A change needs a reason"):
+            await service.write(lambda tx: service.edits.ask(tx, row.id, person, wanted))
+        with pytest.raises(Invalid, match="A denial needs a reason"):
+            await served.decide("deny", comment=nothing)
+        await served.decide("deny", comment="否")
+        assert "否" in text(await call)
+
+
 async def _ask(served, row=None, **changed):
     row = row or await served.pending()
     service, person = served.scenario.service, served.scenario.person()

@@ -166,7 +166,7 @@ def test_a_person_settles_unknown_but_did_not_run_only_after_the_margin(scenario
     with pytest.raises(NotPossible, match="may still be running"):
         scenario.settle(filed.request_id, "not_executed")
     with pytest.raises(Invalid):
-        scenario.settle(filed.request_id, "failed", note=" ")
+        scenario.settle(filed.request_id, "failed", note=" \u200b")
     scenario.clock.forward(60)
     scenario.settle(filed.request_id, "not_executed")
     assert scenario.status(filed.request_id).state is State.NOT_EXECUTED

@@ -30,6 +30,7 @@ from approvals.service.storage.database import Transaction
 from approvals.service.storage.row_changes import Touched
 from approvals.service.storage.tables import DecisionRow
 from approvals.service.storage.tables.rows import RequestRow
+from approvals.service.text import says_something
 from approvals.service.tools import forms
 from approvals.service.tools.registry import Registry
 
@@ -124,7 +125,7 @@ class Decisions:
             )
         if decision.content_version != row.content_version or decision.digest != row.digest:
             raise Stale("What would run has changed since you opened it.", hint="Look again before you decide.")
-        if decision.verdict == "deny" and not decision.comment.strip():
+        if decision.verdict == "deny" and not says_something(decision.comment):
             raise Invalid("A denial needs a reason.", hint="Say what the agent should do instead; it is told.")
         if len(decision.comment) > MAX_REASON:
             raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")

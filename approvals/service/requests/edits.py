@@ -39,6 +39,7 @@ from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Edit, Installation, table_of
 from approvals.service.storage.tables.handles import REQUEST
 from approvals.service.storage.tables.rows import RequestRow
+from approvals.service.text import says_something
 from approvals.service.tools.registry import Registry, Standing, facts_of
 
 _edits = table_of(Edit)
@@ -333,7 +334,7 @@ def _check(row: RequestRow, wanted: Wanted) -> None:
     written = canonical(wanted.arguments)
     if len(written) > MAX_ARGUMENTS:
         raise TooLarge(f"The arguments are {len(written):,} bytes; {MAX_ARGUMENTS:,} is the most.", hint="Send less.")
-    if not wanted.reason.strip():
+    if not says_something(wanted.reason):
         raise Invalid("A change needs a reason.", hint="Say why: the agent is told.")
     if len(wanted.reason) > MAX_REASON:
         raise Invalid(f"The reason has over {MAX_REASON} characters.", hint="Shorten it.")

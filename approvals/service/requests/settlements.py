@@ -18,6 +18,7 @@ from approvals.service.storage.statements import Statement, changed
 from approvals.service.storage.tables import Execution
 from approvals.service.storage.tables.handles import EXECUTION, executions
 from approvals.service.storage.tables.rows import RequestRow
+from approvals.service.text import says_something
 
 MARGIN_SECONDS = 60.0
 """After the lease, before anyone may say "it did not run": a gate that was only slow reports by then."""
@@ -50,7 +51,7 @@ class Settlements:
         self._authority.check_may_decide(tx, row, person, Act.TEND)
         if row.state != State.UNKNOWN:
             raise NotPossible(f"The request is {row.state}: there is nothing to settle.", state=row.state)
-        if not note.strip():
+        if not says_something(note):
             raise Invalid("Say how you know.", hint="For example: checked the orders table, no refund is there.")
         execution = tx.one(EXECUTION, request_id=row.id)
         if execution is None:
