@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 from approvals.errors import Conflict, Invalid, NotFound
 from approvals.protocol import scopes
 from approvals.service.audit.kinds import Kind
-from approvals.service.identity import agent_owners, credentials
+from approvals.service.identity import agent_owners, credentials, vote_changes
 from approvals.service.identity.admins import Admin, require_admin
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.row_changes import Watch
@@ -77,6 +77,7 @@ def set_owners(tx: Transaction, by: Admin, agent: Agent, handles: Iterable[str])
     known = agent_owners.accounts(tx, handles)
     watch = Watch(tx, AgentOwner, agent_id=agent.id)
     agent_owners.replace(tx, agent.id, known)
+    vote_changes.begin(tx, vote_changes.EVERYBODY)  # owners come and go at once, and a rule may ask for or bar them
     _append(tx, Kind.AGENT_OWNERS_SET, actor, agent, watch, owners=list(known))
     return list(known)
 

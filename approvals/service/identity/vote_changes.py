@@ -18,5 +18,5 @@ _BEGIN = Statement(
 
 
 def begin(tx: Transaction, user_id: str) -> None:
-    """Note that a person's roles, groups or account changed; EVERYBODY where it may be anybody's."""
+    """Note that a person's roles, groups, account or agents changed; EVERYBODY where it may be anybody's."""
     tx.execute(_BEGIN, user_id=user_id)

@@ -1,5 +1,6 @@
 """Messages of requests that wait say whose approval counts, and whose does no more: after an account was disabled or
-let in again, or has other roles or groups. Batch by batch, after the change itself, which takes hold at once."""
+let in again, or has other roles or groups, or an agent other owners. Batch by batch, after the change itself, which
+takes hold at once."""
 
 from sqlalchemy import bindparam, delete, or_, select, update
 
