@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from approvals.errors import ApprovalsError, Stale
     from approvals.gate.budgets import Budgets
     from approvals.gate.gate import Gate
-    from approvals.gate.runner import current_preview, current_request_id
+    from approvals.gate.running import current_preview, current_request_id
     from approvals.gate.server import GatedServer
     from approvals.gate.settings import GateSettings
     from approvals.gate.tools import Approval
@@ -39,8 +39,8 @@ _HOMES = {
     "Preview": "protocol.previews",
     "Stale": "errors",
     "View": "protocol.previews",
-    "current_preview": "gate.runner",
-    "current_request_id": "gate.runner",
+    "current_preview": "gate.running",
+    "current_request_id": "gate.running",
 }
 
 

@@ -5,7 +5,6 @@ import contextlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from dataclasses import replace
 
 from mcp_types import CallToolResult, TextContent
@@ -15,7 +14,6 @@ from approvals.clock import boot_clock
 from approvals.errors import (
     ApprovalsError,
     Invalid,
-    NotFound,
     NotPossible,
     Stale,
     Unavailable,
@@ -24,8 +22,10 @@ from approvals.gate import answers
 from approvals.gate.arguments import Effective
 from approvals.gate.call import Call
 from approvals.gate.client import ServiceClient
-from approvals.gate.masking import NO_SECRETS, Mask, Masked
+from approvals.gate.masking import Mask, Masked
 from approvals.gate.preview import looked
+from approvals.gate.reporter import Reporter, not_executed, stale
+from approvals.gate.running import Lost, NotStarted, running
 from approvals.gate.seal import Seal
 from approvals.protocol import redaction
 from approvals.protocol.canonical import JsonObject
@@ -40,47 +40,10 @@ from approvals.protocol.previews import Preview, differs, preview_hash
 from approvals.protocol.states import State
 
 CLAIM_TRIES = 3
-REPORT_AT_ONCE = 2.0
-REPORT_PAUSE = 1.0
-REPORT_TRIES = 300
-
-_current: ContextVar[str | None] = ContextVar("approvals_request_id", default=None)
-_foreseen: ContextVar[Preview | None] = ContextVar("approvals_preview", default=None)
-
-
-def current_request_id() -> str | None:
-    """Inside a tool that runs on a permission: the request's id, the same for every attempt. Use it as the idempotency
-    key of whatever the tool calls, which makes "at most once" exact."""
-    return _current.get()
-
-
-def current_preview() -> Preview | None:
-    """Inside a tool that runs on a permission: its preview as it was found just now, which is what was approved. A tool
-    that compares its `basis` in the transaction of its effect, and raises Stale where it is another, leaves no gap."""
-    return _foreseen.get()
-
-
-@contextlib.contextmanager
-def running(request_id: str | None, preview: Preview | None = None) -> Iterator[None]:
-    """Name the request that a tool runs for, or None when it runs without one."""
-    tokens = _current.set(request_id), _foreseen.set(preview)
-    try:
-        yield
-    finally:
-        _current.reset(tokens[0])
-        _foreseen.reset(tokens[1])
-
-
-class NotStarted(Exception):
-    """Raised by what runs a tool, when it is certain that nothing was started; in words."""
-
-
-class Lost(Exception):
-    """Raised by what runs a tool, when nobody can say any more whether it took effect."""
 
 
 class Runner:
-    """Claims, runs and reports for one gate process. `tell` is called with what a request is after a report."""
+    """Claims and runs for one gate process, and has reported what came of it."""
 
     def __init__(
         self,
@@ -88,16 +51,14 @@ class Runner:
         seal: Seal,
         session: str,
         pepper: Callable[[], bytes],
-        tell: Callable[[RequestStatus], None],
+        reporter: Reporter,
     ) -> None:
         self._client = client
         self._seal = seal
         self._session = session
         self._pepper = pepper
-        self._tell = tell
+        self._reporter = reporter
         self._mine: set[str] = set()
-        self._unreported: set[str] = set()
-        self._reports: set[asyncio.Task[None]] = set()
 
     def free(self, request_id: str) -> bool:
         """Whether no other call of this process is already claiming or running it."""
@@ -105,7 +66,7 @@ class Runner:
 
     def busy(self, request_id: str) -> bool:
         """Whether this process runs it, or still has to say what came of it."""
-        return request_id in self._mine or request_id in self._unreported
+        return request_id in self._mine or self._reporter.owes(request_id)
 
     async def claim_and_run(
         self,
@@ -151,7 +112,7 @@ class Runner:
             if why:
                 return await self._not_started(status, claim.claim_id, why, call.mask)
             if changed:
-                await self._report(status.id, _stale(claim.claim_id, changed, call.mask))
+                await self._reporter.report(status.id, stale(claim.claim_id, changed, call.mask))
                 raise NotPossible(changed)
             with running(status.id, found):
                 return await self._run(status, claim.claim_id, claimed.lease_seconds, values, call)
@@ -177,17 +138,9 @@ class Runner:
 
     async def _not_started(self, status: RequestStatus, claim_id: str, why: str, mask: Mask) -> CallToolResult:
         """Say that nothing ran; the words may be a preview's or an upstream's, which know the arguments."""
-        outcome = _not_executed(claim_id, why, mask)
-        await self._report(status.id, outcome)
+        outcome = not_executed(claim_id, why, mask)
+        await self._reporter.report(status.id, outcome)
         return answers.not_started(status, outcome.message.error or "")
-
-    async def close(self) -> None:
-        """Give unreported outcomes a last moment."""
-        if self._reports:
-            await asyncio.wait(self._reports, timeout=REPORT_AT_ONCE)
-        for task in self._reports:
-            task.cancel()
-        await asyncio.gather(*self._reports, return_exceptions=True)
 
     def _opened(self, claimed: Claimed, said: str) -> JsonObject | None:
         """What was approved of another call, as its gate sealed it; nothing of a call that said something else."""
@@ -212,7 +165,7 @@ class Runner:
                 return await self._client.claim(status.id, claim)
             except Unavailable:
                 await asyncio.sleep(0.1 * attempt)
-        self._keep_reporting(status.id, _not_executed(claim.claim_id, "the claim's answer was lost"))
+        self._reporter.keep_reporting(status.id, not_executed(claim.claim_id, "the claim's answer was lost"))
         raise Unavailable("The approval service went away at the moment of starting.", hint="Nothing was started.")
 
     async def _run(
@@ -232,16 +185,18 @@ class Runner:
         except Lost:
             return answers.of_status(status.model_copy(update={"state": State.UNKNOWN}))  # once its lease has run out
         except Stale as error:
-            await self._report(status.id, _stale(claim_id, error.detail, call.mask))
+            await self._reporter.report(status.id, stale(claim_id, error.detail, call.mask))
             raise NotPossible(error.detail) from error
         except Exception as error:
-            await self._report(status.id, self._outcome(status.id, claim_id, _raised(error), started, call.mask))
+            await self._reporter.report(
+                status.id, self._outcome(status.id, claim_id, _raised(error), started, call.mask)
+            )
             raise
         finally:
             lease.cancel()
         if not isinstance(result, CallToolResult):
             result = _asks_for_more()
-        await self._report(status.id, self._outcome(status.id, claim_id, result, started, call.mask))
+        await self._reporter.report(status.id, self._outcome(status.id, claim_id, result, started, call.mask))
         return result
 
     def _outcome(
@@ -271,32 +226,6 @@ class Runner:
             await asyncio.sleep(seconds / 3)
             with contextlib.suppress(ApprovalsError):
                 seconds = (await self._client.renew(request_id, claim_id)).lease_seconds
-
-    async def _report(self, request_id: str, outcome: Masked[Outcome]) -> None:
-        """Report at once if the service answers; else in the background, while the agent has its result."""
-        try:
-            async with asyncio.timeout(REPORT_AT_ONCE):
-                self._tell(await self._client.report(request_id, outcome))
-        except (ApprovalsError, TimeoutError):
-            self._keep_reporting(request_id, outcome)
-
-    def _keep_reporting(self, request_id: str, outcome: Masked[Outcome]) -> None:
-        task = asyncio.create_task(self._report_until_heard(request_id, outcome))
-        self._reports.add(task)
-        self._unreported.add(request_id)
-        task.add_done_callback(self._reports.discard)
-        task.add_done_callback(lambda _: self._unreported.discard(request_id))
-
-    async def _report_until_heard(self, request_id: str, outcome: Masked[Outcome]) -> None:
-        for _ in range(REPORT_TRIES):
-            try:
-                self._tell(await self._client.report(request_id, outcome))
-            except NotFound:
-                return
-            except ApprovalsError:
-                await asyncio.sleep(REPORT_PAUSE)
-            else:
-                return
 
 
 def _shown(result: CallToolResult) -> str:
@@ -336,14 +265,6 @@ def _is_shown(claimed: Claimed, status: RequestStatus) -> bool:
 def _raised(error: Exception) -> CallToolResult:
     words = redaction.clean(str(error) or type(error).__name__)
     return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
-
-
-def _not_executed(claim_id: str, why: str, mask: Mask = NO_SECRETS) -> Masked[Outcome]:
-    return mask.message(Outcome, claim_id=claim_id, outcome="not_executed", error=why)
-
-
-def _stale(claim_id: str, changed: str, mask: Mask) -> Masked[Outcome]:
-    return mask.message(Outcome, claim_id=claim_id, outcome="stale", error=changed)
 
 
 def _asks_for_more() -> CallToolResult:

@@ -39,7 +39,7 @@ from approvals.gate.code_version import code_version
 from approvals.gate.gate import Gate, gate_from_environment
 from approvals.gate.log_mask import install, mask_with
 from approvals.gate.masking import NO_SECRETS, Mask
-from approvals.gate.runner import Lost, current_request_id
+from approvals.gate.running import Lost, current_request_id
 from approvals.gate.tools import (
     Approval,
     Verify,

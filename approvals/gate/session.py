@@ -21,7 +21,9 @@ from approvals.gate.events import EventStream
 from approvals.gate.lease import VerdictLease
 from approvals.gate.masking import NO_SECRETS, Mask
 from approvals.gate.recorder import Recorder
-from approvals.gate.runner import Runner, running
+from approvals.gate.reporter import Reporter
+from approvals.gate.runner import Runner
+from approvals.gate.running import running
 from approvals.gate.seal import Seal
 from approvals.gate.submission import Submissions, Submitted
 from approvals.gate.verifier import Verifier
@@ -52,7 +54,8 @@ class Session:
         )
         self._stream = EventStream(self._client, self.id, self._lease, self._look_again, self._edit)
         seal = Seal(gate.settings.server_key)
-        self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper, self._stream.tell)
+        self._reporter = Reporter(self._client, self._stream.tell)
+        self._runner = Runner(self._client, seal, self.id, lambda: self._lease.pepper, self._reporter)
         self._verifier = Verifier(
             self._client,
             seal,
@@ -90,7 +93,7 @@ class Session:
         await self._lease.close()
         await self._agents.close()
         await self._verifier.close()
-        await self._runner.close()
+        await self._reporter.close()
         await self._recorder.close()
         await self._client.close()
 

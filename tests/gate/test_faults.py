@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, TextContent
 
 from approvals import Budgets
 from approvals.errors import Unreachable
-from approvals.gate import client, recorder, runner, wait
+from approvals.gate import client, recorder, reporter, runner, wait
 from approvals.gate.arguments import Effective
 from approvals.gate.budgets import Budget
 from approvals.gate.call import Call, Caller
@@ -157,7 +157,7 @@ async def test_p4_two_equal_calls_of_one_process_claim_once_however_slowly_they_
 
 
 async def test_p4_an_outcome_whose_answer_is_lost_is_reported_again(served, log, lose, monkeypatch, until):
-    monkeypatch.setattr(runner, "REPORT_PAUSE", 0.01)
+    monkeypatch.setattr(reporter, "REPORT_PAUSE", 0.01)
     lose("report", 2)
     row, result = await decided(served, log)
     assert text(result) == "wrote 7"

@@ -11,7 +11,7 @@ from mcp import Client
 
 from approvals.clock import boot_clock
 from approvals.errors import Unreachable
-from approvals.gate import agents, client, lease, recorder, runner
+from approvals.gate import agents, client, lease, recorder, reporter
 from approvals.service.history import queries
 from approvals_web.api import executions
 from support import counting_server
@@ -83,7 +83,7 @@ def log(tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(runner, "REPORT_PAUSE", 0.01)
+    monkeypatch.setattr(reporter, "REPORT_PAUSE", 0.01)
     monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.01)
     monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import anyio.to_thread
 
 from approvals import Preview, Stale, current_preview, current_request_id
-from approvals.gate.runner import Lost
+from approvals.gate.running import Lost
 from approvals.protocol.canonical import JsonObject
 from approvals_server.approved_effect import approved_basis
 from approvals_server.postgres import marker, preview

@@ -13,7 +13,7 @@ from approvals.gate.argument_names import Spellings
 from approvals.gate.call import Answer, Call
 from approvals.gate.input_rounds import Round
 from approvals.gate.origin import Origin
-from approvals.gate.runner import Lost, NotStarted, current_request_id
+from approvals.gate.running import Lost, NotStarted, current_request_id
 from approvals.protocol.canonical import canonical, encode
 from approvals.protocol.registration import ToolDefinition
 from approvals.protocol.schema_paths import property_names
