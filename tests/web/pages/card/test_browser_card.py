@@ -47,6 +47,10 @@ INJECTED = (
 )
 EXPECTED = ("401", "409", "422")
 """Answers that the browser logs as errors."""
+REFRESHED = """() => new Promise((done) => {
+  document.addEventListener("htmx:after:swap", ({ detail }) => detail.ctx?.target?.id === "card" && done());
+  approvals.refresh();
+})"""
 
 
 @pytest.fixture
@@ -157,6 +161,8 @@ async def test_the_second_reviewer_gets_the_fresh_card_with_who_was_first_and_ke
     async with second.expect_response(f"**/requests/{request_id}"):
         served.scenario.service.bus.wake(request_id)
     await expect(second.locator("#why-back")).to_have_value("wrong customer")
+    await second.evaluate(REFRESHED)
+    await expect(second.locator("#card .notice[role=alert]")).to_contain_text("already approved by Ann")
     assert served.scenario.status(request_id).state == "approved"
 
 

@@ -50,6 +50,7 @@
     const place = document.querySelector("#decide .trouble");
     if (!place) return approvals.say(words);
     place.hidden = false;
+    place.setAttribute("hx-morph-skip", ""); // a refresh of the card must not take it away before it was read
     place.textContent = words;
     if (form.closest("details")) place.scrollIntoView({ block: "nearest" });
   };
