@@ -375,6 +375,21 @@ async def test_requests_that_come_at_once_are_one_digest(slack, scenario):
     assert "Denied" in words(digest)
 
 
+async def test_what_came_at_once_calls_each_of_whom_its_requests_call_and_shows_a_freeze(scenario):
+    scenario.run("UPDATE user_account SET handle = subject")
+    async with fake_slack(scenario, policy=Called()) as slack:
+        for n in range(12):
+            scenario.file(scenario.filing({"order_id": n, "amount_cents": n}))
+        await slack.state.until(lambda: any("came at once" in said.text for said in slack.state.messages(CHANNEL)), 15)
+        await slack.drained()
+        (digest,) = [one for one in slack.state.messages(CHANNEL) if "came at once" in one.text]
+        assert words(digest).count("<@UBOB>") == words(digest).count("<!subteam^S0123ABCD>") == 1
+        freezes, admin = scenario.service.freezes, scenario.person()
+        scenario.write(lambda tx: freezes.make(tx, admin, "server", "shop", "refuse", "An incident."))
+        await slack.shows(digest, "Frozen, nothing runs:* Writes to the server shop are frozen by Ann: An incident. ")
+        assert "waiting" not in words(digest)
+
+
 async def test_a_reminder_goes_into_the_thread(slack, scenario):
     said = await slack.file()
     await scenario.service.write(lambda tx: tx.tell(REPLY, request_of(said)))

@@ -71,14 +71,14 @@ def anchor(url: str, words: str) -> str:
     return f"<{url.replace('|', '%7C').replace('>', '%3E')}|{words}>"
 
 
-def packed(lines: Iterable[str]) -> list[str]:
-    """Lines joined to as few texts as hold them."""
+def paragraphs(lines: Iterable[str]) -> list[Block]:
+    """Lines in as few sections as hold them."""
     found = [""]
     for line in lines:
         if len(found[-1]) + len(line) + 1 > SECTION:
             found.append("")
         found[-1] += f"\n{line}" if found[-1] else line
-    return found
+    return [section(words) for words in found]
 
 
 def _read_aloud(label: str, about: str) -> Block:

@@ -1,30 +1,54 @@
 """Names and values in blocks of code, each under its label. Pure.
 
-Values of one line share a block. One of several lines has a block of its own, so that none of its lines reads as
-another value, however narrow the screen is.
+Short values share a block, a line each. One of several lines, or one that a narrow screen would break or that blanks
+could push into the next line, has a block of its own under its name: whatever stands in it, no part of it reads as
+another value.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from approvals.service.slack.text import ELLIPSIS, code, inline
 
-NAME, LEAST = 300, 40
-"""Characters of a name, and of a block that is worth beginning."""
+NAME, LEAST, NARROW = 300, 40, 36
+"""Characters of a name, of a block that is worth beginning, and of a line that no phone breaks."""
+_END = ":*\n"
+_CUT = ELLIPSIS + _END
+_MISREAD = re.compile(r":\s|\s{2}|^\s|\s$|[^\x20-\x7e]")
+"""In a name or a value of a line: what could be taken for the end of a name, and what is not as wide as it is long."""
 
 
 def boxes(label: str, rows: Iterable[tuple[str, str]], most: int) -> tuple[str, bool]:
     """At most so many characters of mrkdwn, and whether all is in them. `label` is our own mrkdwn; a row without a name
     is a sentence."""
-    rows = list(rows)
-    shared = "\n".join(f"{name}: {value}" if name else value for name, value in rows if "\n" not in value)
-    own = [(inline(name or "In words", NAME), value) for name, value in rows if "\n" in value]
-    said, whole = [label], not any(name.endswith(ELLIPSIS) for name, _ in own)
-    left = most - len(label) - 1
-    for heading, text in [("", shared)] * bool(shared) + [(f"*{name}:*\n", value) for name, value in own]:
+    said, whole, left = [label], True, most - len(label) - 1
+    for heading, text in _grouped(rows):
         if left - len(heading) < LEAST:
             return "\n".join(said), False
         block, fits = code(text, left - len(heading))
         said.append(heading + block)
-        whole = whole and fits
+        whole = whole and fits and not heading.endswith(_CUT)
         left -= len(heading) + len(block) + 1
     return "\n".join(said), whole
+
+
+def _grouped(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """In their order: short ones that follow each other together, each other one under its name."""
+    for shared, group in groupby(rows, _fits_a_line):
+        if shared:
+            yield "", "\n".join(f"{name}: {value}" for name, value in group)
+        else:
+            yield from ((_heading(name, value), value) for name, value in group)
+
+
+def _heading(name: str, value: str) -> str:
+    """A sentence needs none, unless its lines could be taken for names with their values."""
+    name = name or ("In words" if "\n" in value else "")
+    return f"*{inline(name, NAME)}{_END}" if name else ""
+
+
+def _fits_a_line(row: tuple[str, str]) -> bool:
+    name, value = row
+    misread = _MISREAD.search(name) or _MISREAD.search(value)
+    return bool(name) and misread is None and len(f"{name}: {value}") <= NARROW

@@ -54,12 +54,11 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
     buttons = _buttons(view, complete=complete)
     name = f"gate.{view.row.id}.{view.row.content_version}.{view.status.state}.{len(view.approved_by)}"
     if view.pending:
-        lines_below = [*unusual(view), *beforehand(view)]
-        said = [*freeze(view), _who_asks(view), *what, *map(blocks.section, blocks.packed(lines_below))]
+        said = [*freeze(view), _who_asks(view), *what, *blocks.paragraphs([*unusual(view), *beforehand(view)])]
         said += [*edits(view), *why_not_here(view, complete=complete)]
         said += [blocks.section(f"Please decide: {' '.join(mentions)}")] if mentions else []
     else:
-        said = [blocks.section(outcome(view)), *what, *map(blocks.section, blocks.packed(afterwards(view)))]
+        said = [*blocks.paragraphs(outcome(view)), *what, *blocks.paragraphs(afterwards(view))]
     return Message(push_text(view), [*said, blocks.actions(name, buttons)], complete, shown)
 
 

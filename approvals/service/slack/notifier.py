@@ -150,8 +150,14 @@ class SlackNotifier:
         return Sent(then=lambda _: [Step(UPDATE, f"{channel} {ts}")])
 
     async def _digest(self, request_ids: list[str]) -> Message:
-        views = await self._service.read(lambda reader: [self._view(reader, one) for one in request_ids])
-        return replies.digest(views, self._service.public_url)
+        team_id = (await self._api.team()).team_id
+
+        def render(reader: Reader) -> Message:
+            views = [self._view(reader, one) for one in request_ids]
+            called = [one for view in views if view.pending for one in channels.mentions(reader, view.row, team_id)]
+            return replies.digest(views, self._service.public_url, tuple(dict.fromkeys(called))[: channels.PEOPLE])
+
+        return await self._service.read(render)
 
     async def _post(self, place: str, said: Message) -> tuple[str, str]:
         """Where it stands now, and as which message."""

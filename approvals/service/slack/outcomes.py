@@ -34,8 +34,9 @@ def headline(state: State) -> str:
     return STATES[state].partition(":")[0]
 
 
-def outcome(view: RequestView) -> str:
-    """How it stands, who decided, and their words or the tool's."""
+def outcome(view: RequestView) -> list[str]:
+    """How it stands, who decided, and their words or the tool's: lines, whose words together may be too many for one
+    section."""
     status = view.status
     state, _, follows = STATES[status.state].partition(": ")
     decided, more = _decided(view), f": {follows}" if follows else ""
@@ -50,7 +51,7 @@ def outcome(view: RequestView) -> str:
         lines.append(f"> {inline(status.comment, QUOTED)}")
     elif status.ended_because and not status.decided_by:
         lines.append(inline(status.ended_because, QUOTED))
-    return "\n".join([*lines, *_to_do(view)])
+    return [*lines, *_to_do(view)]
 
 
 def _to_do(view: RequestView) -> list[str]:

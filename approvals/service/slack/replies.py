@@ -10,8 +10,10 @@ from approvals.service.slack.message_lines import QUOTED, approvals, quorum, ris
 from approvals.service.slack.outcomes import headline
 from approvals.service.slack.request_view import RequestView
 from approvals.service.slack.text import code, cut, inline
+from approvals.service.slack.warnings import freeze
 
-RESULT, LISTED = 1500, 20
+RESULT, LISTED, FREEZES = 1500, 20, 4
+"""Characters of a result; so many requests, and so many freezes, are named in a message of many requests."""
 
 
 def result(view: RequestView) -> Message:
@@ -43,11 +45,12 @@ def reminder(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
     if mentions:
         said.append(" ".join(mentions))
     pushed = cut(f"{'One more approval is needed' if view.approved_by else 'Still waiting'}: {view.title}", 120)
-    return Message(inline(pushed, 120), [blocks.section("\n".join(said))])
+    return Message(inline(pushed, 120), blocks.paragraphs(said))
 
 
-def digest(views: Sequence[RequestView], queue_url: str) -> Message:
-    """One message for many requests, each with its present state."""
+def digest(views: Sequence[RequestView], queue_url: str, mentions: tuple[str, ...] = ()) -> Message:
+    """One message for many requests, each with its present state. `mentions`: whom those call that wait, as Slack
+    writes them."""
     waiting = sum(view.pending for view in views)
     title = f"{len(views)} requests came at once; {waiting} still to decide"
     listed = [
@@ -56,9 +59,15 @@ def digest(views: Sequence[RequestView], queue_url: str) -> Message:
     ]
     if len(views) > LISTED:
         listed.append(f"and {len(views) - LISTED} more: open the queue")
+    if mentions:
+        listed.append(f"Please decide: {' '.join(mentions)}")
+    frozen = {view.frozen: view for view in views}  # one of each: a freeze mostly stands in the way of all of them
+    said = [block for view in list(frozen.values())[:FREEZES] for block in freeze(view)]
     opening = blocks.actions(f"gate.digest.{waiting}.{len(views)}", [blocks.link("Open the queue", queue_url, title)])
-    return Message(title, [blocks.header(title), *map(blocks.section, blocks.packed(listed)), opening])
+    return Message(title, [blocks.header(title), *said, *blocks.paragraphs(listed), opening])
 
 
 def _state(view: RequestView) -> str:
-    return "waiting" if view.pending else headline(view.status.state)
+    if view.pending:
+        return "🧊 frozen" if view.frozen else "waiting"
+    return headline(view.status.state)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from approvals.protocol.edits import Change, Edited
@@ -109,6 +109,7 @@ def view(**changes):
     risk=st.sampled_from(["low", "medium", "high", "critical", "odd"]),
     preview=st.booleans(),
 )
+@example(("", "`" * 3000, "", "`" * 3000, "`" * 3000), {}, State.FAILED, "low", False)
 def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(text, arguments, state, risk, preview):
     summary, reason, agent, comment, name = text
     seen = view(
@@ -202,7 +203,7 @@ def test_a_block_of_code_cannot_be_ended_from_inside():
 
 def test_p2_a_line_within_a_value_does_not_read_as_another_argument():
     said = request_message(view(arguments=json.dumps({"note": "x\namount_cents: 5", "z": "a  b"})))
-    assert arguments_of(said) == "*Arguments:*\n```\nz: a  b\n```\n*note:*\n```\nx\namount_cents: 5\n```"
+    assert arguments_of(said) == "*Arguments:*\n*note:*\n```\nx\namount_cents: 5\n```\n*z:*\n```\na  b\n```"
 
 
 @pytest.mark.parametrize("size", [900, 1330, 1360, 1400, 2700, 5000])
@@ -434,7 +435,13 @@ SHOWN = {
             )
         )
     ),
-    "digest": replies.digest([view(), view(state=State.DENIED, risk="low")], "https://gate.example.org"),
+    "digest": replies.digest(
+        [view(), view(state=State.DENIED, risk="low")], "https://gate.example.org", ("<@U1>", "<!subteam^S0000001>")
+    ),
+    "digest_frozen": replies.digest(
+        [view(frozen="All writes are frozen by Ann"), view(frozen="All writes are frozen by Ann", risk="low"), view()],
+        "https://gate.example.org",
+    ),
 }
 
 
