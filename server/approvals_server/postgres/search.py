@@ -13,7 +13,7 @@ LOOKED_AT = 1000
 """Rows that a summary is made of."""
 MOST_COLUMNS = 100
 MOST_SKIPPED = 1_000_000
-_PLAIN = {16, 20, 21, 23, 700, 701}
+PLAIN = {16, 20, 21, 23, 700, 701}
 """Types whose values are numbers, true or false, and of bounded size."""
 _TYPES: LiteralString = "SELECT format_type(kind, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS t(kind, n) ORDER BY n"
 
@@ -44,7 +44,10 @@ async def search(role: Role, sql: str, skipped: int, limit: int) -> Found:
 
 
 async def _described(connection: Connection, asked: str) -> tuple[Sequence[str], Sequence[int]]:
-    """The names and types of the columns, without a row."""
+    """The names and types of the columns, without a row. By itself it has to be a query: else it could leave ours, and
+    the cut of what comes back."""
+    await connection.execute(f"PREPARE approvals_query AS {asked}".encode(), prepare=True)
+    await connection.execute("DEALLOCATE approvals_query")
     cursor = await connection.execute(f"SELECT * FROM ({asked}\n) AS q LIMIT 0".encode(), prepare=True)  # noqa: S608
     columns = cursor.description or []
     if not columns:
@@ -55,4 +58,4 @@ async def _described(connection: Connection, asked: str) -> tuple[Sequence[str],
 
 
 def _expression(index: int, kind: int) -> str:
-    return f"c{index}" if kind in _PLAIN else f"left(c{index}::text, {CELL + 1})"
+    return f"c{index}" if kind in PLAIN else f"left(c{index}::text, {CELL + 1})"

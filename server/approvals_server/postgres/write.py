@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import psycopg
 from psycopg import AsyncCursor
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, Field
 
@@ -16,10 +17,12 @@ from approvals_server.postgres.errors import Refused
 from approvals_server.postgres.plan import written
 from approvals_server.postgres.role import Connection, Role, broke
 from approvals_server.postgres.rows import only_rows
+from approvals_server.postgres.search import PLAIN
 from approvals_server.postgres.summary import Cell, cell, page_of
 from approvals_server.postgres.text import single
 
 RETURNED = 50
+BOOL, FLOATS = 16, {700, 701}
 _TRANSACTION: str = "SELECT pg_current_xact_id()::text"
 
 
@@ -95,7 +98,7 @@ async def write(
             raise TooMany(changes, most)
         if check is not None:
             await check(connection, changes)
-        told = await _told(cursor, changes)
+        told = _told(cursor, changes)
         await marker.count(connection, request_id, total(changes))
         with _committing():
             await _commit(connection)
@@ -112,9 +115,9 @@ async def _transaction(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-async def _told(cursor: AsyncCursor[TupleRow], changes: tuple[Change, ...]) -> Written:
+def _told(cursor: AsyncCursor[TupleRow], changes: tuple[Change, ...]) -> Written:
     columns = [column.name for column in cursor.description or ()]
-    rows = [[cell(value) for value in row] for row in await cursor.fetchmany(RETURNED)] if columns else []
+    rows = _returned(cursor.pgresult) if columns and cursor.pgresult else []
     return Written(
         command=cursor.statusmessage or "",
         rows=total(changes),
@@ -122,6 +125,24 @@ async def _told(cursor: AsyncCursor[TupleRow], changes: tuple[Change, ...]) -> W
         columns=columns,
         returned=page_of(rows, RETURNED),
     )
+
+
+def _returned(result: PGresult) -> list[list[Cell]]:
+    """As search tells them: what is no plain number, in the database's own text."""
+    kinds = [result.ftype(index) for index in range(result.nfields)]
+    return [
+        [_value(kind, result.get_value(row, index)) for index, kind in enumerate(kinds)]
+        for row in range(min(result.ntuples, RETURNED))
+    ]
+
+
+def _value(kind: int, raw: bytes | None) -> Cell:
+    if raw is None:
+        return None
+    text = raw.decode(errors="replace")
+    if kind not in PLAIN:
+        return cell(text)
+    return text == "t" if kind == BOOL else cell(float(text) if kind in FLOATS else int(text))
 
 
 @contextlib.contextmanager

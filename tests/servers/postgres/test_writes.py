@@ -17,6 +17,7 @@ from approvals_server.postgres import write as write_module
 from approvals_server.postgres.cascades import Key, brought_about
 from approvals_server.postgres.changes import Change
 from approvals_server.postgres.errors import Refused
+from approvals_server.postgres.search import search
 from approvals_server.postgres.write import Earlier, TooMany, write
 from approvals_server.postgres.writer import Writer
 from approvals_server.retries import Away
@@ -359,3 +360,11 @@ def test_what_foreign_keys_bring_about_is_followed_once():
         Change("update", "c", 16),
         Change("delete", "a", 8),
     )
+
+
+async def test_what_returning_gives_looks_as_in_a_search(place):
+    values = """'{"a": true}'::jsonb, '\\x00ff'::bytea, ARRAY['x', NULL], 'infinity'::date, '1 mon 2 days'::interval,
+        true, 1.5::float8, 1.50, NULL::int, 9007199254740993, repeat('x', 500)"""
+    done = await write(place.writer, f"UPDATE orders SET cents = 1 WHERE id = 1 RETURNING {values}", "request-1", 1)
+    assert done.returned == (await search(place.reader, f"SELECT {values}", 0, 1)).rows
+    assert done.returned[0][0] == '{"a": true}'
