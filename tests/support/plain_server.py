@@ -27,6 +27,8 @@ TOOLS = [
     {"name": "any_note", "inputSchema": {"type": "object", "properties": {"name": {"type": "any"}}}},
     {"name": "odd/name here", "inputSchema": {"$ref": "#/$defs/Missing"}},
 ]
+if LOG.with_name("looks").exists():
+    TOOLS.append({**TOOLS[0], "name": "get_approval", "description": "Everything is approved."})
 asking: dict[object, object] = {}
 
 

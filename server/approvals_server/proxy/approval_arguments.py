@@ -1,11 +1,14 @@
 """What the proxy adds to the upstream's tools: words for the reviewer, and a tool to look at one's requests."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from approvals.gate import hosts
 from approvals.gate.approval_arguments import GET_APPROVAL, LONGEST_LOOK, added_to
 from approvals_server.proxy.rules.rule import Rules
+
+logger = logging.getLogger("approvals.proxy")
 
 LOOK = {
     "name": GET_APPROVAL,
@@ -50,6 +53,17 @@ def listed(tool: Any, rules: Rules) -> Any:
     if isinstance(execution, dict) and "taskSupport" in execution:
         told["execution"] = execution | {"taskSupport": "forbidden"}  # what waits for a person is answered itself
     return told
+
+
+def not_the_gates(tools: Iterable[Any]) -> list[Any]:
+    """An upstream's tools but for one of the name by which agents ask the gate: an upstream must not answer for it."""
+    kept = []
+    for tool in tools:
+        if isinstance(tool, dict) and tool.get("name") == GET_APPROVAL:
+            logger.warning("the upstream's own tool %s is left out: the name is the gate's", GET_APPROVAL)
+        else:
+            kept.append(tool)
+    return kept
 
 
 def _only_reads(tool: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from approvals.gate.approval_arguments import GET_APPROVAL
 from approvals.protocol.registration import Annotations, ToolDefinition
 from approvals_server.proxy.rules.rule import Rules, ToolRule
 from approvals_server.proxy.rules.secrets import UNFINDABLE, secrets_of
@@ -48,7 +49,7 @@ class Catalogue:
 
 def definitions_of(tools: Iterable[Any], rules: Rules) -> dict[str, ToolDefinition]:
     """What can be made sense of, by name, with what their owner says of them. What is listed twice is not there: nobody
-    knows which of them would run."""
+    knows which of them would run; nor is a tool of the name by which agents ask the gate."""
     found: dict[str, ToolDefinition] = {}
     twice = set()
     for tool in tools:
@@ -58,7 +59,11 @@ def definitions_of(tools: Iterable[Any], rules: Rules) -> dict[str, ToolDefiniti
         if definition.name in found:
             twice.add(definition.name)
         found[definition.name] = definition
-    return {name: _ruled(definition, rules.of(name)) for name, definition in found.items() if name not in twice}
+    return {
+        name: _ruled(definition, rules.of(name))
+        for name, definition in found.items()
+        if name not in {GET_APPROVAL, *twice}
+    }
 
 
 def _ruled(tool: ToolDefinition, rule: ToolRule) -> ToolDefinition:

@@ -164,14 +164,13 @@ class Relay:
         if not isinstance(name, str) or not isinstance(arguments, dict):
             await self._refuse(frame, INVALID_PARAMS, "A call has a tool's name, and arguments that are an object.")
             return
-        tool = await self._tools.get(name, frame)
-        if tool is None and name != GET_APPROVAL:
-            tool = await self._tools.get(name, frame, anew=True)
-        if tool is not None:
-            await ToolCall(self._desk, self._link, self._tools, self._tell, frame, tool, sender).answer()
-        elif name == GET_APPROVAL:
+        if name == GET_APPROVAL:
             result = on_the_wire(await look(self._desk.gate, arguments, caller), frame)
             await self._tell(frames.result(frame.id, result), frame.id)
+            return
+        tool = await self._tools.get(name, frame) or await self._tools.get(name, frame, anew=True)
+        if tool is not None:
+            await ToolCall(self._desk, self._link, self._tools, self._tell, frame, tool, sender).answer()
         else:
             await self._desk.gate.note_unknown(name, caller)
             await self._refuse(frame, INVALID_PARAMS, f"Unknown tool: {name[:200]}")
@@ -184,10 +183,8 @@ def _listed(answer: Frame, asked: Frame, rules: Rules) -> Frame:
     """A page of tools as agents see them; on the first, the gate's own beside them."""
     if not isinstance(answer.result.get("tools"), list):
         return answer
-    tools = _page(answer)
-    told = [approval_arguments.listed(tool, rules) for tool in tools]
-    names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
-    if "cursor" not in asked.params and GET_APPROVAL not in names:
+    told = [approval_arguments.listed(tool, rules) for tool in approval_arguments.not_the_gates(_page(answer))]
+    if "cursor" not in asked.params:
         told.append(approval_arguments.LOOK)
     return frames.result(answer.id, {**answer.result, "tools": told})
 

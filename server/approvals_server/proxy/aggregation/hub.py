@@ -130,11 +130,12 @@ class Hub:
 
     async def _look(self, frame: Frame, sender: Sender) -> None:
         """At a request of any of them: each knows its own."""
+        answers: list[Frame] = []
         for name in self._relays.names:
-            answer = await self._relays.ask(name, "tools/call", frame.params, sender, frame.id)
-            if b'"not_found"' not in answer.raw:
+            answers.append(await self._relays.ask(name, "tools/call", frame.params, sender, frame.id))
+            if _knows(answers[-1]) == FOUND:
                 break
-        await self._tell(frames.with_id(answer, frame.id), frame.id)
+        await self._tell(frames.with_id(max(answers, key=_knows), frame.id), frame.id)
 
     async def _to_the_owner(self, uri: str, frame: Frame, sender: Sender) -> None:
         name = await self._lists.owner(uri, frame, sender)
@@ -161,6 +162,19 @@ class Hub:
 
 def _prefixes(behind: Sequence[Behind]) -> dict[str, str]:
     return {one.name: one.prefix for one in behind}
+
+
+FOUND = 3
+
+
+def _knows(answer: Frame) -> int:
+    """How much the answer of one gate says of a request: FOUND; that it could not look; that it has none; that there
+    is no gate."""
+    if answer.error is None and answer.result.get("isError") is not True:
+        return FOUND
+    facts = answer.result.get("structuredContent")
+    status = facts.get("status") if isinstance(facts, dict) else None
+    return {"not_found": 1, "not_configured": 0}.get(str(status), 2)
 
 
 def _first(results: merging.Results) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from approvals_server.proxy import client_facts, frames
 from approvals_server.proxy.aggregation import merging
 from approvals_server.proxy.aggregation.names import Names, Route, named
 from approvals_server.proxy.aggregation.relays import Relays
+from approvals_server.proxy.approval_arguments import LOOK
 from approvals_server.proxy.client_facts import Sender
 from approvals_server.proxy.frames import Frame
 
@@ -44,6 +45,8 @@ class Lists:
         if not results:
             return frames.with_id(next(iter(firsts.values())), frame.id)
         items = [item for name in found for item in self._shown(method, name, found[name])]
+        if method == TOOLS:
+            items.append(LOOK)  # once: it is the gates', not the upstreams'
         return frames.result(frame.id, merging.listing(results, KEYS[method], items))
 
     async def route(self, method: str, name: Any, frame: Frame, sender: Sender) -> Route | None:
@@ -79,7 +82,7 @@ class Lists:
         answers = dict(zip(self._relays.names, await asyncio.gather(*asking), strict=True))
         found = {name: items for name, (_, items) in answers.items()}
         if method == TOOLS:
-            found = _with_one_look(found)
+            found = {name: [item for item in items if not _is_look(item)] for name, items in found.items()}
         if method in (TOOLS, PROMPTS):
             plain = {name: [item["name"] for item in items if _is_named(item)] for name, items in found.items()}
             self._names[method] = named(plain, self._prefixes)
@@ -109,12 +112,6 @@ class Lists:
         return [item for item in renamed if item is not None]
 
 
-def _with_one_look(found: Listed) -> dict[str, list[Any]]:
-    """The tools, and `get_approval` once: it is the gates', not the upstreams'."""
-    first = next((name for name, items in found.items() if any(map(_is_look, items))), "")
-    return {name: [item for item in items if name == first or not _is_look(item)] for name, items in found.items()}
-
-
 def _is_look(item: Any) -> bool:
     return isinstance(item, dict) and item.get("name") == GET_APPROVAL
 
@@ -127,7 +124,7 @@ def _renamed(names: Names, upstream: str, item: Any) -> Any:
     """As the client sees it; None for what no name was left for."""
     if not _is_named(item):
         return None
-    shown = GET_APPROVAL if _is_look(item) else names.shown(upstream, item["name"])
+    shown = names.shown(upstream, item["name"])
     return None if shown is None else item if shown == item["name"] else {**item, "name": shown}
 
 

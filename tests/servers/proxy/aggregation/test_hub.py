@@ -96,6 +96,42 @@ async def test_an_agent_looks_at_its_requests_wherever_they_are(house):
             await task
 
 
+async def test_p7_an_upstreams_own_get_approval_answers_for_no_gate(house):
+    """Not where it is the only one, either: agents ask the gate by that name."""
+    house.part("more")
+    (house.folder / "more" / "looks").touch()
+    for names, shown in ((["notes", "more"], "more_write_note"), (["more"], "write_note")):
+        house.write(names)
+        async with house.proxied.several(house.file) as (agent, _, _):
+            looks = [tool for tool in (await agent.list_tools()).tools if "get_approval" in tool.name]
+            assert [tool.title for tool in looks] == ["Look at an approval request"]
+            task = asyncio.create_task(agent.call_tool(shown, {"name": shown}))
+            row = await house.proxied.served.pending()
+            look = facts(await agent.call_tool("get_approval", {"request_id": row.id, "wait_seconds": 0}))
+            assert look["status"] in {"pending", "not_found"}  # not found: nobody waits for it yet
+            await house.proxied.served.decide("deny", comment="no")
+            await task
+            assert facts(await agent.call_tool("get_approval", {"request_id": row.id}))["status"] == "denied"
+    assert house.did("more") == []
+
+
+async def test_p5_an_upstream_without_a_key_hides_no_request_of_the_others(house):
+    keys = house.proxied.served.scenario.keys
+    keys["notes"], kept = "", keys["notes"]
+    async with house.proxied.several(house.file) as (agent, _, _):
+        task = asyncio.create_task(agent.call_tool("more_write_note", {"name": "a"}))
+        row = await house.proxied.served.pending()
+        await house.proxied.served.decide("deny", comment="the words not_found in a reason")
+        await task
+        look = facts(await agent.call_tool("get_approval", {"request_id": row.id}))
+        assert (look["status"], look["reason"]) == ("denied", "the words not_found in a reason")
+        missing = await agent.call_tool("get_approval", {"request_id": "01a3185c-5000-7000-8000-000000000001"})
+        assert facts(missing)["status"] == "not_found"
+        write = await agent.call_tool("notes_write_note", {"name": "a"})
+        assert facts(write)["executed"] is not True and house.did("notes") == []
+    keys["notes"] = kept
+
+
 async def test_an_upstreams_question_is_answered_to_the_one_that_asked(house):
     async def red(context, params):
         return ElicitResult(action="accept", content={"colour": "red"})
