@@ -482,6 +482,37 @@ async def test_a_vote_that_stops_counting_is_taken_off_the_message_and_comes_bac
     assert scenario.rows("SELECT 1 FROM vote_telling") == []
 
 
+@BOTH
+async def test_an_approved_request_says_that_it_will_not_run_once_its_approval_ceases_to_count(slack, scenario):
+    said = await slack.file()
+    request_id = request_of(said)
+    await slack.approve(said, "UBOB")
+    await slack.shows(said, "by Bob in Slack")
+    bob = scenario.read(lambda reader: require_user(reader, "bob"))
+    scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("test")))
+    await slack.shows(said, "will not run as it stands:* the approval of Bob no longer counts")
+    scenario.write(lambda tx: roles.enable(tx, bob, Operator("test")))
+    await slack.state.until(lambda: "will not run" not in words(said))
+    scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("test")))
+    await slack.shows(said, "will not run as it stands")
+    assert "no longer" in str(scenario.claim(request_id))
+    await slack.shows(said, "Approval taken back")
+    assert "as it stands" not in words(said)
+
+
+async def test_everybody_who_approved_what_ran_stays_named_whatever_becomes_of_their_accounts(slack, scenario):
+    filed = scenario.file()
+    scenario.need(filed.request_id, quorum=2)
+    said = await slack.announced(filed.request_id)
+    await slack.approve(said, "UBOB")
+    await slack.approve(said)
+    assert scenario.claim(filed.request_id) is None
+    scenario.write(lambda tx: roles.disable(tx, scenario.person("bob").id, Operator("test")))
+    scenario.report(filed.request_id, result="refunded 120")
+    await slack.shows(said, "It ran")
+    assert re.search(r"Approved by:\* (Bob and Ann|Ann and Bob)", words(said)), "at one moment, so in either order"
+
+
 class OfTheFinance(DefaultPolicy):
     """Whoever is in a group."""
 

@@ -1,8 +1,8 @@
-"""Messages of requests that wait say whose approval counts, and whose does no more: after an account was disabled or
-let in again, or has other roles or groups, or an agent other owners. Batch by batch, after the change itself, which
-takes hold at once."""
+"""Messages of requests that wait, or that are approved and have not run, say whose approval counts, and whose does no
+more: after an account was disabled or let in again, or has other roles or groups, or an agent other owners. Batch by
+batch, after the change itself, which takes hold at once."""
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from approvals.protocol.states import State
 from approvals.service.notifications.notifier import UPDATE
@@ -25,16 +25,18 @@ _voted = (
     )
     .exists()
 )
+_naming = (
+    requests.c.reviewers.contains('"people":["'),
+    requests.c.reviewers.contains('"groups":["'),
+    requests.c.notify.contains('"mention":["'),
+)
 _CONCERNED = Statement(
     select(requests.c.id)
     .where(
-        requests.c.state == State.PENDING.value,
         requests.c.id > bindparam("last"),
         or_(
-            _voted,
-            requests.c.reviewers.contains('"people":["'),
-            requests.c.reviewers.contains('"groups":["'),
-            requests.c.notify.contains('"mention":["'),
+            and_(requests.c.state == State.PENDING.value, or_(_voted, *_naming)),
+            and_(requests.c.state == State.APPROVED.value, _voted),
         ),
     )
     .order_by(requests.c.id)

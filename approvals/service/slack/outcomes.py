@@ -1,6 +1,7 @@
 """How a request stands once nobody has to decide it: a sign and a word, who decided, their words or the tool's, and
 what is left to do. Pure."""
 
+from approvals.policy.reviewers import listed
 from approvals.protocol.states import State
 from approvals.service.slack import blocks
 from approvals.service.slack.message_lines import NAMED, QUOTED, place
@@ -64,6 +65,12 @@ def _to_do(view: RequestView) -> list[str]:
             f"*{inline(view.who, NAMED)}* is told that it failed, with the tool's error. It is not run again by "
             f"itself; asking again {'needs a new approval' if view.status.decided_by else 'is a new request'}.",
         ]
+    if view.void:
+        whose = inline(listed(view.void, "and"), QUOTED)
+        return [
+            f"*It will not run as it stands:* the approval of {whose} no longer counts. When the agent goes to run "
+            "it, the approval is taken back, and the agent has to ask anew."
+        ]
     if view.status.state is State.UNKNOWN:
         return [
             f"*What to do:* look in the system behind {where} whether it took effect, then press Open request and say "
@@ -88,7 +95,7 @@ def _decided(view: RequestView) -> str:
     where = _WHERE.get(view.decided_where, "")
     by = inline(view.status.decided_by, NAMED)
     if view.status.state is not State.DENIED and len(view.approved_by) > 1:
-        by = " and ".join(inline(name, NAMED) for name in view.approved_by)
+        by = listed([inline(name, NAMED) for name in view.approved_by], "and")
         where = where and f"(the last of them {where})"
     said = f"{by} {where}".rstrip()
     return said + (f", {blocks.when(view.decided_at)}" if view.decided_at is not None else "")

@@ -9,12 +9,13 @@ from approvals.protocol.canonical import JsonObject
 from approvals.protocol.messages import RequestStatus
 from approvals.protocol.previews import Preview, stored
 from approvals.protocol.states import State
-from approvals.service.authority import on_content, required
+from approvals.service.authority import Vote, on_content, required
 from approvals.service.controls import freezes, state
 from approvals.service.controls.state import FreezeInForce
 from approvals.service.identity import credentials
 from approvals.service.policies import snapshot
 from approvals.service.requests import precedents, presence
+from approvals.service.requests.claims import decided_by_people
 from approvals.service.service import Service
 from approvals.service.slack.buttons import Buttons
 from approvals.service.slack.text import one_line
@@ -43,7 +44,9 @@ class RequestView:
     preview: Preview | None = None
     """What it would change, as its server looked it up before anybody was asked."""
     approved_by: tuple[str, ...] = ()
-    """Whose approvals count now."""
+    """Whose approvals count now; once it is decided, who approved it, whatever became of their accounts since."""
+    void: tuple[str, ...] = ()
+    """Whose approvals of one that has not run yet ceased to count, if too few are left for it to run."""
     approved_at: Instant | None = None
     """When the last of them approved."""
     missing: str = ""
@@ -90,8 +93,9 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
     agent = credentials.agent(reader, row.agent_id) if row.agent_id else None
     place = credentials.installation(reader, row.installation_id)
     votes = on_content(reader, row)
-    counted = [vote for vote in service.authority.votes(reader, row) if vote.fault is None]
     pending = status.state is State.PENDING
+    approvals = service.authority.votes(reader, row)
+    counted = [vote for vote in approvals if vote.fault is None]
     decided = _decided_before(reader, row) if pending else []
     freeze = freezes.stopping(state.load(reader, row.server).freezes, row.agent_id) if pending else None
     here = pending and required(row).channels.decides("slack", row.risk)
@@ -106,7 +110,8 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         usual_risk=_usual_risk(row, tool.input_schema),
         callers=_callers(reader, row) if pending else None,
         preview=stored(row.preview),
-        approved_by=tuple(vote.user.name for vote in counted),
+        approved_by=tuple(vote.user.name for vote in (counted if pending else approvals)),
+        void=_void(service, reader, row, approvals) if status.state is State.APPROVED else (),
         approved_at=counted[-1].row.decided_at if counted else None,
         awaited=tuple(service.authority.awaited(reader, row)) if pending and not required(row).anybody else (),
         missing=missing(required(row), {vote.user.id: vote.groups for vote in counted}),
@@ -119,6 +124,13 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
         layout=Layout(tool.input_schema),
         button=buttons.of(row) if here else "",
     )
+
+
+def _void(service: Service, reader: Reader, row: RequestRun, approvals: list[Vote]) -> tuple[str, ...]:
+    """As the claim will judge it."""
+    if not decided_by_people(reader, row.id) or service.authority.enough(reader, row):
+        return ()
+    return tuple(vote.user.name for vote in approvals if vote.fault is not None)
 
 
 def _usual_risk(row: RequestRun, input_schema: JsonObject) -> str:

@@ -27,6 +27,19 @@ def test_messages_are_brought_up_to_date_in_batches_and_only_where_that_person_v
     assert not scenario.read(vote_messages.left)
 
 
+def test_the_message_of_an_approved_request_follows_whoever_approved_it_until_it_runs(scenario):
+    scenario.service.outbox.notifiers = {"slack": None}
+    scenario.write(lambda tx: [vote_messages.sweep(tx) for _ in range(3)])
+    ids = [scenario.file(scenario.filing({"order_id": n, "amount_cents": 1})).request_id for n in range(3)]
+    for request_id, who in zip(ids, ("bob", "bob", "ann"), strict=True):
+        scenario.decide(request_id, who=who)
+    assert scenario.claim(ids[1]) is None
+    scenario.run("UPDATE delivery SET done_at = created_at")
+    scenario.write(lambda tx: roles.disable(tx, scenario.person("bob").id, Operator("test")))
+    assert scenario.write(vote_messages.sweep) == 1
+    assert scenario.rows(TOLD) == [(ids[0],)]
+
+
 def test_other_owners_of_an_agent_bring_messages_with_votes_up_to_date(scenario):
     scenario.service.outbox.notifiers = {"slack": None}
     scenario.write(lambda tx: [vote_messages.sweep(tx) for _ in range(3)])

@@ -124,6 +124,7 @@ def test_p6_slack_takes_every_message_and_nothing_in_it_mentions_links_or_hides(
         decided_by=name or None,
         decided_at=NOW,
         approved_by=(name, agent),
+        void=(name, agent) if state is State.APPROVED else (),
         missing=name,
         awaited=(name, agent) * 4,
         approved_at=NOW,
@@ -403,6 +404,7 @@ SHOWN = {
     ),
     "adds_only": request_message(view(destructive=False, risk="medium")),
     "approved": request_message(view(state=State.APPROVED, **REFUND)),
+    "void": request_message(view(state=State.APPROVED, quorum=2, approved_by=("Ann", "Bob"), void=("Bob",), **REFUND)),
     "running": request_message(view(state=State.EXECUTING, expires_in=None, **REFUND)),
     "succeeded": request_message(view(state=State.SUCCEEDED, expires_in=None, **REFUND)),
     "failed": request_message(
