@@ -2,13 +2,17 @@ import os
 
 from alembic import context
 from sqlalchemy import text
+from sqlalchemy.engine import URL
 from sqlmodel import SQLModel, create_engine
 
 import approvals.service.storage.tables  # noqa: F401  (registers the tables)
 
 url = context.config.attributes.get("url") or os.environ.get("APPROVALS_DATABASE_URL", "sqlite:///approvals.db")
 scheme, _, rest = url.partition("://")
-engine = create_engine(f"{'sqlite' if scheme == 'sqlite' else 'postgresql+psycopg'}://{rest}")
+if scheme == "sqlite":  # the path as it is: in a URL, %20 would stand for a blank, and name another file
+    engine = create_engine(URL.create("sqlite", database=rest.removeprefix("/")))
+else:
+    engine = create_engine(f"postgresql+psycopg://{rest}")
 
 
 def is_modelled(name: str | None, kind: str, parents: object) -> bool:

@@ -87,14 +87,20 @@ def parse(text: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Unreadable(line, column, f"This is not YAML: {error.problem or error.context}.", _hint(error)) from error
+        hint = _hint(error, _line(text, line))
+        raise Unreadable(line, column, f"This is not YAML: {error.problem or error.context}.", hint) from error
     except RecursionError as error:
         raise Unreadable(1, 1, "This is nested too deeply.") from error
 
 
-def _hint(error: yaml.MarkedYAMLError) -> str:
+def _line(text: str, number: int) -> str:
+    lines = text.splitlines()
+    return lines[number - 1] if number <= len(lines) else ""
+
+
+def _hint(error: yaml.MarkedYAMLError, line: str) -> str:
     problem = str(error.problem)
-    if "\\t" in problem:
+    if "\t" in line[: len(line) - len(line.lstrip())]:
         return "Indent with spaces, not with tabs."
     if "mapping values" in problem:
         return "Quote a text that has a colon in it, and look at the indentation."

@@ -82,6 +82,9 @@ class Metrics:
         build.labels(version("mcp-approvals"), kind).set(1)
 
         self._up = Gauge("approvals_database_up", "Whether the database answered this scrape.", registry=registry)
+        self._full = Gauge(
+            "approvals_database_full", "1: there is no room to write in, and every write fails.", registry=registry
+        )
         self._open = Gauge(
             "approvals_open_requests", "Requests that have not ended.", ["state", "risk"], registry=registry
         )
@@ -134,6 +137,10 @@ class Metrics:
         self._broken.set(broken)
         self._policy.clear()
         self._policy.labels(name[:16]).set(1)
+
+    def full(self, is_full: bool) -> None:
+        """Whether the database has no room."""
+        self._full.set(is_full)
 
     def text(self, now: Standing | None) -> bytes:
         """In Prometheus's text format; without a Standing, the database did not answer."""

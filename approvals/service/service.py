@@ -213,6 +213,7 @@ class Service:
         except Unavailable:
             now = None
         self.metrics.streams.set(self.gates.number())
+        self.metrics.full(self.database.is_full)
         self.metrics.policy(self.policy.hash, broken=self.policy.trouble is not None)
         return self.metrics.text(now)
 

@@ -150,7 +150,7 @@ def test_all_problems_come_at_once_each_with_a_caret_and_a_suggestion():
         ("version: 1\nruels: []\nrules: []\n", 2, 1, "Unknown key 'ruels'", "Did you mean rules?"),
         ("version: 1\nrules: {}\n", 2, 8, "Rules are a list", ""),
         ("version: 1\nrules: [}\n", 2, 9, "This is not YAML", ""),
-        ("version: 1\n\trules: []\n", 2, 1, "This is not YAML", ""),
+        ("version: 1\n\trules: []\n", 2, 1, "This is not YAML", "Indent with spaces, not with tabs."),
         ("version: 1\nrules: &a []\n", 2, 8, "Anchors", "Write the value out"),
         ("version: 1\nx: *a\nrules: []\n", 2, 4, "Anchors", ""),
         ("version: 1\nrules: !!python/object:os.system []\n", 2, 8, "Tags", ""),

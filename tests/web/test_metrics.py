@@ -169,3 +169,11 @@ async def test_p5_without_a_token_none_opens_the_figures(service):
     async with httpx2.AsyncClient(transport=transport, base_url="http://approvals") as http:
         for given in ("Bearer ", "", "Bearer"):
             assert (await http.get("/metrics", headers={"Authorization": given})).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_health_can_be_asked_for_without_its_words(service, path):
+    transport = httpx2.ASGITransport(create_app(service))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://approvals") as http:
+        asked = await http.head(path)
+        assert asked.status_code == (await http.get(path)).status_code == 200

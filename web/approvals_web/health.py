@@ -22,7 +22,7 @@ def mount(app: FastAPI, service: Service, token: str) -> None:
     """Add the addresses. With `token`, whoever sends it as a bearer sees everything; who is on this machine does."""
     health = _Health(service, token)
     for path, endpoint in (("/healthz", health.alive), ("/readyz", health.ready), ("/metrics", health.metrics)):
-        app.add_api_route(path, endpoint, include_in_schema=False)
+        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class _Health:
             return 503, "unavailable", {"detail": "The database does not answer."}
         except Unavailable as error:
             return 503, "unavailable", {"detail": error.detail}
+        if self.service.database.is_full:
+            return 503, "full", {"detail": "The database's disk is full: reads go on, nothing can be written."}
         return 200, "ready", {"policy": _policy(self.service), "notifiers": _notifiers(self.service)}
 
     def _may_see(self, request: Request) -> bool:

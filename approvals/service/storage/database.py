@@ -154,6 +154,11 @@ class Database(ABC):
     on_retry: Callable[[], None]
     """Called when a transaction is run again."""
 
+    @property
+    @abstractmethod
+    def is_full(self) -> bool:
+        """Whether there is no room to write in: reads go on, and every write fails."""
+
     @abstractmethod
     def start(self) -> None:
         """Start on this event loop."""

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from approvals.errors import Unavailable
 from approvals.service.storage.schema_version import migrations
+from approvals.service.storage.sqlite_errors import unusable
 from approvals.service.storage.url import check_url, path_of
 
 
@@ -22,6 +23,8 @@ def upgrade(url: str) -> None:
     try:
         command.upgrade(configuration(url), "head")
     except OperationalError as error:
+        if url.startswith("sqlite:"):
+            raise unusable(path_of(url), str(error.orig)) from None
         kind = type(error.orig).__name__
         raise Unavailable(
             f"The database cannot be reached ({kind}).", hint="Does it run, and is the URL right?"
@@ -34,9 +37,12 @@ def upgrade(url: str) -> None:
 
 
 def _make(path: Path) -> None:
-    """A new file, which is nobody else's to read. SQLite itself complains where there is no folder."""
-    if path.parent.is_dir() and not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    """A new file, which is nobody else's to read. Raises Unavailable."""
+    try:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise unusable(path, str(error.strerror)) from error
 
 
 def configuration(url: str) -> Config:

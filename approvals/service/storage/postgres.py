@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from approvals.errors import Unavailable
 from approvals.instant import Clock, DatabaseClock
 from approvals.service.storage.database import HIGHEST, Database, Reader, Work
-from approvals.service.storage.postgres_errors import CROSSED, is_broken, unavailable, words
+from approvals.service.storage.postgres_errors import CROSSED, is_broken, is_full, unavailable, words
 from approvals.service.storage.postgres_transaction import (
     CHANNEL,
     NOW,
@@ -31,6 +31,7 @@ from approvals.service.storage.postgres_transaction import (
     PostgresReader,
     PostgresTransaction,
 )
+from approvals.service.storage.room import Room
 
 logger = logging.getLogger("approvals")
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is handled here: transactions run again
@@ -58,9 +59,14 @@ class Postgres(Database):
         self._free: deque[Connected] = deque()
         self._threads: ThreadPoolExecutor | None = None
         self.on_retry = lambda: None
+        self._room = Room(self.clock)
         self._guests = threading.Semaphore(THREADS)
         """Other threads that read, those of pages: they take as many connections again, at most."""
         self._origin = secrets.token_hex(4)
+
+    @property
+    def is_full(self) -> bool:
+        return self._room.is_gone
 
     def start(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="approvals-database")
@@ -165,7 +171,14 @@ class Postgres(Database):
         return self._threads
 
     def _transact(self, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
-        return self._try(lambda connection: self._once(connection, work))
+        try:
+            done = self._try(lambda connection: self._once(connection, work))
+        except Unavailable as error:
+            if is_full(error.__cause__):
+                self._room.refused()
+            raise
+        self._room.found()
+        return done
 
     def _once(self, connection: Connected, work: Work[T]) -> tuple[T, list[Callable[[], None]]]:
         committing = False

@@ -16,7 +16,17 @@ def is_broken(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(("08", "57P")) or error.sqlstate in {"25P03", "25P04", "25006"}
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether the database had no room to write in."""
+    return isinstance(error, psycopg.Error) and error.sqlstate == "53100"
+
+
 def unavailable(error: psycopg.Error) -> Unavailable:
+    if is_full(error):
+        return Unavailable(
+            "The database's disk is full, and nothing was written.",
+            hint="Make room on it, then try again: nothing has to be restarted.",
+        )
     return Unavailable(f"The database cannot be used: {words(error)}.", hint="Try again when it is back.")
 
 

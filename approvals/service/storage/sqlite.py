@@ -19,6 +19,8 @@ from approvals import private_file
 from approvals.errors import Unavailable
 from approvals.instant import Clock, Instant
 from approvals.service.storage.database import HIGHEST, Database, Effects, Reader, Transaction, Work
+from approvals.service.storage.room import Room, is_left
+from approvals.service.storage.sqlite_errors import full, is_full, unusable
 from approvals.service.storage.sqlite_writer import Writer
 from approvals.service.storage.statements import Row, Statement
 
@@ -97,6 +99,11 @@ class Sqlite(Database):
         """Those not in use; as many as ever read at once."""
         self._writer: Writer | None = None
         self.on_retry = lambda: None  # its transactions run one after the other
+        self._room = Room(self.clock)
+
+    @property
+    def is_full(self) -> bool:
+        return self._room.is_gone or not is_left(self.path.absolute().parent)
 
     def start(self) -> None:
         connection = self.connect()
@@ -113,7 +120,8 @@ class Sqlite(Database):
     async def write(self, work: Work[T]) -> T:
         if self._writer is None:
             raise Unavailable("The database is not open.", hint="The service is starting or stopping: try again.")
-        result: T = await self._writer.run(lambda connection: self._apply(connection, work))
+        with self._meeting_the_disk():
+            result: T = await self._writer.run(lambda connection: self._apply(connection, work))
         return result
 
     async def read(self, work: Callable[[Reader], T]) -> T:
@@ -208,13 +216,24 @@ class Sqlite(Database):
             self._tell(error)
             raise
 
+    @contextlib.contextmanager
+    def _meeting_the_disk(self) -> Iterator[None]:
+        """Raises Unavailable where there is no room; remembers either way."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if is_full(error):
+                self._tell(error)
+            raise
+        self._room.found()
+
     def _tell(self, error: sqlite3.DatabaseError) -> None:
         """Raises Unavailable for what SQLite has against the file itself."""
+        if is_full(error):
+            self._room.refused()
+            raise full(self.path) from error
         if type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}:
-            raise Unavailable(
-                f"The database {self.name} cannot be used: {error}.",
-                hint="Is it the right file? It and its folder have to be yours to write.",
-            ) from error
+            raise unusable(self.path, str(error)) from error
 
     def _reader(self) -> sqlite3.Connection:
         try:

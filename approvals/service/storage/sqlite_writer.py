@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from approvals.errors import Unavailable
+from approvals.service.storage.sqlite_errors import is_full
 
 TOGETHER = 64
 """Pieces of work that share one commit, at most."""
@@ -75,6 +76,8 @@ class Writer:
         except sqlite3.OperationalError as error:
             if "locked" in str(error) and self._loop.time() < until:
                 self._loop.call_later(BUSY_PAUSE, self._begin, until)
+            elif is_full(error):
+                self._finish(self._take(), error)
             else:
                 self._finish(self._take(), Unavailable(f"The database cannot be written: {error}.", hint="Try again."))
         else:

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
@@ -19,6 +21,7 @@ from approvals.errors import ApprovalsError
 from approvals.protocol.registration import Annotations
 from approvals.service.keyring import keep_beside
 from approvals.service.storage import migrate, schema_version
+from approvals_web.cli import main
 from approvals_web.cli.commands import app
 from support.serving import SECRET
 
@@ -334,3 +337,68 @@ def test_help_shows_all_that_it_was_given_to_say(words, command):
     shown = re.sub(r"[\s│]", "", CliRunner().invoke(app, [*words, "--help"]).stdout)
     for param in command.params:
         assert re.sub(r"\s", "", getattr(param, "help", None) or "") in shown
+
+
+@pytest.mark.parametrize("name", ["a%20b.db", "100%.db", "a b.db", "ü#.db"])
+def test_p5_a_database_of_any_name_is_the_one_that_was_named(folder, name):
+    made = CliRunner().invoke(app, ["migrate", "--database-url", f"sqlite:///{name}"])
+    assert made.exit_code == 0, made.exception
+    assert kept(folder) == {name, f"{name}.key"}
+    assert (folder / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate --restored", "serve --port 0"])
+def test_p5_a_folder_to_read_only_is_said_without_a_traceback(folder, command):
+    folder.chmod(0o555)
+    with as_nobody(), pytest.raises(ApprovalsError, match=r"cannot be (used|opened)|There is no database"):
+        app(command.split(), standalone_mode=False)
+    assert kept(folder) == set()
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve --port 0"])
+def test_a_folder_that_is_missing_is_said_without_a_traceback(folder, command):
+    with pytest.raises(ApprovalsError, match=r"No such file|There is no folder"):
+        app([*command.split(), "--database-url", "sqlite:///nowhere/a.db"], standalone_mode=False)
+
+
+def test_p4_what_is_not_there_was_not_restored(folder):
+    with pytest.raises(ApprovalsError, match="There is no database"):
+        app(["migrate", "--restored"], standalone_mode=False)
+    assert kept(folder) == set()
+
+
+def test_p4_a_restored_database_without_its_key_gets_no_other(folder, migrated):
+    other_key(folder, migrated)
+    (folder / "approvals.db.key").unlink()
+    with pytest.raises(ApprovalsError, match="key is not where it should be"):
+        app(["migrate", "--restored"], standalone_mode=False)
+    assert kept(folder) == {"approvals.db"}
+
+
+def test_commands_say_what_they_changed_for_whom(folder):
+    for command in ("migrate", "server add shop", "agent add scout"):
+        assert CliRunner().invoke(app, command.split()).exit_code == 0
+    assert "until the next rotation" in CliRunner().invoke(app, ["agent", "rotate", "scout"]).stderr
+    assert "until the next rotation" in CliRunner().invoke(app, ["server", "rotate", "shop"]).stderr
+    for mode, words in (("observe", "Nobody is asked any more"), ("off", "Nobody is asked"), ("enforce", "wait")):
+        said = CliRunner().invoke(app, ["rollout", "set", "shop", mode])
+        assert words in said.stdout, said.output
+
+
+@pytest.mark.parametrize("while_it", ["imports", "runs"])
+def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch, capsys, while_it):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    if while_it == "runs":
+        monkeypatch.setattr("approvals_web.cli.commands.run", interrupted)
+    else:
+        monkeypatch.setitem(sys.modules, "approvals_web.cli.commands", Interrupting("commands"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "")
+
+
+class Interrupting(ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt

@@ -177,3 +177,24 @@ async def test_p5_verdicts_are_judged_beside_the_event_loop(scenario, monkeypatc
     monkeypatch.setattr(scenario.service.registry, "registered", judged)
     assert (await scenario.service.leased(scenario.installation(), scenario.session)).tools
     assert threads != [threading.current_thread()]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/requests", "/login"])
+async def test_a_caller_that_hangs_up_in_the_middle_is_no_fault_of_the_service(served, scenario, caplog, until, path):
+    host, port = served.url.removeprefix("http://").split(":")
+    seen = len(caplog.records)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {scenario.keys['shop']}\r\n"
+        "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        "Content-Length: 500\r\n\r\nname="
+    )
+    for _ in range(5):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode())
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.close()
+        await writer.wait_closed()
+    async with served.client() as gate:
+        await gate.get("/requests/none")
+    assert [record.message for record in caplog.records[seen:] if record.levelname == "ERROR"] == []

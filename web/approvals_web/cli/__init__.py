@@ -3,6 +3,9 @@
 import gc
 import sys
 
+INTERRUPTED = 130
+"""What a shell says of a command that ctrl-C ended."""
+
 
 def main() -> None:
     """Run it. Without the service's dependencies, say how to get them."""
@@ -13,4 +16,9 @@ def main() -> None:
         if (error.name or "").startswith("approvals"):
             raise
         sys.exit(f"The service is not installed ({error.name} is missing): pip install 'mcp-approvals[web]'")
-    run()
+    except KeyboardInterrupt:  # while it still imports
+        sys.exit(INTERRUPTED)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,11 +1,12 @@
 """`approvals agent`: agents, their keys, owners, groups and limits."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from approvals.service.identity import key_lifetimes
-from approvals_web.cli.options import AsJson, DatabaseUrl, ask, counted, show, text
+from approvals_web.cli.options import BOTH_WORK, AsJson, DatabaseUrl, ask, counted, show, text
 from approvals_web.operator.messages import agents as asks
 
 app = typer.Typer(no_args_is_help=True, help="Agents, and their keys.")
@@ -55,6 +56,7 @@ def rotate(name: str, scopes: Scopes = None, expires: Expires = None, database_u
     """A second key, which covers and lives as the last one did; both work until you rotate again, or revoke."""
     key = ask(database_url, asks.RotateAgent(name, covers=scopes, expires=expires))
     print(f"APPROVALS_AGENT_KEY={key}")
+    print(BOTH_WORK.format(command=f"approvals agent revoke {name} --key KEY"), file=sys.stderr)
 
 
 @app.command()

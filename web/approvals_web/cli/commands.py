@@ -98,6 +98,8 @@ def migrate(
     from approvals_web.operator.restore import close_restored
 
     chosen = settings(database_url)
+    if restored:
+        chosen.database().schema()  # what is not there was not restored: no new one is made in its place
     chosen.prepare()
     print(f"{chosen.database().name} is at the newest schema.")
     if restored:
@@ -176,6 +178,7 @@ def server_list(as_json: AsJson = False, database_url: DatabaseUrl = None) -> No
 def server_rotate(name: str, label: Label = "main", database_url: DatabaseUrl = None) -> None:
     """A second key; both work until you rotate again, or revoke."""
     print(f"APPROVALS_SERVER_KEY={ask(database_url, servers.RotateServer(name, label))}")
+    print("The key before it works until the next rotation: rotate once more to end it.", file=sys.stderr)
 
 
 @server.command("revoke")

@@ -71,6 +71,13 @@ def unfreeze(
         print(f"Calls that it held, and that go on: {released}.")
 
 
+_NOW = {
+    "off": "Nobody is asked any more: these calls run at once.",
+    "observe": "Nobody is asked any more: these calls run at once, and the page Rollout counts what would have waited.",
+    "enforce": "These calls wait for a person again, unless the policy lets them run.",
+}
+
+
 @rollout.command("set")
 def rollout_set(
     server: str,
@@ -83,7 +90,7 @@ def rollout_set(
     """Let calls run without asking (off), run and count what would have been asked (observe), or ask (enforce)."""
     whom = _whom(agent, group)
     options.ask(database_url, asks.SetRollout(server, tool or "", whom, mode))
-    print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}.")
+    print(f"{server}{'.' + tool if tool else ''}: {mode} for {whom or 'everybody'}. {_NOW[mode]}")
 
 
 @rollout.command("clear")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+BOTH_WORK = "The key before it works until the next rotation, until its own end, or until you revoke it: {command}"
+
+
 def text(value: str) -> str:
     """An option's value, which is not empty: of a shell's variable that is not set, say. Where the option was to name
     one server, the command would mean all of them."""
