@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from approvals.errors import (
@@ -30,6 +31,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApprovalsError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -61,6 +63,11 @@ def _wrong_method(request: Request) -> Response:
     allowed = ", ".join(sorted({method for route in there for method in route.methods}))
     problem = WrongMethod(f"There is no {request.method} at this address.", hint=f"It takes {allowed}.")
     return render(request, problem, headers={"Allow": allowed})
+
+
+def _hung_up(request: Request, error: Exception) -> Response:
+    """Nobody reads it: whoever asked was gone before the body had come. That is no fault of anything."""
+    return Response(status_code=400)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
