@@ -9,7 +9,7 @@ import typer
 
 from approvals import setting_names
 from approvals.errors import ApprovalsError
-from approvals_web.cli import agents, controls, grants, offers, users
+from approvals_web.cli import agents, controls, grants, offers, smoke, users
 from approvals_web.cli.groups import loaded_on_use
 from approvals_web.cli.options import AsJson, DatabaseUrl, ask, counted, here, settings, show, text
 from approvals_web.operator.messages import requests, servers
@@ -38,6 +38,7 @@ app.command("unfreeze")(controls.unfreeze)
 server.command("audience")(controls.audience)
 server.command("offers")(offers.server_offers)
 server.command("reject")(offers.server_reject)
+app.command("smoke")(smoke.smoke)
 for name, words in (
     ("audit", "The record of everything."),
     ("policy", "The rules that say which calls wait, for whom."),
