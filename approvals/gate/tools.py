@@ -74,6 +74,8 @@ def unfit(tool: Tool, approval: Approval) -> str:
     """Why a tool cannot be gated so, or nothing."""
     if tool.resolved_params:
         return "it uses Resolve(...), and what it would do with the answer nobody has approved"
+    if inspect.isgeneratorfunction(tool.fn) or inspect.isasyncgenfunction(tool.fn):
+        return "it yields, and nobody would run what it makes: let it return its result"
     if why := unsayable(tool.fn_metadata.arg_model):
         return why
     if approval.idempotency is not None and not idempotency.fits(tool.parameters, approval.idempotency):

@@ -6,9 +6,13 @@ three characters only where it stands alone. A single character is no secret.
 """
 
 import base64
+import contextlib
 import html
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, time
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from urllib.parse import quote, quote_plus
 
@@ -21,6 +25,10 @@ _ENCODED = 8
 """Shorter pieces of base64 or hex are found everywhere."""
 _MOST_RUNS = 20_000
 """Of one way to write one secret that are remembered; of a longer one every n-th, and the mask is as much wider."""
+_LONGEST_WORD = 64
+"""Characters of a number or an instant in JSON; a longer text is neither."""
+_THOUSANDS = (",", ".", " ", "'", "_", "\u00a0", "\u202f")
+_DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d", "%d %B %Y", "%d %b %Y", "%B %d, %Y")
 _SEPARATORS = {ord(" "): None, ord("-"): None}
 """Of card and account numbers, which programs group as they like."""
 
@@ -61,7 +69,7 @@ class Declared:
 def _texts(value: object, names: frozenset[str]) -> Iterator[str]:
     """Every text, number and key in a value, and all of it as one; what a text holds as JSON, too."""
     if isinstance(value, str):
-        yield from (text for text in (value, value.strip()) if len(text) >= SHORTEST)
+        yield from (text for text in (value, value.strip(), *_as_a_value(value.strip())) if len(text) >= SHORTEST)
         if value.lstrip()[:1] in ("{", "["):
             yield from _within(value, names)
     elif isinstance(value, dict | list | tuple):
@@ -69,8 +77,8 @@ def _texts(value: object, names: frozenset[str]) -> Iterator[str]:
         keys = [key for key in value if key not in names] if isinstance(value, dict) else []
         for item in (*keys, *value.values()) if isinstance(value, dict) else value:
             yield from _texts(item, names)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and len(str(value)) >= SHORTEST:
-        yield str(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from (text for text in (str(value), *_as_a_value(str(value))) if len(text) >= SHORTEST)
 
 
 def _within(text: str, names: frozenset[str]) -> Iterator[str]:
@@ -82,10 +90,39 @@ def _within(text: str, names: frozenset[str]) -> Iterator[str]:
         yield from _texts(value, names)
 
 
+def _as_a_value(text: str) -> Iterator[str]:
+    """How a program writes a number, a day or an instant that it was given in JSON as this text."""
+    if not (SHORTEST <= len(text) <= _LONGEST_WORD and text.isascii() and text[-1].isalnum()):
+        return
+    with contextlib.suppress(InvalidOperation):
+        yield from _number(Decimal(text))
+    with contextlib.suppress(ValueError):
+        yield from _instant(datetime.fromisoformat(text))
+
+
+def _number(number: Decimal) -> Iterator[str]:
+    if not number.is_finite() or abs(number.adjusted()) > _LONGEST_WORD:
+        return
+    yield from (f"{number:f}", f"{number.normalize():f}", str(number.normalize()))
+    cents = (f"{number:,.2f}", f"{number:.2f}") if round(number, 2) == number else ()
+    for form in (f"{number:,f}", f"{number.normalize():,f}", *cents):
+        whole, point, rest = form.partition(".")
+        for sign in _THOUSANDS:
+            yield whole.replace(",", sign) + ("," if point and sign == "." else point) + rest
+
+
+def _instant(at: datetime) -> Iterator[str]:
+    day = at.date()
+    yield from (str(day), f"{day.year}, {day.month}, {day.day}", *map(day.strftime, _DATES))
+    if at.timetz() != time():
+        yield from (str(at), at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S"))
+
+
 def _written(text: str) -> Iterator[str]:
     """The ways in which programs write a text."""
     yield text
     raw = text.encode("utf-8", "replace")
+    yield from (form for form in (raw.hex(":"), raw.hex(" "), str(list(raw))[1:-1]) if len(form) >= RUN)
     joined = text.translate(_SEPARATORS)
     grouped = (sign.join(joined[i : i + 4] for i in range(0, len(joined), 4)) for sign in " -")
     yield from (form for form in (raw.hex(), *_base64(raw), joined, *grouped) if len(form) >= _ENCODED)
@@ -117,9 +154,13 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: quote(text, safe="", errors="replace"),
     lambda text: quote(quote(text, safe="", errors="replace"), safe=""),
     lambda text: quote_plus(text, errors="replace"),
+    lambda text: unicodedata.normalize("NFC", text),
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+    lambda text: "".join(one if one.isascii() else f"&#x{ord(one):x};" for one in text),
 )
 """JSON, JSON in JSON, Python, SQL and YAML, CSV, a shell, capitals that are more characters, HTML in four dialects,
-JSON of PHP, addresses and forms."""
+JSON of PHP, addresses and forms, both ways to put an accent on a letter, and XML's references by number."""
 
 
 def _base64(raw: bytes) -> Iterator[str]:

@@ -364,6 +364,20 @@ def test_p7_an_argument_that_no_call_would_fit_is_refused_when_the_tool_is_added
         effective(tool(kind), {"x": "[1]"})
 
 
+def test_p7_a_tool_that_yields_is_refused_when_it_is_added():
+    """Its call would be told to have run, and nothing of it had."""
+
+    def one(order_id: int) -> str:
+        yield f"refunded {order_id}"
+
+    async def other(order_id: int) -> str:
+        yield f"refunded {order_id}"
+
+    for kind in (one, other):
+        with pytest.raises(ValueError, match="it yields"):
+            GatedServer("shop").add_tool(kind)
+
+
 def test_json_of_a_number_and_inside_a_list_is_taken():
     assert effective(tool(Json[int]), {"x": "5"}).shown == {"x": 5}
     assert effective(tool(list[Json[list[int]]]), {"x": ["[1]"]}).shown == {"x": [[1]]}

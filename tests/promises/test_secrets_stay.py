@@ -6,6 +6,7 @@ import hashlib
 import html
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, quote_plus
@@ -40,6 +41,9 @@ def refuses(value: str) -> str:
     if "refuse" in value:
         raise ValueError(f"{value!r} is too weak")
     return value
+
+
+NOT_OF_THE_SECRET = {"date", "datetime", "tzinfo", "TzInfo"}
 
 
 class Card(BaseModel):
@@ -285,6 +289,36 @@ async def test_p8_words_of_a_caller_are_masked_that_repeat_a_secret_under_anothe
         with anyio.fail_after(10):
             await call
     assert "swordfish" not in str(dict(row))
+
+
+@pytest.mark.parametrize(
+    "secret, written",
+    [
+        ("1979-05-17", "datetime.date(1979, 5, 17)"),
+        ("1979-05-17", "17.05.1979"),
+        ("1979-05-17", "17 May 1979"),
+        ("1979-05-17T04:05:06Z", "1979-05-17 04:05:06+00:00"),
+        ("1979-05-17T04:05:06Z", "datetime.datetime(1979, 5, 17, 4, 5, 6, tzinfo=TzInfo(0))"),
+        (1234567, "1,234,567"),
+        (1234567, "1.234.567,00"),
+        (98765.5, "98,765.50"),
+        ("1234567.50", "1234567.5"),
+        ("1234567.50", "1 234 567.50"),
+        ("pässwört-geheim", "pa\u0308sswo\u0308rt-geheim"),
+        ("pa\u0308sswo\u0308rt-geheim", "pässwört-geheim"),
+        ("pässwört-geheim", "p&#228;ssw&#246;rt-geheim"),
+        ("pässwört-geheim", "p&#xe4;ssw&#xf6;rt-geheim"),
+        ("a secret", "61:20:73:65:63:72:65:74"),
+        ("a secret", "[97, 32, 115, 101, 99, 114, 101, 116]"),
+    ],
+)
+def test_p8_a_mask_hides_a_number_a_day_or_accents_as_a_tool_writes_them(secret, written):
+    """The gate knows what was sent as JSON; the tool holds a value that it writes in its own way."""
+    mask = Mask(("password",), ({"password": secret},))
+    words = f"set it to {written} now"
+    told = mask.message(Outcome, claim_id="claim-0001", outcome="failed", error=words).message.error
+    left = re.findall(r"[^\W_]{2,}", told.removeprefix("set it to").removesuffix("now"))
+    assert [part for part in left if part in written and part not in NOT_OF_THE_SECRET] == []
 
 
 @given(st.sampled_from(list(WRITERS)), secrets, st.text(max_size=60), st.text(max_size=60))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -11,6 +12,8 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp_types import ElicitResult
 
+from approvals.gate.gate import Gate
+from approvals_server.proxy.shared_state import Desk
 from support.answer_table import facts
 from support.processes import clean_environment
 
@@ -115,11 +118,18 @@ async def test_p7_an_upstreams_own_get_approval_answers_for_no_gate(house):
     assert house.did("more") == []
 
 
-async def test_p5_an_upstream_without_a_key_hides_no_request_of_the_others(house):
-    keys = house.proxied.served.scenario.keys
-    keys["notes"], kept = "", keys["notes"]
+async def test_p5_an_upstream_without_a_key_hides_no_request_of_the_others(house, monkeypatch):
+    opened = house.proxied.opened
+
+    def keyless(document, name):
+        behind = opened(document, name)
+        if name == "more":  # the first that is asked
+            behind = replace(behind, desk=Desk(Gate(name, None, pinned=True), document.upstreams[name].command))
+        return behind
+
+    monkeypatch.setattr(house.proxied, "opened", keyless)
     async with house.proxied.several(house.file) as (agent, _, _):
-        task = asyncio.create_task(agent.call_tool("more_write_note", {"name": "a"}))
+        task = asyncio.create_task(agent.call_tool("notes_write_note", {"name": "a"}))
         row = await house.proxied.served.pending()
         await house.proxied.served.decide("deny", comment="the words not_found in a reason")
         await task
@@ -127,9 +137,8 @@ async def test_p5_an_upstream_without_a_key_hides_no_request_of_the_others(house
         assert (look["status"], look["reason"]) == ("denied", "the words not_found in a reason")
         missing = await agent.call_tool("get_approval", {"request_id": "01a3185c-5000-7000-8000-000000000001"})
         assert facts(missing)["status"] == "not_found"
-        write = await agent.call_tool("notes_write_note", {"name": "a"})
-        assert facts(write)["executed"] is not True and house.did("notes") == []
-    keys["notes"] = kept
+        write = await agent.call_tool("more_write_note", {"name": "a"})
+        assert (facts(write)["status"], house.did("more")) == ("not_configured", [])
 
 
 async def test_an_upstreams_question_is_answered_to_the_one_that_asked(house):
