@@ -490,7 +490,7 @@ async def test_an_approved_request_says_that_it_will_not_run_once_its_approval_c
     await slack.shows(said, "by Bob in Slack")
     bob = scenario.read(lambda reader: require_user(reader, "bob"))
     scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("test")))
-    await slack.shows(said, "will not run as it stands:* the approval of Bob no longer counts")
+    await slack.shows(said, "will not run as it stands:* Bob may no longer approve it")
     scenario.write(lambda tx: roles.enable(tx, bob, Operator("test")))
     await slack.state.until(lambda: "will not run" not in words(said))
     scenario.write(lambda tx: roles.disable(tx, bob.id, Operator("test")))

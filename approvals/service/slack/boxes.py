@@ -1,13 +1,13 @@
 """Names and values in blocks of code, each under its label. Pure.
 
-Short values share a block, a line each. One of several lines, or one that a narrow screen would break or that blanks
+Short values share a block, a line each, before all others: below another's block, it would read as part of that. One
+of several lines, or one that a narrow screen would break or that blanks
 could push into the next line, has a block of its own under its name: whatever stands in it, no part of it reads as
 another value.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from approvals.service.slack.text import ELLIPSIS, code, inline
 
@@ -17,6 +17,8 @@ _END = ":*\n"
 _CUT = ELLIPSIS + _END
 _MISREAD = re.compile(r":\s|\s{2}|^\s|\s$|[^\x20-\x7e]")
 """In a name or a value of a line: what could be taken for the end of a name, and what is not as wide as it is long."""
+_NAMES = re.compile(r":\s|\s{2}|\n")
+"""In a sentence: what could be taken for a name and its value."""
 
 
 def boxes(label: str, rows: Iterable[tuple[str, str]], most: int) -> tuple[str, bool]:
@@ -34,17 +36,18 @@ def boxes(label: str, rows: Iterable[tuple[str, str]], most: int) -> tuple[str, 
 
 
 def _grouped(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """In their order: short ones that follow each other together, each other one under its name."""
-    for shared, group in groupby(rows, _fits_a_line):
-        if shared:
-            yield "", "\n".join(f"{name}: {value}" for name, value in group)
-        else:
-            yield from ((_heading(name, value), value) for name, value in group)
+    """A sentence, the short ones together, then each other one under its name."""
+    rows = list(rows)
+    alone = [(_heading(name, value), value) for name, value in rows if not _fits_a_line((name, value))]
+    yield from (one for one in alone if not one[0])
+    if shared := [f"{name}: {value}" for name, value in rows if _fits_a_line((name, value))]:
+        yield "", "\n".join(shared)
+    yield from (one for one in alone if one[0])
 
 
 def _heading(name: str, value: str) -> str:
-    """A sentence needs none, unless its lines could be taken for names with their values."""
-    name = name or ("In words" if "\n" in value else "")
+    """A sentence needs none, unless a part of it could be taken for a name with its value."""
+    name = name or ("In words" if _NAMES.search(value) else "")
     return f"*{inline(name, NAME)}{_END}" if name else ""
 
 

@@ -125,7 +125,11 @@ def who_waits(view: RequestView) -> str:
     """As of now: for what is posted once, since callers come and go while a message stays."""
     if view.callers is None:
         return ""
-    waits = "is waiting for the answer" if view.callers else "has stopped waiting: it runs when the agent asks again"
+    waits = (
+        "is waiting for the answer"
+        if view.callers
+        else "has stopped waiting: once approved, it runs when the agent asks again"
+    )
     return f"{inline(view.who, NAMED)} {waits}"
 
 

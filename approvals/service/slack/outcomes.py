@@ -41,8 +41,8 @@ def outcome(view: RequestView) -> list[str]:
     status = view.status
     state, _, follows = STATES[status.state].partition(": ")
     decided, more = _decided(view), f": {follows}" if follows else ""
-    if status.state in {State.APPROVED, State.DENIED}:
-        lines = [f"*{state}*{f' by {decided}' if decided else ''}{more}"]
+    if decided and status.state in {State.APPROVED, State.DENIED}:
+        lines = [f"*{state}* by {decided}", f"{follows.capitalize()}."]
     else:
         lines = [f"*{state}*{more}"]
         if status.state is State.FAILED:
@@ -68,12 +68,12 @@ def _to_do(view: RequestView) -> list[str]:
     if view.void:
         whose = inline(listed(view.void, "and"), QUOTED)
         return [
-            f"*It will not run as it stands:* the approval of {whose} no longer counts. When the agent goes to run "
-            "it, the approval is taken back, and the agent has to ask anew."
+            f"*It will not run as it stands:* {whose} may no longer approve it. When the agent goes to run it, the "
+            "approval is taken back, and the agent has to ask anew."
         ]
     if view.status.state is State.UNKNOWN:
         return [
-            f"*What to do:* look in the system behind {where} whether it took effect, then press Open request and say "
+            f"*What to do:* check in the system behind {where} whether it took effect, then press Open request and say "
             "what you found.",
             f"*{inline(view.who, NAMED)}* is told not to try it again meanwhile.",
         ]

@@ -43,7 +43,7 @@ def reminder(view: RequestView, mentions: tuple[str, ...] = ()) -> Message:
         first = f"⏰ *Still waiting:* {title}"
     said = [first, " · ".join(filter(None, (approvals(view), f"until {ends}" if ends else "", who_waits(view))))]
     if mentions:
-        said.append(" ".join(mentions))
+        said.append(f"Please decide: {' '.join(mentions)}")
     pushed = cut(f"{'One more approval is needed' if view.approved_by else 'Still waiting'}: {view.title}", 120)
     return Message(inline(pushed, 120), blocks.paragraphs(said))
 
