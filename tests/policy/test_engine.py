@@ -480,9 +480,17 @@ GONE = object()
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(condition=expressions(), arguments=ARGUMENTS)
 def test_p2_what_stands_in_a_redacted_leaf_never_makes_a_difference_thoroughly(condition, arguments):
+    never_depends_on_what_is_redacted(condition, arguments)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(condition=expressions(), arguments=ARGUMENTS)
+def test_p2_what_stands_in_a_redacted_leaf_never_makes_a_difference_at_length(condition, arguments):
     never_depends_on_what_is_redacted(condition, arguments)
 
 
@@ -773,10 +781,21 @@ def test_explain_and_judge_agree(rules, calls):
     agree(rules, calls)
 
 
+LONG = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@pytest.mark.deep
+@settings(max_examples=1000, deadline=None, suppress_health_check=LONG)
 @given(st.lists(RULES, max_size=40), st.lists(CALLS, min_size=10, max_size=10))
 def test_explain_and_judge_agree_on_ten_thousand_calls(rules, calls):
+    agree(rules, calls)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=LONG)
+@given(st.lists(RULES, max_size=40), st.lists(CALLS, min_size=10, max_size=10))
+def test_explain_and_judge_agree_on_two_thousand_calls(rules, calls):
     agree(rules, calls)
 
 

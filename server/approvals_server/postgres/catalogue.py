@@ -78,17 +78,24 @@ _COLUMNS: LiteralString = """
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
     pg_get_expr(d.adbin, d.adrelid) AS default, col_description(a.attrelid, a.attnum) AS comment
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum LIMIT %(most)s
+WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') ORDER BY a.attnum LIMIT %(most)s
 """
 _KEYS: LiteralString = """
 SELECT conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
 WHERE conrelid = %(table)s::regclass AND contype IN ('p', 'u', 'f', 'c', 'x')
+    AND (SELECT COALESCE(bool_and(has_column_privilege(conrelid, key, 'SELECT')), true) FROM unnest(conkey) AS u(key))
 ORDER BY contype DESC, conname LIMIT %(most)s
 """
 _INDEXES: LiteralString = """
 SELECT i.relname AS name, pg_get_indexdef(i.oid) AS definition
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-WHERE x.indrelid = %(table)s::regclass ORDER BY i.relname LIMIT %(most)s
+WHERE x.indrelid = %(table)s::regclass
+    AND (SELECT COALESCE(bool_and(has_column_privilege(x.indrelid, key, 'SELECT')), true)
+        FROM (SELECT unnest(x.indkey::int2[]) UNION SELECT refobjsubid::int2 FROM pg_depend
+            WHERE classid = 'pg_class'::regclass AND objid = x.indexrelid AND refobjid = x.indrelid) AS u(key)
+        WHERE key > 0)
+ORDER BY i.relname LIMIT %(most)s
 """
 
 

@@ -47,7 +47,7 @@ class Statement:
     verb: str = UNCLASSIFIED
     tables: tuple[str, ...] = ()
     has_where: bool = False
-    """Whether every UPDATE and DELETE in it has a condition over a column."""
+    """Whether every UPDATE and DELETE in it has a condition that compares a column with something else than itself."""
 
 
 def classified(sql: str) -> Statement:
@@ -68,9 +68,18 @@ def _named(statement: exp.Expr) -> tuple[str, ...]:
 
 
 def _has_where(statement: exp.Expr) -> bool:
-    changes = list(statement.find_all(exp.Update, exp.Delete))
-    return bool(changes) and all(_is_condition(change.args.get("where")) for change in changes)
+    wheres = [change.args.get("where") for change in statement.find_all(exp.Update, exp.Delete)]
+    return bool(wheres) and all(where is not None and _chooses(where.this) for where in wheres)
 
 
-def _is_condition(where: exp.Expr | None) -> bool:
-    return where is not None and where.find(exp.Column) is not None
+def _chooses(condition: exp.Expr) -> bool:
+    """Whether it can leave a row out, as far as is plain to see: `id = id` and `id = 1 OR true` do not."""
+    if isinstance(condition, exp.Paren | exp.Not):
+        return _chooses(condition.this)
+    if isinstance(condition, exp.Or):
+        return _chooses(condition.left) and _chooses(condition.right)
+    if isinstance(condition, exp.And):
+        return _chooses(condition.left) or _chooses(condition.right)
+    if isinstance(condition, exp.Binary) and condition.left == condition.right:
+        return False
+    return condition.find(exp.Column) is not None

@@ -216,9 +216,21 @@ def known(rows, names, table, anew):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @settings(max_examples=500, suppress_health_check=list(HealthCheck))
 @given(sql=WRITES)
+async def test_p2_the_effect_previewed_is_the_effect_found_on_five_hundred_writes(place, sql):
+    await does_as_foreseen(place, sql)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(sql=WRITES)
 async def test_p2_the_effect_previewed_is_the_effect_found(place, sql):
+    await does_as_foreseen(place, sql)
+
+
+async def does_as_foreseen(place, sql):
     """The database is as the writes before left it. What is predicted, applied to what was, is what is."""
     if not place.run("SELECT 1 FROM pg_proc WHERE proname = 'note'"):
         place.run(TRIGGER)

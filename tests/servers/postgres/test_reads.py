@@ -4,11 +4,13 @@ import asyncio
 
 import anyio
 import anyio.lowlevel
+import psycopg
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
 from approvals_server import retries
 from approvals_server.postgres import postgres as postgres_module
+from approvals_server.postgres.catalogue import table
 from approvals_server.postgres.postgres import create_postgres
 from approvals_server.postgres.search import search
 from approvals_server.retries import Away
@@ -38,6 +40,23 @@ async def test_a_table_has_columns_keys_and_indexes(reading):
     assert "CREATE UNIQUE INDEX" in table.indexes[0].definition
     with pytest.raises(ToolError, match=r"no table public\.secret"):
         await reading("get_table", table="secret")
+
+
+async def test_columns_that_the_role_may_not_read_are_not_told_of(place):
+    user = psycopg.conninfo.conninfo_to_dict(place.reader.url)["user"]
+    place.run(f"""
+        CREATE TABLE person (id int PRIMARY KEY, name text, iban text UNIQUE DEFAULT 'DE00' CHECK (iban <> ''));
+        CREATE INDEX ON person (name);
+        CREATE INDEX ON person (lower(iban));
+        CREATE INDEX ON person (id) WHERE iban > 'A';
+        REVOKE SELECT ON person FROM {user};
+        GRANT SELECT (id, name) ON person TO {user};
+    """)
+    found = await table(place.reader, "public", "person")
+    assert [column.name for column in found.columns] == ["id", "name"]
+    assert "iban" not in found.model_dump_json()
+    assert [key.name for key in found.keys] == ["person_pkey"]
+    assert [index.name for index in found.indexes] == ["person_name_idx", "person_pkey"]
 
 
 async def test_a_query_is_answered_in_pages_with_a_summary(reading):
