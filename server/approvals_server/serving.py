@@ -11,6 +11,8 @@ import uvicorn
 
 from approvals import GatedServer
 
+MOST_PORT = 65_535
+
 
 def arguments(program: str, words: str) -> argparse.ArgumentParser:
     """A parser with what all servers take."""
@@ -40,7 +42,7 @@ def run(mcp: GatedServer, asked: argparse.Namespace) -> None:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit():
+    if not colon or not host or not port.isdecimal() or int(port) > MOST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, like 127.0.0.1:8701")
     return host.strip("[]"), int(port)
 

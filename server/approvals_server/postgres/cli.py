@@ -38,6 +38,8 @@ def _serve(words: list[str]) -> None:
         "--exact", action="store_true", help="find what a write would change by doing it and rolling it back"
     )
     asked = parser.parse_args(words)
+    if not asked.name.strip():
+        parser.error("--name is empty")
     try:
         read, write = credential(READ), credential(WRITE)
     except NotConfigured as error:

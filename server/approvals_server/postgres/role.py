@@ -68,6 +68,8 @@ class Role:
             return await AsyncConnection.connect(
                 self.url, connect_timeout=CONNECT_SECONDS, application_name="approvals-postgres"
             )
+        except (psycopg.ProgrammingError, UnicodeError):
+            raise Refused("The address is none that can be read: write postgresql://ROLE:PASSWORD@HOST/DB.") from None
         except psycopg.Error as error:  # its words have the address: for the operator's eyes
             logger.warning("the database cannot be reached: %s", type(error).__name__)
             logger.debug("%s", error)

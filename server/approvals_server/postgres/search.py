@@ -15,6 +15,9 @@ MOST_COLUMNS = 100
 MOST_SKIPPED = 1_000_000
 PLAIN = {16, 20, 21, 23, 700, 701}
 """Types whose values are numbers, true or false, and of bounded size."""
+ORDERED = {26, 650, 774, 790, 829, 869, 1082, 1083, 1114, 1184, 1186, 1266, 2950}
+"""Types of bounded size whose texts have another order than their values (dates, intervals, money, addresses): the
+database says where each stands."""
 _TYPES: LiteralString = "SELECT format_type(kind, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS t(kind, n) ORDER BY n"
 
 
@@ -24,18 +27,18 @@ async def search(role: Role, sql: str, skipped: int, limit: int) -> Found:
     async with role.reading() as connection:
         asked = single(sql)
         names, kinds = await _described(connection, asked)
-        cells = ", ".join(_expression(index, kind) for index, kind in enumerate(kinds))
-        aliases = ", ".join(f"c{index}" for index in range(len(kinds)))
-        text = f"SELECT {cells} FROM ({asked}\n) AS q({aliases}) LIMIT {LOOKED_AT + 1} OFFSET {skipped}"  # noqa: S608
-        cursor = await connection.execute(text.encode(), prepare=True)
-        rows: list[list[Cell]] = [[cell(value) for value in row] for row in await cursor.fetchall()]
+        cursor = await connection.execute(_text(asked, kinds, skipped).encode(), prepare=True)
+        found = await cursor.fetchall()
         types = await connection.execute(_TYPES, [list(kinds)])
         told = [str(row[0]) for row in await types.fetchall()]
+    rows: list[list[Cell]] = [[cell(value) for value in row[: len(kinds)]] for row in found]
     looked, more = rows[:LOOKED_AT], len(rows) > LOOKED_AT
+    ordered = [index for index, kind in enumerate(kinds) if kind in ORDERED]
+    ranks = {index: [row[len(kinds) + place] for row in found[:LOOKED_AT]] for place, index in enumerate(ordered)}
     page = page_of(looked, limit)
     following = skipped + len(page) if len(page) < len(rows) else None
     return Found(
-        columns=columns_of(names, told, looked),
+        columns=columns_of(names, told, looked, ranks),
         rows=page,
         rows_looked_at=len(looked),
         more_rows=more,
@@ -55,6 +58,22 @@ async def _described(connection: Connection, asked: str) -> tuple[Sequence[str],
     if len(columns) > MOST_COLUMNS:
         raise Refused(f"The query has {len(columns)} columns; name the {MOST_COLUMNS} that you need.")
     return [column.name for column in columns], [column.type_code for column in columns]
+
+
+def _text(asked: str, kinds: Sequence[int], skipped: int) -> str:
+    """Of the query around theirs: cells, in the order in which theirs gives them, and ranks."""
+    cells = [f"{_expression(index, kind)} AS t{index}" for index, kind in enumerate(kinds)]
+    aliases = [f"c{index}" for index in range(len(kinds))]
+    ordered = [f"c{index}" for index, kind in enumerate(kinds) if kind in ORDERED]
+    place = ["row_number() OVER () AS place"] if ordered else []
+    text = (
+        f"SELECT {', '.join([*cells, *ordered, *place])} FROM ({asked}\n) AS q({', '.join(aliases)}) "  # noqa: S608
+        f"LIMIT {LOOKED_AT + 1} OFFSET {skipped}"
+    )
+    if not ordered:
+        return text
+    told = [f"t{index}" for index in range(len(kinds))] + [f"rank() OVER (ORDER BY {name})" for name in ordered]
+    return f"SELECT {', '.join(told)} FROM ({text}) AS p ORDER BY place"  # noqa: S608
 
 
 def _expression(index: int, kind: int) -> str:

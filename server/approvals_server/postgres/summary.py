@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from pydantic import BaseModel, Field
@@ -15,8 +15,10 @@ CELL = 400
 PAGE_BYTES = 48_000
 """Of all rows in an answer, as JSON."""
 SAFE_INTEGER = 2**53 - 1
-_NUMBERS = {"numeric", "bigint", "double precision", "real"}
+_NUMBERS = {"numeric", "smallint", "integer", "bigint", "double precision", "real"}
 """Types whose values may be numbers as text."""
+_TEXTS = {"text", "character varying", "character", "name", "boolean"}
+"""Types that are in order as texts; false is before true."""
 
 
 class Column(BaseModel):
@@ -26,7 +28,7 @@ class Column(BaseModel):
     type: str
     nulls: int
     distinct: int
-    minimum: Cell
+    minimum: Cell = Field(description="In the order of its type; null where that has none that is told.")
     maximum: Cell
 
 
@@ -51,9 +53,13 @@ def cell(value: object) -> Cell:
     return cut(str(value), CELL)
 
 
-def columns_of(names: Sequence[str], types: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Column]:
-    """What is in each column of these rows."""
-    return [_column(name, types[index], [row[index] for row in rows]) for index, name in enumerate(names)]
+def columns_of(
+    names: Sequence[str], types: Sequence[str], rows: Sequence[Sequence[Cell]], ranks: Mapping[int, Sequence[int]]
+) -> list[Column]:
+    """What is in each column of these rows; by number of a column, where the database puts its values."""
+    return [
+        _column(name, types[index], [row[index] for row in rows], ranks.get(index)) for index, name in enumerate(names)
+    ]
 
 
 def page_of(rows: Sequence[list[Cell]], limit: int) -> list[list[Cell]]:
@@ -82,18 +88,25 @@ def _number(value: object) -> Decimal:
     return Decimal("Infinity") if found.is_nan() else found
 
 
-def _column(name: str, kind: str, values: list[Cell]) -> Column:
-    there = [value for value in values if value is not None]
-    texts = any(isinstance(value, str) for value in there)  # a column of numbers may have one beyond 2**53 among them
-    comparable: list[str] | list[bool | int | float] = (
-        [str(value) for value in there] if texts else [value for value in there if not isinstance(value, str)]
-    )
-    order = _number if kind in _NUMBERS else None
+def _column(name: str, kind: str, values: list[Cell], ranks: Sequence[int] | None) -> Column:
+    there = [index for index, value in enumerate(values) if value is not None]
+    order = _order(kind, values, ranks)
+    ordered = there if order else []
+    least, most = min(ordered, key=order, default=None), max(ordered, key=order, default=None)
     return Column(
         name=cut(name, CELL),
         type=kind,
         nulls=len(values) - len(there),
-        distinct=len(set(comparable)),
-        minimum=min(comparable, key=order, default=None),
-        maximum=max(comparable, key=order, default=None),
+        distinct=len({values[index] for index in there}),
+        minimum=None if least is None else values[least],
+        maximum=None if most is None else values[most],
     )
+
+
+def _order(kind: str, values: list[Cell], ranks: Sequence[int] | None) -> Callable[[int], Decimal | str | int] | None:
+    """Where the value of a row stands among the others; None of types whose order is not known here."""
+    if ranks is not None:
+        return ranks.__getitem__
+    if kind in _NUMBERS:
+        return lambda row: _number(values[row])
+    return (lambda row: str(values[row])) if kind in _TEXTS else None

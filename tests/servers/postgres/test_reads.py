@@ -105,8 +105,34 @@ async def test_numbers_are_compared_as_numbers_though_exact_ones_come_as_text(re
     sql = "SELECT n::numeric, (n * 9007199254740993)::bigint, 'NaN'::float8 FROM generate_series(9, 11) n"
     exact, large, odd = (await reading("search_postgres", sql=sql)).columns
     assert (exact.minimum, exact.maximum) == ("9", "11")
-    assert large.minimum == str(9 * 9007199254740993)
+    assert (large.minimum, large.maximum) == (str(9 * 9007199254740993), str(11 * 9007199254740993))
     assert (odd.minimum, odd.distinct) == ("nan", 1)
+
+
+async def test_minimum_and_maximum_are_in_the_order_of_the_type_and_rows_in_that_of_the_query(reading):
+    sql = """SELECT * FROM (VALUES ('$10.00'::money, '10 days'::interval, '192.168.0.10'::inet, '0044-03-15 BC'::date,
+            10::oid, ARRAY[10], '{"a": 1}'::jsonb, true, 'b'),
+        ('$9.00', '9 days', '192.168.0.9', '20000-01-01', 9, ARRAY[9], '{"a": 2}', false, 'a'),
+        (NULL, '1 month', NULL, 'infinity', NULL, NULL, NULL, NULL, NULL)) AS v"""
+    found = await reading("search_postgres", sql=sql)
+    assert [row[4] for row in found.rows] == ["10", "9", None]
+    assert [(column.minimum, column.maximum) for column in found.columns] == [
+        ("$9.00", "$10.00"),
+        ("9 days", "1 mon"),
+        ("192.168.0.9/32", "192.168.0.10/32"),
+        ("0044-03-15 BC", "infinity"),
+        ("9", "10"),
+        (None, None),
+        (None, None),
+        (False, True),
+        ("a", "b"),
+    ]
+    assert [column.nulls for column in found.columns] == [1, 0, 1, 0, 1, 1, 1, 1, 1]
+    many = "SELECT date '2026-01-01' + (n * 7919) % 3000 AS day, n FROM generate_series(0, 2999) n"
+    page = await reading("search_postgres", sql=many, limit=3)
+    assert ([row[1] for row in page.rows], page.rows_looked_at) == ([0, 1, 2], 1000)
+    beyond = await reading("search_postgres", sql=many, limit=3, cursor=page.next_cursor)
+    assert [row[1] for row in beyond.rows] == [3, 4, 5]
 
 
 async def test_no_more_reads_than_it_has_connections_for_run_at_once(lasting_place, monkeypatch):

@@ -87,6 +87,18 @@ def test_p5_it_does_not_start_with_a_role_that_can_write_and_never_says_its_addr
     assert "cannot be read" in command(POSTGRES_READ_URL="file:/nowhere").stderr
     wrong = command(POSTGRES_READ_URL="postgresql://somebody:hunter2@[nowhere")
     assert (wrong.returncode, "hunter2" in wrong.stderr + wrong.stdout) == (1, False)
+    assert "The address is none that can be read" in wrong.stderr
+    assert "--name is empty" in command("--name", " ").stderr
+    assert "is not HOST:PORT" in command("--http", "127.0.0.1:99999").stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql//somebody:hunter2@x", "postgresql://somebody:hunter2\udcff@x/y", "postgresql://x/y?hunter2=1"]
+)
+async def test_an_address_that_cannot_be_read_is_said_without_it(url):
+    (why,) = await refusals(Role(url), None)
+    assert "The address is none that can be read" in why
+    assert "hunter2" not in why
 
 
 @pytest.mark.slow
