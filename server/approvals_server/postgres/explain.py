@@ -37,10 +37,10 @@ class Explanation(BaseModel):
 async def explain(role: Role, sql: str) -> Explanation:
     """The plan of a query or a write. Raises Away, Refused."""
     async with role.reading() as connection:
-        text = await plan_text(connection, sql)
         plan = await planned(connection, sql)
-    if plan is None:
-        raise Refused("This statement has no plan.")
+        if plan is None:
+            raise Refused("This statement has no plan.")
+        text = await plan_text(connection, sql)
     scans = [node for node in plan.root.walk() if node.relation and node.kind != "ModifyTable"]
     return Explanation(
         estimated_rows=plan.root.rows,

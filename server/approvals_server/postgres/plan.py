@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 import psycopg
 from pydantic import BaseModel, Field
@@ -15,6 +16,17 @@ from approvals_server.postgres.summary import SAFE_INTEGER, cut
 from approvals_server.postgres.text import pieces, single
 
 TEXT = 8_000
+MOST_PLAN = 5_000_000
+"""Characters of a plan, which this process holds as a whole: constants in it may be large values."""
+_ASKED: LiteralString = "SELECT set_config('approvals.asked', %s, true), set_config('approvals.size', '0', true)"
+_MEASURED: LiteralString = """DO $$ DECLARE line text; size bigint := 0; BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (VERBOSE) ' || current_setting('approvals.asked') LOOP
+        size := size + length(line);
+    END LOOP;
+    PERFORM set_config('approvals.size', size::text, true);
+EXCEPTION WHEN query_canceled OR lock_not_available THEN RAISE; WHEN OTHERS THEN NULL; -- asked again, and told then
+END $$"""
+_SIZE: LiteralString = "SELECT current_setting('approvals.size')::bigint"
 WRITES = frozenset({"insert", "update", "delete", "merge", "with"})
 MOST_SCANS = 50
 NO_WRITE = (
@@ -91,6 +103,7 @@ async def written(connection: Connection, sql: str) -> Plan:
 
 async def _plans(connection: Connection, sql: str) -> list[Node]:
     """One for the statement, and one for each that a rule adds; none where nothing is left of it."""
+    await _measured(connection, single(sql))
     text = f"EXPLAIN (FORMAT JSON, VERBOSE) {single(sql)}"
     try:
         async with connection.transaction():
@@ -104,8 +117,20 @@ async def _plans(connection: Connection, sql: str) -> list[Node]:
     return [Explained.model_validate(one).plan for one in said]
 
 
+async def _measured(connection: Connection, sql: str) -> None:
+    """How large a plan is, counted in the database before it comes here. Raises Refused, psycopg.Error."""
+    await connection.execute(_ASKED, [sql])
+    await connection.execute(_MEASURED)
+    cursor = await connection.execute(_SIZE)
+    (size,) = await cursor.fetchone() or (0,)
+    if size > MOST_PLAN:
+        raise Refused(
+            f"Its plan has {size:,} characters, and {MOST_PLAN:,} are looked at: leave out what makes large values."
+        )
+
+
 async def plan_text(connection: Connection, sql: str) -> str:
-    """The plan as people write it. Raises psycopg.Error."""
+    """The plan as people write it, of a statement whose plan was asked for before. Raises psycopg.Error."""
     cursor = await connection.execute(f"EXPLAIN (COSTS) {single(sql)}".encode(), prepare=True)
     return cut("\n".join(str(row[0]) for row in await cursor.fetchall()), TEXT)
 

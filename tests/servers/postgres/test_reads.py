@@ -164,3 +164,11 @@ async def test_a_read_that_a_replica_breaks_off_is_tried_again(place):
     with pytest.raises(Away, match="broke the read off"):
         await retries.read(lambda: search(place.reader, "SELECT overtaken()", 0, 1), sleep)
     assert slept == [*retries.PAUSES]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 FROM customer WHERE name = repeat('x', {})", "SELECT repeat('x', {})"])
+async def test_p5_a_plan_with_large_values_in_it_does_not_come_into_this_process(reading, sql):
+    """Its size is counted in the database."""
+    with pytest.raises(ToolError, match="are looked at: leave out"):
+        await reading("explain_query", sql=sql.format(6_000_000))
+    assert (await reading("explain_query", sql=sql.format(1_000))).scans is not None
