@@ -1,7 +1,7 @@
 """A human approval gate for MCP servers: `GatedServer` instead of `MCPServer`, and every write waits for a person."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from approvals.errors import ApprovalsError, Stale
@@ -44,7 +44,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load what is asked for, and no more: the service imports this package too."""
     if name not in _HOMES:
         raise AttributeError(f"module 'approvals' has no attribute {name!r}")

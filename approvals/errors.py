@@ -42,7 +42,7 @@ class ApprovalsError(Exception):
         self.hint = hint
         self.extra = extra
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The problem document (RFC 9457) for this error."""
         body: dict[str, Any] = {
             "type": f"{PROBLEM}{self.problem}",

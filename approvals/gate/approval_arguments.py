@@ -2,7 +2,6 @@
 one's requests."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from mcp_types import CallToolResult
 
@@ -34,7 +33,7 @@ def added_to(schema: JsonObject) -> JsonObject:
     return schema | {"properties": _properties(schema) | extras}
 
 
-def split(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[dict[str, str], JsonObject]:
+def split(schema: Mapping[str, object], arguments: Mapping[str, object]) -> tuple[dict[str, str], JsonObject]:
     """The words for the reviewer apart from the tool's own arguments."""
     extras = _names(schema)
     words = {name: str(arguments[name]) for name in extras if arguments.get(name)}
@@ -53,13 +52,13 @@ async def look(gate: Gate, request_id: str, seconds: float, caller: Caller) -> C
     return answers.of_status(status).model_copy(update={"is_error": False})
 
 
-def _names(schema: Mapping[str, Any]) -> list[str]:
+def _names(schema: Mapping[str, object]) -> list[str]:
     """The argument names that are the gate's: those that the tool has not taken itself."""
     elsewhere = _declared(schema) if schema.keys() & _ELSEWHERE else set()
     return [name for name in _WORDS if name not in _properties(schema) and name not in elsewhere]
 
 
-def _declared(schema: Mapping[str, Any]) -> set[str]:
+def _declared(schema: Mapping[str, object]) -> set[str]:
     """Every property that stands anywhere in a schema, for one whose root says what it has in other places."""
     names: set[str] = set()
     left: list[object] = [schema]
@@ -73,7 +72,7 @@ def _declared(schema: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _properties(schema: Mapping[str, Any]) -> JsonObject:
+def _properties(schema: Mapping[str, object]) -> JsonObject:
     found = schema.get("properties")
     return found if isinstance(found, dict) else {}
 

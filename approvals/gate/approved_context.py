@@ -19,7 +19,7 @@ _KEPT = {"progress_token", "traceparent"}
 class ApprovedSession(ServerSession):
     """A session that reports and logs to its client, and asks it nothing."""
 
-    async def send_request(self, *args: Any, **options: Any) -> Any:  # as ServerSession's
+    async def send_request(self, *args: object, **options: object) -> Any:  # as ServerSession's
         """Refuse: the reviewer has not seen what the client would answer."""
         raise ToolError(
             "This tool asked its client for more after its call was approved. Nobody has approved the answer, so it "
@@ -35,7 +35,7 @@ def approved(context: ServerRequestContext[Any, Any], tool: str, values: JsonObj
     return replace(context, session=session, meta=meta, params={"name": tool, "arguments": values})
 
 
-def _kept(meta: Mapping[str, Any] | None) -> RequestParamsMeta | None:
+def _kept(meta: Mapping[str, object] | None) -> RequestParamsMeta | None:
     if meta is None:
         return None
     kept = {key: value for key, value in meta.items() if key in _KEPT or key.startswith(_RESERVED)}

@@ -34,7 +34,7 @@ def spelled(paths: tuple[str, ...], spellings: Spellings) -> tuple[Steps, ...]:
     )
 
 
-def _fields(node: Any) -> Iterator[list[Steps]]:
+def _fields(node: object) -> Iterator[list[Steps]]:
     if isinstance(node, dict):
         yield from (_places(name, field) for name, field in _named(node.get("fields")))
     for item in node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ():

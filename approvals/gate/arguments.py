@@ -51,7 +51,7 @@ class Effective:
         """What runs."""
 
     @cached_property
-    def said(self) -> Any:
+    def said(self) -> object:
         """JSON that is equal for calls that say the same."""
         return self.shown
 
@@ -108,7 +108,7 @@ class ToolArguments(Effective):
         self.shown = self._without_key(_shown(self.read))
 
     @cached_property
-    def said(self) -> Any:
+    def said(self) -> object:
         return said(self.read, self._without_key(self._words), self.shown)
 
     @cached_property
@@ -221,14 +221,14 @@ def _merged(words: Any, own: Any, approved: Any) -> Any:
     return read_back(approved)
 
 
-def _at(value: Any, place: Any) -> Any:
+def _at(value: Any, place: object) -> object:
     try:
         return value[place]
     except (TypeError, KeyError, IndexError):
         return ABSENT
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Whether two values have the same bytes: 1, 1.0 and true are equal to Python."""
     if one is ABSENT or other is ABSENT:
         return one is other

@@ -34,7 +34,7 @@ _WRAPPERS = "pydantic._internal._decorators_v1"
 """But these call an author's."""
 
 
-def said(read: BaseModel, words: JsonObject, shown: JsonObject) -> Any:
+def said(read: BaseModel, words: JsonObject, shown: JsonObject) -> object:
     """JSON that is equal for calls that say the same, and for no others: of arguments that are read, and shown, so."""
     model = type(read)
     authors = authored(model)
@@ -116,7 +116,7 @@ def _is_pydantics(function: object) -> bool:
     return module == "ipaddress" or (module.startswith(_PYDANTICS) and module != _WRAPPERS)
 
 
-def _nodes(node: Any, known: dict[str, Node]) -> Iterator[Node]:
+def _nodes(node: object, known: dict[str, Node]) -> Iterator[Node]:
     """Every part of a schema that has a type; with those that it refers to, each once."""
     met: set[str] = set()
     left = [node]

@@ -19,7 +19,7 @@ def has_fields(value: object) -> bool:
     return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 
-def extras(value: object) -> Mapping[str, Any]:
+def extras(value: object) -> Mapping[str, object]:
     """What a model or dataclass took from its input though no field has that name, as `extra="allow"` lets it."""
     if isinstance(value, BaseModel):
         return value.model_extra or {}

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from annotated_types import MaxLen
 
@@ -93,7 +93,7 @@ class Mask:
         done = {name: self._field(kind, name, value) for name, value in fields.items()}
         return {name: value for name, (value, _) in done.items()}, sum(hidden for _, hidden in done.values())
 
-    def _field(self, kind: type[Message], name: str, value: object) -> tuple[Any, int]:
+    def _field(self, kind: type[Message], name: str, value: object) -> tuple[object, int]:
         if name in _EXACT:
             return value, 0
         if isinstance(value, Message):

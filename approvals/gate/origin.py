@@ -4,7 +4,6 @@ never trusted: nothing here says who the caller is, or whether calls are the sam
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 ON_BEHALF_OF = "mcp-approvals/on_behalf_of"
 SESSION = "mcp-approvals/session"
@@ -25,7 +24,7 @@ class Origin:
     trace_id: str = ""
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], headers: Mapping[str, str]) -> "Origin":
+    def of(cls, meta: Mapping[str, object], headers: Mapping[str, str]) -> "Origin":
         """The origin in a request's `_meta`, and the HTTP headers that it came with. `_meta` is the agent's own, so it
         wins."""
         parent = meta.get(TRACEPARENT, headers.get(TRACEPARENT))

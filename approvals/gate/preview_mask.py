@@ -1,7 +1,5 @@
 """A preview without secrets: its texts wherever they stand in it, and numbers that a declared secret is in."""
 
-from typing import Any
-
 from approvals.protocol import redaction
 from approvals.protocol.canonical import JsonObject
 from approvals.protocol.previews import Preview
@@ -29,7 +27,7 @@ def _object(fields: JsonObject, declared: Declared) -> tuple[JsonObject, int]:
     return told, sum(hidden for _, hidden in done.values())
 
 
-def _field(name: str, value: object, declared: Declared) -> tuple[Any, int]:
+def _field(name: str, value: object, declared: Declared) -> tuple[object, int]:
     if name in _NO_WORDS or value is None or isinstance(value, bool):
         return value, 0
     if isinstance(value, dict):

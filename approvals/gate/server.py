@@ -119,7 +119,7 @@ class GatedServer(MCPServer[Any]):
         super().remove_tool(name)
 
     def tool(  # type: ignore[override]
-        self, name: str | None = None, *args: Any, approval: Approval | None = None, **options: Any
+        self, name: str | None = None, *args: object, approval: Approval | None = None, **options: object
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate a tool; `approval` says how its calls are put to people."""
         if callable(name):

@@ -3,8 +3,6 @@
 Pydantic orders a default that is a set itself, and no set within one.
 """
 
-from typing import Any
-
 from approvals.protocol.canonical import JsonObject, canonical, encode
 from approvals.protocol.schema_paths import SchemaPaths, TooIntricate
 
@@ -28,7 +26,7 @@ class _Ordering:
     def node(self, node: JsonObject) -> JsonObject:
         return {name: self._part(name, part, node) for name, part in node.items()}
 
-    def _part(self, name: str, part: Any, node: JsonObject) -> Any:
+    def _part(self, name: str, part: object, node: JsonObject) -> object:
         if name == "default":
             return self._value(part, [node], SchemaPaths(self._schema))
         if name == "examples" and isinstance(part, list):
@@ -39,10 +37,10 @@ class _Ordering:
             return list(map(self._inner, part))
         return self._inner(part) if name in _SINGLE else part
 
-    def _inner(self, schema: Any) -> Any:
+    def _inner(self, schema: object) -> object:
         return self.node(schema) if isinstance(schema, dict) else schema
 
-    def _value(self, value: Any, at: list[Any], paths: SchemaPaths) -> Any:
+    def _value(self, value: object, at: list[object], paths: SchemaPaths) -> object:
         if isinstance(value, dict):
             return {key: self._value(item, paths.step(at, key), paths) for key, item in value.items()}
         if not isinstance(value, list):

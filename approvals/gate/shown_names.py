@@ -8,7 +8,7 @@ from approvals.gate.value_json import bare, names_of, spellings_of
 from approvals.protocol.canonical import JsonObject
 
 
-def as_shown(words: Any, read: Any) -> Any:
+def as_shown(words: object, read: object) -> object:
     """A copy of a call's words, of which the model made `read`, with each field under the name that it is shown by."""
     read = bare(read)
     if isinstance(words, list) and isinstance(read, list | tuple) and len(words) == len(read):
@@ -20,7 +20,7 @@ def as_shown(words: Any, read: Any) -> Any:
     return words
 
 
-def _of_fields(words: JsonObject, read: Any) -> JsonObject:
+def _of_fields(words: JsonObject, read: object) -> JsonObject:
     kind: Any = type(read)
     shown = names_of(kind)
     came = {other: name for name, others in spellings_of(kind).items() for other in others if other in words}

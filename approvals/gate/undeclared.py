@@ -15,7 +15,7 @@ Placed = tuple[str, Any]
 ABSENT = object()
 
 
-def undeclared(words: Any, read: Any, path: str = "") -> Iterator[str]:
+def undeclared(words: object, read: object, path: str = "") -> Iterator[str]:
     """The places of keys that the model dropped. Where it made something else of a value, there is nothing to
     compare."""
     read = bare(read)
@@ -26,7 +26,7 @@ def undeclared(words: Any, read: Any, path: str = "") -> Iterator[str]:
         yield from _of_list(words, read, path)
 
 
-def parsed(words: str) -> Any:
+def parsed(words: str) -> object:
     """What JSON in a text says; ABSENT for other text."""
     try:
         return json.loads(words)
@@ -34,13 +34,13 @@ def parsed(words: str) -> Any:
         return ABSENT
 
 
-def _opened(words: Any, read: Any) -> Any:
+def _opened(words: object, read: object) -> object:
     """What is in a text that was read as more than one: `Json[…]`, inside something else."""
     is_more = isinstance(read, Mapping | Set | list | tuple | deque) or has_fields(read)
     return parsed(words) if isinstance(words, str) and is_more else words
 
 
-def _of_object(words: JsonObject, read: Any, path: str) -> Iterator[str]:
+def _of_object(words: JsonObject, read: object, path: str) -> Iterator[str]:
     known = _found(words, read)
     if known is None:
         return
@@ -57,7 +57,7 @@ def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _found(words: JsonObject, read: Any) -> JsonObject | None:
+def _found(words: JsonObject, read: object) -> JsonObject | None:
     """A mapping keeps the order of its keys, which are data: it may spell them in another way."""
     known = known_by(read)
     if not isinstance(read, Mapping) or isinstance(read, Nest) or known is None or words.keys() <= known.keys():
@@ -70,7 +70,7 @@ def _surplus(words: JsonObject, kind: type) -> set[str]:
     return {name for names in synonyms_of(kind) for name in [name for name in names if name in words][1:]}
 
 
-def _of_list(words: list[Any], read: Any, path: str) -> Iterator[str]:
+def _of_list(words: list[object], read: object, path: str) -> Iterator[str]:
     if isinstance(read, Set):
         yield from _of_many([(f"{path}[{i}]", one) for i, one in enumerate(words)], list(read))
         return
@@ -83,7 +83,7 @@ def _of_list(words: list[Any], read: Any, path: str) -> Iterator[str]:
         yield from undeclared(words[i], one, f"{path}[{i}]")
 
 
-def _of_many(words: list[Placed], members: list[Any]) -> Iterator[str]:
+def _of_many(words: list[Placed], members: list[object]) -> Iterator[str]:
     """Of a set nobody knows which became which: each must be all known to one kind of its members, and so what is below
     them, all of it together."""
     known: dict[type, set[str]] = {}
@@ -105,7 +105,7 @@ def _of_many(words: list[Placed], members: list[Any]) -> Iterator[str]:
     yield from _of_their_items(words, members)
 
 
-def _of_their_items(words: list[Placed], members: list[Any]) -> Iterator[str]:
+def _of_their_items(words: list[Placed], members: list[object]) -> Iterator[str]:
     placed = [(f"{place}[{i}]", item) for place, one in words if isinstance(one, list) for i, item in enumerate(one)]
     items = [item for member in map(bare, members) if isinstance(member, tuple | Set) for item in member]
     if placed and items:

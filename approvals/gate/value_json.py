@@ -43,7 +43,7 @@ def shown(value: object) -> Any:
     return _leaf(value)
 
 
-def bare(value: object) -> Any:
+def bare(value: object) -> object:
     """What a model without names of its own stands for."""
     while isinstance(value, RootModel):
         for name in beside(value):
@@ -52,7 +52,7 @@ def bare(value: object) -> Any:
     return value
 
 
-def classes(value: object) -> list[Any]:
+def classes(value: object) -> list[object]:
     """The classes of a value and of all that is in it, which JSON does not tell."""
     if has_fields(value):
         inside: Iterable[Any] = [item for _, item in _parts(value)]
@@ -83,7 +83,7 @@ def known_by(value: object) -> JsonObject | None:
     return found
 
 
-def is_named(value: Any) -> TypeIs[NamedTuple]:
+def is_named(value: object) -> TypeIs[NamedTuple]:
     """Whether it is a list whose places have names: its input may be either."""
     return isinstance(value, tuple) and hasattr(value, "_fields")
 
@@ -106,7 +106,7 @@ def _put(found: dict[Any, Any], path: list[str | int], item: object) -> None:
         _put(nest, rest, item)
 
 
-def _parts(value: object) -> Iterator[tuple[str, Any]]:
+def _parts(value: object) -> Iterator[tuple[str, object]]:
     """The fields of a model or dataclass, under the names that its input schema gives them."""
     kind: Any = type(value)
     for name, spoken in names_of(kind).items():
@@ -115,7 +115,7 @@ def _parts(value: object) -> Iterator[tuple[str, Any]]:
     yield from extras(value).items()
 
 
-def _object(items: Iterable[tuple[str, Any]]) -> JsonObject:
+def _object(items: Iterable[tuple[str, object]]) -> JsonObject:
     given = list(items)
     made = {name: shown(item) for name, item in given}
     if len(made) != len(given):
@@ -133,7 +133,7 @@ def _key(key: object) -> str:
     return str(name)
 
 
-def _leaf(value: object) -> Any:
+def _leaf(value: object) -> object:
     """A leaf as its class writes it, if that is read back as the very same."""
     if isinstance(value, bytes | bytearray):
         return _text(bytes(value))
@@ -158,7 +158,7 @@ def _text(value: bytes) -> str:
     return _BINARY + base64.b64encode(value).decode()
 
 
-def read_back(form: Any) -> Any:
+def read_back(form: object) -> object:
     """JSON that was shown, as a model reads it again: with bytes that are no text as such, which no text stands for."""
     if isinstance(form, dict):
         return {name: read_back(item) for name, item in form.items()}

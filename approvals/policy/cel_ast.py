@@ -190,7 +190,7 @@ def _number(part: Field) -> int:
     return part[0]
 
 
-def _constant(body: list[Field]) -> Any:
+def _constant(body: list[Field]) -> object:
     if len(body) != 1:
         return None
     number, value = body[0]

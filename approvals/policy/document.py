@@ -1,7 +1,7 @@
 """What a policy file may hold, key by key; the JSON Schema for editors is made from it."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -50,7 +50,7 @@ Channel = Literal["decide", "notify_only", "off"]
 Groups = dict[Name, Annotated[list[Name], Field(max_length=500)]]
 
 
-def _one_or_many(value: object) -> Any:
+def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
@@ -211,7 +211,7 @@ class Document(Part):
     rules: Annotated[list[RulePart], Field(max_length=MAX_RULES)]
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The JSON Schema of a policy file, for editors."""
     schema = Document.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema | {"title": "Approval policy"}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from approvals.policy.grant_terms import number_type
 from approvals.policy.stored_terms import written
@@ -37,7 +36,7 @@ class EditLimits:
         """Whether what stands at a place may be changed at all."""
         return self.allowed and (not self.only or any(is_within(place, steps_of(one)) for one in self.only))
 
-    def faults(self, was: Any, now: Any) -> Iterator[str]:
+    def faults(self, was: object, now: object) -> Iterator[str]:
         """What of a change of encoded arguments is not within them, in words."""
         if not self.allowed:
             yield "its rule lets nobody change what was asked"
@@ -49,7 +48,7 @@ class EditLimits:
                 yield f"its rule lets {words(place)} only be lowered, not below zero"
 
 
-def _is_lower(was: Any, now: Any) -> bool:
+def _is_lower(was: object, now: object) -> bool:
     """A number of any type, to a lower one that is not below zero."""
     if number_type(was) is None or number_type(now) is None:
         return False

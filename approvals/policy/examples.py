@@ -189,7 +189,7 @@ def _instant(text: str) -> Instant:
     return round(moment.timestamp() * 1_000_000)
 
 
-def _hide(encoded: object) -> Any:
+def _hide(encoded: object) -> object:
     if encoded == REDACTED:
         return _STAND_IN
     if isinstance(encoded, list):

@@ -152,7 +152,7 @@ def parse(text: str) -> GrantTerms:
     return terms
 
 
-def fits(terms: GrantTerms, arguments: object, facts: Mapping[str, Any] = MappingProxyType({})) -> bool:
+def fits(terms: GrantTerms, arguments: object, facts: Mapping[str, object] = MappingProxyType({})) -> bool:
     """Whether a call\'s encoded arguments, and the facts of its preview, are within the terms."""
     if not isinstance(arguments, dict) or arguments.keys() != terms.arguments.keys() or has_redacted(arguments):
         return False
@@ -161,7 +161,7 @@ def fits(terms: GrantTerms, arguments: object, facts: Mapping[str, Any] = Mappin
     return all(constraint.admits(arguments[name]) for name, constraint in terms.arguments.items())
 
 
-def check_of_call(terms: GrantTerms, arguments: JsonObject, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+def check_of_call(terms: GrantTerms, arguments: JsonObject, facts: Mapping[str, object] = MappingProxyType({})) -> None:
     """Raises Invalid unless the terms are about such a call as this one: its arguments, their types, and for `equal`
     its own values; and facts of its preview, likewise."""
     if terms.arguments.keys() != arguments.keys():
@@ -272,7 +272,7 @@ def _between(least: object, most: object) -> Between:
     return Between(least, most)
 
 
-def _shown(value: object) -> Any:
+def _shown(value: object) -> object:
     check_encoded(value)
     if has_redacted(value):
         raise ValueError("a secret")

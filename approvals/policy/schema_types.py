@@ -63,7 +63,7 @@ def type_of(schema: object) -> Type:
     return found if found.kind == "object" else ANY
 
 
-def plain(encoded: object, declared: Type = ANY) -> tuple[Any, dict[Path, str]]:
+def plain(encoded: object, declared: Type = ANY) -> tuple[object, dict[Path, str]]:
     """Encoded arguments as plain values, without those that cannot be passed on; these by path, with why."""
     missing: dict[Path, str] = {}
     value = _plain(encoded, declared, ("args",), missing, 0)
@@ -97,7 +97,7 @@ class _Reader:
         self._known: dict[int, Type] = {}
         """By the identity of the place, which the root keeps alive."""
 
-    def type_at(self, schema: Any) -> Type:
+    def type_at(self, schema: object) -> Type:
         known = self._known.get(id(schema))
         if known is None:
             self._known[id(schema)] = ANY  # for whoever asks for it on the way to itself
@@ -108,7 +108,7 @@ class _Reader:
             self._known[id(schema)] = known
         return known
 
-    def _read(self, schema: Any) -> Type:
+    def _read(self, schema: object) -> Type:
         if not isinstance(schema, Mapping):
             return ANY
         if "$ref" in schema:
@@ -145,7 +145,7 @@ class _Reader:
 class _Fields(Mapping[str, Type]):
     """An object's fields, each read when it is asked for."""
 
-    def __init__(self, reader: _Reader, properties: Mapping[str, Any]) -> None:
+    def __init__(self, reader: _Reader, properties: Mapping[str, object]) -> None:
         self._reader = reader
         self._properties = properties
 
@@ -159,7 +159,7 @@ class _Fields(Mapping[str, Type]):
         return len(self._properties)
 
 
-def _plain(value: object, declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
+def _plain(value: object, declared: Type, path: Path, missing: dict[Path, str], depth: int) -> object:
     """Called for a value that may be kept: the caller drops it again when its own path is in `missing`."""
     if depth > MAX_DEPTH:
         missing[path] = "is nested too deeply"
@@ -176,7 +176,7 @@ def _plain(value: object, declared: Type, path: Path, missing: dict[Path, str], 
     return value
 
 
-def _object(value: dict[Any, Any], declared: Type, path: Path, missing: dict[Path, str], depth: int) -> Any:
+def _object(value: dict[Any, Any], declared: Type, path: Path, missing: dict[Path, str], depth: int) -> object:
     if is_redacted(value) or "$redacted" in value:
         missing[path] = "is redacted"
         return None
@@ -203,7 +203,7 @@ def _object(value: dict[Any, Any], declared: Type, path: Path, missing: dict[Pat
     return kept
 
 
-def _number(value: JsonObject) -> Any:
+def _number(value: JsonObject) -> object:
     try:
         return int(value["$int"]) if "$int" in value else float(value["$float"])
     except (TypeError, ValueError):

@@ -41,7 +41,7 @@ class Node:
     duplicates: list["Node"] = field(default_factory=list)
     """Keys that stand there a second time."""
 
-    def plain(self) -> Any:
+    def plain(self) -> object:
         """The node as ordinary data."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
@@ -121,7 +121,7 @@ def _document(events: Iterator[Any]) -> Node:
     return root
 
 
-def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+def _node(event: Any, events: Iterator[object], depth: int) -> Node:
     line, column = event.start_mark.line + 1, event.start_mark.column + 1
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         raise Unreadable(line, column, "Anchors and aliases are not allowed here.", "Write the value out.")
@@ -138,7 +138,7 @@ def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
     return _mapping(Node(line, column, {}, line), events, depth)
 
 
-def _sequence(node: Node, events: Iterator[Any], depth: int) -> Node:
+def _sequence(node: Node, events: Iterator[object], depth: int) -> Node:
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
         node.value.append(_node(event, events, depth + 1))
     node.end_line = node.value[-1].end_line if node.value else event.end_mark.line + 1
@@ -161,7 +161,7 @@ def _mapping(node: Node, events: Iterator[Any], depth: int) -> Node:
     return node
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str) -> object:
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.match(text):

@@ -163,7 +163,7 @@ def _named(place: Place) -> str:
     return "".join(["$", *reversed(steps)])[:1000]
 
 
-def _encode(value: object, path: Place, depth: int) -> Any:
+def _encode(value: object, path: Place, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise Invalid(f"Arguments are nested deeper than {MAX_DEPTH} levels.")
     if value is None or isinstance(value, bool):

@@ -45,14 +45,14 @@ class Edited(Message):
     changes: tuple[Change, ...] = ()
 
 
-def changes(was: Any, now: Any) -> tuple[Change, ...]:
+def changes(was: object, now: object) -> tuple[Change, ...]:
     """In what arguments differ, leaf by leaf where their shapes are alike."""
     found = list(_changes(was, now, ()))
     told = [_change(*one) for one in found[:MOST]]
     return (*told, *([Change(path=f"… and {len(found) - MOST} more")] if len(found) > MOST else []))
 
 
-def changed_places(was: Any, now: Any) -> list[tuple[Place, Any, Any]]:
+def changed_places(was: object, now: object) -> list[tuple[Place, object, object]]:
     """Where arguments differ, with both encoded values; None where there is none."""
     return [(place, _present(one), _present(other)) for place, one, other in _changes(was, now, ())]
 
@@ -70,7 +70,7 @@ def sides(change: Change, most: int = LONGEST) -> tuple[str, str]:
     return _NONE if change.without == "was" else was, _NONE if change.without == "now" else now
 
 
-def redacted_leaves(arguments: Any, place: Place = ()) -> dict[Place, JsonObject]:
+def redacted_leaves(arguments: object, place: Place = ()) -> dict[Place, JsonObject]:
     """The stand-ins in arguments, by their places."""
     if is_redacted(arguments):
         return {place: arguments}
@@ -78,7 +78,7 @@ def redacted_leaves(arguments: Any, place: Place = ()) -> dict[Place, JsonObject
     return {where: leaf for found in below for where, leaf in found.items()}
 
 
-def merged(edited: Any, shown: Any, exact: Any) -> Any:
+def merged(edited: object, shown: object, exact: object) -> object:
     """Edited arguments with this gate's own values in the place of the stand-ins, of which it has made the same ones in
     `shown`. Raises Invalid for one that stands elsewhere, or for another value."""
     if is_redacted(edited):
@@ -92,7 +92,7 @@ def merged(edited: Any, shown: Any, exact: Any) -> Any:
     return edited
 
 
-def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
+def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, object, object]]:
     if was is not _ABSENT and now is not _ABSENT and canonical(was) == canonical(now):
         return
     if _is_nest(was) and _is_nest(now):
@@ -105,11 +105,11 @@ def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, Any, Any
         yield place, was, now
 
 
-def _is_nest(value: Any) -> bool:
+def _is_nest(value: object) -> bool:
     return isinstance(value, dict) and is_object(value) and not is_redacted(value)
 
 
-def _inside(value: Any) -> list[tuple[str | int, Any]]:
+def _inside(value: Any) -> list[tuple[str | int, object]]:
     if isinstance(value, list):
         return list(enumerate(value))
     return [(_name(key), item) for key, item in value.items()] if _is_nest(value) else []
@@ -119,18 +119,18 @@ def _name(key: str) -> str:
     return key[1:] if key.startswith("$$") else key
 
 
-def _at(value: Any, place: str | int) -> Any:
+def _at(value: Any, place: str | int) -> object:
     try:
         return value[place]
     except (TypeError, KeyError, IndexError):
         return None
 
 
-def _present(value: Any) -> Any:
+def _present(value: object) -> object:
     return None if value is _ABSENT else value
 
 
-def _told(value: Any) -> Any:
+def _told(value: object) -> object:
     if value is _ABSENT:
         return None
     plain = decode(value, lambda leaf: f"[{leaf['length']} characters hidden]")
@@ -140,7 +140,7 @@ def _told(value: Any) -> Any:
     return plain if len(written) <= LONGEST else f"{written[:LONGEST]}… ({len(written):,} characters)"
 
 
-def _change(place: Place, was: Any, now: Any) -> Change:
+def _change(place: Place, was: object, now: object) -> Change:
     without: Literal["", "was", "now"] = "was" if was is _ABSENT else "now" if now is _ABSENT else ""
     return Change(path=words_of_place(place), was=_told(was), now=_told(now), without=without)
 
@@ -154,7 +154,7 @@ def _tells(change: Change) -> bool:
     return change.was is not None or change.now is not None or bool(change.without)
 
 
-def _written(value: Any, most: int) -> str:
+def _written(value: object, most: int) -> str:
     said = json.dumps(value[:most] if isinstance(value, str) else value, ensure_ascii=False)
     longer = len(said) > most + 2 or (isinstance(value, str) and len(value) > most)
     return f"{said[: most + 2]}…" if longer else said

@@ -22,7 +22,7 @@ shape has that may hold one of _BETWEEN."""
 Looks = Callable[[str], bool]
 
 
-def leaves(arguments: object, secret: tuple[str, ...], pepper: bytes) -> Any:
+def leaves(arguments: object, secret: tuple[str, ...], pepper: bytes) -> object:
     """A copy of encoded arguments whose declared secret leaves are stand-ins."""
     return kept_back(
         arguments, secret, lambda where, value: value if is_redacted(value) else redacted(pepper, where, value)
@@ -90,7 +90,7 @@ def _pieces(words: str, hidden: list[tuple[int, int]]) -> Iterator[str]:
     yield words[shown_to:]
 
 
-def _masked(value: object, path: str, looks: Looks, looks_key: Looks, pepper: bytes) -> tuple[Any, int]:
+def _masked(value: object, path: str, looks: Looks, looks_key: Looks, pepper: bytes) -> tuple[object, int]:
     if is_redacted(value) or value is None or isinstance(value, bool):
         return value, 0
     if isinstance(value, list):
@@ -104,7 +104,7 @@ def _masked(value: object, path: str, looks: Looks, looks_key: Looks, pepper: by
     return {key: item for key, (item, _) in parts.items()}, sum(hidden for _, hidden in parts.values())
 
 
-def _hidden(value: object, path: str, pepper: bytes) -> tuple[Any, int]:
+def _hidden(value: object, path: str, pepper: bytes) -> tuple[object, int]:
     """A stand-in, and what it hides beyond the stand-ins that are in it."""
     stand_in = redacted(pepper, path, value)
     return stand_in, stand_in["length"] - sum(_lengths(value))

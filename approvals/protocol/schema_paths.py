@@ -24,7 +24,7 @@ class SchemaPaths:
         self._looked = 0
 
     @property
-    def root(self) -> list[Any]:
+    def root(self) -> list[object]:
         """Where every path begins."""
         return [self._root]
 
@@ -46,7 +46,7 @@ class SchemaPaths:
             at, where = found, f"{where}[]" if step == "[]" else f"{where}.{step}" if where else step
         return ""
 
-    def stated(self, path: str) -> Iterator[Any]:
+    def stated(self, path: str) -> Iterator[object]:
         """Every value that the schema itself gives what the path names, where it stands or as a part of more."""
         at, rest = [self._root], steps_of(path)
         while rest:
@@ -54,7 +54,7 @@ class SchemaPaths:
             at, rest = self.step(at, rest[0]), rest[1:]
         yield from self._values(at, rest)
 
-    def _values(self, at: Sequence[object], rest: Steps) -> Iterator[Any]:
+    def _values(self, at: Sequence[object], rest: Steps) -> Iterator[object]:
         for place in self.places(at):
             many = [place.get(name) for name in ("examples", "enum")]
             listed = [value for values in many if isinstance(values, list) for value in values]
@@ -98,7 +98,7 @@ class SchemaPaths:
             for name in ("anyOf", "oneOf", "allOf"):
                 waiting.extend(place[name] if isinstance(place.get(name), list) else ())
 
-    def _behind(self, reference: object) -> Any:
+    def _behind(self, reference: object) -> object:
         within, _, name = str(reference).partition("#/$defs/")
         definitions = self._root.get("$defs")
         return definitions.get(name) if not within and isinstance(definitions, dict) else None
@@ -121,7 +121,7 @@ class SchemaPaths:
         return f"there is nothing below {here}" if where else f"the tool has no {step!r}"
 
 
-def _named(place: JsonObject, name: str) -> Iterator[Any]:
+def _named(place: JsonObject, name: str) -> Iterator[object]:
     properties = _dict(place, "properties")
     if name in properties:
         yield properties[name] if isinstance(properties[name], dict) else {}
@@ -129,21 +129,21 @@ def _named(place: JsonObject, name: str) -> Iterator[Any]:
     yield from _unnamed(place)
 
 
-def _each_value(place: JsonObject) -> Iterator[Any]:
+def _each_value(place: JsonObject) -> Iterator[object]:
     """Of each value of an object whose names are its caller's."""
     unnamed = list(_unnamed(place))
     yield from unnamed
     yield from _dict(place, "properties").values() if unnamed else ()
 
 
-def _unnamed(place: JsonObject) -> Iterator[Any]:
+def _unnamed(place: JsonObject) -> Iterator[object]:
     yield from _dict(place, "patternProperties").values()
     more = place.get("additionalProperties")
     if more is True or isinstance(more, dict):
         yield more if isinstance(more, dict) else {}
 
 
-def _items(place: JsonObject) -> Iterator[Any]:
+def _items(place: JsonObject) -> Iterator[object]:
     if not _is_list(place):
         return
     listed = place.get("prefixItems")
@@ -153,7 +153,7 @@ def _items(place: JsonObject) -> Iterator[Any]:
         yield items if isinstance(items, dict) else {}
 
 
-def _taken(place: JsonObject, step: str) -> Iterator[Any]:
+def _taken(place: JsonObject, step: str) -> Iterator[object]:
     return _items(place) if step == "[]" else _each_value(place) if step == ANY_NAME else _named(place, step)
 
 
@@ -167,7 +167,7 @@ def _is_open(place: JsonObject) -> bool:
     return not said and not _types(place)
 
 
-def _types(place: JsonObject) -> list[Any]:
+def _types(place: JsonObject) -> list[object]:
     kinds = place.get("type")
     return kinds if isinstance(kinds, list) else [] if kinds is None else [kinds]
 

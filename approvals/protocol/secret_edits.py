@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from functools import reduce
-from typing import Any
 
 from approvals.protocol.canonical import JsonObject, canonical, hash_of, is_object, is_redacted
 from approvals.protocol.edits import changed_places, redacted_leaves
@@ -13,7 +12,7 @@ from approvals.protocol.secret_paths import ANY_NAME, Steps, kept_back_at
 _NAMELESS = {ANY_NAME, "[]"}
 
 
-def touched(was: Any, now: Any, secret: Iterable[Steps] = ()) -> str:
+def touched(was: object, now: object, secret: Iterable[Steps] = ()) -> str:
     """The first place, in words, at which encoded arguments differ in what is hidden, or in what stands at a secret
     path; or nothing."""
     paths = tuple(secret)
@@ -24,7 +23,7 @@ def touched(was: Any, now: Any, secret: Iterable[Steps] = ()) -> str:
     return next((words(place) for place in {**before, **after} if before.get(place) != after.get(place)), "")
 
 
-def strange(was: Any, now: Any, secret: Iterable[Steps], schema: object) -> str:
+def strange(was: object, now: object, secret: Iterable[Steps], schema: object) -> str:
     """The first new name, in words, that stands where a secret may, and that the tool's schema does not know: a tool
     may read it as the secret."""
     try:
@@ -38,7 +37,7 @@ class _Names:
         self._schema = schema
         self._known: dict[Steps, frozenset[str]] = {}
 
-    def strange(self, was: Any, now: Any, ahead: list[Steps], taken: Steps, place: Place) -> Iterator[Place]:
+    def strange(self, was: object, now: object, ahead: list[Steps], taken: Steps, place: Place) -> Iterator[Place]:
         if isinstance(now, list):
             for i, item in enumerate(now):
                 before = was[i] if isinstance(was, list) and i < len(was) else None
@@ -52,7 +51,7 @@ class _Names:
             for key, item in now.items():
                 yield from self._below(before.get(key), item, ahead, taken, (*place, _plain(key)))
 
-    def _below(self, was: Any, now: Any, ahead: list[Steps], taken: Steps, place: Place) -> Iterator[Place]:
+    def _below(self, was: object, now: object, ahead: list[Steps], taken: Steps, place: Place) -> Iterator[Place]:
         for step in dict.fromkeys(path[0] for path in ahead if path and is_within(place[-1:], path[:1])):
             further = [path[1:] for path in ahead if path and path[0] == step]
             yield from self.strange(was, now, further, (*taken, step), place)
@@ -64,7 +63,7 @@ class _Names:
         return self._known[taken]
 
 
-def _marked(_: str, value: Any) -> JsonObject:
+def _marked(_: str, value: object) -> JsonObject:
     return value if is_redacted(value) else {"$redacted": hash_of(canonical(value)), "length": 0}
 
 

@@ -54,12 +54,12 @@ def tree(paths: tuple[Steps, ...]) -> Branch:
     return root
 
 
-def kept_back(arguments: object, paths: tuple[str, ...], stand_in: StandIn) -> Any:
+def kept_back(arguments: object, paths: tuple[str, ...], stand_in: StandIn) -> object:
     """A copy of encoded arguments with stand-ins for what the paths name."""
     return kept_back_at(arguments, tuple(map(steps_of, paths)), stand_in)
 
 
-def kept_back_at(arguments: object, paths: tuple[Steps, ...], stand_in: StandIn) -> Any:
+def kept_back_at(arguments: object, paths: tuple[Steps, ...], stand_in: StandIn) -> object:
     """The same of paths in their steps."""
     return _Walk(stand_in, encoded=True).through(arguments, [tree(paths)], "")
 
@@ -71,7 +71,7 @@ def shown(arguments: object, paths: tuple[str, ...]) -> Iterator[str]:
     yield from (where for where, value in found if not is_redacted(value))
 
 
-def declared_at(arguments: object, paths: Iterable[Steps]) -> Iterator[Any]:
+def declared_at(arguments: object, paths: Iterable[Steps]) -> Iterator[object]:
     """The values at the paths in plain arguments of any shape."""
     found: list[Any] = []
     _Walk(lambda where, value: found.append(value), encoded=False).through(arguments, [tree(tuple(paths))], "")
@@ -83,7 +83,7 @@ class _Walk:
     stand_in: StandIn
     encoded: bool
 
-    def through(self, value: object, branches: list[Branch], where: str) -> Any:
+    def through(self, value: object, branches: list[Branch], where: str) -> object:
         """A copy of what stands at a place that several paths may lead to."""
         each = [branch.each for branch in branches if branch.each is not None]
         below = any(branch.below for branch in branches)
@@ -96,7 +96,7 @@ class _Walk:
             return {key: self._below(key, item, branches, where) for key, item in value.items()}
         return self.stand_in(where, value)
 
-    def _below(self, key: str, value: object, branches: list[Branch], where: str) -> Any:
+    def _below(self, key: str, value: object, branches: list[Branch], where: str) -> object:
         name = key[1:] if self.encoded and isinstance(key, str) and key.startswith("$$") else key
         inner = [branch.below[step] for branch in branches for step in {name, ANY_NAME} if step in branch.below]
         return value if not inner else self.through(value, inner, f"{where}.{name}" if where else str(name))

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -44,7 +43,7 @@ class _Health:
             return PlainTextResponse(words, 401, headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
         return Response(await self.service.measured(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _state(self) -> tuple[int, str, dict[str, Any]]:
+    async def _state(self) -> tuple[int, str, dict[str, object]]:
         """The HTTP status, the word, and what only some may see."""
         if self.service.stopping.is_set():
             return 503, "stopping", {}

@@ -49,7 +49,7 @@ class Json(JsonFormatter):
     def formatException(self, ei: Raised) -> str:
         return _told(ei)
 
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, object]:
         log_data["message"] = redaction.text(log_data["message"], MOST)
         return log_data
 

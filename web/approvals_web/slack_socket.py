@@ -135,7 +135,7 @@ class _Listener:
         logger.warning("Slack's socket cannot be opened (%s); trying again in %g s", why, wait)
 
 
-def _message(text: str) -> dict[str, Any]:
+def _message(text: str) -> dict[str, object]:
     """Nothing of what is no object."""
     try:
         said = json.loads(text)

@@ -1,7 +1,6 @@
 """What is on record about one request, so that it can be held against the record later."""
 
 import json
-from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -28,7 +27,7 @@ _ABOUT = Statement(
 _HEAD = Statement(select(_links.c.seq, _links.c.mac).order_by(_links.c.seq.desc()).limit(1))
 
 
-def of(reader: Reader, request_id: str) -> dict[str, Any]:
+def of(reader: Reader, request_id: str) -> dict[str, object]:
     """The events of a request as they were written, each with its link (`seq`, `link`), and the chain's head. The MACs
     are by a key that stays here: `approvals audit verify --head HEAD` proves that the chain up to this head is whole.
     Raises NotFound."""
@@ -44,7 +43,7 @@ def of(reader: Reader, request_id: str) -> dict[str, Any]:
     }
 
 
-def _event(row: Row) -> dict[str, Any]:
+def _event(row: Row) -> dict[str, object]:
     kept = dict(row)
     payload = json.loads(kept.pop("body") or "null")
     return kept | {"at": to_datetime(row.at).isoformat(), "payload": payload}

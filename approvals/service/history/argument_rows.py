@@ -48,7 +48,7 @@ def lines(arguments: object, above: Collection[str] = (), layout: Layout = _NONE
     return shown, _rows(arguments, "", above) - MAX_ROWS if len(shown) == MAX_ROWS else 0
 
 
-def values(arguments: object, path: str = "") -> Iterator[tuple[str, Any]]:
+def values(arguments: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Every encoded leaf under its path."""
     if not _is_nest(arguments):
         yield path or "(all)", arguments
@@ -119,7 +119,7 @@ def _is_nest(value: object) -> bool:
     return isinstance(value, list) and bool(value)
 
 
-def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
+def _inside(value: Any) -> Iterator[tuple[str | int, object]]:
     """What stands in an object or a list, by its name as the call has it, or its number."""
     if isinstance(value, list):
         return enumerate(value)

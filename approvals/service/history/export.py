@@ -16,7 +16,7 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def facts(row: Any, status: RequestStatus, agent: str) -> dict[str, Any]:
+def facts(row: Any, status: RequestStatus, agent: str) -> dict[str, object]:
     """One request, as a list shows it, and its arguments as people see them."""
     return {
         "id": row.id,

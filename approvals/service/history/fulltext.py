@@ -8,7 +8,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
 
@@ -109,7 +108,7 @@ def split(text: str) -> list[str]:
     return [word[:LONGEST] for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold())]
 
 
-def _plain(arguments: str) -> Any:
+def _plain(arguments: str) -> object:
     """What arguments say in the clear; nothing of what is redacted."""
     return decode(json.loads(arguments), lambda leaf: None)
 

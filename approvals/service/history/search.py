@@ -115,7 +115,7 @@ class _Has(ColumnElement[bool]):
 
 
 @compiles(_Has, "sqlite")
-def _has_in_fts5(has: _Has, compiler: Any, **options: Any) -> str:
+def _has_in_fts5(has: _Has, compiler: Any, **options: object) -> str:
     quoted = " || ' ' || ".join(f"'\"' || {compiler.process(word, **options)} || '\"'" for word in has.words)
     return f"request_text.words MATCH ({quoted})"
 

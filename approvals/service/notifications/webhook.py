@@ -10,7 +10,6 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -83,7 +82,7 @@ class Webhook:
             raise NotDelivered(type(error).__name__) from error
 
 
-def content(notice: Notice) -> dict[str, Any]:
+def content(notice: Notice) -> dict[str, object]:
     """What a receiver learns of a request."""
     row, status = notice.row, notice.status
     more = {} if notice.details is None else notice.details.model_dump(mode="json", include=_DETAILS)

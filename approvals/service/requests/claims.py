@@ -3,7 +3,6 @@
 import json
 import logging
 from functools import partial
-from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -259,7 +258,7 @@ def _keep(tx: Transaction, row: RequestRow) -> None:
     users.lock_voters(tx, row.id)
 
 
-def _kept(outcome: Outcome, until: int) -> dict[str, Any]:
+def _kept(outcome: Outcome, until: int) -> dict[str, object]:
     """What is kept of a result; its exact form for as long as a replay may need it."""
     return {
         "result": outcome.result,

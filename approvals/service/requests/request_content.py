@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from approvals.instant import Instant
 from approvals.policy.model import GrantLimits, Judgement, Policy, policy_hash
@@ -43,7 +42,7 @@ def summary_of(server: str, tool: Standing, arguments: JsonObject) -> tuple[str,
     return summary.plain(server, tool.definition.name, shown), False
 
 
-def asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
+def asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, object]:
     """Who is asked, as the rule says: the columns of a request that hang on its content's judgement."""
     return {
         "risk": judgement.risk,
@@ -57,7 +56,7 @@ def asked_of(judgement: Judgement, filed_at: Instant) -> dict[str, Any]:
     }
 
 
-def previewed(preview: Preview | None, why_not: str, now: Instant) -> dict[str, Any]:
+def previewed(preview: Preview | None, why_not: str, now: Instant) -> dict[str, object]:
     """What it would do, or why that is not known: columns of a request."""
     known = preview is not None
     return {

@@ -5,7 +5,6 @@ A batch a transaction, found by an index or a bookmark: with nothing to do it co
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 
@@ -229,5 +228,5 @@ class Erasures:
         return 0 if before is None else tx.update(_FORGET_DELIVERIES, before=before)
 
 
-def _without(payload: Mapping[str, object], names: tuple[str, ...]) -> dict[str, Any]:
+def _without(payload: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
     return {name: value for name, value in payload.items() if name not in names}

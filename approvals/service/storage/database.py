@@ -122,7 +122,7 @@ class Transaction(Reader):
 
 
 @cache
-def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement[Row], dict[str, Any]]:
+def _insert(table: type[SQLModel], given: frozenset[str]) -> tuple[Statement[Row], dict[str, object]]:
     fields = table.model_fields
     numbered = table_of(table).autoincrement_column
     left_out = {numbered.name} - given if numbered is not None else set()

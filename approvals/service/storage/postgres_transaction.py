@@ -56,12 +56,12 @@ class PostgresReader(Reader):
         rows = self.all(statement, **parameters)
         return rows[0] if rows else None
 
-    def _send(self, statement: Statement[Any], parameters: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
+    def _send(self, statement: Statement[Any], parameters: dict[str, object]) -> Cursor[tuple[Any, ...]]:
         compiled = statement.compiled(DIALECT)
         values = _without_nul(compiled.bind(parameters))
         return self._connection.execute(compiled.sql.encode(), values, prepare=False if statement.varies else None)
 
-    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[object, ...]]:
         return cursor.fetchall()
 
 
@@ -108,15 +108,15 @@ class PostgresTransaction(PostgresReader, Transaction):
         self._asked = self._clock.asked()
         self._clock_says = self._connection.execute(query)
 
-    def execute(self, statement: Statement[Any], **parameters: object) -> None:
+    def execute(self, statement: Statement[object], **parameters: object) -> None:
         self._send(statement, parameters)
 
-    def update(self, statement: Statement[Any], **parameters: object) -> int:
+    def update(self, statement: Statement[object], **parameters: object) -> int:
         cursor = self._send(statement, parameters)
         self._pipeline.sync()
         return cursor.rowcount
 
-    def lock(self, statement: Statement[Any], **parameters: object) -> None:
+    def lock(self, statement: Statement[object], **parameters: object) -> None:
         self._send(statement, parameters)
         self._held = True
 
@@ -148,7 +148,7 @@ class PostgresTransaction(PostgresReader, Transaction):
         if done.statusmessage != "COMMIT":
             raise psycopg.OperationalError("the transaction was rolled back")
 
-    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def _fetched(self, cursor: Cursor[tuple[Any, ...]]) -> list[tuple[object, ...]]:
         if self._held:
             self._held = False
             self._ask(f"SELECT {NOW}")  # in the same round trip, after the wait
@@ -160,7 +160,7 @@ def _begin(version: int) -> LiteralString:
     return _BEGIN_17 if version >= 170_000 else _BEGIN
 
 
-def _without_nul(parameters: Mapping[str, object]) -> dict[str, Any]:
+def _without_nul(parameters: Mapping[str, object]) -> dict[str, object]:
     """PostgreSQL's text cannot hold U+0000: its picture stands for it. What digests cover is escaped JSON already."""
     return {
         name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) and "\0" in value else value

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 from sqlmodel import SQLModel
@@ -38,7 +38,7 @@ class Watch:
         pairs = [(self._before.get(key), after.get(key)) for key in {**self._before, **after}]
         return [Touched(self._model, was, now) for was, now in pairs if was != now]
 
-    def _rows(self) -> dict[tuple[Any, ...], Row]:
+    def _rows(self) -> dict[tuple[object, ...], Row]:
         return {tuple(row[name] for name in self._key): row for row in self._tx.all(self._find, **self._where)}
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from sqlalchemy.dialects.sqlite import dialect
 
@@ -69,14 +69,14 @@ class SqliteTransaction(SqliteReader, Transaction):
         self.after_commit = []
         self.effects = effects
 
-    def execute(self, statement: Statement[Any], **parameters: object) -> None:
+    def execute(self, statement: Statement[object], **parameters: object) -> None:
         self.update(statement, **parameters)
 
-    def update(self, statement: Statement[Any], **parameters: object) -> int:
+    def update(self, statement: Statement[object], **parameters: object) -> int:
         compiled = statement.compiled(DIALECT)
         return self._connection.execute(compiled.sql, compiled.bind(parameters)).rowcount
 
-    def lock(self, statement: Statement[Any], **parameters: object) -> None:
+    def lock(self, statement: Statement[object], **parameters: object) -> None:
         return
 
     def try_lock(self, task: str) -> bool:

@@ -29,7 +29,7 @@ def columns(row: object) -> Row:
     return cast(Row, row)
 
 
-def changed(row: R, **changes: Any) -> R:
+def changed(row: R, **changes: object) -> R:
     """The row as it is after a change of some columns."""
     return cast(R, Row(columns(row) | changes))
 
@@ -43,7 +43,7 @@ class Compiled:
         self._literals = {key: value for key, value in compiled.params.items() if value is not None}
         self._names: tuple[str, ...] | None = None
 
-    def bind(self, given: dict[str, Any]) -> dict[str, Any]:
+    def bind(self, given: dict[str, object]) -> dict[str, object]:
         """The parameters, with the statement's own literals filled in."""
         return self._literals | given
 

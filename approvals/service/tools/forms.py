@@ -70,7 +70,7 @@ class Field:
 
 
 def fields(
-    schema: Mapping[str, Any], arguments: JsonObject, limits: EditLimits, secret: tuple[str, ...] = ()
+    schema: Mapping[str, object], arguments: JsonObject, limits: EditLimits, secret: tuple[str, ...] = ()
 ) -> list[Field]:
     """The form over encoded arguments, in the schema's order; what is or would be secret is fixed."""
     layout = Layout(schema)
@@ -89,7 +89,7 @@ def read(made: list[Field], arguments: JsonObject, given: Mapping[str, str]) -> 
     return dict(changed)
 
 
-def check(schema: Mapping[str, Any], arguments: JsonObject) -> None:
+def check(schema: Mapping[str, object], arguments: JsonObject) -> None:
     """Raises Invalid for arguments of which the schema plainly says that they do not fit."""
     layout = Layout(schema)
     if unknown := [key for key in arguments if layout.names and plain_name(key) not in layout.names]:
@@ -119,7 +119,7 @@ def _absent(layout: Layout, arguments: JsonObject) -> Iterator[Field]:
             yield _field(_ABSENT, layout.of(name), (encoded,))
 
 
-def _field(value: Any, layout: Layout, steps: Steps) -> Field:
+def _field(value: object, layout: Layout, steps: Steps) -> Field:
     about = next((part["description"] for part in layout.parts if isinstance(part.get("description"), str)), "")
     kinds, nullable = _types(layout)
     listed = tuple(map(encode, _listed(layout)))
@@ -149,7 +149,7 @@ def _field(value: Any, layout: Layout, steps: Steps) -> Field:
     )
 
 
-def _kind(value: Any, kinds: set[str]) -> str:
+def _kind(value: object, kinds: set[str]) -> str:
     plain = None if value is _ABSENT else decode(value)
     if isinstance(plain, str):
         return "lines" if "\n" in plain or len(plain) > _LINE else "text"
@@ -168,7 +168,7 @@ def _types(layout: Layout) -> tuple[set[str], bool]:
     return named - {"null"}, "null" in named
 
 
-def _choices(layout: Layout, kinds: set[str], value: Any, nullable: bool) -> tuple[tuple[str, str], ...]:
+def _choices(layout: Layout, kinds: set[str], value: object, nullable: bool) -> tuple[tuple[str, str], ...]:
     listed = _listed(layout) or ([True, False] if kinds == {"boolean"} or isinstance(value, bool) else [])
     if not listed or len(listed) > MOST_CHOICES or any(isinstance(one, dict | list) for one in listed):
         return ()
@@ -178,18 +178,18 @@ def _choices(layout: Layout, kinds: set[str], value: Any, nullable: bool) -> tup
     return tuple((canonical(one).decode(), _words(one)) for one in values)
 
 
-def _listed(layout: Layout) -> list[Any]:
+def _listed(layout: Layout) -> list[object]:
     return next((part["enum"] for part in layout.parts if isinstance(part.get("enum"), list)), [])
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     plain = decode(value)
     if isinstance(plain, bool):
         return "yes" if plain else "no"
     return "nothing" if plain is None else str(plain)[:_LINE]
 
 
-def _text(kind: str, value: Any) -> str:
+def _text(kind: str, value: object) -> str:
     if value is _ABSENT or (value is None and kind != "json"):
         return ""
     plain = decode(value)
@@ -227,7 +227,7 @@ def _is_as_it_was(field: Field, text: str) -> bool:
     return text.replace("\r\n", "\n") == field.text.replace("\r\n", "\n")
 
 
-def _read(field: Field, text: str) -> Any:
+def _read(field: Field, text: str) -> object:
     if not text.strip() and field.blank:
         return _ABSENT if field.blank == "absent" else None
     match field.kind:
@@ -245,7 +245,7 @@ def _read(field: Field, text: str) -> Any:
     return value
 
 
-def _number(field: Field, text: str) -> Any:
+def _number(field: Field, text: str) -> object:
     if _WHOLE.fullmatch(text):
         return encode(int(text))
     if field.kind == "integer":
@@ -256,7 +256,7 @@ def _number(field: Field, text: str) -> Any:
         raise Invalid(f"{field.path}: write a number.") from error
 
 
-def _json(field: Field, text: str) -> Any:
+def _json(field: Field, text: str) -> object:
     try:
         return encode(json.loads(text))
     except (ValueError, RecursionError) as error:
@@ -273,7 +273,7 @@ def _check_kind(field: Field) -> None:
         raise Invalid(f"{field.path}: it is none of {', '.join(map(_words, field.listed[:10]))}.")
 
 
-def _names_of(value: Any) -> set[str]:
+def _names_of(value: object) -> set[str]:
     """What JSON Schema calls it."""
     if isinstance(value, bool) or value is None:
         return {"null" if value is None else "boolean"}
@@ -282,7 +282,7 @@ def _names_of(value: Any) -> set[str]:
     return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
 
 
-def _check(field: Field, encoded: Any) -> None:
+def _check(field: Field, encoded: object) -> None:
     """Raises Invalid for what is plainly beyond the field's bounds."""
     value = decode(encoded)
     if field.kind in {"integer", "number"} and isinstance(value, int | float):
@@ -294,7 +294,7 @@ def _check(field: Field, encoded: Any) -> None:
         raise Invalid(f"{field.path}: at most {field.longest:,} characters.")
 
 
-def _put(value: Any, steps: Steps, new: Any) -> Any:
+def _put(value: Any, steps: Steps, new: object) -> object:
     """A copy with another value at a place."""
     first, rest = steps[0], steps[1:]
     if isinstance(value, list):
@@ -304,7 +304,7 @@ def _put(value: Any, steps: Steps, new: Any) -> Any:
     return value | {first: _put(value[first], rest, new) if rest else new}
 
 
-def _is_nest(value: Any) -> bool:
+def _is_nest(value: object) -> bool:
     if isinstance(value, dict):
         return bool(value) and not is_redacted(value) and not value.keys() <= {"$int", "$float"}
     return isinstance(value, list) and bool(value)

@@ -83,7 +83,7 @@ class Layout:
         """Of what stands under a name."""
         return self._below(self._properties.get(name) or self._first("additionalProperties"))
 
-    def arranged(self, value: object) -> Any:
+    def arranged(self, value: object) -> object:
         """Encoded arguments in the schema's order; what it does not name follows as it came."""
         if isinstance(value, list):
             below = self.of_item()
@@ -95,7 +95,7 @@ class Layout:
         return {named[name]: self.of(name).arranged(value[named[name]]) for name in dict.fromkeys(order)}
 
     @cached_property
-    def _properties(self) -> dict[str, Any]:
+    def _properties(self) -> dict[str, object]:
         found: dict[str, Any] = {}
         for part in self._parts:
             properties = part.get("properties")
@@ -103,7 +103,7 @@ class Layout:
                 found = properties if not found else properties | found
         return found
 
-    def _first(self, keyword: str) -> Any:
+    def _first(self, keyword: str) -> object:
         return next((part[keyword] for part in self._parts if isinstance(part.get(keyword), dict)), _NOTHING)
 
     def _below(self, schema: object) -> "Layout":
@@ -135,7 +135,7 @@ def _parts(schema: object, root: Mapping[str, object]) -> Iterator[Mapping[str, 
                 waiting.append(_named(part["$ref"], root))
 
 
-def _named(reference: str, root: Mapping[str, object]) -> Any:
+def _named(reference: str, root: Mapping[str, object]) -> object:
     """What a reference within the schema names; nothing for any other."""
     place: Any = root if reference.startswith("#") else None
     for step in reference.split("/")[1:]:

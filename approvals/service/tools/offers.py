@@ -1,7 +1,5 @@
 """Definitions that loosen something wait for a person, who accepts or rejects each."""
 
-from typing import Any
-
 from sqlalchemy import bindparam, or_, select, update
 
 from approvals.errors import Conflict, NotFound, Stale
@@ -203,7 +201,7 @@ def _words(before: ToolDefinition | None, after: ToolDefinition) -> list[str]:
     return [f"says on its cards: {after.summary}"] if new else []
 
 
-def _accepted(row: Tool) -> dict[str, Any]:
+def _accepted(row: Tool) -> dict[str, object]:
     """What stands, as it stands: columns."""
     return {name: getattr(row, name) for name in ("accepted_hash", "accepted_at", "accepted_by")}
 

@@ -91,7 +91,7 @@ def _events_by_subject(reader: Reader) -> Iterator[Row]:
         subject, last = rows[-1].subject, rows[-1].id
 
 
-def _facts(reader: Reader, event: Row) -> dict[str, Any]:
+def _facts(reader: Reader, event: Row) -> dict[str, object]:
     """The payload of an event; of an erased one, what was kept."""
     if event.body is not None:
         return dict(json.loads(event.body))

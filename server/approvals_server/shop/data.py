@@ -105,12 +105,12 @@ class Shop:
                 {"after": after, "minimum": minimum_cents, "status": status, "customer": customer_id, "limit": limit},
             ).fetchall()
 
-    def order(self, order_id: int) -> dict[str, Any]:
+    def order(self, order_id: int) -> dict[str, object]:
         """Raises ShopError."""
         with self._connect() as connection:
             return _find(connection, order_id)
 
-    def customers(self, query: str, after: int, limit: int) -> list[dict[str, Any]]:
+    def customers(self, query: str, after: int, limit: int) -> list[dict[str, object]]:
         """Up to `limit` customers whose name or address contains `query`, with ids above `after`."""
         with self._connect() as connection:
             return connection.execute(
@@ -122,7 +122,7 @@ class Shop:
 
     def refund(
         self, order_id: int, amount_cents: int, request_id: str | None, basis: str | None = None
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Give money back, once per `request_id`; the order afterwards. Raises ShopError, Changed."""
         with self._connect() as connection:
             done = connection.execute("SELECT 1 FROM refund WHERE request_id = ?", (request_id,)).fetchone()
@@ -178,7 +178,7 @@ class Shop:
             connection.close()
 
 
-def refund_basis(order: dict[str, Any]) -> str:
+def refund_basis(order: dict[str, object]) -> str:
     """Names what the effect of a refund hangs on."""
     return f"order {order['id']} {order['status']}, {order['refunded_cents']} of {order['total_cents']} refunded"
 

@@ -1,7 +1,5 @@
 """What every route of the API may answer, for the OpenAPI document."""
 
-from typing import Any
-
 from fastapi import FastAPI
 from pydantic import BaseModel
 
@@ -34,7 +32,7 @@ _ANY = frozenset({400, 401, 403, 413, 422, 503})
 """Of every route: whatever comes as a body is read, even where none is asked for."""
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The problem answers of a route: these, and those of every route."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
@@ -46,7 +44,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class DocumentedApp(FastAPI):
     """An application whose document tells the media type of problems as it is."""
 
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> dict[str, object]:
         if self.openapi_schema is None:
             document = super().openapi()
             for operation in (one for path in document["paths"].values() for one in path.values()):

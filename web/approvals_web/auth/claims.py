@@ -38,7 +38,7 @@ def _groups(client: Client, claims: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(names[:MAX_GROUPS])
 
 
-def claim(claims: Mapping[str, object], name: str) -> Any:
+def claim(claims: Mapping[str, object], name: str) -> object:
     """A claim by its name, which may have dots itself, or by its path: `realm_access.roles`."""
     found: Any = claims
     for part in [name] if name in claims else name.split("."):
@@ -46,7 +46,7 @@ def claim(claims: Mapping[str, object], name: str) -> Any:
     return found
 
 
-def _listed(groups: object) -> list[Any]:
+def _listed(groups: object) -> list[object]:
     """A list as it is; text with commas (in brackets or not) by its commas, other text by its blanks."""
     if not isinstance(groups, str):
         return groups if isinstance(groups, list) else []

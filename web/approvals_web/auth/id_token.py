@@ -54,7 +54,7 @@ class Registry(jws.JWSRegistry):
         super().__init__(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 
-def validate(token: str, keys: list[Key], expected: Expected, now: float) -> dict[str, Any]:
+def validate(token: str, keys: list[Key], expected: Expected, now: float) -> dict[str, object]:
     """The claims of an ID token that was signed by one of the keys and is meant for this sign-in. Raises
     Unauthenticated, which says which check failed."""
     claims = _signed(token, keys)

@@ -109,7 +109,7 @@ class Provider:
         _, keys = await self._known_keys(metadata)
         return validate(token, keys, expected, now / SECOND)
 
-    async def _completed(self, metadata: Metadata, claims: dict[str, Any], access: Any) -> dict[str, Any]:
+    async def _completed(self, metadata: Metadata, claims: dict[str, object], access: object) -> dict[str, Any]:
         """Some providers tell the e-mail address and the groups at another address only."""
         wanted = ["email", *([self.client.groups_claim] if self.client.policy.roles else [])]
         if (
@@ -125,7 +125,7 @@ class Provider:
             more.pop("email_verified", None)  # it would be about another address
         return more | claims
 
-    async def _exchange(self, metadata: Metadata, code: str, verifier: str, redirect_uri: str) -> dict[str, Any]:
+    async def _exchange(self, metadata: Metadata, code: str, verifier: str, redirect_uri: str) -> dict[str, object]:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form["code_verifier"] = verifier
         headers = {"Accept": "application/json"}
@@ -169,7 +169,7 @@ class Provider:
             self._keys = now, usable(await self._call("GET", metadata.jwks_uri))
         return self._keys
 
-    async def _call(self, method: str, address: str, **given: Any) -> dict[str, Any]:
+    async def _call(self, method: str, address: str, **given: Any) -> dict[str, object]:
         """A JSON object from the provider. Raises Unauthenticated when it refuses, Unavailable when it is not there or
         makes no sense."""
         try:

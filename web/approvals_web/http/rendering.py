@@ -34,7 +34,7 @@ def _shown(text: str) -> str:
     return visible(text, keep="\n\t")
 
 
-def _readable(value: object) -> Any:
+def _readable(value: object) -> object:
     """What every expression of a template goes through."""
     return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -72,7 +72,7 @@ def is_part(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-def _always(request: Request) -> dict[str, Any]:
+def _always(request: Request) -> dict[str, object]:
     """What every page knows, and says to whoever is signed in."""
     service = the_service(request)
     return {
@@ -87,7 +87,7 @@ def _always(request: Request) -> dict[str, Any]:
     }
 
 
-def _plain(context: "Mapping[str, Any] | DataclassInstance") -> dict[str, Any]:
+def _plain(context: "Mapping[str, Any] | DataclassInstance") -> dict[str, object]:
     if is_dataclass(context):
         return {field.name: getattr(context, field.name) for field in fields(context)}
     return dict(context)

@@ -4,8 +4,6 @@ They stand in one flat list and not in included routers, which FastAPI (0.165) s
 finding the route of a filing takes 14 us instead of 34, that of a decision 79 instead of 170.
 """
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, FastAPI
 
 from approvals_web.http.csrf import same_origin
@@ -20,7 +18,7 @@ MAX_FORM = 65_536
 class ApiRouter(APIRouter):
     """JSON under /api/v1."""
 
-    def __init__(self, tag: str, responses: dict[int | str, dict[str, Any]] | None = None) -> None:
+    def __init__(self, tag: str, responses: dict[int | str, dict[str, object]] | None = None) -> None:
         super().__init__(prefix=PREFIX, route_class=StrictRoute, tags=[tag], responses=responses)
 
 

@@ -26,7 +26,7 @@ class StrictRequest(Request):
             self._body = await self._capped()
         return self._body
 
-    async def json(self) -> Any:
+    async def json(self) -> object:
         if not hasattr(self, "_json"):
             body = await self.body()
             self._json = parse(body) if len(body) <= READ_AT_ONCE else await asyncio.to_thread(parse, body)
@@ -62,7 +62,7 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes) -> object:
     """The JSON value of a body. Raises BadRequest, saying what is wrong with it."""
     try:
         text = raw.decode("utf-8")
@@ -78,7 +78,7 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     seen = dict(pairs)
     if len(seen) != len(pairs):
         twice = next(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)

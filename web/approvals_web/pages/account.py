@@ -1,6 +1,6 @@
 """One's own account: sessions, password, personal tokens."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
@@ -180,7 +180,7 @@ def _account(
     return page(request, "account.html", shown | given, status=error.status if error else 200)
 
 
-def _shown(reader: Reader, person: Person) -> dict[str, Any]:
+def _shown(reader: Reader, person: Person) -> dict[str, object]:
     user = users.find(reader, person.id)
     return {
         "user": user,

@@ -1,7 +1,7 @@
 """Stopping all writes, one server's or one agent's: what is frozen, which gates have heard, what still runs."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -66,7 +66,7 @@ def _check(confirm: str) -> None:
         raise Invalid("This was not confirmed.", hint="Tick the box that says so.")
 
 
-def _shown(reader: Reader) -> dict[str, Any]:
+def _shown(reader: Reader) -> dict[str, object]:
     return {
         "standing": [
             {"row": row, "words": freezes.sentence(reader, row), "gates": freezes.gates(reader, row)}

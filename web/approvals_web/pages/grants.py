@@ -94,7 +94,7 @@ async def _fields(request: Request) -> dict[str, str]:
 
 def _form(
     service: Service, reader: Reader, request_id: str, person: Person, given: Mapping[str, str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What the page needs. Raises NotFound, Forbidden for whoever could not approve, Conflict when there is nothing to
     allow from this card (any more)."""
     row = service.statuses.row(reader, request_id)

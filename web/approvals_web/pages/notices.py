@@ -1,6 +1,6 @@
 """What every admin is told."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -34,7 +34,7 @@ async def seen(admin: Admin, service: TheService, up_to: Annotated[int, Form(ge=
     return RedirectResponse("/notices", status_code=303)
 
 
-def _shown(reader: Reader, user_id: str, before: int) -> dict[str, Any]:
+def _shown(reader: Reader, user_id: str, before: int) -> dict[str, object]:
     rows = notices.page(reader, before)
     user = users.find(reader, user_id)
     names = {text: named(reader, text) for row in rows for text in (row.actor, row.subject)}

@@ -1,6 +1,6 @@
 """The policy: what is in force, what was, what its rules did, and what it would say of a call."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 
@@ -74,7 +74,7 @@ def trial(
     return _tried(request, person, service, _trial(typed, given, notice), status)
 
 
-def _tried(request: Request, person: Person, service: Service, tried: dict[str, Any], status: int) -> Response:
+def _tried(request: Request, person: Person, service: Service, tried: dict[str, object], status: int) -> Response:
     shown = service.read_now(lambda reader: _shown(reader, service, 0, versions.NEWEST))
     return page(request, "policy.html", shown | {"person": person} | tried, status=status)
 
@@ -97,12 +97,12 @@ def _parsed(text: str, what: str) -> object:
 
 def _trial(
     typed: dict[str, str] | None = None, trials: list[policy_trial.Trial] | None = None, notice: str = ""
-) -> dict[str, Any]:
+) -> dict[str, object]:
     typed = typed or {"tool": "", "agent": "", "arguments": "{}", "facts": "{}"}
     return {"typed": typed, "trials": trials or [], "notice": notice, "most_steps": STEPS}
 
 
-def _shown(reader: Reader, service: Service, first: int, before: int) -> dict[str, Any]:
+def _shown(reader: Reader, service: Service, first: int, before: int) -> dict[str, object]:
     present, trouble = service.policy.present, service.policy.trouble
     name = policy_hash(present)
     found = list(diff.passages(present.text).values())
@@ -134,7 +134,7 @@ def _mismatches(reader: Reader, service: Service) -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
-def _version(reader: Reader, name: str) -> dict[str, Any]:
+def _version(reader: Reader, name: str) -> dict[str, object]:
     row = versions.version(reader, name)
     if row is None:
         raise NotFound("There is no such version of the policy.", hint="Look at /policy.")

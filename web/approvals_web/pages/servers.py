@@ -112,11 +112,11 @@ def tools(
     return page(request, "servers.html", shown | _common(service, person, found, found if offered else []))
 
 
-def _common(service: Service, person: Person, tools: list[Row], offered: list[Row]) -> dict[str, Any]:
+def _common(service: Service, person: Person, tools: list[Row], offered: list[Row]) -> dict[str, object]:
     return service.read_now(lambda reader: _shared(service, reader, tools, offered)) | {"person": person}
 
 
-def _shared(service: Service, reader: Reader, tools: list[Row], offered: list[Row]) -> dict[str, Any]:
+def _shared(service: Service, reader: Reader, tools: list[Row], offered: list[Row]) -> dict[str, object]:
     found = installations(reader)
     return {
         "installations": found,
@@ -155,7 +155,7 @@ async def reject(
     return RedirectResponse("/servers", status_code=303)
 
 
-def _offer(reader: Reader, service: Service, row: Row) -> dict[str, Any]:
+def _offer(reader: Reader, service: Service, row: Row) -> dict[str, object]:
     before = _text(reader, service, row.server, row.accepted_hash)
     after = _text(reader, service, row.server, row.offered_hash)
     return {

@@ -71,7 +71,7 @@ def _read(body: bytes, content_type: str) -> tuple[str, dict[str, Any]]:
         raise BadRequest("This cannot be read.", hint="Slack sends forms and JSON.") from None
 
 
-def _document(text: str) -> dict[str, Any]:
+def _document(text: str) -> dict[str, object]:
     found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError(found)

@@ -174,7 +174,7 @@ def _list(
     return page(request, "users.html", shown | more, status=error.status if error else 200)
 
 
-def _invitations(reader: Reader) -> list[dict[str, Any]]:
+def _invitations(reader: Reader) -> list[dict[str, object]]:
     return [
         {"row": row, "by": named(reader, row.made_by), "counts": sign_in_links.counts(reader, row)}
         for row in sign_in_links.invitations(reader)

@@ -22,7 +22,7 @@ _ELEMENTS: dict[str, set[str]] = {
 }
 
 
-def message_fault(text: str, blocks: Any) -> str | None:
+def message_fault(text: str, blocks: object) -> str | None:
     """Slack's word for what is wrong with a message; None when it would be taken."""
     if len(text) > TEXT:
         return "msg_too_long"
@@ -31,7 +31,7 @@ def message_fault(text: str, blocks: Any) -> str | None:
     return _first(_blocks(blocks, MESSAGE_BLOCKS, views=False)) if blocks else None
 
 
-def view_fault(view: Any) -> str | None:
+def view_fault(view: object) -> str | None:
     """The same for a dialog."""
     if not isinstance(view, dict) or view.get("type") != "modal":
         return "invalid_arguments: type"
@@ -47,7 +47,7 @@ def _first(faults: Iterator[str]) -> str | None:
     return None if fault is None else f"invalid_blocks: {fault}"
 
 
-def _blocks(blocks: Any, most: int, *, views: bool) -> Iterator[str]:
+def _blocks(blocks: object, most: int, *, views: bool) -> Iterator[str]:
     if not isinstance(blocks, list) or not 0 < len(blocks) <= most:
         yield f"1 to {most} blocks"
         return

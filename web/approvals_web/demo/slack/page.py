@@ -197,7 +197,7 @@ def _source(name: str, media_type: str) -> Response:
     return Response(source, media_type=media_type)
 
 
-def _values(view: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+def _values(view: dict[str, Any], form: dict[str, object]) -> dict[str, object]:
     """The state of a dialog, from a form whose fields are called by block."""
     values: dict[str, Any] = {}
     for block in view["blocks"]:

@@ -29,7 +29,7 @@ class Acknowledged:
         return self.status == 200 and self.seconds < PATIENCE
 
 
-def pressed(state: State, base: str, user_id: str, said: Said, action_id: str) -> dict[str, Any]:
+def pressed(state: State, base: str, user_id: str, said: Said, action_id: str) -> dict[str, object]:
     """The payload of a press (https://docs.slack.dev/reference/interaction-payloads/block_actions-payload)."""
     block, element = next(
         (block, element)
@@ -48,7 +48,7 @@ def pressed(state: State, base: str, user_id: str, said: Said, action_id: str) -
     }
 
 
-def submitted(state: State, user_id: str, values: dict[str, Any]) -> dict[str, Any]:
+def submitted(state: State, user_id: str, values: dict[str, object]) -> dict[str, object]:
     """The payload of the user's open dialog, filled in. `values` by block id and action id."""
     return _interaction(state, user_id, "view_submission") | {
         "view": state.dialogs[user_id] | {"state": {"values": values}}
@@ -97,7 +97,7 @@ def signed(state: State, body: bytes, at: int | None = None) -> dict[str, str]:
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={mac}"}
 
 
-def _interaction(state: State, user_id: str, kind: str) -> dict[str, Any]:
+def _interaction(state: State, user_id: str, kind: str) -> dict[str, object]:
     user = state.users[user_id]
     return {
         "type": kind,

@@ -64,7 +64,7 @@ class DemoSlack:
         """A user presses a button."""
         return await sending.deliver(self.state, sending.pressed(self.state, self.url, user_id, said, action_id))
 
-    async def submit(self, user_id: str, values: dict[str, Any]) -> Acknowledged:
+    async def submit(self, user_id: str, values: dict[str, object]) -> Acknowledged:
         """A user sends their dialog; it closes unless the app found fault."""
         answer = await sending.deliver(self.state, sending.submitted(self.state, user_id, values))
         if answer.ok and not (answer.body or {}).get("errors"):
@@ -141,7 +141,7 @@ class _Line:
         self._websocket = websocket
         self._waiting: dict[str, asyncio.Future[Any]] = {}
 
-    async def send(self, kind: str, payload: dict[str, Any]) -> Acknowledged:
+    async def send(self, kind: str, payload: dict[str, object]) -> Acknowledged:
         envelope = secrets.token_hex(8)
         self._waiting[envelope] = asyncio.get_running_loop().create_future()
         begun = time.monotonic()

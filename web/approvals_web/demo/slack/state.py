@@ -28,7 +28,7 @@ class Said:
     edits: int = 0
     deleted: bool = False
 
-    def button(self, action_id: str) -> dict[str, Any] | None:
+    def button(self, action_id: str) -> dict[str, object] | None:
         """The button with this action id, as it is shown now."""
         found = (element for block in self.blocks for element in block.get("elements", []))
         return next((element for element in found if element.get("action_id") == action_id), None)
@@ -89,7 +89,7 @@ class State:
     _paces: dict[str, list[float]] = field(default_factory=dict)
     _updates: list[float] = field(default_factory=list)
 
-    def add_user(self, user_id: str, name: str, **more: Any) -> None:
+    def add_user(self, user_id: str, name: str, **more: object) -> None:
         """`more` as users.info says it: deleted, is_bot, is_restricted, team_id, …"""
         email = more.pop("email", f"{name}@example.org")
         usual = {"id": user_id, "name": name, "real_name": name.title(), "team_id": self.team_id}
@@ -129,7 +129,7 @@ class State:
         found.times -= 1
         return found
 
-    def say(self, channel: str, text: str, blocks: list[dict[str, Any]], thread_ts: str = "", to: str = "") -> Said:
+    def say(self, channel: str, text: str, blocks: list[dict[str, object]], thread_ts: str = "", to: str = "") -> Said:
         self._number += 1
         said = Said(channel, f"{int(self.clock())}.{self._number:06d}", text, blocks, thread_ts, to)
         self.said.append(said)
@@ -196,7 +196,7 @@ class State:
         while self.version == version:
             await self._changed.wait()
 
-    async def until(self, true: Callable[[], Any], seconds: float = 10.0) -> Any:
+    async def until(self, true: Callable[[], Any], seconds: float = 10.0) -> object:
         """What `true` says once it says something. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not (found := true()):

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from approvals.errors import Invalid
 from approvals.policy.grant_terms import (
@@ -124,7 +123,7 @@ def _constraint(name: str, value: object, how: str, text: str) -> Constraint:
     raise Invalid(f"There is no such condition on {name_words(name)}.", hint="Choose one of those offered.")
 
 
-def _number(name: str, kind: str, text: str) -> Any:
+def _number(name: str, kind: str, text: str) -> object:
     """A typed number of the very type of the call's value, encoded."""
     try:
         plain = text.strip()
