@@ -127,7 +127,7 @@ class Unreachable(Unavailable):
     problem, title = "unreachable", "The approval service did not answer"
 
 
-def from_document(status: int, body: dict[str, Any]) -> ApprovalsError:
+def from_document(status: int, body: dict[str, object]) -> ApprovalsError:
     """The error a problem document stands for; an unknown one becomes the class of its status, else the root."""
     kinds = {kind.problem: kind for kind in _all(ApprovalsError) if kind.__module__ == __name__}
     name = str(body.get("type", "")).removeprefix(PROBLEM)

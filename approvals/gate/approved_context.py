@@ -27,7 +27,7 @@ class ApprovedSession(ServerSession):
         )
 
 
-def approved(context: ServerRequestContext[Any, Any], tool: str, values: JsonObject) -> ServerRequestContext[Any, Any]:
+def approved(context: ServerRequestContext, tool: str, values: JsonObject) -> ServerRequestContext:
     """The request as the tool may see it: the approved values, no `_meta` of the caller's own, no way back to ask."""
     meta = _kept(context.meta)
     asking = context.session

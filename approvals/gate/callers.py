@@ -29,7 +29,7 @@ class Callers:
         self._channels: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         """Names for the standing connections of those that nothing else names."""
 
-    def of(self, context: Context[Any, Any], agent_key: str | None) -> Caller:
+    def of(self, context: Context, agent_key: str | None) -> Caller:
         """`agent_key` is that of the client which started this process: nobody else's, so nobody's over HTTP."""
         client, token = mcp_context.client_info(context), get_access_token()
         key = key_of(context, agent_key)
@@ -49,7 +49,7 @@ class Callers:
         return self._channels.setdefault(connection.outbound, uuid.uuid4().hex)
 
 
-def key_of(context: Context[Any, Any], agent_key: str | None) -> str | None:
+def key_of(context: Context, agent_key: str | None) -> str | None:
     """The agent's key by which a call comes, where it comes by one: `agent_key` as for `Callers.of`."""
     token = get_access_token()
     if token is not None:

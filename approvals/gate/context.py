@@ -1,6 +1,6 @@
 """What the context of an MCP request tells of its client: who it says it is, its rounds, whether it is still there."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server.connection import Connection
@@ -12,7 +12,7 @@ from approvals.gate.origin import Origin
 from approvals.protocol.messages import ClientInfo
 
 
-def client_info(context: Context[Any, Any]) -> ClientInfo:
+def client_info(context: Context) -> ClientInfo:
     """The client as it names itself."""
     wire = context._request_context
     if wire is None:
@@ -27,19 +27,19 @@ def client_info(context: Context[Any, Any]) -> ClientInfo:
     )
 
 
-def connection(context: Context[Any, Any]) -> Connection | None:
+def connection(context: Context) -> Connection | None:
     """The connection that a message came on; None for a call made within this process."""
     wire = context._request_context
     return None if wire is None else wire.session._connection
 
 
-def is_over_http(context: Context[Any, Any]) -> bool:
+def is_over_http(context: Context) -> bool:
     """Whether an HTTP request brought the message."""
     wire = context._request_context
     return wire is not None and isinstance(wire.request, Request)
 
 
-def origin(context: Context[Any, Any]) -> Origin:
+def origin(context: Context) -> Origin:
     """The origin of a call: for whom and in which session and trace, as the agent's side says."""
     wire = context._request_context
     if wire is None:
@@ -48,7 +48,7 @@ def origin(context: Context[Any, Any]) -> Origin:
     return Origin.of(dict(wire.meta or {}), headers)
 
 
-def round_of(context: Context[Any, Any]) -> Round:
+def round_of(context: Context) -> Round:
     """The round that a call is in, for a client of 2026-07-28."""
     capabilities = context.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
@@ -58,7 +58,7 @@ def round_of(context: Context[Any, Any]) -> Round:
 class Beats:
     """Reports to a client that asked for it, and how far they came."""
 
-    def __init__(self, context: Context[Any, Any]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self.reached = 0.0
 
@@ -67,7 +67,7 @@ class Beats:
         await self._context.report_progress(elapsed, None, words)
 
 
-class AfterBeats(Context[Any, Any]):
+class AfterBeats(Context):
     """A tool's context: what it reports itself goes on from there, since progress never goes backwards."""
 
     _beats: Beats
@@ -82,7 +82,7 @@ class AfterBeats(Context[Any, Any]):
         await super().report_progress(before + progress, None if total is None else before + total, message)
 
 
-def presence(request: object) -> Callable[[], Any] | None:
+def presence(request: object) -> Callable[[], Awaitable[bool]] | None:
     """A look, over HTTP, whether the connection still stands, where one carries the call."""
     if not isinstance(request, Request) or getattr(request.app.state, "posts_end_early", False):
         return None

@@ -6,7 +6,6 @@ repetition. It is no part of what is shown, digested or compared.
 
 import uuid
 from functools import lru_cache
-from typing import Any
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import TypeAdapter, ValidationError
@@ -57,7 +56,7 @@ def parameter(model: type[ArgModelBase], name: str) -> str:
 
 
 @lru_cache(1024)
-def _argument(model: type[ArgModelBase], name: str) -> tuple[str, TypeAdapter[Any]]:
+def _argument(model: type[ArgModelBase], name: str) -> tuple[str, TypeAdapter[object]]:
     """The function's own parameter, and its type."""
     field = next(own for own, spoken in names_of(model).items() if spoken == name)
     info = model.model_fields[field]

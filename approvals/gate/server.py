@@ -119,7 +119,7 @@ class GatedServer(MCPServer[Any]):
         super().remove_tool(name)
 
     def tool(  # type: ignore[override]
-        self, name: str | None = None, *args: object, approval: Approval | None = None, **options: object
+        self, name: str | None = None, *args: Any, approval: Approval | None = None, **options: Any
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate a tool; `approval` says how its calls are put to people."""
         if callable(name):
@@ -135,7 +135,7 @@ class GatedServer(MCPServer[Any]):
         """The tools; those that do not only read take the words for the reviewer as well."""
         return [self._with_extras(tool) for tool in await super().list_tools()]
 
-    async def call_tool(self, name: str, arguments: JsonObject, context: Context[Any, Any] | None = None) -> Answer:
+    async def call_tool(self, name: str, arguments: JsonObject, context: Context | None = None) -> Answer:
         """Run the tool when it may: at once, after a person's approval, or never. What runs is called with the values
         that were shown: MCPServer would read the arguments once more."""
         context = context or Context(mcp_server=self, subscriptions=self._subscriptions)
@@ -175,7 +175,7 @@ class GatedServer(MCPServer[Any]):
         beats.reached = call.waited_before
         return _shown(await self.gate.call(call), tool.output_schema)
 
-    async def _read(self, tool: Tool, arguments: JsonObject, context: Context[Any, Any]) -> Answer | None:
+    async def _read(self, tool: Tool, arguments: JsonObject, context: Context) -> Answer | None:
         """The answer to a call that plainly runs at once; None for one that takes the whole way."""
         text = scalars.written(tool.fn_metadata.arg_model, arguments)
         filled = self._approval(tool.name).idempotency is not None
@@ -212,7 +212,7 @@ class GatedServer(MCPServer[Any]):
         tool: Tool,
         given: JsonObject,
         run: Run,
-        context: Context[Any, Any],
+        context: Context,
         words: dict[str, str],
         beats: mcp_context.Beats,
     ) -> Call:
@@ -239,9 +239,7 @@ class GatedServer(MCPServer[Any]):
             repeat_of=words[REPEAT] or None,
         )
 
-    def _for_tool(
-        self, context: Context[Any, Any], beats: mcp_context.Beats, name: str, values: JsonObject
-    ) -> Context[Any, Any]:
+    def _for_tool(self, context: Context, beats: mcp_context.Beats, name: str, values: JsonObject) -> Context:
         """What the tool may know of its call: on a permission, nothing of the client's that nobody has approved. Its
         progress goes on from the gate's."""
         wire = context._request_context
@@ -251,7 +249,7 @@ class GatedServer(MCPServer[Any]):
             wire = approved(wire, name, values)
         return mcp_context.AfterBeats(beats, request_context=wire, mcp_server=self, subscriptions=self._subscriptions)
 
-    async def _look(self, arguments: JsonObject, context: Context[Any, Any]) -> Answer:
+    async def _look(self, arguments: JsonObject, context: Context) -> Answer:
         look = partial(super().call_tool, GET_APPROVAL, arguments, context)
         try:
             result = await self.gate.observe("tools/call", GET_APPROVAL, look, self._caller(context), free=True)
@@ -259,7 +257,7 @@ class GatedServer(MCPServer[Any]):
             result = answers.of_error(error)
         return _shown(result, None)
 
-    def _caller(self, context: Context[Any, Any]) -> Caller:
+    def _caller(self, context: Context) -> Caller:
         return self._callers.of(context, self.gate.settings.agent_key if self.gate.is_configured else None)
 
     def _approval(self, name: str) -> Approval:
@@ -296,14 +294,14 @@ class GatedServer(MCPServer[Any]):
         tools = [tool.name for tool in self._tool_manager.list_tools()]
         return {name: verify for name in tools if (verify := self._approval(name).verify) is not None}
 
-    async def _record(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def _record(self, ctx: ServerRequestContext, call_next: CallNext) -> HandlerResult:
         """Middleware: every other request that may read or do something is on record (P8)."""
         harmless = ctx.method in _UNRECORDED or (ctx.method in _LISTS and not self.gate.is_configured)
         if ctx.request_id is None or harmless:
             return await call_next(ctx)
         params = ctx.params or {}
         target = str(params.get("uri") or params.get("name") or "")
-        context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self)
+        context: Context = Context(request_context=ctx, mcp_server=self)
         try:
             return await self.gate.observe(
                 ctx.method, target, lambda: call_next(ctx), self._caller(context), free=ctx.method in _LISTS
@@ -314,7 +312,7 @@ class GatedServer(MCPServer[Any]):
     async def _get_approval(
         self,
         request_id: Annotated[str, Field(description="The request id from an earlier answer.", max_length=64)],
-        context: Context[Any, Any],
+        context: Context,
         wait_seconds: _WaitSeconds = 0,
     ) -> CallToolResult:
         """Look at one of your own approval requests: whether a person has decided, and what to do next. Executes

@@ -216,7 +216,7 @@ def _paths(info: FieldInfo | None) -> Iterator[list[str | int]]:
 
 
 @lru_cache(1024)
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapter(kind: type) -> TypeAdapter[object]:
     return TypeAdapter(kind)
 
 

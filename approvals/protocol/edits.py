@@ -6,7 +6,7 @@ is, and the gate puts its own value back in its place.
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from pydantic import Field
 
@@ -92,7 +92,7 @@ def merged(edited: object, shown: object, exact: object) -> object:
     return edited
 
 
-def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, object, object]]:
+def _changes(was: object, now: object, place: Place) -> Iterator[tuple[Place, object, object]]:
     if was is not _ABSENT and now is not _ABSENT and canonical(was) == canonical(now):
         return
     if _is_nest(was) and _is_nest(now):
@@ -105,11 +105,11 @@ def _changes(was: Any, now: Any, place: Place) -> Iterator[tuple[Place, object, 
         yield place, was, now
 
 
-def _is_nest(value: object) -> bool:
+def _is_nest(value: object) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and is_object(value) and not is_redacted(value)
 
 
-def _inside(value: Any) -> list[tuple[str | int, object]]:
+def _inside(value: object) -> list[tuple[str | int, object]]:
     if isinstance(value, list):
         return list(enumerate(value))
     return [(_name(key), item) for key, item in value.items()] if _is_nest(value) else []

@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TypeGuard
 
-from approvals.protocol.canonical import decode, is_redacted
+from approvals.protocol.canonical import JsonObject, decode, is_redacted
 from approvals.service.text import is_ordinary, oddities, visible
 from approvals.service.tools.layout import Layout, plain_name
 
@@ -100,7 +100,7 @@ def _leaves(value: object, path: str, above: Collection[str], layout: Layout) ->
         yield replace(line, value=line.value[:MAX_VALUE], more=more) if more else line
 
 
-def _rows(value: Any, path: str, above: Collection[str]) -> int:
+def _rows(value: object, path: str, above: Collection[str]) -> int:
     """How many lines `_leaves` makes, none of them made; paths are written only on the way to what is above."""
     if not _is_nest(value) or (path and path in above):
         return 1
@@ -112,14 +112,14 @@ def _rows(value: Any, path: str, above: Collection[str]) -> int:
     return names + len(value) - len(nests) + sum(_rows(item, "", ()) for item in nests)
 
 
-def _is_nest(value: object) -> bool:
+def _is_nest(value: object) -> TypeGuard[JsonObject | list[object]]:
     """Whether there are leaves below, and it is not one itself: a number or a secret in an object's clothes."""
     if isinstance(value, dict):
         return bool(value) and not is_redacted(value) and not value.keys() <= {"$int", "$float"}
     return isinstance(value, list) and bool(value)
 
 
-def _inside(value: Any) -> Iterator[tuple[str | int, object]]:
+def _inside(value: JsonObject | list[object]) -> Iterator[tuple[str | int, object]]:
     """What stands in an object or a list, by its name as the call has it, or its number."""
     if isinstance(value, list):
         return enumerate(value)

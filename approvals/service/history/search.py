@@ -94,7 +94,7 @@ def _page(words: int, given: tuple[str, ...], continued: bool, bounded: bool) ->
     return Statement(statement.limit(bindparam("limit")), FoundRequest, varies=True)
 
 
-def _place(words: int) -> ColumnElement[Any]:
+def _place(words: int) -> ColumnElement[object]:
     """What the rows are in the order of."""
     return _text.c.rowid if words else requests.c.id
 
@@ -121,7 +121,7 @@ def _has_in_fts5(has: _Has, compiler: Any, **options: object) -> str:
 
 
 @compiles(_Has, "postgresql")
-def _has_in_array(has: _Has, compiler: Any, **options: Any) -> str:
+def _has_in_array(has: _Has, compiler: Any, **options: object) -> str:
     listed = ", ".join(f"CAST({compiler.process(word, **options)} AS text)" for word in has.words)
     return f"request_text.words @> ARRAY[{listed}]"
 

@@ -93,15 +93,15 @@ class Transaction(Reader):
         return self.effects
 
     @abstractmethod
-    def execute(self, statement: Statement[Any], **parameters: object) -> None:
+    def execute(self, statement: Statement[object], **parameters: object) -> None:
         """Run a statement whose count of rows does not matter."""
 
     @abstractmethod
-    def update(self, statement: Statement[Any], **parameters: object) -> int:
+    def update(self, statement: Statement[object], **parameters: object) -> int:
         """Run an UPDATE or DELETE; the number of rows it met."""
 
     @abstractmethod
-    def lock(self, statement: Statement[Any], **parameters: object) -> None:
+    def lock(self, statement: Statement[object], **parameters: object) -> None:
         """Lock what this statement names until the transaction ends; `now` is read again afterwards. SQLite has one
         writer, so nothing is left to lock."""
 

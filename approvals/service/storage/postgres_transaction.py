@@ -56,7 +56,7 @@ class PostgresReader(Reader):
         rows = self.all(statement, **parameters)
         return rows[0] if rows else None
 
-    def _send(self, statement: Statement[Any], parameters: dict[str, object]) -> Cursor[tuple[Any, ...]]:
+    def _send(self, statement: Statement[object], parameters: dict[str, object]) -> Cursor[tuple[Any, ...]]:
         compiled = statement.compiled(DIALECT)
         values = _without_nul(compiled.bind(parameters))
         return self._connection.execute(compiled.sql.encode(), values, prepare=False if statement.varies else None)

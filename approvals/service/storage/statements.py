@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import CompilerElement
 from sqlmodel import SQLModel
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Row(dict[str, Any]):
@@ -54,7 +55,7 @@ class Compiled:
         return self._names
 
 
-class Statement(Generic[R]):
+class Statement(Generic[R_co]):
     """A SQLAlchemy Core statement, compiled once per dialect; parameters are its named bind parameters. `varies`: the
     best plan hangs on their values, so PostgreSQL makes one each time."""
 
@@ -62,9 +63,9 @@ class Statement(Generic[R]):
     def __init__(self: "Statement[Row]", statement: Executable, *, varies: bool = False) -> None: ...
 
     @overload
-    def __init__(self, statement: Executable, row: type[R], *, varies: bool = False) -> None: ...
+    def __init__(self, statement: Executable, row: type[R_co], *, varies: bool = False) -> None: ...
 
-    def __init__(self, statement: Executable, row: type[Any] = Row, *, varies: bool = False) -> None:
+    def __init__(self, statement: Executable, row: type[object] = Row, *, varies: bool = False) -> None:
         self.statement = statement
         self.row = row
         self.varies = varies

@@ -95,7 +95,7 @@ class Shop:
 
     def search_orders(
         self, status: str | None, customer_id: int | None, minimum_cents: int, after: int, limit: int
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """Up to `limit` orders with ids above `after`, by id."""
         with self._connect() as connection:
             return connection.execute(

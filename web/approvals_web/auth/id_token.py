@@ -6,7 +6,7 @@ of an HMAC can pass.
 
 import hmac
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -118,14 +118,14 @@ def _signed(token: str, keys: list[Key]) -> dict[str, Any]:
     raise _bad("no key of the provider has signed it")
 
 
-def _check_freshness(at: Any, after: int | None, now: float) -> None:
+def _check_freshness(at: object, after: int | None, now: float) -> None:
     if at is not None and (not _number(at) or at > now + LEEWAY):
         raise _bad("its time of authentication cannot be")
-    if after is not None and (at is None or at < after - LEEWAY):
+    if after is not None and (not _number(at) or at < after - LEEWAY):
         raise _bad("the provider does not say that you authenticated just now")
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

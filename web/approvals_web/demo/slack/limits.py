@@ -134,7 +134,7 @@ def _button(element: dict[str, Any]) -> Iterator[str]:
                 yield f"confirm {name}: {fault}"
 
 
-def _text(text: Any, most: int, kinds: set[str] = frozenset({"plain_text", "mrkdwn"})) -> Iterator[str]:  # type: ignore[assignment]
+def _text(text: object, most: int, kinds: set[str] = frozenset({"plain_text", "mrkdwn"})) -> Iterator[str]:  # type: ignore[assignment]
     if not isinstance(text, dict) or text.get("type") not in kinds or not isinstance(text.get("text"), str):
         yield f"no text: {json.dumps(text)[:80]}"
     elif not 0 < len(text["text"]) <= most:

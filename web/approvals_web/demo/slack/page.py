@@ -140,7 +140,7 @@ class _Pages:
         return asked if asked in self._slack.state.users else next(iter(self._slack.state.users), "")
 
 
-def words(text: dict[str, Any]) -> Markup:
+def words(text: dict[str, object]) -> Markup:
     """A text object as Slack draws it: code in a block of its own, quotations, bold letters, links and times."""
     said = str(text.get("text", ""))
     if text.get("type") != "mrkdwn":
