@@ -20,6 +20,7 @@ LOOK_SECONDS = 5.0
 EDIT_SECONDS = 12.0
 """A look, and before it the check of arguments by somebody else's schema, which takes up to five."""
 _LATER = "The card changes by itself when it does."
+_LATER_EDITED = "The card changes by itself when it does; after a minute the change is given up."
 
 
 async def look_again(service: Service, request_id: str, person: Person) -> None:
@@ -49,7 +50,7 @@ async def edit(service: Service, request_id: str, person: Person, wanted: Wanted
             if answered is not None and answered.answered_at is not None:
                 break
             if not await wakeup.wait(max(0.0, deadline - now())):
-                raise NotPossible("The server has not answered yet.", hint=_LATER)
+                raise NotPossible("The server has not answered yet.", hint=_LATER_EDITED)
     if answered.refused is None:
         return
     if await service.read(lambda reader: _is_past(service, reader, request_id, answered)):

@@ -44,6 +44,7 @@ from approvals.service.requests.call_records import Calls
 from approvals.service.requests.claims import Claims
 from approvals.service.requests.contents import content_of
 from approvals.service.requests.decisions import Decisions
+from approvals.service.requests.edit_answers import EditAnswers
 from approvals.service.requests.edits import Edits
 from approvals.service.requests.expiry import Expiry
 from approvals.service.requests.filing import Filed, Filings
@@ -128,7 +129,8 @@ class Service:
         self.filings = Filings(
             self.transitions, self.registry, keyring, self.policy, self.authority, self.allowances, policies
         )
-        self.edits = Edits(self.transitions, self.registry, self.policy, self.authority, policies)
+        self.edits = Edits(self.transitions, self.registry, self.authority)
+        self.edit_answers = EditAnswers(self.transitions, self.registry, self.policy, policies)
         self.decisions = Decisions(self.transitions, self.authority, self.registry)
         self.claims = Claims(self.transitions, self.registry, self.policy, self.authority)
         self.settlements = Settlements(self.transitions, self.authority)

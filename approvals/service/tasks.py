@@ -10,7 +10,7 @@ from approvals.errors import Unavailable
 from approvals.service.identity import credentials, sessions
 from approvals.service.policies.watcher import LOOK_SECONDS
 from approvals.service.realtime.replicas import POLL_SECONDS
-from approvals.service.requests import key_revocations, presence
+from approvals.service.requests import edit_answers, key_revocations, presence
 from approvals.service.requests.expiry import next_due
 from approvals.service.service import Service
 from approvals.service.storage.database import Transaction
@@ -40,6 +40,8 @@ async def move_due(service: Service) -> bool:
     if due is not None and due <= service.database.clock.now():
         await service.write(service.expiry.sweep)
         await service.write(service.reminders.sweep)
+    if await service.read(edit_answers.unanswered):
+        await service.write(service.edit_answers.end_unanswered)
     await service.apply_controls()
     await watch_gates(service)
     return False

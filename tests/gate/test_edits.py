@@ -19,7 +19,7 @@ from approvals.policy.model import Action, DefaultPolicy
 from approvals.protocol.messages import Decision
 from approvals.protocol.previews import stored
 from approvals.service import gate_answers
-from approvals.service.requests import edits
+from approvals.service.requests import edit_checks, edits
 from approvals.service.requests.decisions import Seen
 from approvals.service.requests.edits import Wanted
 from support.answer_table import facts, told
@@ -540,7 +540,7 @@ async def test_p8_nobody_fills_in_a_secret_that_the_agent_left_out(served, chang
 @pytest.mark.parametrize("changed", [{"opt": "PLAINTEXT"}, {"pw": "PLAINTEXT"}])
 async def test_p8_a_gate_reads_no_secret_from_an_edit_whatever_the_service_lets_pass(served, changed, monkeypatch):
     vault = Vault(served)
-    monkeypatch.setattr(edits, "unfit", lambda *_: "")
+    monkeypatch.setattr(edit_checks, "unfit", lambda *_: "")
     async with Client(vault.mcp) as client, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.call_tool("keep", {"password": "hunter2-hunter2"}))
         await served.pending()

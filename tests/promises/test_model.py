@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         def edit(at: Scenario, tx: Transaction) -> None:
             presence.stream_opened(tx, row.session_id, "stream")  # the process that filed it is there
             asked = at.service.edits.ask(tx, row.id, person, wanted)
-            at.service.edits.answer(tx, installation, row.id, asked.edit_id, answer)
+            at.service.edit_answers.answer(tx, installation, row.id, asked.edit_id, answer)
 
         return Move(
             lambda at: at.write(partial(edit, at)),

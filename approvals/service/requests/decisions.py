@@ -23,7 +23,7 @@ from approvals.service.authority import Authority, on_content
 from approvals.service.controls import freezes, state
 from approvals.service.identity.users import Person
 from approvals.service.notifications.notifier import REPLY
-from approvals.service.requests import edits
+from approvals.service.requests.edit_checks import unfit
 from approvals.service.requests.permissions import grant_permission
 from approvals.service.requests.transitions import Transitions, seen_state
 from approvals.service.storage.database import Transaction
@@ -110,7 +110,7 @@ class Decisions:
         proposed = json.loads(row.proposed or row.arguments)
         if canonical(suggested) == canonical(proposed):
             raise Invalid("The suggestion is what was asked.", hint="Change an argument, or deny without one.")
-        if fault := edits.unfit(self._registry, tx, row, proposed, suggested):
+        if fault := unfit(self._registry, tx, row, proposed, suggested):
             raise Invalid(fault)
         forms.check(self._registry.definition(tx, row.server, row.tool_hash).input_schema, suggested)
         return canonical([change.model_dump() for change in changes(proposed, suggested)]).decode()

@@ -4,11 +4,13 @@ nothing depends on it."""
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is SQLite's, too
 
+from approvals.errors import NotPossible
 from approvals.instant import SECOND
 from approvals.service.storage.database import Reader, Transaction
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import GateSession, WaitingCall, table_of
 from approvals.service.storage.tables.handles import requests
+from approvals.service.storage.tables.rows import RequestRow
 
 FORGOTTEN_SECONDS = 45.0
 """A gate process of which nothing was heard for so long has no callers that wait: its stream speaks every 20 s."""
@@ -149,6 +151,15 @@ def asked_of(reader: Reader, request_id: str, filed_by: str) -> str | None:
     if row is not None:
         return str(row.session_id)
     return filed_by if is_here(reader, filed_by) else None
+
+
+def to_ask(reader: Reader, row: RequestRow, what: str, otherwise: str) -> str:
+    """The gate process to ask about a pending request. Raises NotPossible when none is there: `what` it would do, and
+    what is to be done `otherwise`."""
+    session = asked_of(reader, row.id, row.session_id)
+    if session is None:
+        raise NotPossible(f"No process of {row.server} {what}", hint=otherwise, state=row.state)
+    return session
 
 
 def awaited(reader: Reader, session: str) -> list[str]:

@@ -11,6 +11,11 @@ from approvals.service.storage.database import Transaction
 from approvals.service.storage.tables.handles import REQUEST
 from approvals.service.storage.tables.rows import RequestRow
 
+_NOBODY_LOOKS = (
+    "that waits for this is connected, so nobody can look again now.",
+    "It is looked up again when the agent calls again, and before it runs.",
+)
+
 
 def check(tx: Transaction, request_id: str, person: Person) -> RequestRow:
     """The request, if there is something to look up. Raises NotFound, Forbidden, NotPossible."""
@@ -33,12 +38,6 @@ def check(tx: Transaction, request_id: str, person: Person) -> RequestRow:
 
 def ask(tx: Transaction, row: RequestRow) -> Asked:
     """Ask; the gate process that is asked. Raises NotPossible when there is nobody who could."""
-    session = presence.asked_of(tx, row.id, row.session_id)
-    if session is None:
-        raise NotPossible(
-            f"No process of {row.server} that waits for this is connected, so nobody can look again now.",
-            hint="It is looked up again when the agent calls again, and before it runs.",
-            state=row.state,
-        )
+    session = presence.to_ask(tx, row, *_NOBODY_LOOKS)
     tx.notify(f"{LOOK} {session} {row.id}")
     return Asked("", session)

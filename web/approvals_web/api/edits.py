@@ -49,7 +49,7 @@ async def answer_edit(
     """The changed call as its tool reads it, with what it would do: what people vote on from now on. Or why nothing can
     be made of it. Saying the same again changes nothing."""
     await asyncio.to_thread(_check, body)
-    await service.write(lambda tx: service.edits.answer(tx, installation, request_id, edit_id, body))
+    await service.write(lambda tx: service.edit_answers.answer(tx, installation, request_id, edit_id, body))
     return await service.read(lambda reader: service.statuses.read(reader, request_id))
 
 

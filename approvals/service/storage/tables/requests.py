@@ -159,7 +159,11 @@ class Edit(SQLModel, table=True):
     """What a person wanted changed of a pending call, and what its gate made of that."""
 
     __tablename__: ClassVar[str] = "edit"
-    __table_args__ = (Index("edit_by_request", "request_id", "id"), one_of("channel", "web", "slack", "api"))
+    __table_args__ = (
+        Index("edit_by_request", "request_id", "id"),
+        index_where("edit_unanswered", "asked_at", "answered_at IS NULL"),
+        one_of("channel", "web", "slack", "api"),
+    )
     id: str = Field(primary_key=True)
     request_id: str = Field(foreign_key="request.id")
     content_version: int
