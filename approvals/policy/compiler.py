@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
+from approvals.policy import edit_paths
 from approvals.policy.cel import Cel
 from approvals.policy.condition_compiler import ConditionCompiler
 from approvals.policy.diagnostics import Diagnostics, nearest
@@ -29,6 +30,7 @@ class Compiler(Diagnostics):
         self._lines = text.splitlines()
         self._root = root
         self._cel = cel
+        self._tools = tools
         self._conditions = ConditionCompiler(self, self._lines, tools, cel)
         self._terms = TermsCompiler(self, ())
 
@@ -96,6 +98,8 @@ class Compiler(Diagnostics):
             self.wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
         match = _matcher(part.match)
         terms = self._terms.compile(part, node, defaults)
+        about = [tool for tool in self._tools if not match.mismatch(tool, part.action)]
+        edit_paths.check(self, part, node, about)
         condition = self._conditions.compile(part, match, node.at("when")) if part.when is not None else None
         text = "\n".join(self._lines[node.line - 1 : node.end_line]).rstrip()
         return Rule(part.id, text, node.line, part.action, match, condition, part.reason or "", terms)
@@ -108,6 +112,7 @@ class Compiler(Diagnostics):
             )
         if part.action is Action.DENY and part.reason is None:
             self.wrong(node.at("action"), "A deny tells the agent why.", "Add `reason: …`.")
+        edit_paths.check(self, part, node, self._tools)
         terms = self._terms.compile(part, node, DefaultsPart())
         return Rule(DEFAULT, "", node.line, part.action, reason=part.reason or "", terms=terms)
 

@@ -251,6 +251,41 @@ def test_a_condition_has_to_fit_one_of_the_tools_that_it_is_about():
     assert read(nobody, [REFUND]).rules[0].condition is not None
 
 
+def editing(*only, server="shop"):
+    return rules(
+        "  - id: a",
+        f"    match: {{server: {server}}}",
+        "    action: require_approval",
+        f"    edits: {{only: [{', '.join(only)}]}}",
+    )
+
+
+def test_what_may_be_edited_has_to_be_an_argument_of_one_of_the_tools_that_the_rule_is_about():
+    assert read(editing("amount", "count", '"items[].price"', "card"), [REFUND, OTHER]).rules
+    assert read(editing("nothing", server="elsewhere"), [REFUND]).rules
+    [found] = refused(editing("amount", "amout"), [REFUND, OTHER]).problems
+    assert (found.line, found.column) == (6, 28)
+    assert found.message == "amout names no argument (the tool has no 'amout': did you mean 'amount'?)."
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("items.price", "'items' is a list: write items[].price"),
+        ('"items[].prize"', "'items[]' has no 'prize'"),
+        ('"amount[]"', "'amount' is no list"),
+    ],
+)
+def test_a_path_of_edits_that_leads_nowhere_is_told_as_other_paths_are(path, why):
+    assert why in refused(editing(path)).problems[0].message
+
+
+def test_what_the_defaults_let_people_edit_has_to_be_an_argument_of_some_tool():
+    text = "version: 1\ndefaults:\n  edits: {only: [amout]}\nrules: []\n"
+    assert "amout names no argument" in refused(text, [REFUND, OTHER]).problems[0].message
+    assert read(text).rules == ()
+
+
 @pytest.mark.parametrize(
     ("lines", "place"),
     [
