@@ -129,6 +129,24 @@ def withdraw(
     print(f"{request_id} is withdrawn.")
 
 
+@app.command()
+def doctor(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """Check all that the service needs where it runs, and say what to do. Exit status 1 when a check fails."""
+    from approvals_web.operator.doctor import examine
+
+    findings = []
+    for finding in examine(settings(database_url)):
+        findings.append(finding)
+        if not as_json:
+            print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.what}: {finding.said}", flush=True)
+            if finding.mend:
+                print(f"       {finding.mend}", flush=True)
+    if as_json:
+        show(findings, as_json=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
 _MEANS = {
     "enforced": "Enforced: you say that no agent can reach this gate, its key and its write credential.",
     "cooperative": "Cooperative: its agent can reach this gate and its key, so it holds against mistakes, not against a"
