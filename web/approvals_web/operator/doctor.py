@@ -197,7 +197,7 @@ def _oidc(settings: Settings) -> str:
 
 
 def _slack(settings: Settings) -> str:
-    """Its token, channel and clock by way of what `slack doctor` looks at, until something is wrong."""
+    """Have `slack doctor` look; the first thing that is wrong counts."""
     installed = settings.slack()
     if installed is None:
         return "not set up"
