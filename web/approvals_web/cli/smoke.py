@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -28,8 +29,9 @@ def smoke(
         typer.Option(parser=text, help="Arguments for one tool: get_order='{\"order_id\": 1042}'. May be repeated."),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", parser=text, help="The server's, at its gate. Without it: what it calls itself.")
-    ] = UNNAMED,
+        str | None,
+        typer.Option(parser=text, help="Its name at its gate. Else COMMAND's --name, or what it calls itself."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Test an MCP server before it may take a write. Its reads are called; each write is tried where all are denied,
@@ -44,7 +46,7 @@ def smoke(
         report: Report = anyio.run(tried, url, {}, given, dict)
     else:
         with opened() as room:
-            called, settings = _as_called(room, target, name)
+            called, settings = _as_called(room, target, name or _named(target))
             report = anyio.run(tried, target, settings, given, lambda: room.tested(called))
     if as_json:
         print(json.dumps(report.dump(), indent=2))
@@ -60,12 +62,20 @@ def _as_called(room: "Room", target: list[str], name: str) -> tuple[str, dict[st
     from approvals_web.smoke.trial import name_of
 
     outer = dict(os.environ)
-    near = outer | room.settings(name)
-    if name == UNNAMED and not room.tested(name):
-        called = anyio.run(name_of, target, near)
-        if called != UNNAMED and NAME.fullmatch(called) and not room.tested(name):
-            return called, outer | room.settings(called)
-    return name, near
+    if name:
+        return name, outer | room.settings(name)
+    near = outer | room.settings(UNNAMED)
+    called = anyio.run(name_of, target, near)
+    if called == UNNAMED or not NAME.fullmatch(called):  # as nothing behind a gate is called
+        return UNNAMED, near
+    return called, outer | room.settings(called)
+
+
+def _named(target: list[str]) -> str:
+    """Find the name that a command of ours gives its server, before the command that a proxy starts."""
+    ours = target[: target.index("--")] if "--" in target else target
+    following = dict(pairwise(ours))
+    return following.get("--name", "") if any("approvals" in word for word in ours) else ""
 
 
 def _given(said: str) -> tuple[str, JsonObject]:

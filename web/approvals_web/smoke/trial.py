@@ -29,7 +29,7 @@ ANSWER = "mcp-approvals/answer"
 CALL = "Give arguments that it takes: --call"
 CLOSE = "Set additionalProperties: false."
 FAULTS = (MCPError, OSError, TimeoutError, ExceptionGroup)
-GATE = "Start it as a GatedServer, or behind approvals-proxy."
+GATE = "Start it as a GatedServer, or behind approvals-proxy; if it is, say by --name what its gate calls it."
 
 
 class Trial:
@@ -83,7 +83,10 @@ class Trial:
         return tools[:MOST_TOOLS]
 
     async def _registered(self, tools: list[Tool]) -> Mapping[str, Tested]:
-        """Tools of the gate, by name; where the gate's own tool is listed, it does so as the server starts."""
+        """Tools of the gate, by name. Where its own tool is listed, they come as it starts, or by the first call."""
+        first = next((tool for tool in tools if definitions.reads(tool) and tool.name != OWN), None)
+        if first is not None and not self._tested():
+            await self._call(first, self._arguments(first))
         with anyio.move_on_after(REGISTERING if any(tool.name == OWN for tool in tools) else 0):
             while not self._tested():  # noqa: ASYNC110 — another process writes it
                 await anyio.sleep(0.05)
@@ -172,7 +175,7 @@ class Trial:
         result = await self._call(tool, self._arguments(tool) | {UNDECLARED: 1})
         if isinstance(result, str) or (result.is_error and UNDECLARED in _text(result, whole=True)):
             return passed("schema", tool.name, "undeclared arguments are refused")
-        return failed("schema", tool.name, "takes an argument that it does not declare", CLOSE)
+        return failed("schema", tool.name, "lets arguments pass that it does not declare", CLOSE)
 
 
 def _said_closed(tool: Tool, gate_closes: bool) -> Finding:
