@@ -11,15 +11,16 @@ from approvals_web.smoke.report import Finding, failed, passed
 
 _READING = """
 browse calculate check compare count describe diff explain fetch find get inspect list look lookup preview query read
-resolve retrieve search show stat summarize tail test trace validate verify view watch
+resolve retrieve search show stat summarize tail trace validate verify view watch
 """
 _WRITING = """
 accept acknowledge add append apply archive assign cancel change clear close commit copy create deactivate delete
-deploy disable drop edit enable execute grant import insert invite issue kill lock merge modify move mute open pause pay
+deploy disable drop edit enable execute grant import insert invite issue kill lock merge modify move mute pause pay
 post publish purge push put reboot refund remove rename replace reset restart restore resume revert revoke roll rollback
 rotate run scale send set silence start stop submit terminate transfer truncate undo unlock update upload upsert write
 """
 READING, WRITING = frozenset(_READING.split()), frozenset(_WRITING.split())
+EITHER = frozenset({"open", "test"})
 SHORTEST = 100
 """Characters of a description that an agent can choose by."""
 ALIKE = 0.85
@@ -50,7 +51,7 @@ def says_it_reads(tool: Tool) -> bool:
 
 def _of_one(tool: Tool) -> Iterator[Finding]:
     first = verb(tool.name)
-    if first in READING | WRITING:
+    if first in READING | WRITING | EITHER:
         yield passed("name", tool.name)
     else:
         yield failed("name", tool.name, f"begins with {first!r:.60}, which is no verb", "Call it verb_noun: get_order.")
@@ -78,7 +79,7 @@ def _annotated(tool: Tool, first: str) -> Finding:
     if not says_it_reads(tool) and tool.annotations.destructive_hint is None:
         fix = "Set destructiveHint: false where nothing is lost, else true."
         return failed("annotations", tool.name, "writes, and does not say whether it destroys", fix)
-    if not says_it_reads(tool) and first in READING - {"test"}:
+    if not says_it_reads(tool) and first in READING:
         fix = "Set readOnlyHint, or name it by what it changes."
         return failed("annotations", tool.name, f"says that it writes, and is called {first!r}", fix)
     return passed("annotations", tool.name)
