@@ -856,6 +856,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("edit_pk")),
     )
     op.create_index("edit_by_request", "edit", ["request_id", "id"], unique=False)
+    unanswered = sa.text("answered_at IS NULL")
+    op.create_index("edit_unanswered", "edit", ["asked_at"], sqlite_where=unanswered, postgresql_where=unanswered)
+    op.create_table(
+        "vote_telling",
+        sa.Column("of", sa.String(), nullable=False),
+        sa.Column("after", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("of", name=op.f("vote_telling_pk")),
+    )
 
 
 TABLES = (
@@ -898,4 +906,5 @@ TABLES = (
     "tool_rejection",
     "freeze_telling",
     "edit",
+    "vote_telling",
 )
