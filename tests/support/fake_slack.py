@@ -1,5 +1,6 @@
 """A service that is installed in a stand-in for Slack: real HTTP both ways."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -76,11 +77,15 @@ class SlackScenario:
         """Once somebody was told so, alone."""
         await self.state.until(lambda: any(words in said for said in self.state.whispers(user)))
 
-    async def drained(self) -> None:
-        """Once nothing is left to send."""
+    async def drained(self, pause: float = 0.0) -> None:
+        """Once nothing is left to send. `pause`: seconds that the clock goes on whenever nothing is due, for what is
+        tried again later."""
         query = "SELECT 1 FROM delivery WHERE done_at IS NULL AND dead_at IS NULL"
-        while self.scenario.rows(query):
-            await self.scenario.service.sender.send_due()
+        async with asyncio.timeout(30):
+            while self.scenario.rows(query):
+                if not await self.scenario.service.sender.send_due():
+                    self.scenario.clock.forward(pause)
+                    await asyncio.sleep(0.01)  # the service's own sender may be at it
 
     async def send(self, payload: dict[str, Any], headers: dict[str, str] | None = None) -> Acknowledged:
         """A payload of one's own, signed unless the headers say otherwise."""

@@ -41,7 +41,13 @@ async def serving(service: Service, port: int = 0, app: FastAPI | None = None) -
     """A uvicorn for as long as the context lasts; its URL. Its own main loop would notice the end only every 0.1 s."""
     listener = socket.create_server(("127.0.0.1", port))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so to sockets of its own alone
-    config = uvicorn.Config(app or create_app(service), log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app or create_app(service),
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # no pause of a busy machine ends a connection that is about to be used
+    )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -674,8 +674,7 @@ async def test_a_channel_with_another_name_keeps_its_messages_true_and_the_next_
             await asyncio.sleep(0.01)
     assert "#approvals: channel_not_found" in slack.workspace.notifier.trouble
     slack.state.channels[CHANNEL].name = "approvals"
-    scenario.clock.forward(61)
-    await slack.drained()
+    await slack.drained(pause=61)
     await slack.announced(other.request_id)
     assert slack.workspace.notifier.trouble is None
 

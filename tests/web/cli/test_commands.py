@@ -69,7 +69,7 @@ COMMANDS = (
     "policy replay",
 )
 ONE_OF_EACH_KIND = ("freeze", "server list", "audit verify", "audit export", "policy replay")
-OTHERS = {"serve", "migrate", "doctor", "slack manifest", "slack doctor"} | {
+OTHERS = {"serve", "migrate", "doctor", "smoke", "slack manifest", "slack doctor"} | {
     f"policy {name}" for name in ("lint", "explain", "test", "schema")
 }
 """They make a database, or need none."""

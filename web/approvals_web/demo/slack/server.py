@@ -22,6 +22,9 @@ from approvals_web.demo.slack.state import Fault, State
 
 TICKET_SECONDS = 30.0
 
+KEEP_ALIVE = 75
+"""Seconds of silence after which it hangs up, as large services do: far above any pause between two messages here."""
+
 
 class DemoSlack:
     """One workspace behind one port."""
@@ -48,7 +51,9 @@ class DemoSlack:
         listener = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(
-            uvicorn.Config(self._app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                self._app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1, timeout_keep_alive=KEEP_ALIVE
+            )
         )
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
