@@ -58,7 +58,7 @@ def request_message(view: RequestView, mentions: tuple[str, ...] = ()) -> Messag
         said += [*edits(view), *why_not_here(view, complete=complete)]
         said += [blocks.section(f"Please decide: {' '.join(mentions)}")] if mentions else []
     else:
-        said = [*blocks.paragraphs(outcome(view)), *what, *blocks.paragraphs(afterwards(view))]
+        said = [*blocks.paragraphs(outcome(view)), *what, *blocks.paragraphs([*unusual(view), *afterwards(view)])]
     return Message(push_text(view), [*said, blocks.actions(name, buttons)], complete, shown)
 
 

@@ -96,7 +96,7 @@ def view_request(service: Service, buttons: Buttons, reader: Reader, request_id:
     pending = status.state is State.PENDING
     approvals = service.authority.votes(reader, row)
     counted = [vote for vote in approvals if vote.fault is None]
-    decided = _decided_before(reader, row) if pending else []
+    decided = _decided_before(reader, row)
     freeze = freezes.stopping(state.load(reader, row.server).freezes, row.agent_id) if pending else None
     here = pending and required(row).channels.decides("slack", row.risk)
     tool = service.registry.definition(reader, row.server, row.tool_hash)

@@ -52,7 +52,7 @@ def why_not_here(view: RequestView, *, complete: bool) -> list[Block]:
 def _unusual(view: RequestView) -> Iterator[str]:
     row = view.row
     if view.before is None:
-        yield f"nobody has decided a call of {inline(row.tool, NAMED)} here before"
+        yield f"no call of {inline(row.tool, NAMED)} was decided here before"
     if view.ran_at is not None:
         yield f"the same call ran before, {blocks.when(view.ran_at)}; approved, it runs once more"
     elif row.replaces is not None:

@@ -295,7 +295,7 @@ def test_the_button_says_which_approval_of_how_many_it_is():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"before": None}, "⚠️ nobody has decided a call of refund_order here before"),
+        ({"before": None}, "⚠️ no call of refund_order was decided here before"),
         ({"ran_at": NOW - 720_000_000}, "the same call ran before"),
         ({"refused": Row({"decided_by": "Bob", "comment": "Ask first"})}, "it was denied by Bob: “Ask first”"),
         ({"reviewed": False}, "nobody has reviewed"),
