@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from approvals import Approval, Budgets, Fact, GatedServer, Preview, current_preview
 from approvals.errors import Invalid, NotPossible, Stale
@@ -492,13 +492,13 @@ class Vault:
         self.mcp.add_tool(keep, approval=Approval(secret=("password", "opt", "cards[].number")))
 
     def stored(self) -> str:
-        """All that is at the service of edits and requests."""
-        return str(
-            [
-                self.served.scenario.rows(f"SELECT * FROM {table}")
-                for table in ("edit", "request", "decision", "audit_event", "audit_payload")
-            ]
-        )
+        return kept(self.served)
+
+
+def kept(served) -> str:
+    """All that is at the service of edits and requests."""
+    tables = ("edit", "request", "decision", "execution", "audit_event", "audit_payload", "delivery")
+    return str([served.scenario.rows(f"SELECT * FROM {table}") for table in tables])
 
 
 @pytest.mark.parametrize(
@@ -565,6 +565,43 @@ async def test_p8_an_edit_that_repeats_the_agents_secret_elsewhere_is_refused_un
         await served.decide()
         await call
     assert [one[1] for one in vault.ran] == [3]
+
+
+class Charge(BaseModel):
+    token: str
+    amount: int
+
+    @model_validator(mode="after")
+    def small(self):
+        if self.amount > 50:
+            raise ValueError(f"{self.token} allows 50 at most, {self.token!r} said so")
+        return self
+
+
+async def test_p8_a_refused_edit_never_quotes_a_secret_however_the_tool_words_it(served):
+    mcp = GatedServer("shop", gate=served.gate(), bind_code=False)
+
+    def charge(charge: Charge) -> str:
+        """Charge a card."""
+        return f"charged {charge.amount}"
+
+    mcp.add_tool(charge, approval=Approval(secret=["charge.token"]))
+    given = {"token": "tok-3f9a1c77d2-live", "amount": 10}
+    async with Client(mcp) as client, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.call_tool("charge", {"charge": given}))
+        row = await served.pending()
+        wanted = json.loads(row.arguments)
+        wanted["charge"]["amount"] = 90
+        service, person = served.scenario.service, served.scenario.person()
+        more = Wanted(wanted, "it is more", row.content_version, row.digest)
+        asked = await service.write(lambda tx: service.edits.ask(tx, row.id, person, more))
+        service.gates.edit(asked.session, row.id, asked.edit_id)
+        refused = await _answered(served, asked.edit_id)
+        assert "charge: value_error" in refused.refused
+        await served.decide()
+        assert text(await call).endswith("charged 10")
+    assert "request.edit_refused" in str(served.scenario.rows("SELECT kind FROM audit_event"))
+    assert "3f9a1c77" not in kept(served)
 
 
 async def test_p3_an_idempotency_key_is_the_gates_and_an_edit_of_it_is_refused_in_words(served):

@@ -122,13 +122,21 @@ async def test_p3_a_proxy_that_is_killed_under_a_call_leaves_it_unknown(proxied)
     assert effects(proxied, "slow_note") == 1
 
 
+async def end(upstream: int) -> None:
+    """Kill it, and wait until the proxy, whose child it is, has taken note."""
+    os.kill(upstream, signal.SIGKILL)
+    with anyio.fail_after(10):
+        while await anyio.Path(f"/proc/{upstream}").exists():
+            await anyio.sleep(0.01)
+
+
 @pytest.mark.parametrize("victim", ["proxy", "upstream", "client"])
 async def test_p4_a_call_that_waits_outlives_whatever_ends(proxied, victim):
     async with Talk.begin(proxied) as talk:
         talk.call("write_note")
         first = await proxied.served.pending()
         if victim == "upstream":
-            os.kill(talk.upstream(), signal.SIGKILL)
+            await end(talk.upstream())
         elif victim == "proxy":
             talk.process.kill()
         else:
