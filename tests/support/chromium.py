@@ -8,6 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+REFRESHED = """() => new Promise((done) => {
+  document.addEventListener("htmx:after:swap", ({ detail }) => detail.ctx?.target?.id === "card" && done());
+  approvals.refresh();
+})"""
+"""Has the card asked for again, and waits until it was swapped in."""
+
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

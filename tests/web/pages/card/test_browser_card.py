@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from approvals.service.requests.contents import content_of
+from support.chromium import REFRESHED
 
 pytestmark = pytest.mark.databases("one")
 
@@ -47,10 +48,6 @@ INJECTED = (
 )
 EXPECTED = ("401", "409", "422")
 """Answers that the browser logs as errors."""
-REFRESHED = """() => new Promise((done) => {
-  document.addEventListener("htmx:after:swap", ({ detail }) => detail.ctx?.target?.id === "card" && done());
-  approvals.refresh();
-})"""
 
 
 @pytest.fixture

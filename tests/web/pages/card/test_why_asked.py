@@ -10,6 +10,7 @@ from approvals.policy.loader import read
 from approvals.policy.rule_words import Wording
 from approvals.service.policies import versions
 from approvals_web.pages.card.why_asked import because
+from support.chromium import REFRESHED
 
 MONEY = {"amount_cents": "usd"}
 
@@ -95,6 +96,8 @@ async def test_on_a_phone_the_bar_takes_a_sixth_until_a_note_is_opened(served, o
     assert (await bar.bounding_box())["height"] <= 844 / 6
     await expect(tab.locator("#note")).to_be_hidden()
     await tab.click("#with-note")
+    await expect(tab.locator("#note")).to_be_focused()
+    await tab.evaluate(REFRESHED)
     await expect(tab.locator("#note")).to_be_focused()
     await tab.fill("#note", "soon")
     await tab.reload()

@@ -22,6 +22,7 @@
     if (!button) return;
     const open = button.getAttribute("aria-expanded") === "false";
     button.setAttribute("aria-expanded", String(open));
+    button.toggleAttribute("hx-morph-skip", open); // a refresh of the card must not close it again
     if (open) document.getElementById("note").focus({ preventScroll: true });
   });
   document.addEventListener("input", (event) => {
