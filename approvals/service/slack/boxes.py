@@ -1,9 +1,8 @@
 """Names and values in blocks of code, each under its label. Pure.
 
-Short values share a block, a line each, before all others: below another's block, it would read as part of that. One
-of several lines, or one that a narrow screen would break or that blanks
-could push into the next line, has a block of its own under its name: whatever stands in it, no part of it reads as
-another value.
+Short values share a block, a line each, before all others: below another's block it would read as part of that. One
+of several lines, or one that a narrow screen would break or that blanks could push into the next line, has a block of
+its own under its name: whatever stands in it, no part of it reads as another value.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from approvals.service.findings import Finding
 from approvals.service.slack.client import session
 from approvals.service.slack.manifest import BY_EMAIL, SCOPES
 from approvals.service.slack.workspace import Installed
@@ -27,16 +28,6 @@ _MEND = {
     "not_in_channel": "Invite the app into the channel: /invite @approvals",
     "is_archived": "Unarchive the channel, or choose another: APPROVALS_SLACK_CHANNEL.",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check. `mend` says what to do when it failed."""
-
-    what: str
-    ok: bool
-    said: str = ""
-    mend: str = ""
 
 
 async def examine(installed: Installed, channels: Iterable[str] = ()) -> AsyncIterator[Finding]:

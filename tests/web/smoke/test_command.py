@@ -1,8 +1,11 @@
 """`approvals smoke` as its users run it."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +42,39 @@ def test_p5_a_command_that_is_none_is_red_with_a_fix():
 def test_arguments_that_are_no_json_are_refused_with_an_example():
     done = smoke("--call", "get_order=1042", "--", "true")
     assert done.returncode == 1 and "For example get_order=" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_stops_it_finds_no_folder_and_no_process_of_it(tmp_path, tmp_path_factory, number):
+    asked = tmp_path_factory.mktemp("server") / "asked"
+    deaf = (
+        sys.executable,
+        "-c",
+        "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)",
+        asked,
+    )
+    command = [sys.executable, "-m", "approvals_web.cli", "smoke", "--name", "deaf", "--", *deaf]
+    running = subprocess.Popen(command, env=clean_environment(TMPDIR=str(tmp_path)), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not asked.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130 and "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+    assert [one for one in Path("/proc").glob("[0-9]*/cwd") if _leads(one).startswith(str(tmp_path))] == []
+    assert not any(str(asked).encode() in _command(one) for one in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def _command(line):
+    try:
+        return line.read_bytes()
+    except OSError:
+        return b""
+
+
+def _leads(link):
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""

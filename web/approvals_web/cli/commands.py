@@ -138,9 +138,7 @@ def doctor(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     for finding in examine(settings(database_url)):
         findings.append(finding)
         if not as_json:
-            print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.what}: {finding.said}", flush=True)
-            if finding.mend:
-                print(f"       {finding.mend}", flush=True)
+            print(finding.told, flush=True)
     if as_json:
         show(findings, as_json=True)
     if not all(finding.ok for finding in findings):

@@ -60,8 +60,6 @@ async def _examine(installed: "Installed", channels: list[str]) -> int:
 
     failed = 0
     async for finding in examine(installed, channels):
-        print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.what}{f': {finding.said}' if finding.said else ''}")
-        if not finding.ok:
-            failed += 1
-            print(f"       {finding.mend}".rstrip())
+        print(finding.told)
+        failed += not finding.ok
     return failed

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def smoke(
     from approvals_web.smoke.room import opened
     from approvals_web.smoke.trial import tried
 
+    signal.signal(signal.SIGTERM, _leave)
     given = dict(_given(one) for one in call or [])
     url = target[0] if len(target) == 1 and target[0].startswith(("http://", "https://")) else ""
     if url:
@@ -55,6 +57,11 @@ def smoke(
             print(finding.line)
         print(f"\nPassed: {len(report.findings)} checks." if report.passed else f"\nTo mend: {len(report.faults)}.")
     raise typer.Exit(0 if report.passed else 1)
+
+
+def _leave(number: int, frame: object) -> None:
+    """Stop as on ctrl-C: the room, and what runs in it, go too."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _as_called(room: "Room", target: list[str], name: str) -> tuple[str, dict[str, str]]:

@@ -6,13 +6,13 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from approvals.errors import ApprovalsError, Invalid, Unavailable
+from approvals.service.findings import Finding
 from approvals.service.storage import schema_version
 from approvals.service.storage.statements import Statement
 from approvals.service.storage.tables import GateSession, table_of
@@ -32,16 +32,6 @@ _ONLINE = Statement(
         _gates.c.closed_at.is_(None), _gates.c.lost_at.is_(None), _gates.c.gone_at.is_(None)
     )
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check. `mend` says what to do where it is not ok."""
-
-    what: str
-    ok: bool
-    said: str = ""
-    mend: str = ""
 
 
 Check = Callable[[Settings], str]
@@ -203,7 +193,7 @@ def _slack(settings: Settings) -> str:
         return "not set up"
     from approvals.service.slack import doctor
 
-    async def wrong() -> doctor.Finding | None:
+    async def wrong() -> Finding | None:
         found = [finding async for finding in doctor.examine(installed)]
         return next((finding for finding in found if not finding.ok), None)
 

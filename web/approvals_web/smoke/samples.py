@@ -7,8 +7,7 @@ DEEPEST = 6
 
 def arguments(schema: JsonObject) -> JsonObject:
     """The required ones. What a pattern or a format asks for is not made: such a tool needs arguments from outside."""
-    made = _object(schema, schema, 0)
-    return made
+    return _object(schema, schema, 0)
 
 
 def required(schema: JsonObject) -> bool:

@@ -21,6 +21,8 @@ from approvals_server.proxy.upstreams import Behind
 
 logger = logging.getLogger("approvals.proxy")
 
+NO_GATE, NOT_ITS, CANNOT_LOOK, FOUND = range(4)
+"""Of a look at a request, from what says least: one upstream's gate that cannot look now may have it."""
 _OF_RESOURCES = {"resources/read", "resources/subscribe", "resources/unsubscribe"}
 
 
@@ -164,17 +166,13 @@ def _prefixes(behind: Sequence[Behind]) -> dict[str, str]:
     return {one.name: one.prefix for one in behind}
 
 
-FOUND = 3
-
-
 def _knows(answer: Frame) -> int:
-    """How much the answer of one gate says of a request: FOUND; that it could not look; that it has none; that there
-    is no gate."""
+    """How much a gate's answer says of a request: its place among these."""
     if answer.error is None and answer.result.get("isError") is not True:
         return FOUND
     facts = answer.result.get("structuredContent")
     status = facts.get("status") if isinstance(facts, dict) else None
-    return {"not_found": 1, "not_configured": 0}.get(str(status), 2)
+    return {"not_configured": NO_GATE, "not_found": NOT_ITS}.get(str(status), CANNOT_LOOK)
 
 
 def _first(results: merging.Results) -> dict[str, Any]:

@@ -145,6 +145,7 @@ async def test_p6_nothing_that_an_agent_writes_decides_runs_or_spills(served, ta
 async def test_the_second_reviewer_gets_the_fresh_card_with_who_was_first_and_keeps_the_draft(served, tabs):
     request_id = await file(served)
     first, second = await tabs(request_id), await tabs(request_id, "bob")
+    await expect(first.locator("#refusal")).to_be_hidden()  # it takes no room while there is none
     await second.evaluate("document.querySelector('#card').removeAttribute('data-live')")  # it has not heard yet
     await second.click("#deny-open > summary")
     await second.fill("#reason", "wrong customer")
