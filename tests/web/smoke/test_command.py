@@ -7,8 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
+from mcp.server.mcpserver import MCPServer
+from mcp_types import ToolAnnotations
 
+from support.listening import listening
 from support.processes import clean_environment
 
 pytestmark = pytest.mark.slow
@@ -78,3 +82,24 @@ def _leads(link):
         return str(link.readlink())
     except OSError:
         return ""
+
+
+async def test_p5_at_an_address_the_reads_are_called_and_no_write_is(tmp_path):
+    called = []
+    mcp = MCPServer("numbers", log_level="ERROR")
+
+    @mcp.tool(annotations=ToolAnnotations(read_only_hint=True))
+    def get_number() -> dict[str, int]:
+        called.append("get_number")
+        return {"number": 1}
+
+    @mcp.tool()
+    def set_number(number: int) -> dict[str, int]:
+        called.append("set_number")
+        return {"number": number}
+
+    async with listening(mcp.streamable_http_app(), "on") as url:
+        done = await anyio.to_thread.run_sync(smoke, "--json", f"{url}/mcp")
+    assert set(called) == {"get_number"} and done.returncode == 1, done.stderr
+    (write,) = [one for one in json.loads(done.stdout)["findings"] if one["check"] == "write waits"]
+    assert (write["tool"], write["fix"].split(":")[0]) == ("set_number", "Test the command that starts it")

@@ -39,9 +39,14 @@ Check = Callable[[Settings], str]
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Check by check."""
+    """Check by check; a fault that several meet is told once."""
+    told: set[str] = set()
     for what, check in CHECKS.items():
-        yield _found(what, check, settings)
+        finding = _found(what, check, settings)
+        if finding.ok or finding.said not in told:
+            yield finding
+        if not finding.ok:
+            told.add(finding.said)
 
 
 def _found(what: str, check: Check, settings: Settings) -> Finding:
@@ -72,7 +77,7 @@ def _key(settings: Settings) -> str:
     """The key that the database belongs to, in a file that is nobody else's."""
     from approvals.service.storage import database_facts
 
-    keyring, known = settings.keyring(), settings.database().read_now(database_facts.known_key)
+    known, keyring = settings.database().read_now(database_facts.known_key), settings.keyring()
     if known not in {None, keyring.audit_id}:
         raise Invalid(
             "The database belongs to another APPROVALS_SECRET_KEY.", hint="Use the key that the service runs with."

@@ -30,15 +30,18 @@ CALL = "Give arguments that it takes: --call"
 CLOSE = "Set additionalProperties: false."
 FAULTS = (MCPError, OSError, TimeoutError, ExceptionGroup)
 GATE = "Start it as a GatedServer, or behind approvals-proxy; if it is, say by --name what its gate calls it."
+COMMAND = "Test the command that starts it: what runs at an address asks a service of its own, so no write is called."
 
 
 class Trial:
     """One connection to the server; `given` are arguments by tool, `tested` says what its gate registered."""
 
     def __init__(
-        self, client: Client, given: Mapping[str, JsonObject], tested: Callable[[], Mapping[str, Tested]]
+        self, client: Client, given: Mapping[str, JsonObject], tested: Callable[[], Mapping[str, Tested]], ungated: str
     ) -> None:
         self._client = client
+        self._ungated = ungated
+        """What to do about a write that no gate is known of."""
         self._given = given
         self._tested = tested
 
@@ -130,7 +133,9 @@ class Trial:
     async def _write(self, tool: Tool, known: Mapping[str, Tested]) -> Finding:
         """Never called unless its gate has registered it, as a write, with a service that denies."""
         if tool.name not in known:
-            return failed("write waits", tool.name, "is behind no gate, and was not called", GATE)
+            return failed(
+                "write waits", tool.name, "is behind no gate that is known here, and was not called", self._ungated
+            )
         if definitions.says_it_reads(tool):
             words = "says that it only reads, so no gate holds it; it was not called"
             return failed("write waits", tool.name, words, "Take readOnlyHint away.")
@@ -209,7 +214,7 @@ async def tried(
         try:
             server = target if isinstance(target, str) else _command(target, settings, said)
             async with Client(server, read_timeout_seconds=SECONDS, cache=None) as client:
-                return await Trial(client, given, tested).run()
+                return await Trial(client, given, tested, COMMAND if isinstance(target, str) else GATE).run()
         except FAULTS as error:
             said.seek(0)
             last = visible(" ".join(said.read()[-600:].split()))
